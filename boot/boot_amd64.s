@@ -1,0 +1,314 @@
+#include "go_asm.h"
+#include "textflag.h"
+
+// From the loader's jump to the first instruction in the upper half.
+//
+// Up to entry64 this is 32-bit code. Go's assembler has no 32-bit mode on amd64,
+// but instructions without a REX prefix encode the same in both: the comment
+// behind "//|" gives what a 32-bit CPU reads, and test/decode_test.go compares
+// each with a disassembly of the linked image. One form differs in meaning: LEAL
+// sym(SB) has a RIP-relative encoding that 32-bit mode takes as an absolute
+// displacement, so ADDR32 adds the address of the next instruction itself.
+
+// ADDR32: R = run-time physical address of sym, wherever the image was loaded.
+// Needs a stack; clobbers AX.
+#define ADDR32(sym, R) \
+	CALL	·here(SB); \
+	LEAL	sym(SB), R; \
+	LEAL	6(AX)(R*1), R
+
+// entry32 is the entry of the ELF file, of multiboot2 and of PVH.
+//
+// In: protected mode, paging off, flat segments; AX the multiboot2 magic number
+// or anything, BX the physical address of the loader's information (Multiboot2
+// Specification 2.0, "Machine state"; Xen, docs/misc/pvh.pandoc).
+TEXT ·entry32(SB), NOSPLIT|NOFRAME, $0
+	CLI                               //| cli
+	CLD                               //| cld
+	MOVL	AX, SI                        //| mov esi, eax
+	CMPL	SI, $const_multibootMagic     //| cmp esi, 0x36d76289
+	JEQ	known                         //| jz
+	CMPL	0(BX), $const_pvhMagic        //| cmp dword ptr [ebx], 0x336ec578
+	JEQ	known                         //| jz
+	MOVL	$0x7c00, SP                   //| mov esp, 0x7c00
+	ADDR32(·noLoader, DX)
+	JMP	·refuse(SB)                   //| jmp
+
+known:
+	// No stack yet: the second word of the information serves for one return
+	// address, and is put back.
+	MOVL	4(BX), DX                     //| mov edx, dword ptr [ebx+0x4]
+	LEAL	8(BX), SP                     //| lea esp, ptr [ebx+0x8]
+	ADDR32(·stack, CX)
+	MOVL	DX, 4(BX)                     //| mov dword ptr [ebx+0x4], edx
+	LEAL	const_stackBytes(CX), SP      //| lea esp, ptr [ecx+0x4000]
+	MOVL	BX, BP                        //| mov ebp, ebx
+
+	// What the kernel cannot do without, by CPUID. BP keeps the information's address.
+	PUSHFQ                            //| pushfd
+	POPQ	AX                            //| pop eax
+	MOVL	AX, CX                        //| mov ecx, eax
+	XORL	$0x200000, AX                 //| xor eax, 0x200000
+	PUSHQ	AX                            //| push eax
+	POPFQ                             //| popfd
+	PUSHFQ                            //| pushfd
+	POPQ	AX                            //| pop eax
+	XORL	CX, AX                        //| xor eax, ecx
+	TESTL	$0x200000, AX                 //| test eax, 0x200000
+	JNE	haveCPUID                     //| jnz
+	ADDR32(·noCPUID, DX)
+	JMP	·refuse(SB)                   //| jmp
+haveCPUID:
+	MOVL	$0x80000000, AX               //| mov eax, 0x80000000
+	CPUID                             //| cpuid
+	CMPL	AX, $0x80000001               //| cmp eax, 0x80000001
+	JCS	lackLong                      //| jb
+	MOVL	$0x80000001, AX               //| mov eax, 0x80000001
+	CPUID                             //| cpuid
+	TESTL	$(1<<29), DX                  //| test edx, 0x20000000
+	JNE	haveLong                      //| jnz
+lackLong:
+	ADDR32(·noLong, DX)
+	JMP	·refuse(SB)                   //| jmp
+haveLong:
+	TESTL	$(1<<20), DX                  //| test edx, 0x100000
+	JNE	haveNX                        //| jnz
+	ADDR32(·noNX, DX)
+	JMP	·refuse(SB)                   //| jmp
+haveNX:
+	MOVL	$1, AX                        //| mov eax, 0x1
+	CPUID                             //| cpuid
+	TESTL	$(1<<26), DX                  //| test edx, 0x4000000
+	JNE	haveSSE2                      //| jnz
+	ADDR32(·noSSE2, DX)
+	JMP	·refuse(SB)                   //| jmp
+haveSSE2:
+	TESTL	$(1<<26), CX                  //| test ecx, 0x4000000
+	JNE	haveXSAVE                     //| jnz
+	ADDR32(·noXSAVE, DX)
+	JMP	·refuse(SB)                   //| jmp
+haveXSAVE:
+	XORL	AX, AX                        //| xor eax, eax
+	CPUID                             //| cpuid
+	CMPL	AX, $7                        //| cmp eax, 0x7
+	JCS	lackFSGSBase                  //| jb
+	MOVL	$7, AX                        //| mov eax, 0x7
+	XORL	CX, CX                        //| xor ecx, ecx
+	CPUID                             //| cpuid
+	TESTL	$1, BX                        //| test ebx, 0x1
+	JNE	haveAll                       //| jnz
+lackFSGSBase:
+	ADDR32(·noFSGSBase, DX)
+	JMP	·refuse(SB)                   //| jmp
+haveAll:
+	MOVL	BP, BX                        //| mov ebx, ebp
+
+	// Page tables: 7 pages in tables, from the first page boundary.
+	ADDR32(·tables, DI)
+	ADDL	$4095, DI                     //| add edi, 0xfff
+	ANDL	$0xfffff000, DI               //| and edi, 0xfffff000
+	MOVL	DI, BP                        //| mov ebp, edi
+	XORL	AX, AX                        //| xor eax, eax
+	MOVL	$(7*1024), CX                 //| mov ecx, 0x1c00
+	REP;	STOSL                         //| rep stosd dword ptr [edi]
+	LEAL	0x1003(BP), AX                //| lea eax, ptr [ebp+0x1003]
+	MOVL	AX, 0(BP)                     //| mov dword ptr [ebp], eax
+	MOVL	AX, const_directSlot(BP)      //| mov dword ptr [ebp+0x800], eax
+	MOVL	AX, const_imageSlot(BP)       //| mov dword ptr [ebp+0xff8], eax
+	LEAL	0x2003(BP), AX                //| lea eax, ptr [ebp+0x2003]
+	MOVL	AX, 0x1000(BP)                //| mov dword ptr [ebp+0x1000], eax
+	ADDL	$0x1000, AX                   //| add eax, 0x1000
+	MOVL	AX, 0x1008(BP)                //| mov dword ptr [ebp+0x1008], eax
+	ADDL	$0x1000, AX                   //| add eax, 0x1000
+	MOVL	AX, 0x1010(BP)                //| mov dword ptr [ebp+0x1010], eax
+	ADDL	$0x1000, AX                   //| add eax, 0x1000
+	MOVL	AX, 0x1018(BP)                //| mov dword ptr [ebp+0x1018], eax
+	LEAL	0x2000(BP), DI                //| lea edi, ptr [ebp+0x2000]
+	MOVL	$0x83, AX                     //| mov eax, 0x83
+	MOVL	$2048, CX                     //| mov ecx, 0x800
+direct: // 4 GiB in 2 MiB pages, physical 0 up
+	MOVL	AX, 0(DI)                     //| mov dword ptr [edi], eax
+	ADDL	$8, DI                        //| add edi, 0x8
+	ADDL	$0x200000, AX                 //| add eax, 0x200000
+	SUBL	$1, CX                        //| sub ecx, 0x1
+	JNE	direct                        //| jnz
+
+	// The image window: entry 510 of the same second-level table, with a table
+	// of its own that begins at the address the image was loaded to.
+	LEAL	0x6003(BP), AX                //| lea eax, ptr [ebp+0x6003]
+	MOVL	AX, 0x1ff0(BP)                //| mov dword ptr [ebp+0x1ff0], eax
+	ADDR32(·high, CX)
+	ADDR32(·highLink, DX)
+	SUBL	0(DX), CX                     //| sub ecx, dword ptr [edx]
+	ADDL	$0x80000083, CX               //| add ecx, 0x80000083
+	LEAL	0x6000(BP), DI                //| lea edi, ptr [ebp+0x6000]
+	MOVL	$64, DX                       //| mov edx, 0x40
+window:
+	MOVL	CX, 0(DI)                     //| mov dword ptr [edi], ecx
+	ADDL	$8, DI                        //| add edi, 0x8
+	ADDL	$0x200000, CX                 //| add ecx, 0x200000
+	SUBL	$1, DX                        //| sub edx, 0x1
+	JNE	window                        //| jnz
+
+	// To long mode: tables, PAE and SSE, LME and NXE and SYSCALL, paging
+	// (Intel SDM vol. 3A, "Initializing IA-32e Mode").
+	MOVL	BP, CR3                       //| mov cr3, ebp
+	MOVL	CR4, AX                       //| mov eax, cr4
+	ORL	$0x620, AX                    //| or eax, 0x620
+	MOVL	AX, CR4                       //| mov cr4, eax
+	MOVL	$0xc0000080, CX               //| mov ecx, 0xc0000080
+	RDMSR                             //| rdmsr
+	ORL	$0x901, AX                    //| or eax, 0x901
+	WRMSR                             //| wrmsr
+	MOVL	CR0, AX                       //| mov eax, cr0
+	ANDL	$0xfffffff3, AX               //| and eax, 0xfffffff3
+	ORL	$0x80010023, AX               //| or eax, 0x80010023
+	MOVL	AX, CR0                       //| mov cr0, eax
+	ADDR32(·gdt, CX)
+	PUSHQ	CX                            //| push ecx
+	MOVL	$(23<<16), AX                 //| mov eax, 0x170000
+	PUSHQ	AX                            //| push eax
+	LGDT	2(SP)                         //| lgdt ptr [esp+0x2]
+	ADDR32(·entry64, CX)
+	PUSHQ	$8                            //| push 0x8
+	PUSHQ	CX                            //| push ecx
+	RETFL                             //| ret far
+
+// here returns its return address.
+TEXT ·here(SB), NOSPLIT|NOFRAME, $0
+	MOVL	0(SP), AX                     //| mov eax, dword ptr [esp]
+	RET                               //| ret
+
+// refuse prints the text at DX on COM1 and on VGA, and stops. Under an emulator
+// it ends the machine with the status of a kernel that did not boot.
+TEXT ·refuse(SB), NOSPLIT|NOFRAME, $0
+	MOVL	DX, SI                        //| mov esi, edx
+	MOVL	$0xb8000, DI                  //| mov edi, 0xb8000
+	// 115200 baud, 8N1.
+	MOVL	$0x3fb, DX                    //| mov edx, 0x3fb
+	MOVL	$0x80, AX                     //| mov eax, 0x80
+	OUTB                              //| out dx, al
+	MOVL	$0x3f8, DX                    //| mov edx, 0x3f8
+	MOVL	$1, AX                        //| mov eax, 0x1
+	OUTB                              //| out dx, al
+	MOVL	$0x3f9, DX                    //| mov edx, 0x3f9
+	XORL	AX, AX                        //| xor eax, eax
+	OUTB                              //| out dx, al
+	MOVL	$0x3fb, DX                    //| mov edx, 0x3fb
+	MOVL	$3, AX                        //| mov eax, 0x3
+	OUTB                              //| out dx, al
+char:
+	XORL	AX, AX                        //| xor eax, eax
+	MOVB	0(SI), AX                     //| mov al, byte ptr [esi]
+	TESTL	AX, AX                        //| test eax, eax
+	JEQ	printed                       //| jz
+	ADDL	$1, SI                        //| add esi, 0x1
+	MOVL	AX, BX                        //| mov ebx, eax
+	MOVL	$100000, CX                   //| mov ecx, 0x186a0
+ready: // at most 100,000 looks at the line status
+	MOVL	$0x3fd, DX                    //| mov edx, 0x3fd
+	INB                               //| in al, dx
+	TESTL	$0x20, AX                     //| test eax, 0x20
+	JNE	send                          //| jnz
+	SUBL	$1, CX                        //| sub ecx, 0x1
+	JNE	ready                         //| jnz
+send:
+	MOVL	BX, AX                        //| mov eax, ebx
+	MOVL	$0x3f8, DX                    //| mov edx, 0x3f8
+	OUTB                              //| out dx, al
+	CMPL	AX, $0x20                     //| cmp eax, 0x20
+	JCS	char                          //| jb
+	ORL	$0x4f00, AX                   //| or eax, 0x4f00
+	MOVW	AX, 0(DI)                     //| mov word ptr [edi], ax
+	ADDL	$2, DI                        //| add edi, 0x2
+	JMP	char                          //| jmp
+printed:
+	PUSHFQ                            //| pushfd
+	POPQ	AX                            //| pop eax
+	MOVL	AX, CX                        //| mov ecx, eax
+	XORL	$0x200000, AX                 //| xor eax, 0x200000
+	PUSHQ	AX                            //| push eax
+	POPFQ                             //| popfd
+	PUSHFQ                            //| pushfd
+	POPQ	AX                            //| pop eax
+	XORL	CX, AX                        //| xor eax, ecx
+	TESTL	$0x200000, AX                 //| test eax, 0x200000
+	JEQ	halt                          //| jz
+	MOVL	$1, AX                        //| mov eax, 0x1
+	CPUID                             //| cpuid
+	TESTL	CX, CX                        //| test ecx, ecx
+	JPL	halt                          //| jns
+	MOVL	$0xf4, DX                     //| mov edx, 0xf4
+	MOVL	$const_exitPanic, AX          //| mov eax, 0x3e
+	OUTB                              //| out dx, al
+halt:
+	CLI                               //| cli
+	HLT                               //| hlt
+	JMP	halt                          //| jmp
+
+// entry64 is the first 64-bit code, still at its physical address.
+TEXT ·entry64(SB), NOSPLIT|NOFRAME, $0
+	MOVL	$0x10, AX
+	MOVW	AX, DS
+	MOVW	AX, ES
+	MOVW	AX, SS
+	XORL	AX, AX
+	MOVW	AX, FS
+	MOVW	AX, GS
+	MOVL	SI, SI                        // clears the upper halves
+	MOVL	BX, BX
+	LEAQ	·high(SB), R13
+	MOVQ	·highLink(SB), AX             // where the linker put it
+	SUBQ	AX, R13                       // physical minus virtual
+	JMP	AX
+
+// high runs in the upper half: the loader's magic in SI, its information in BX,
+// physical minus virtual in R13 go to package start.
+TEXT ·high(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
+	LEAQ	·stack+const_stackBytes(SB), SP
+	RDTSC
+	SHLQ	$32, DX
+	ORQ	DX, AX                        // the zero point of the clock
+	JMP	muster∕kernel∕start·bootCPU(SB)
+
+// Keep makes entry32 reachable: the linker drops what no Go code refers to.
+TEXT ·Keep(SB), NOSPLIT|NOFRAME, $0
+	RET
+	JMP	·entry32(SB)
+
+TEXT ·Stack(SB), NOSPLIT, $0-16
+	LEAQ	·stack(SB), AX
+	MOVQ	AX, low+0(FP)
+	ADDQ	$const_stackBytes, AX
+	MOVQ	AX, top+8(FP)
+	RET
+
+DATA ·highLink+0(SB)/8, $·high(SB)
+GLOBL ·highLink(SB), NOPTR, $8
+
+// Flat 64-bit code and data; the same selectors as the kernel's own table.
+DATA ·gdt+0(SB)/8, $0
+DATA ·gdt+8(SB)/8, $0x00af9b000000ffff
+DATA ·gdt+16(SB)/8, $0x00cf93000000ffff
+GLOBL ·gdt(SB), NOPTR, $24
+
+GLOBL ·stack(SB), NOPTR, $const_stackBytes
+GLOBL ·tables(SB), NOPTR, $(8*4096)
+
+// Texts of refuse. What DATA does not fill is zero, and ends them.
+#define TEXT48(name, a, b, c, d, e) \
+	DATA	name+0(SB)/8, $"muster: "; \
+	DATA	name+8(SB)/8, $a; \
+	DATA	name+16(SB)/8, $b; \
+	DATA	name+24(SB)/8, $c; \
+	DATA	name+32(SB)/8, $d; \
+	DATA	name+40(SB)/8, $e; \
+	GLOBL	name(SB), RODATA|NOPTR, $48
+
+TEXT48(·noLoader, "not load", "ed by mu", "ltiboot2", " or PVH\r", "\n")
+TEXT48(·noCPUID, "this CPU", " has no ", "CPUID\r\n", "\x00", "\x00")
+TEXT48(·noLong, "this CPU", " has no ", "long mod", "e\r\n", "\x00")
+TEXT48(·noNX, "this CPU", " has no ", "NX\r\n", "\x00", "\x00")
+TEXT48(·noSSE2, "this CPU", " has no ", "SSE2\r\n", "\x00", "\x00")
+TEXT48(·noXSAVE, "this CPU", " has no ", "XSAVE\r\n", "\x00", "\x00")
+TEXT48(·noFSGSBase, "this CPU", " has no ", "FSGSBASE", "\r\n", "\x00")

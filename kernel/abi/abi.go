@@ -1,0 +1,180 @@
+// Package abi is the private system-call interface between the core and the
+// kernel's own Go code: numbers, and the structures that calls fill in.
+//
+// The numbers lie above Linux's. A ring-3 program that uses one gets ENOSYS.
+//
+// Layer: core.
+// Context: constants and plain data.
+// Locks: none.
+// Chapter: docs/10-system-calls.md.
+package abi
+
+// First is the lowest private number.
+const First = 0x1000
+
+// Private system calls. Arguments are in the order of the registers; pointers
+// are to the types below. Errors are Linux's.
+const (
+	Log          = First + iota // level, text, length
+	ReadLog                     // position, *LogEntry, text, length -> next position; EAGAIN at the end
+	SetLogLevel                 // level
+	End                         // status: ends the machine
+	Reboot                      //
+	BootInfo                    // *Boot
+	MapPhys                     // address, length, 0 read-only or 1 device -> virtual address
+	AddIOAPIC                   // id, address, first GSI -> inputs
+	BindIRQ                     // GSI, flags, action, eventfd -> vector
+	UnmaskIRQ                   // GSI
+	SetNMI                      // CPU or ^0 for all, pin, flags
+	ConsoleRead                 // buffer, length -> bytes
+	SetCPULimit                 // number of CPUs: makes room, once
+	PrepareCPU                  // APIC id, ACPI id -> CPU number
+	Trampoline                  // page address -> top page table; 0 ends its use
+	SendINIT                    // APIC id
+	SendStartup                 // APIC id, page address
+	Proceed                     // CPU: lets a CPU that is online take part
+	CPUInfo                     // CPU, *CPU
+	ThreadInfo                  // lowest id, *Thread -> id; ESRCH at the end
+	IRQInfo                     // CPU, vector -> count
+	MemInfo                     // *Mem
+	TraceRead                   // CPU, number back from the newest, *TraceRecord; EAGAIN when there is none
+	NewProcess                  // name, length -> process id
+	MapProcess                  // process, address, length, rights
+	WriteProcess                // process, address, data, length
+	StartProcess                // process, instruction pointer, stack pointer
+	WaitProcess                 // process -> status
+	KillProcess                 // process, signal
+	Crash                       // kind: breaks the core on purpose, for tests
+	SelfTest                    // kind: runs a test inside the core -> result
+	end
+)
+
+// Count is the number of private system calls.
+const Count = end - First
+
+// Boot is what the boot information said.
+type Boot struct {
+	Protocol      uint32  // 1 multiboot2, 2 PVH
+	TSCSource     uint32  // clock.Source
+	CommandLine   uintptr // text in the kernel's memory
+	CommandLength uintptr
+	RSDP          uint64  // physical address, 0 if the loader gave none
+	RSDPCopy      uintptr // a copy in the kernel\'s memory that the loader gave instead, or 0
+	RSDPLength    uintptr
+	Regions       uintptr // *[RegionCount]Region in the kernel's memory
+	RegionCount   uintptr
+	Modules       uintptr // *[ModuleCount]Module in the kernel's memory
+	ModuleCount   uintptr
+	Framebuffer   Framebuffer
+	TSCHz         uint64
+	TimerHz       uint64
+	X2APIC        uint64  // 1: local APICs run in x2APIC mode
+	DirectMap     uintptr // virtual address of physical 0 in the direct map
+}
+
+// Region is an entry of the memory map, with the types of the firmware's E820.
+type Region struct {
+	Start, Length uint64
+	Type          uint32
+	_             uint32
+}
+
+// Module is a file that the loader brought, in physical memory.
+type Module struct{ Start, End uint64 }
+
+// Types of Region.
+const (
+	RegionRAM      = 1
+	RegionReserved = 2
+	RegionACPI     = 3 // tables, reclaimable
+	RegionNVS      = 4
+	RegionBad      = 5
+)
+
+// Framebuffer describes the loader's framebuffer; Address is 0 without one.
+type Framebuffer struct {
+	Address              uint64
+	Pitch, Width, Height uint32
+	BitsPerPixel, Kind   uint8 // Kind: 0 indexed, 1 RGB, 2 text
+	RedPos, RedSize      uint8
+	GreenPos, GreenSize  uint8
+	BluePos, BlueSize    uint8
+}
+
+// LogEntry is the head of a log record.
+type LogEntry struct {
+	TimeNS int64
+	Length uint32
+	CPU    uint32
+	Level  uint32
+	_      uint32
+}
+
+// IRQ flags: how the line is wired, and who handles it.
+const (
+	IRQLow   = 1 << 0 // active low
+	IRQLevel = 1 << 1
+
+	ActionEvent   = 0 // level lines are masked; the eventfd counts
+	ActionConsole = 1 // COM1; the eventfd counts when there is input
+)
+
+// CPU is what CPUInfo tells of one CPU.
+type CPU struct {
+	APICID, ACPIID uint32
+	State, Stage   uint32
+	BSP            uint32
+	ThreadID       uint32
+	Ticks          uint64
+	Switches       uint64
+	IdleNS         uint64
+	LongestNS      uint64 // debug builds: longest stretch with interrupts off
+	LongestAt      uint64 // debug builds: what began it: vector<<32 | system call
+	Features       [8]uint32
+}
+
+// Thread is what ThreadInfo tells of one thread.
+type Thread struct {
+	ID, Process uint32
+	CPU         uint32
+	Ring        uint32
+	RanNS       uint64
+	Switches    uint64
+	State       [8]byte
+	Name        [16]byte
+}
+
+// Mem is what MemInfo tells.
+type Mem struct {
+	TotalPages, FreePages, ReservePages uint64
+	KernelPages                         uint64 // of the kernel's Go runtime
+	StacksMade                          uint64 // kernel stacks in existence
+	StackHigh                           uint64 // deepest use of any, in bytes
+	StackSize                           uint64
+	Faults                              uint64 // of the kernel's Go runtime
+}
+
+// TraceRecord is one event of a CPU's ring.
+type TraceRecord struct {
+	TimeNS int64
+	Kind   uint32
+	Thread uint32
+	A, B   uint64
+}
+
+// Kinds of Crash.
+const (
+	CrashPanic    = iota // a panic by call
+	CrashBounds          // an index out of range
+	CrashNil             // a nil dereference
+	CrashDivide          // a division by zero
+	CrashOverflow        // endless recursion
+	CrashSyscall         // SYSCALL on a core stack
+	CrashHeap            // an allocation
+	CrashLock            // wrong lock order, debug builds
+	CrashHang            // a CPU that spins for ever: the watchdog's case
+	CrashGuard           // a store below the kernel stack
+	CrashText            // a store to text
+	CrashExec            // a jump to data
+	CrashNested          // a panic within the panic
+)

@@ -1,0 +1,6 @@
+#include "textflag.h"
+
+TEXT ·fence(SB), NOSPLIT, $0-0
+	MFENCE
+	LFENCE
+	RET

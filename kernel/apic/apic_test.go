@@ -1,0 +1,84 @@
+package apic
+
+import (
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"muster/kernel/clock"
+	"muster/kernel/percpu"
+)
+
+// page makes an xapicRegs in ordinary memory the register page.
+func page(t *testing.T) *xapicRegs {
+	t.Helper()
+	r := new(xapicRegs)
+	Use(false, uintptr(unsafe.Pointer(r)))
+	clock.SetHz(1e9)
+	return r
+}
+
+func TestSendXAPIC(t *testing.T) {
+	r := page(t)
+	to := &percpu.CPU{ID: 1, APICID: 6}
+	SendIPI(&percpu.CPU{}, to, 0xf3)
+	require.Equal(t, uint32(6<<24), r.icrHi.v)
+	require.Equal(t, uint32(0x40f3), r.icrLo.v)
+	SendNMI(&percpu.CPU{}, to)
+	require.Equal(t, uint32(0x4400), r.icrLo.v)
+	require.Equal(t, OK, SendStartup(7, 0x9000))
+	require.Equal(t, uint32(0x609), r.icrLo.v)
+	require.Equal(t, uint32(7<<24), r.icrHi.v)
+	require.Equal(t, OK, SendINIT(7))
+	require.Equal(t, uint32(0x8500), r.icrLo.v, "ends with the de-assert")
+}
+
+func TestStartupErrors(t *testing.T) {
+	r := page(t)
+	require.Equal(t, ErrBadEntry, SendStartup(1, 0x9001))
+	require.Equal(t, ErrBadEntry, SendStartup(1, 1<<20))
+	require.Equal(t, ErrBadID, SendStartup(255, 0x9000), "255 is the broadcast")
+	require.Equal(t, ErrBadID, SendINIT(300))
+	r.icrLo.v = icrPending
+	require.Equal(t, ErrPending, SendStartup(1, 0x9000), "bounded wait")
+	require.EqualError(t, ErrPending, "apic: ICR busy for 1 ms")
+}
+
+func TestEncodeX2(t *testing.T) {
+	require.Equal(t, uint64(0x0000012c_000000f1), encodeX2(300, 0xf1))
+}
+
+func TestCounts(t *testing.T) {
+	perNS = clock.NewRatio(62_500_000, 1e9)
+	require.Equal(t, uint32(1), counts(-5))
+	require.Equal(t, uint32(1), counts(1))
+	require.Equal(t, uint32(625000), counts(10*clock.Millisecond))
+	require.Equal(t, uint32(0xffffffff), counts(1000*clock.Second))
+}
+
+func TestTimerFrequency(t *testing.T) {
+	first := sample{before: 1000, width: 10, count: 0xffffffff}
+	last := sample{before: 1000 + 4e6, width: 10, count: 0xffffffff - 125000}
+	require.InEpsilon(t, 62.5e6, timerFrequency(first, last, 2e9), 1e-6)
+	require.Zero(t, timerFrequency(first, first, 2e9))
+}
+
+func TestRedirection(t *testing.T) {
+	lo, hi := redirection(0x34, 5, true, true)
+	require.Equal(t, uint32(0xa034), lo)
+	require.Equal(t, uint32(5<<24), hi)
+	lo, _ = redirection(0x30, 0, false, false)
+	require.Equal(t, uint32(0x30), lo)
+}
+
+// ioWindows is an I/O APIC whose window does not follow the index: enough to see
+// that Init masks and that inputs are told apart.
+func TestIOAPICHas(t *testing.T) {
+	regs := new([8]uint32)
+	var a IOAPIC
+	a.Init(&percpu.CPU{}, uintptr(unsafe.Pointer(regs)), 1, 24)
+	require.True(t, a.Has(24))
+	require.False(t, a.Has(23))
+	require.False(t, a.Has(24+a.Inputs))
+}

@@ -1,0 +1,129 @@
+// Package clock turns the time-stamp counter into nanoseconds and bounds every
+// wait in the core.
+//
+// Layer: core.
+// Context: any, once Calibrate has run; before it Now is 0 and deadlines assume
+// a fast CPU, so they are late rather than early.
+// Locks: none; the parameters are written once, on the boot CPU, before others start.
+// Manual: Intel SDM vol. 3B, "Time-Stamp Counter"; 8254 data sheet.
+// Chapter: docs/06-interrupts.md.
+// Left out: HPET and ACPI PM timer as references; TSC skew between CPUs.
+package clock
+
+import (
+	"math/bits"
+
+	"muster/kernel/cpu"
+)
+
+// Time is a point in time or a span, in nanoseconds. The zero point is the
+// kernel's first instruction on the boot CPU.
+type Time int64
+
+// Units of Time.
+const (
+	Microsecond Time = 1000
+	Millisecond      = 1000 * Microsecond
+	Second           = 1000 * Millisecond
+)
+
+// Never is later than any deadline.
+const Never Time = 1<<63 - 1
+
+// Ratio multiplies by a fixed-point factor with 32 fractional bits.
+type Ratio uint64
+
+// NewRatio returns num/den; den is not 0 and num/den is below 2^32.
+func NewRatio(num, den uint64) Ratio {
+	hi, lo := num>>32, num<<32
+	q, _ := bits.Div64(hi, lo, den)
+	return Ratio(q)
+}
+
+// Of returns x times r. The product must fit 64 bits.
+func (r Ratio) Of(x uint64) uint64 {
+	hi, lo := bits.Mul64(x, uint64(r))
+	return hi<<32 | lo>>32
+}
+
+// The parameters; the vDSO function in vdso_amd64.s reads them too.
+var (
+	tscHz   uint64 // ticks per second, 0 before calibration
+	tscBase uint64 // counter at the zero point
+	toNS    Ratio  // nanoseconds per tick
+	toTicks Ratio  // ticks per nanosecond
+	epoch   int64  // Unix time of the zero point, in nanoseconds
+	scale   uint64 = 1
+)
+
+// guessHz stands in before calibration: no CPU here counts faster.
+const guessHz = 8e9
+
+// Start takes the zero point from the counter value of the first instruction.
+//
+// Context: boot CPU, before Calibrate.
+func Start(tsc uint64) { tscBase = tsc }
+
+// SetHz sets the counter's frequency.
+//
+// Context: boot CPU, before others start.
+func SetHz(hz uint64) {
+	tscHz = hz
+	toNS = NewRatio(1e9, hz)
+	toTicks = NewRatio(hz, 1e9)
+}
+
+// Hz returns the counter's frequency in ticks per second, 0 before calibration.
+func Hz() uint64 { return tscHz }
+
+// Now returns the time since the zero point.
+func Now() Time { return Time(toNS.Of(cpu.TSCOrdered() - tscBase)) }
+
+// At returns the time of a counter value.
+func At(tsc uint64) Time { return Time(toNS.Of(tsc - tscBase)) }
+
+// Ticks returns the counter ticks in a span.
+func Ticks(t Time) uint64 { return toTicks.Of(uint64(t)) }
+
+// Span returns the time that a number of counter ticks take.
+func Span(ticks uint64) Time { return Time(toNS.Of(ticks)) }
+
+// SetScale makes every Deadline n times as long: for an emulator that has fewer
+// host CPUs than guest CPUs. n is at least 1.
+func SetScale(n uint64) { scale = n }
+
+// Scale returns what SetScale set, 1 at first.
+func Scale() uint64 { return scale }
+
+// SetEpoch sets the Unix time, in nanoseconds, of the zero point.
+func SetEpoch(ns int64) { epoch = ns }
+
+// Epoch returns what SetEpoch set.
+func Epoch() int64 { return epoch }
+
+// Deadline ends a wait. It is a value, so that a wait in core code needs no memory.
+type Deadline struct{ end uint64 }
+
+// After returns the deadline d from now, times the scale.
+func After(d Time) Deadline {
+	ticks := uint64(d) * (guessHz / 1e9)
+	if tscHz != 0 {
+		ticks = Ticks(d)
+	}
+	return Deadline{cpu.TSC() + ticks*scale}
+}
+
+// Passed reports whether the deadline has passed.
+func (d Deadline) Passed() bool { return int64(cpu.TSC()-d.end) >= 0 }
+
+// Spin waits for d, for the few microseconds that hardware asks for.
+func Spin(d Time) {
+	ticks := uint64(d) * (guessHz / 1e9)
+	if tscHz != 0 {
+		ticks = Ticks(d)
+	}
+	start := cpu.TSC()
+	for cpu.TSC()-start < ticks {
+		cpu.Pause()
+	}
+}

@@ -1,0 +1,94 @@
+// Package cmdline reads the kernel command line: words separated by spaces.
+//
+// Quotes, single or double, keep spaces in a word and may stand anywhere in it;
+// a backslash keeps the next character as it is. So run="cpus; ps" and
+// "run=cpus; ps" are the same word: people type the first, GRUB passes on the second.
+//
+// Layer: core; no allocation.
+// Context: any.
+// Locks: none.
+// Chapter: docs/01-boot.md.
+package cmdline
+
+// Next copies the first word of line into out, without quotes and backslashes,
+// and returns its length and what follows it. A word that out has no room for
+// is cut. ok is false when no word is left.
+func Next(line, out []byte) (n int, rest []byte, ok bool) {
+	i := 0
+	for i < len(line) && space(line[i]) {
+		i++
+	}
+	if i == len(line) {
+		return 0, nil, false
+	}
+	quote := byte(0)
+	for ; i < len(line); i++ {
+		b := line[i]
+		switch {
+		case b == '\\' && i+1 < len(line):
+			i++
+			b = line[i]
+		case quote != 0 && b == quote:
+			quote = 0
+			continue
+		case quote == 0 && (b == '"' || b == '\''):
+			quote = b
+			continue
+		case quote == 0 && space(b):
+			return n, line[i:], true
+		}
+		if n < len(out) {
+			out[n] = b
+			n++
+		}
+	}
+	return n, nil, true
+}
+
+func space(b byte) bool { return b == ' ' || b == '\t' || b == '\n' || b == '\r' }
+
+// Value copies the value of the last word name=value into out and returns its
+// length. ok is false when there is no such word.
+func Value(line []byte, name string, out []byte) (n int, ok bool) {
+	var word [128]byte
+	for {
+		k, rest, more := Next(line, word[:])
+		if !more {
+			return n, ok
+		}
+		if k > len(name) && string(word[:len(name)]) == name && word[len(name)] == '=' {
+			n, ok = copy(out, word[len(name)+1:k]), true
+		}
+		line = rest
+	}
+}
+
+// Number is Value for a decimal number. ok is false when there is no such word;
+// valid is false when its value is no number.
+func Number(line []byte, name string) (v uint64, valid, ok bool) {
+	var text [24]byte
+	n, ok := Value(line, name, text[:])
+	if !ok || n == 0 || n == len(text) {
+		return 0, false, ok
+	}
+	for _, b := range text[:n] {
+		if b < '0' || b > '9' || v > (1<<63)/10 {
+			return 0, false, true
+		}
+		v = v*10 + uint64(b-'0')
+	}
+	return v, true, true
+}
+
+// Split returns all words of line. It allocates: not for the core.
+func Split(line []byte) (words []string) {
+	word := make([]byte, len(line))
+	for {
+		n, rest, ok := Next(line, word)
+		if !ok {
+			return words
+		}
+		words = append(words, string(word[:n]))
+		line = rest
+	}
+}

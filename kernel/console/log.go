@@ -1,0 +1,138 @@
+package console
+
+import (
+	"muster/kernel/clock"
+	"muster/kernel/percpu"
+)
+
+// Level says how much a message matters, with Linux's numbers.
+type Level uint8
+
+// Levels. A message is printed when its level is below the one that SetLevel
+// set, and kept in any case.
+const (
+	Emerg   Level = 0
+	Error   Level = 3
+	Warning Level = 4
+	Notice  Level = 5
+	Info    Level = 6
+	Debug   Level = 7
+)
+
+// DefaultLevel prints everything but Debug.
+const DefaultLevel = Debug
+
+// The log is a ring of records: a header of headerLen bytes, then the text.
+// Positions count bytes from the first ever written.
+var (
+	logBytes [128 << 10]byte
+	logStart uint64 // position of the oldest record
+	logEnd   uint64 // position behind the newest
+	logPrint = DefaultLevel
+)
+
+// A record's header: length of the text in 2 bytes, level in 1, 1 byte unused,
+// CPU in 4, time in 8.
+const headerLen = 16
+
+// SetLevel sets the level below which messages are printed.
+func SetLevel(c *percpu.CPU, l Level) {
+	mu.Lock(c)
+	logPrint = l
+	mu.Unlock(c)
+}
+
+// Log keeps text, one line without its newline, and prints it behind time and CPU:
+//
+//	[    0.012345] cpu0: mem: 252 MiB free
+//
+// Context: any but NMI.
+func Log(c *percpu.CPU, level Level, text []byte) {
+	now := clock.Time(0)
+	if clock.Hz() != 0 {
+		now = clock.Now()
+	}
+	text = text[:min(len(text), 1000)]
+	mu.Lock(c)
+	keep(c.ID, level, now, text)
+	if level < logPrint {
+		var l Line
+		prefix(&l, now, c.ID)
+		writeAll(c, l.Bytes())
+		writeAll(c, text)
+		l.n = 0
+		writeAll(c, l.Byte('\n').Bytes())
+	}
+	mu.Unlock(c)
+}
+
+// prefix writes the time in seconds and the CPU.
+func prefix(l *Line, now clock.Time, id uint32) {
+	us := uint64(now / clock.Microsecond)
+	l.Byte('[').DecPad(us/1e6, 5).Byte('.').number(us%1e6, 10, 6)
+	l.Str("] cpu").Dec(uint64(id)).Str(": ")
+}
+
+// keep appends a record to the log and drops the oldest ones that it overwrites.
+func keep(id uint32, level Level, now clock.Time, text []byte) {
+	need := uint64(headerLen + len(text))
+	for logEnd+need-logStart > uint64(len(logBytes)) {
+		logStart += uint64(headerLen) + uint64(logAt(logStart, 2))
+	}
+	logPut(uint64(len(text)), 2)
+	logPut(uint64(level), 2)
+	logPut(uint64(id), 4)
+	logPut(uint64(now), 8)
+	for _, b := range text {
+		logPut(uint64(b), 1)
+	}
+}
+
+func logPut(v uint64, bytes int) {
+	for range bytes {
+		logBytes[logEnd%uint64(len(logBytes))] = byte(v)
+		logEnd++
+		v >>= 8
+	}
+}
+
+func logAt(pos uint64, bytes int) (v uint64) {
+	for i := range bytes {
+		v |= uint64(logBytes[(pos+uint64(i))%uint64(len(logBytes))]) << (8 * i)
+	}
+	return v
+}
+
+// Entry is one record of the log.
+type Entry struct {
+	Level Level
+	CPU   uint32
+	Time  clock.Time
+}
+
+// ReadLog copies the first record at or behind pos into e and text, and returns
+// the position to go on from and the length of the text. ok is false at the end.
+func ReadLog(c *percpu.CPU, pos uint64, e *Entry, text []byte) (next uint64, n int, ok bool) {
+	mu.Lock(c)
+	pos = max(pos, logStart)
+	if pos < logEnd {
+		ok = true
+		size := logAt(pos, 2)
+		e.Level = Level(logAt(pos+2, 1))
+		e.CPU = uint32(logAt(pos+4, 4))
+		e.Time = clock.Time(logAt(pos+8, 8))
+		n = min(int(size), len(text))
+		for i := range n {
+			text[i] = byte(logAt(pos+headerLen+uint64(i), 1))
+		}
+		pos += headerLen + size
+	}
+	mu.Unlock(c)
+	return pos, n, ok
+}
+
+// Say logs a line at level Info.
+func Say(c *percpu.CPU, l *Line) { Log(c, Info, l.Bytes()) }
+
+// Warn logs a line at level Warning.
+func Warn(c *percpu.CPU, l *Line) { Log(c, Warning, l.Bytes()) }

@@ -1,0 +1,181 @@
+// Package cpu has one function for each privileged instruction, the names of
+// the registers they reach, and the frame that entry stubs leave on a stack.
+//
+// Layer: core.
+// Context: as each instruction demands; most need ring 0.
+// Locks: none.
+// Manual: Intel SDM vol. 2 for the instructions, vol. 3A "System Architecture
+// Overview" for the registers.
+// Chapter: docs/01-boot.md.
+// Left out: instructions that no part of the kernel executes.
+package cpu
+
+// In8 reads one byte from an I/O port.
+func In8(port uint16) uint8
+
+// In16 reads two bytes from an I/O port.
+func In16(port uint16) uint16
+
+// In32 reads four bytes from an I/O port.
+func In32(port uint16) uint32
+
+// Out8 writes one byte to an I/O port.
+func Out8(port uint16, v uint8)
+
+// Out16 writes two bytes to an I/O port.
+func Out16(port uint16, v uint16)
+
+// Out32 writes four bytes to an I/O port.
+func Out32(port uint16, v uint32)
+
+// ReadMSR returns a model-specific register. One that this CPU does not have
+// raises #GP: check CPUID first.
+func ReadMSR(msr uint32) uint64
+
+// WriteMSR sets a model-specific register; #GP as for ReadMSR and for reserved bits.
+func WriteMSR(msr uint32, v uint64)
+
+// CPUID returns the registers that CPUID leaves for leaf EAX and subleaf ECX.
+// It serializes execution.
+func CPUID(leaf, subleaf uint32) (eax, ebx, ecx, edx uint32)
+
+// TSC returns the time-stamp counter. Earlier loads may still be under way:
+// for an ordered reading use TSCOrdered.
+func TSC() uint64
+
+// TSCOrdered returns the time-stamp counter after all earlier loads are done
+// (LFENCE; RDTSC: Intel SDM vol. 2B, "RDTSC").
+func TSCOrdered() uint64
+
+// ReadCR0 returns control register 0.
+func ReadCR0() uint64
+
+// WriteCR0 sets control register 0.
+func WriteCR0(v uint64)
+
+// ReadCR2 returns the address of the last page fault.
+func ReadCR2() uintptr
+
+// ReadCR3 returns the physical address of the page-table root, and flags in the low 12 bits.
+func ReadCR3() uint64
+
+// WriteCR3 changes the address space; all TLB entries go but the global ones.
+func WriteCR3(v uint64)
+
+// ReadCR4 returns control register 4.
+func ReadCR4() uint64
+
+// WriteCR4 sets control register 4.
+func WriteCR4(v uint64)
+
+// ReadXCR0 returns the set of enabled XSAVE state components.
+func ReadXCR0() uint64
+
+// WriteXCR0 enables XSAVE state components.
+func WriteXCR0(v uint64)
+
+// InvalidatePage drops this CPU's TLB entries for the page of va, global ones too.
+func InvalidatePage(va uintptr)
+
+// LoadGDT makes the n bytes at base the descriptor table and reloads SS, DS, ES
+// with selector data. CS keeps its hidden part: base tables must agree on it.
+func LoadGDT(base uintptr, n uint16, data uint16)
+
+// LoadIDT makes the n bytes at base the interrupt descriptor table.
+func LoadIDT(base uintptr, n uint16)
+
+// LoadTR loads the task register; the descriptor becomes busy.
+func LoadTR(selector uint16)
+
+// ReadFlags returns RFLAGS.
+func ReadFlags() uint64
+
+// WriteFSBase sets the base of FS, and with it the g of compiled code, which
+// the wrapper around this call reloads from there.
+func WriteFSBase(v uintptr)
+
+// ReadFSBase returns the base of FS.
+func ReadFSBase() uintptr
+
+// SetUserGSBase sets the GS base that ring 3 finds after the next SWAPGS.
+//
+// Context: interrupts off, kernel GS loaded.
+func SetUserGSBase(v uintptr)
+
+// UserGSBase returns what SetUserGSBase, or ring 3 itself by WRGSBASE, set last.
+//
+// Context: interrupts off, kernel GS loaded.
+func UserGSBase() uintptr
+
+// SaveFX stores x87, MXCSR and XMM state in the 512 bytes at p, aligned to 16.
+func SaveFX(p uintptr)
+
+// RestoreFX loads what SaveFX stored. X15 is zero again afterwards, as compiled
+// code expects, since the wrapper around this call clears it.
+func RestoreFX(p uintptr)
+
+// LoadMXCSR sets the SSE control and status register.
+func LoadMXCSR(v uint32)
+
+// Pause tells the CPU that it runs a spin-wait loop.
+func Pause()
+
+// Wait enables interrupts, halts until one has been handled, and disables them.
+// STI takes effect after HLT has begun, so none slips in between (Intel SDM
+// vol. 2B, "STI").
+//
+// Context: interrupts off; a handler runs on this stack.
+func Wait()
+
+// Window enables interrupts for one instruction, so that pending ones are handled.
+//
+// Context: interrupts off; handlers run on this stack.
+func Window()
+
+// Stop disables interrupts and halts for good; an NMI is handled and the CPU halts again.
+func Stop()
+
+// DisableInterrupts clears IF. Core code runs with interrupts off already; this
+// is for the moments before that holds.
+func DisableInterrupts()
+
+// Breakpoint executes INT3.
+func Breakpoint()
+
+// Frame is what every entry stub leaves on the stack: the general registers,
+// the vector and the error code, and the five words that the CPU pushed (Intel
+// SDM vol. 3A, "64-Bit Mode Stack Frame").
+type Frame struct {
+	R15, R14, R13, R12, R11, R10, R9, R8 uint64
+	DI, SI, BP, DX, CX, BX, AX           uint64
+	Vector, Error                        uint64
+	IP, CS, Flags, SP, SS                uint64
+}
+
+// FrameSize is the number of bytes in a Frame.
+const FrameSize = 22 * 8
+
+// User reports whether the frame was taken in ring 3.
+func (f *Frame) User() bool { return f.CS&3 != 0 }
+
+// Selectors. SYSCALL and SYSRET fix their order (Intel SDM vol. 3A, "Fast System
+// Calls in 64-Bit Mode"): kernel code, kernel data; user data, user code.
+const (
+	KernelCS = 0x08
+	KernelSS = 0x10
+	UserSS   = 0x18 | 3
+	UserCS   = 0x20 | 3
+	TSS      = 0x28
+)
+
+// RFLAGS bits.
+const (
+	FlagCarry     = 1 << 0
+	FlagFixed     = 1 << 1 // reads as one
+	FlagTrap      = 1 << 8
+	FlagInterrupt = 1 << 9
+	FlagDirection = 1 << 10
+	FlagIOPL      = 3 << 12
+	FlagNested    = 1 << 14
+	FlagAC        = 1 << 18
+)

@@ -1,0 +1,246 @@
+#include "textflag.h"
+
+// One instruction a function, arguments and results on the stack (ABI0). The
+// compiler's wrapper around each reloads R14 from -8(FS) and clears X15.
+
+TEXT ·In8(SB), NOSPLIT, $0-9
+	MOVW	port+0(FP), DX
+	XORL	AX, AX
+	INB
+	MOVB	AX, ret+8(FP)
+	RET
+
+TEXT ·In16(SB), NOSPLIT, $0-10
+	MOVW	port+0(FP), DX
+	XORL	AX, AX
+	INW
+	MOVW	AX, ret+8(FP)
+	RET
+
+TEXT ·In32(SB), NOSPLIT, $0-12
+	MOVW	port+0(FP), DX
+	INL
+	MOVL	AX, ret+8(FP)
+	RET
+
+TEXT ·Out8(SB), NOSPLIT, $0-3
+	MOVW	port+0(FP), DX
+	MOVB	v+2(FP), AX
+	OUTB
+	RET
+
+TEXT ·Out16(SB), NOSPLIT, $0-4
+	MOVW	port+0(FP), DX
+	MOVW	v+2(FP), AX
+	OUTW
+	RET
+
+TEXT ·Out32(SB), NOSPLIT, $0-8
+	MOVW	port+0(FP), DX
+	MOVL	v+4(FP), AX
+	OUTL
+	RET
+
+TEXT ·ReadMSR(SB), NOSPLIT, $0-16
+	MOVL	msr+0(FP), CX
+	RDMSR
+	SHLQ	$32, DX
+	ORQ	DX, AX
+	MOVQ	AX, ret+8(FP)
+	RET
+
+TEXT ·WriteMSR(SB), NOSPLIT, $0-16
+	MOVL	msr+0(FP), CX
+	MOVQ	v+8(FP), AX
+	MOVQ	AX, DX
+	SHRQ	$32, DX
+	WRMSR
+	RET
+
+TEXT ·CPUID(SB), NOSPLIT, $0-24
+	MOVL	leaf+0(FP), AX
+	MOVL	subleaf+4(FP), CX
+	CPUID
+	MOVL	AX, eax+8(FP)
+	MOVL	BX, ebx+12(FP)
+	MOVL	CX, ecx+16(FP)
+	MOVL	DX, edx+20(FP)
+	RET
+
+TEXT ·TSC(SB), NOSPLIT, $0-8
+	RDTSC
+	SHLQ	$32, DX
+	ORQ	DX, AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
+TEXT ·TSCOrdered(SB), NOSPLIT, $0-8
+	LFENCE
+	RDTSC
+	SHLQ	$32, DX
+	ORQ	DX, AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
+TEXT ·ReadCR0(SB), NOSPLIT, $0-8
+	MOVQ	CR0, AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
+TEXT ·WriteCR0(SB), NOSPLIT, $0-8
+	MOVQ	v+0(FP), AX
+	MOVQ	AX, CR0
+	RET
+
+TEXT ·ReadCR2(SB), NOSPLIT, $0-8
+	MOVQ	CR2, AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
+TEXT ·ReadCR3(SB), NOSPLIT, $0-8
+	MOVQ	CR3, AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
+TEXT ·WriteCR3(SB), NOSPLIT, $0-8
+	MOVQ	v+0(FP), AX
+	MOVQ	AX, CR3
+	RET
+
+TEXT ·ReadCR4(SB), NOSPLIT, $0-8
+	MOVQ	CR4, AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
+TEXT ·WriteCR4(SB), NOSPLIT, $0-8
+	MOVQ	v+0(FP), AX
+	MOVQ	AX, CR4
+	RET
+
+TEXT ·ReadXCR0(SB), NOSPLIT, $0-8
+	XORL	CX, CX
+	XGETBV
+	SHLQ	$32, DX
+	ORQ	DX, AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
+TEXT ·WriteXCR0(SB), NOSPLIT, $0-8
+	MOVQ	v+0(FP), AX
+	MOVQ	AX, DX
+	SHRQ	$32, DX
+	XORL	CX, CX
+	XSETBV
+	RET
+
+TEXT ·InvalidatePage(SB), NOSPLIT, $0-8
+	MOVQ	va+0(FP), AX
+	INVLPG	(AX)
+	RET
+
+TEXT ·LoadGDT(SB), NOSPLIT, $16-12
+	MOVQ	base+0(FP), AX
+	MOVW	n+8(FP), CX
+	MOVW	CX, 6(SP)
+	MOVQ	AX, 8(SP)
+	LGDT	6(SP)
+	MOVW	data+10(FP), AX
+	MOVW	AX, SS
+	MOVW	AX, DS
+	MOVW	AX, ES
+	RET
+
+TEXT ·LoadIDT(SB), NOSPLIT, $16-10
+	MOVQ	base+0(FP), AX
+	MOVW	n+8(FP), CX
+	MOVW	CX, 6(SP)
+	MOVQ	AX, 8(SP)
+	LIDT	6(SP)
+	RET
+
+TEXT ·LoadTR(SB), NOSPLIT, $0-2
+	MOVW	selector+0(FP), AX
+	LTR	AX
+	RET
+
+TEXT ·ReadFlags(SB), NOSPLIT, $8-8
+	PUSHFQ
+	POPQ	AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
+TEXT ·WriteFSBase(SB), NOSPLIT, $0-8
+	MOVQ	v+0(FP), AX
+	WRFSBASEQ AX
+	RET
+
+TEXT ·ReadFSBase(SB), NOSPLIT, $0-8
+	RDFSBASEQ AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
+// An NMI between the two SWAPGS does not mind: it trusts no GS (docs/04-traps.md).
+TEXT ·SetUserGSBase(SB), NOSPLIT, $0-8
+	MOVQ	v+0(FP), AX
+	SWAPGS
+	WRGSBASEQ AX
+	SWAPGS
+	RET
+
+TEXT ·UserGSBase(SB), NOSPLIT, $0-8
+	SWAPGS
+	RDGSBASEQ AX
+	SWAPGS
+	MOVQ	AX, ret+0(FP)
+	RET
+
+TEXT ·SaveFX(SB), NOSPLIT, $0-8
+	MOVQ	p+0(FP), AX
+	FXSAVE64 (AX)
+	RET
+
+TEXT ·RestoreFX(SB), NOSPLIT, $0-8
+	MOVQ	p+0(FP), AX
+	FXRSTOR64 (AX)
+	RET
+
+TEXT ·LoadMXCSR(SB), NOSPLIT, $0-4
+	LDMXCSR	v+0(FP)
+	RET
+
+TEXT ·Pause(SB), NOSPLIT, $0-0
+	PAUSE
+	RET
+
+TEXT ·Wait(SB), NOSPLIT, $0-0
+	STI
+	HLT
+	CLI
+	RET
+
+// STI holds interrupts off for one instruction more: the NOP opens the window.
+TEXT ·Window(SB), NOSPLIT, $0-0
+	STI
+	NOP
+	CLI
+	RET
+
+TEXT ·Stop(SB), NOSPLIT, $0-0
+stop:
+	CLI
+	HLT
+	JMP	stop
+
+TEXT ·DisableInterrupts(SB), NOSPLIT, $0-0
+	CLI
+	RET
+
+TEXT ·Breakpoint(SB), NOSPLIT, $0-0
+	INT	$3
+	RET
+
+TEXT ·rdrand(SB), NOSPLIT, $0-9
+	RDRANDQ	AX
+	MOVQ	AX, v+0(FP)
+	SETCS	ok+8(FP)
+	RET

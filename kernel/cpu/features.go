@@ -1,0 +1,153 @@
+package cpu
+
+// Features says what one CPU offers and the kernel uses, as CPUID reports it.
+// It holds plain words, so two CPUs' values compare with ==.
+type Features struct {
+	Leaf1C, Leaf1D uint32 // leaf 1, ECX and EDX
+	Leaf7B, Leaf7C uint32 // leaf 7 subleaf 0, EBX and ECX
+	Leaf7D         uint32 // leaf 7 subleaf 0, EDX
+	Ext1C, Ext1D   uint32 // leaf 8000_0001H, ECX and EDX
+	Ext7D          uint32 // leaf 8000_0007H, EDX
+	MaxLeaf        uint32
+	Vendor         Vendor
+	Family         uint16
+	Model          uint8
+}
+
+// Vendor is the maker of a CPU, where the kernel has a reason to care.
+type Vendor uint8
+
+// Vendors.
+const (
+	VendorOther Vendor = iota
+	VendorIntel
+	VendorAMD
+)
+
+// Feature names one CPUID bit: the word it lives in and its number.
+type Feature uint16
+
+// The words of Features that a Feature can point into.
+const (
+	word1C = iota << 8
+	word1D
+	word7B
+	word7C
+	word7D
+	wordExt1C
+	wordExt1D
+	wordExt7D
+)
+
+// CPUID bits (Intel SDM vol. 2A, "CPUID").
+const (
+	X2APIC       Feature = word1C | 21
+	XSave        Feature = word1C | 26
+	AVX          Feature = word1C | 28
+	Hypervisor   Feature = word1C | 31
+	TSCDeadline  Feature = word1C | 24
+	APIC         Feature = word1D | 9
+	SSE2         Feature = word1D | 26
+	FSGSBase     Feature = word7B | 0
+	SMEP         Feature = word7B | 7
+	SMAP         Feature = word7B | 20
+	UMIP         Feature = word7C | 2
+	CETSS        Feature = word7C | 7
+	CETIBT       Feature = word7D | 20
+	MDClear      Feature = word7D | 10
+	SpecCtrl     Feature = word7D | 26 // IBRS and IBPB
+	STIBP        Feature = word7D | 27
+	ArchCaps     Feature = word7D | 29
+	SSBD         Feature = word7D | 31
+	NX           Feature = wordExt1D | 20
+	Page1GB      Feature = wordExt1D | 26
+	LongMode     Feature = wordExt1D | 29
+	InvariantTSC Feature = wordExt7D | 8
+)
+
+// Has reports whether the CPU has feature x.
+func (f *Features) Has(x Feature) bool {
+	var w uint32
+	switch x &^ 0xff {
+	case word1C:
+		w = f.Leaf1C
+	case word1D:
+		w = f.Leaf1D
+	case word7B:
+		w = f.Leaf7B
+	case word7C:
+		w = f.Leaf7C
+	case word7D:
+		w = f.Leaf7D
+	case wordExt1C:
+		w = f.Ext1C
+	case wordExt1D:
+		w = f.Ext1D
+	case wordExt7D:
+		w = f.Ext7D
+	}
+	return w>>(x&31)&1 != 0
+}
+
+// Detect fills in f for the CPU that runs the call.
+//
+// Context: any; the answer holds for this CPU alone.
+func (f *Features) Detect() {
+	var b, c, d uint32
+	f.MaxLeaf, b, c, d = CPUID(0, 0)
+	f.Vendor = vendor(b, c, d)
+	var a uint32
+	a, _, f.Leaf1C, f.Leaf1D = CPUID(1, 0)
+	f.Family, f.Model = familyModel(a)
+	if f.MaxLeaf >= 7 {
+		_, f.Leaf7B, f.Leaf7C, f.Leaf7D = CPUID(7, 0)
+	}
+	maxExt, _, _, _ := CPUID(0x80000000, 0)
+	if maxExt >= 0x80000001 {
+		_, _, f.Ext1C, f.Ext1D = CPUID(0x80000001, 0)
+	}
+	if maxExt >= 0x80000007 {
+		_, _, _, f.Ext7D = CPUID(0x80000007, 0)
+	}
+	f.Leaf1C &^= 1 << 27 // OSXSAVE mirrors CR4 and is no property of the CPU
+}
+
+// vendor decodes the registers of CPUID leaf 0.
+func vendor(ebx, ecx, edx uint32) Vendor {
+	switch {
+	case ebx == 0x756e6547 && edx == 0x49656e69 && ecx == 0x6c65746e: // "GenuineIntel"
+		return VendorIntel
+	case ebx == 0x68747541 && edx == 0x69746e65 && ecx == 0x444d4163: // "AuthenticAMD"
+		return VendorAMD
+	}
+	return VendorOther
+}
+
+// familyModel decodes EAX of CPUID leaf 1: the extended family counts when the
+// base family is 0FH, the extended model when it is 06H or 0FH.
+func familyModel(eax uint32) (family uint16, model uint8) {
+	family = uint16(eax >> 8 & 0xf)
+	model = uint8(eax >> 4 & 0xf)
+	if family == 6 || family == 0xf {
+		model |= uint8(eax >> 12 & 0xf0)
+	}
+	if family == 0xf {
+		family += uint16(eax >> 20 & 0xff)
+	}
+	return family, model
+}
+
+// APICID returns the APIC id of the CPU that runs the call, all 32 bits of it
+// where leaf 1FH or 0BH gives them, else the 8 of leaf 1.
+func APICID() uint32 {
+	maxLeaf, _, _, _ := CPUID(0, 0)
+	for _, leaf := range [2]uint32{0x1f, 0x0b} {
+		if maxLeaf >= leaf {
+			if _, ebx, _, edx := CPUID(leaf, 0); ebx != 0 {
+				return edx
+			}
+		}
+	}
+	_, ebx, _, _ := CPUID(1, 0)
+	return ebx >> 24
+}

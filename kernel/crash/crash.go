@@ -1,0 +1,377 @@
+// Package crash stops all CPUs when the kernel cannot go on, and prints why: the
+// cause, registers, each CPU's stack with names and lines, the last events.
+//
+// Layer: core.
+// Context: anywhere, with any lock held, on a damaged stack, in an NMI.
+// Locks: none are taken. One CPU becomes the reporter by compare-and-swap; the
+// others are stopped by NMI. All waits are bounded, all output is polled.
+// Manual: Intel SDM vol. 3A, "Nonmaskable Interrupt (NMI)".
+// Chapter: docs/02-black-box.md.
+package crash
+
+import (
+	"unsafe"
+
+	"muster/kernel/atom"
+	"muster/kernel/clock"
+	"muster/kernel/console"
+	"muster/kernel/cpu"
+	"muster/kernel/layout"
+	"muster/kernel/lock"
+	"muster/kernel/percpu"
+	"muster/kernel/standin"
+	"muster/kernel/symtab"
+	"muster/kernel/trace"
+	"muster/kernel/up"
+)
+
+var (
+	reporter atom.Uint32 // CPU number + 1 of the CPU that reports
+	symbols  symtab.Table
+	reportG  standin.G
+	unknown  atom.Uint32 // NMIs that nobody asked for
+)
+
+// cause is what Panic was called with; the reporter alone uses it.
+var cause struct {
+	c      *percpu.CPU
+	f      *cpu.Frame
+	msg    string
+	a, b   uint64
+	ip, bp uint64
+}
+
+// Init finds the symbols of the running kernel.
+func Init() {
+	s := layout.Image()
+	symbols.Init(s.PclntabStart, s.PclntabEnd, s.TextStart)
+}
+
+// callerFrame returns the frame pointer of the function that calls it.
+func callerFrame() uintptr
+
+// onStack goes on at fn, a func value without arguments, with SP top, FS fs and
+// R14 standin. It does not return.
+func onStack(fn, top, fs, standin uintptr)
+
+var reportFn = report
+
+// Panic reports and ends the machine; it does not return.
+//
+// Context: any. f is the trap frame, or nil.
+func Panic(c *percpu.CPU, f *cpu.Frame, msg string, a, b uint64) {
+	cpu.DisableInterrupts()
+	if !reporter.CompareAndSwap(0, c.ID+1) {
+		if reporter.Load() != c.ID+1 {
+			c.StopFrame.Store(uintptr(unsafe.Pointer(f)))
+			cpu.Stop() // another CPU reports, and this one with it
+		}
+		console.Emergency([]byte("\nmuster: panic within the panic: "))
+		var l console.Line
+		console.Emergency(l.Str(msg).Byte(' ').Hex(a).Byte(' ').Hex(b).Byte('\n').Bytes())
+		if f != nil {
+			printFrame(f)
+		}
+		End(StatusPanic)
+	}
+	cause.c, cause.f, cause.msg, cause.a, cause.b = c, f, msg, a, b
+	bp := callerFrame()
+	cause.ip, cause.bp = *(*uint64)(unsafe.Pointer(bp + 8)), *(*uint64)(unsafe.Pointer(bp))
+	if c.PanicTop == 0 {
+		report() // before there are stacks to choose from
+	}
+	c.StackLow, c.StackTop = c.PanicTop-PanicStack, c.PanicTop
+	reportG.SetStack(c.StackLow, c.StackTop)
+	c.KernelG, c.KernelFS = reportG.Addr(), reportG.FSBase()
+	onStack(uintptr(unsafe.Pointer(&reportFn)), c.PanicTop, reportG.FSBase(), reportG.Addr())
+}
+
+// PanicStack is the size of the stack that a report runs on.
+const PanicStack = 16 << 10
+
+// NMI answers an NMI: the CPU stops for good if another one reports.
+//
+// Context: NMI, on its own stack.
+func NMI(c *percpu.CPU, f *cpu.Frame) {
+	if r := reporter.Load(); r != 0 {
+		if r != c.ID+1 {
+			c.StopFrame.Store(uintptr(unsafe.Pointer(f)))
+			cpu.Stop()
+		}
+		return
+	}
+	unknown.Add(1)
+}
+
+// UnknownNMIs returns how many NMIs came that no CPU had sent.
+func UnknownNMIs() uint32 { return unknown.Load() }
+
+// report prints everything. It runs on the panic stack.
+func report() {
+	c := cause.c
+	console.EmergencyFlush()
+	var l console.Line
+	say(l.Str("\nmuster: PANIC on cpu").Dec(uint64(c.ID)).Str(", thread ").Dec(uint64(c.ThreadID)).Str(": ").
+		Str(cause.msg).Byte(' ').Hex(cause.a).Byte(' ').Hex(cause.b))
+	if culprit(&l) {
+		say(&l)
+	}
+	stopOthers(c)
+	heldLocks(c)
+	if cause.f != nil {
+		printFrame(cause.f)
+		printStack(cause.f.IP, cause.f.BP, true)
+	} else {
+		printStack(cause.ip, cause.bp, false)
+	}
+	for i := range percpu.Count() {
+		if o := percpu.Get(i); o != c {
+			printOther(o)
+		}
+	}
+	for i := range percpu.Count() {
+		printTrace(percpu.Get(i))
+	}
+	End(StatusPanic)
+}
+
+// culprit adds a second line for causes that show up as something else: core
+// code that called a part of the runtime that it must not use.
+func culprit(l *console.Line) bool {
+	f := cause.f
+	if f == nil {
+		return false
+	}
+	ip, bp := f.IP, f.BP
+	if g := uintptr(f.DI); f.Vector == 14 && inPoison(cause.a) && within(ip, "runtime.morestack") && Readable(g) {
+		// morestack keeps the g in DI and has stored where it came from.
+		pc, sp, obp := standin.Overflow(g)
+		*l = console.Line{}
+		symbolLine(l.Str("cause: kernel stack overflow, sp ").Hex(sp).Str(", in "), pc)
+		f.IP, f.BP = pc, obp // the walk goes on from there
+		return true
+	}
+	for range 24 {
+		s, ok := symbols.Lookup(ip - 1)
+		if !ok {
+			return false
+		}
+		if why := runtimePanic(s.Func); why != "" {
+			*l = console.Line{}
+			l.Str("cause: ").Str(why)
+			if caller, _, ok := callerOutsideRuntime(ip, bp); ok {
+				symbolLine(l.Str(" in "), caller)
+			}
+			return true
+		}
+		if ip, bp, ok = next(bp); !ok {
+			return false
+		}
+	}
+	return false
+}
+
+func inPoison(addr uint64) bool { return addr >= layout.Poison && addr < layout.PoisonEnd }
+
+// runtimePanic says what it means that a function of the runtime runs in the core.
+func runtimePanic(name string) string {
+	switch name {
+	case "runtime.panicBounds", "runtime.panicBounds64", "runtime.goPanicIndex":
+		return "bounds check failed"
+	case "runtime.panicdivide":
+		return "division by zero"
+	case "runtime.panicshift":
+		return "negative shift"
+	case "runtime.panicmem", "runtime.panicmemAddr":
+		return "nil dereference"
+	case "runtime.throw", "runtime.fatal", "runtime.fatalthrow":
+		return "runtime.throw"
+	case "runtime.gopanic":
+		return "panic"
+	case "runtime.mallocgc", "runtime.newobject", "runtime.makeslice", "runtime.growslice":
+		return "heap allocation"
+	case "runtime.gcWriteBarrier2", "runtime.gcWriteBarrier1", "runtime.wbBufFlush":
+		return "write barrier"
+	}
+	return ""
+}
+
+// callerOutsideRuntime walks up to the first function that is not the runtime's.
+func callerOutsideRuntime(ip, bp uint64) (pc, fp uint64, ok bool) {
+	for range 24 {
+		s, found := symbols.Lookup(ip - 1)
+		if found && !hasPrefix(s.Func, "runtime.") {
+			return ip - 1, bp, true
+		}
+		if ip, bp, ok = next(bp); !ok {
+			return 0, 0, false
+		}
+	}
+	return 0, 0, false
+}
+
+func within(ip uint64, name string) bool {
+	s, ok := symbols.Lookup(ip)
+	return ok && s.Func == name
+}
+
+func hasPrefix(s, p string) bool { return len(s) >= len(p) && s[:len(p)] == p }
+
+// stopOthers sends NMIs and gives the other CPUs 100 ms to stop.
+func stopOthers(c *percpu.CPU) {
+	for range 2 { // a second one for a CPU that missed the first
+		waiting := false
+		for i := range percpu.Count() {
+			if o := percpu.Get(i); o != c && o.State.Load() >= percpu.Online && o.StopFrame.Load() == 0 {
+				up.To.SendNMI(c, o)
+				waiting = true
+			}
+		}
+		for end := clock.After(100 * clock.Millisecond); waiting && !end.Passed(); {
+			waiting = false
+			for i := range percpu.Count() {
+				if o := percpu.Get(i); o != c && o.State.Load() >= percpu.Online && o.StopFrame.Load() == 0 {
+					waiting = true
+				}
+			}
+			cpu.Pause()
+		}
+		if !waiting {
+			return
+		}
+	}
+}
+
+// heldLocks prints the ranks of the locks that a CPU holds; debug builds know.
+func heldLocks(c *percpu.CPU) {
+	if !lock.Checked || c.LockDepth == 0 {
+		return
+	}
+	var l console.Line
+	l.Str("locks held, by rank:")
+	for i := range min(int(c.LockDepth), len(c.LockRanks)) {
+		l.Byte(' ').Dec(uint64(c.LockRanks[i]))
+	}
+	say(&l)
+}
+
+func say(l *console.Line) { console.Emergency(l.Byte('\n').Bytes()) }
+
+func printFrame(f *cpu.Frame) {
+	reg := func(l *console.Line, name string, v uint64) { l.Str(name).Hex16(v) }
+	var l console.Line
+	l.Str("vector ").Dec(f.Vector).Str(" error ").Hex(f.Error).Str(" cr2 ").Hex(uint64(cpu.ReadCR2())).
+		Str(" cr3 ").Hex(cpu.ReadCR3()).Str(" flags ").Hex(f.Flags).Str(" cs ").Hex(f.CS).Str(" ss ").Hex(f.SS)
+	say(&l)
+	for row := range 4 {
+		l = console.Line{}
+		switch row {
+		case 0:
+			reg(&l, "ip ", f.IP)
+			reg(&l, "  sp ", f.SP)
+			reg(&l, "  bp ", f.BP)
+			reg(&l, "  ax ", f.AX)
+		case 1:
+			reg(&l, "bx ", f.BX)
+			reg(&l, "  cx ", f.CX)
+			reg(&l, "  dx ", f.DX)
+			reg(&l, "  si ", f.SI)
+		case 2:
+			reg(&l, "di ", f.DI)
+			reg(&l, "  r8 ", f.R8)
+			reg(&l, "  r9 ", f.R9)
+			reg(&l, " r10 ", f.R10)
+		case 3:
+			reg(&l, "r11", f.R11)
+			reg(&l, " r12 ", f.R12)
+			reg(&l, " r13 ", f.R13)
+			reg(&l, " r14 ", f.R14)
+		}
+		say(&l)
+	}
+}
+
+// symbolLine appends "function+0x1f file:line" of an address.
+func symbolLine(l *console.Line, pc uint64) {
+	s, ok := symbols.Lookup(pc)
+	if !ok {
+		l.Hex(pc)
+		return
+	}
+	l.Str(s.Func).Byte('+').Hex(pc - s.Entry).Byte(' ').Str(s.File).Byte(':').Dec(uint64(max(s.Line, 0)))
+}
+
+// Readable reports whether the 8 bytes at an address can be read without a
+// fault; package start sets it to mem.Readable.
+var Readable = func(uintptr) bool { return false }
+
+// next follows a frame pointer: the return address and the caller's frame pointer.
+func next(bp uint64) (ip, callerBP uint64, ok bool) {
+	a := uintptr(bp)
+	if bp < 1<<63 || !Readable(a) || !Readable(a+8) {
+		return 0, 0, false
+	}
+	ip = *(*uint64)(unsafe.Pointer(a + 8))
+	return ip, *(*uint64)(unsafe.Pointer(a)), ip != 0
+}
+
+// printStack prints a stack by its frame pointers. exact says that ip is an
+// instruction and not a return address.
+func printStack(ip, bp uint64, exact bool) {
+	for range 32 {
+		var l console.Line
+		l.Str("  ").Hex16(ip).Byte(' ')
+		if exact {
+			symbolLine(&l, ip)
+		} else {
+			symbolLine(&l, ip-1)
+		}
+		say(&l)
+		var ok bool
+		if ip, bp, ok = next(bp); !ok {
+			return
+		}
+		exact = false
+	}
+}
+
+// printOther prints where another CPU was stopped.
+func printOther(o *percpu.CPU) {
+	if o.State.Load() < percpu.Online {
+		return
+	}
+	var l console.Line
+	l.Str("cpu").Dec(uint64(o.ID)).Str(", thread ").Dec(uint64(o.ThreadID))
+	f := (*cpu.Frame)(unsafe.Pointer(o.StopFrame.Load()))
+	if f == nil {
+		say(l.Str(": did not stop within 200 ms"))
+		return
+	}
+	say(l.Str(", stopped at"))
+	if f.User() {
+		l = console.Line{}
+		say(l.Str("  ring 3, ip ").Hex(f.IP))
+		return
+	}
+	printStack(f.IP, f.BP, true)
+}
+
+// traceShown is how many records of each CPU a report has.
+const traceShown = 16
+
+func printTrace(c *percpu.CPU) {
+	var r trace.Record
+	if !trace.Last(c, 0, &r) {
+		return
+	}
+	var l console.Line
+	say(l.Str("last events of cpu").Dec(uint64(c.ID)).Str(", newest first: time in us, event, thread, values"))
+	for i := range uint64(traceShown) {
+		if !trace.Last(c, i, &r) {
+			return
+		}
+		l = console.Line{}
+		l.Str("  ").DecPad(uint64(clock.At(r.TSC)/clock.Microsecond), 12).Byte(' ').Str(r.Kind.String())
+		say(l.Str(" t").Dec(uint64(r.Thread)).Byte(' ').Hex(r.A).Byte(' ').Hex(r.B))
+	}
+}

@@ -1,0 +1,50 @@
+package crash
+
+import (
+	"muster/kernel/console"
+	"muster/kernel/cpu"
+)
+
+// Under an emulator the kernel can end the machine and tell its caller how it
+// went: QEMU's isa-debug-exit at port 0xf4 ends QEMU with status 2*value+1, and
+// the program's own status, all eight bits of it, goes as text to the debug
+// console at port 0xe9 first. scripts/qemu-run.sh puts the two together.
+const (
+	exitPort   = 0xf4
+	statusPort = 0xe9
+
+	// exitStatus says that the status port has the number; QEMU ends with 33.
+	exitStatus = 0x10
+	// exitPanic makes QEMU end with 125 by itself.
+	exitPanic = 0x3e
+)
+
+// StatusPanic is the status of a kernel that could not go on.
+const StatusPanic = 125
+
+// Emulated reports whether the CPU says that it is a virtual one: only then
+// are the two ports known to be harmless.
+func Emulated() bool {
+	_, _, c, _ := cpu.CPUID(1, 0)
+	return c>>31 != 0
+}
+
+// End sends what is left to send, tells an emulator the status and stops this
+// CPU for good.
+//
+// Context: interrupts off; the other CPUs are stopped or do no harm.
+func End(status uint8) {
+	console.EmergencyDrain()
+	if Emulated() {
+		var l console.Line
+		for _, b := range l.Dec(uint64(status)).Byte('\n').Bytes() {
+			cpu.Out8(statusPort, b)
+		}
+		code := uint8(exitStatus)
+		if status == StatusPanic {
+			code = exitPanic
+		}
+		cpu.Out8(exitPort, code) // the last write counts, so there is only one
+	}
+	cpu.Stop()
+}

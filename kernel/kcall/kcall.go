@@ -1,0 +1,261 @@
+// Package kcall has a Go function for each private system call: the way from the
+// kernel's own Go code into the core.
+//
+// Layer: service.
+// Context: any goroutine. Calls that may block go through syscall.Syscall, so
+// that the runtime can stop the world meanwhile; RawSyscall would hold it up.
+// Locks: none.
+// Chapter: docs/10-system-calls.md.
+package kcall
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"muster/kernel/abi"
+)
+
+// quick makes a call that does not block. Pointers among the arguments are
+// converted in the argument list: with the directive they stay where they are.
+//
+//go:uintptrescapes
+func quick(n int, a, b, c, d uintptr) (uintptr, error) {
+	r, _, e := syscall.RawSyscall6(uintptr(n), a, b, c, d, 0, 0)
+	return r, asError(e)
+}
+
+// blocking makes a call that may block or take long.
+//
+//go:uintptrescapes
+func blocking(n int, a, b, c, d uintptr) (uintptr, error) {
+	r, _, e := syscall.Syscall6(uintptr(n), a, b, c, d, 0, 0)
+	return r, asError(e)
+}
+
+func asError(e syscall.Errno) error {
+	if e == 0 {
+		return nil
+	}
+	return e
+}
+
+// Log writes one line to the kernel log.
+func Log(level int, text string) {
+	b := []byte(text)
+	quick(abi.Log, uintptr(level), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), 0)
+}
+
+// LogEntry is one line of the kernel log.
+type LogEntry struct {
+	Time  time.Duration
+	CPU   uint32
+	Level uint32
+	Text  string
+}
+
+// ReadLog returns the log, oldest line first.
+func ReadLog() (entries []LogEntry) {
+	text := make([]byte, 1024)
+	for pos := uintptr(0); ; {
+		e := new(abi.LogEntry)
+		next, err := quick(abi.ReadLog, pos, uintptr(unsafe.Pointer(e)), uintptr(unsafe.Pointer(unsafe.SliceData(text))), uintptr(len(text)))
+		if err != nil {
+			return entries
+		}
+		entries = append(entries, LogEntry{time.Duration(e.TimeNS), e.CPU, e.Level, string(text[:e.Length])})
+		pos = next
+	}
+}
+
+// SetLogLevel sets the level below which lines are printed.
+func SetLogLevel(level int) { quick(abi.SetLogLevel, uintptr(level), 0, 0, 0) }
+
+// End ends the machine; an emulator's caller gets the status. It does not return.
+func End(status int) { quick(abi.End, uintptr(uint8(status)), 0, 0, 0) }
+
+// Reboot resets the machine. It does not return.
+func Reboot() { quick(abi.Reboot, 0, 0, 0, 0) }
+
+// BootInfo returns what the loader said.
+func BootInfo() *abi.Boot {
+	b := new(abi.Boot)
+	quick(abi.BootInfo, uintptr(unsafe.Pointer(b)), 0, 0, 0)
+	return b
+}
+
+// Slice returns n values at an address that the core gave.
+func Slice[T any](addr, n uintptr) []T {
+	if n == 0 {
+		return nil
+	}
+	return unsafe.Slice((*T)(unsafe.Pointer(addr)), n)
+}
+
+// MapPhys maps n bytes of physical memory from addr on, read-only, for good.
+func MapPhys(addr uint64, n int) ([]byte, error) {
+	va, err := quick(abi.MapPhys, uintptr(addr), uintptr(n), 0, 0)
+	if err != nil {
+		return nil, fmt.Errorf("map %d bytes at %#x: %w", n, addr, err)
+	}
+	return Slice[byte](va, uintptr(n)), nil
+}
+
+// AddIOAPIC takes an I/O APIC into use, all inputs masked, and returns how many
+// it has.
+func AddIOAPIC(id uint8, addr uint64, gsiBase uint32) (inputs int, err error) {
+	n, err := quick(abi.AddIOAPIC, uintptr(id), uintptr(addr), uintptr(gsiBase), 0)
+	return int(n), err
+}
+
+// BindIRQ routes a global system interrupt to the core's action and an eventfd.
+func BindIRQ(gsi uint32, flags, action, eventfd int) (vector int, err error) {
+	v, err := quick(abi.BindIRQ, uintptr(gsi), uintptr(flags), uintptr(action), uintptr(eventfd))
+	return int(v), err
+}
+
+// SetNMI programs a local interrupt pin of the calling CPU, if cpu is it or negative.
+func SetNMI(cpu, pin, flags int) error {
+	_, err := quick(abi.SetNMI, uintptr(cpu), uintptr(pin), uintptr(flags), 0)
+	return err
+}
+
+// ConsoleRead takes what was received on the serial port.
+func ConsoleRead(p []byte) int {
+	n, _ := quick(abi.ConsoleRead, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0)
+	return int(n)
+}
+
+// SetCPULimit makes room for n CPUs. It works once.
+func SetCPULimit(n int) error {
+	_, err := quick(abi.SetCPULimit, uintptr(n), 0, 0, 0)
+	return err
+}
+
+// PrepareCPU makes what a CPU needs before it starts and returns its number.
+func PrepareCPU(apicID, acpiID uint32) (cpu int, err error) {
+	n, err := quick(abi.PrepareCPU, uintptr(apicID), uintptr(acpiID), 0, 0)
+	return int(n), err
+}
+
+// UseTrampoline builds the trampoline in a page below 1 MiB; 0 ends its use.
+func UseTrampoline(page uint64) error {
+	_, err := quick(abi.Trampoline, uintptr(page), 0, 0, 0)
+	return err
+}
+
+// SendINIT resets the CPU with an APIC id.
+func SendINIT(apicID uint32) error {
+	_, err := quick(abi.SendINIT, uintptr(apicID), 0, 0, 0)
+	return err
+}
+
+// SendStartup starts a CPU that was reset, at a page below 1 MiB.
+func SendStartup(apicID uint32, page uint64) error {
+	_, err := quick(abi.SendStartup, uintptr(apicID), uintptr(page), 0, 0)
+	return err
+}
+
+// Proceed lets a CPU that is online take part.
+func Proceed(cpu int) error {
+	_, err := quick(abi.Proceed, uintptr(cpu), 0, 0, 0)
+	return err
+}
+
+// CPUInfo tells of one CPU. The error is EINVAL behind the last.
+func CPUInfo(cpu int) (*abi.CPU, error) {
+	c := new(abi.CPU)
+	_, err := quick(abi.CPUInfo, uintptr(cpu), uintptr(unsafe.Pointer(c)), 0, 0)
+	return c, err
+}
+
+// Threads returns all threads by id.
+func Threads() (all []abi.Thread) {
+	for id := uintptr(0); ; {
+		t := new(abi.Thread)
+		next, err := quick(abi.ThreadInfo, id, uintptr(unsafe.Pointer(t)), 0, 0)
+		if err != nil {
+			return all
+		}
+		all = append(all, *t)
+		id = next + 1
+	}
+}
+
+// IRQCount returns how often a vector has interrupted a CPU.
+func IRQCount(cpu, vector int) uint64 {
+	n, err := quick(abi.IRQInfo, uintptr(cpu), uintptr(vector), 0, 0)
+	if err != nil {
+		return 0
+	}
+	return uint64(n)
+}
+
+// MemInfo returns the state of memory.
+func MemInfo() *abi.Mem {
+	m := new(abi.Mem)
+	quick(abi.MemInfo, uintptr(unsafe.Pointer(m)), 0, 0, 0)
+	return m
+}
+
+// Process is a program that is being made or runs.
+type Process struct {
+	handle uintptr
+	ID     int
+}
+
+// NewProcess makes an empty process.
+func NewProcess(name string) (*Process, error) {
+	b := []byte(name)
+	h, err := quick(abi.NewProcess, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &Process{handle: h}, nil
+}
+
+// Map makes an area of n bytes at addr with rights prot, bits of syscall.PROT_*.
+func (p *Process) Map(addr, n uint64, prot int) error {
+	_, err := quick(abi.MapProcess, p.handle, uintptr(addr), uintptr(n), uintptr(prot))
+	return err
+}
+
+// Write copies b to addr, whatever rights the area there has.
+func (p *Process) Write(addr uint64, b []byte) error {
+	for len(b) > 0 {
+		n, err := quick(abi.WriteProcess, p.handle, uintptr(addr), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+		if err != nil {
+			return err
+		}
+		addr += uint64(n)
+		b = b[n:]
+	}
+	return nil
+}
+
+// Start starts the first thread.
+func (p *Process) Start(ip, sp uint64) error {
+	id, err := quick(abi.StartProcess, p.handle, uintptr(ip), uintptr(sp), 0)
+	p.ID = int(id)
+	return err
+}
+
+// Wait waits for the end and returns the status. The process is gone then.
+func (p *Process) Wait() int {
+	for {
+		status, err := blocking(abi.WaitProcess, p.handle, 0, 0, 0)
+		if err == nil {
+			return int(status)
+		}
+	}
+}
+
+// Signal sends a signal to the process.
+func (p *Process) Signal(sig syscall.Signal) error {
+	_, err := quick(abi.KillProcess, p.handle, uintptr(sig), 0, 0)
+	return err
+}
+
+// Crash breaks the core on purpose.
+func Crash(kind int) { quick(abi.Crash, uintptr(kind), 0, 0, 0) }

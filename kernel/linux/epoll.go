@@ -1,0 +1,385 @@
+package linux
+
+import (
+	"unsafe"
+
+	"muster/kernel/clock"
+	"muster/kernel/cpu"
+	"muster/kernel/lock"
+	"muster/kernel/percpu"
+	"muster/kernel/sched"
+)
+
+// epoll is a set of watched files, and the list of those that have something to report.
+type epoll struct {
+	mu      lock.Spin
+	watches *watch // all, linked through next; guarded by mu
+	first   *watch // with something to report, linked through readyNext; guarded by mu
+	last    *watch
+	waiters waitList // guarded by mu
+}
+
+// watch is one file in an epoll.
+type watch struct {
+	ep       *epoll
+	file     *File
+	fd       uint64
+	fileNext *watch // in file.watches, guarded by file.mu
+	next     *watch // in ep.watches, guarded by ep.mu
+
+	events    uint32 // wanted, guarded by ep.mu
+	data      uint64
+	readyNext *watch
+	listed    bool
+	busy      uint32 // collectors at work on it; guarded by ep.mu
+	dead      bool   // unlinked while busy: the last collector frees it
+}
+
+// Events and flags of epoll_ctl.
+const (
+	epollIn      = 0x001
+	epollOut     = 0x004
+	epollErr     = 0x008
+	epollHup     = 0x010
+	epollOneshot = 1 << 30
+	epollEdge    = 1 << 31
+	epollAlways  = epollErr | epollHup
+
+	epollAdd = 1
+	epollDel = 2
+	epollMod = 3
+)
+
+// trigger puts a watch on its epoll's list if it wants one of events.
+//
+// Locks: the file's held.
+func (w *watch) trigger(c *percpu.CPU, events uint32) {
+	w.ep.mu.Lock(c)
+	if (w.events|epollAlways)&events&0xffff != 0 && w.events&0xffff != 0 {
+		w.list()
+		w.ep.waiters.wakeAll(c)
+	}
+	w.ep.mu.Unlock(c)
+}
+
+// list appends w to the list of its epoll.
+//
+// Locks: w.ep.mu held.
+func (w *watch) list() {
+	if w.listed {
+		return
+	}
+	w.listed = true
+	w.readyNext = nil
+	if w.ep.last == nil {
+		w.ep.first = w
+	} else {
+		w.ep.last.readyNext = w
+	}
+	w.ep.last = w
+}
+
+// unlist takes w off the list of its epoll.
+//
+// Locks: w.ep.mu held.
+func (w *watch) unlist() {
+	if !w.listed {
+		return
+	}
+	w.listed = false
+	var prev *watch
+	for x := w.ep.first; x != nil; prev, x = x, x.readyNext {
+		if x != w {
+			continue
+		}
+		if prev == nil {
+			w.ep.first = w.readyNext
+		} else {
+			prev.readyNext = w.readyNext
+		}
+		if w.ep.last == w {
+			w.ep.last = prev
+		}
+		return
+	}
+}
+
+func sysEpollCreate(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
+	if int32(fr.DI) <= 0 {
+		return c, errno(EINVAL)
+	}
+	return c, t.open(c, newFile(c, kindEpoll))
+}
+
+func sysEpollCreate1(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
+	if fr.DI&^oCloexec != 0 {
+		return c, errno(EINVAL)
+	}
+	return c, t.open(c, newFile(c, kindEpoll))
+}
+
+func sysEpollCtl(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
+	var events uint32
+	var data uint64
+	if fr.SI != epollDel {
+		var ok, ok2 bool
+		events, ok = t.Space.Load32(c, uintptr(fr.R10))
+		if data, ok2 = t.Space.Load64(c, uintptr(fr.R10)+4); !ok || !ok2 {
+			return c, errno(EFAULT)
+		}
+	}
+	ef := t.proc.files.get(c, fr.DI)
+	f := t.proc.files.get(c, fr.DX)
+	r := errno(EBADF)
+	if ef != nil && f != nil {
+		switch {
+		case ef.kind != kindEpoll || ef == f:
+			r = errno(EINVAL)
+		case f.kind != kindEvent:
+			r = errno(EPERM) // the console cannot be waited for
+		default:
+			r = ef.epoll.control(c, f, fr.SI, fr.DX, events, data)
+		}
+	}
+	if ef != nil {
+		ef.put(c)
+	}
+	if f != nil {
+		f.put(c)
+	}
+	return c, r
+}
+
+// control adds, changes or removes the watch of f under a descriptor.
+func (ep *epoll) control(c *percpu.CPU, f *File, op, fd uint64, events uint32, data uint64) uint64 {
+	var fresh *watch
+	if op == epollAdd {
+		if fresh = (*watch)(watchCache.Alloc(c)); fresh == nil {
+			return errno(ENOMEM)
+		}
+	}
+	f.mu.Lock(c)
+	ep.mu.Lock(c)
+	w := ep.watches
+	for w != nil && !(w.file == f && w.fd == fd) {
+		w = w.next
+	}
+	r := uint64(0)
+	switch {
+	case op == epollAdd && w != nil:
+		r = errno(EEXIST)
+	case op == epollAdd:
+		w, fresh = fresh, nil
+		w.ep, w.file, w.fd = ep, f, fd
+		w.events, w.data = events, data
+		w.fileNext = f.watches
+		f.watches = w
+		w.next = ep.watches
+		ep.watches = w
+	case w == nil && (op == epollDel || op == epollMod):
+		r = errno(ENOENT)
+	case op == epollMod:
+		w.events, w.data = events, data
+	case op == epollDel:
+		if w.unlink() {
+			fresh = w
+		}
+		w = nil
+	default:
+		r = errno(EINVAL)
+	}
+	if r == 0 && w != nil && (w.events|epollAlways)&f.ready()&0xffff != 0 {
+		w.list()
+		ep.waiters.wakeAll(c)
+	}
+	ep.mu.Unlock(c)
+	f.mu.Unlock(c)
+	if fresh != nil {
+		watchCache.Free(c, unsafe.Pointer(fresh))
+	}
+	return r
+}
+
+// unlink takes w out of its file and its epoll. It reports whether the caller is
+// to free it.
+//
+// Locks: w.file.mu and w.ep.mu held.
+func (w *watch) unlink() (free bool) {
+	w.unlist()
+	for p := &w.file.watches; *p != nil; p = &(*p).fileNext {
+		if *p == w {
+			*p = w.fileNext
+			break
+		}
+	}
+	for p := &w.ep.watches; *p != nil; p = &(*p).next {
+		if *p == w {
+			*p = w.next
+			break
+		}
+	}
+	w.dead = true
+	return w.busy == 0
+}
+
+// dropWatches removes a file that is going away from the epolls that watch it.
+//
+// Context: f has no reference left.
+func (f *File) dropWatches(c *percpu.CPU) {
+	for {
+		free := false
+		f.mu.Lock(c)
+		w := f.watches
+		if w != nil {
+			ep := w.ep
+			ep.mu.Lock(c)
+			free = w.unlink()
+			ep.mu.Unlock(c)
+		}
+		f.mu.Unlock(c)
+		if w == nil {
+			return
+		}
+		if free {
+			watchCache.Free(c, unsafe.Pointer(w))
+		}
+	}
+}
+
+// clear removes all watches of an epoll that is going away. A file's lock comes
+// before an epoll's, so the file is found first and looked at again.
+func (ep *epoll) clear(c *percpu.CPU) {
+	for {
+		ep.mu.Lock(c)
+		w := ep.watches
+		var f *File
+		if w != nil {
+			f = w.file
+			f.refs.Add(1)
+		}
+		ep.mu.Unlock(c)
+		if w == nil {
+			return
+		}
+		f.mu.Lock(c)
+		ep.mu.Lock(c)
+		free := ep.watches == w && w.unlink()
+		ep.mu.Unlock(c)
+		f.mu.Unlock(c)
+		if free {
+			watchCache.Free(c, unsafe.Pointer(w))
+		}
+		f.put(c)
+	}
+}
+
+func sysEpollWait(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
+	return epollWait(c, t, fr)
+}
+
+// sysEpollPwait knows no signal mask: Go passes none.
+func sysEpollPwait(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
+	if fr.R8 != 0 {
+		return c, errno(EINVAL)
+	}
+	return epollWait(c, t, fr)
+}
+
+// epollWait waits for events, at most fr.R10 milliseconds, and reports up to fr.DX.
+func epollWait(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
+	if int32(fr.DX) <= 0 {
+		return c, errno(EINVAL)
+	}
+	ef := t.proc.files.get(c, fr.DI)
+	if ef == nil {
+		return c, errno(EBADF)
+	}
+	r := errno(EINVAL)
+	if ef.kind == kindEpoll {
+		deadline := clock.Never
+		if ms := int32(fr.R10); ms >= 0 {
+			deadline = clock.Now() + clock.Time(ms)*clock.Millisecond
+		}
+		c, r = ef.epoll.wait(c, t, uintptr(fr.SI), fr.DX, deadline, int32(fr.R10) == 0)
+	}
+	ef.put(c)
+	return c, r
+}
+
+func (ep *epoll) wait(c *percpu.CPU, t *Task, out uintptr, limit uint64, deadline clock.Time, poll bool) (*percpu.CPU, uint64) {
+	expired := poll
+	for {
+		n, e := ep.collect(c, t, out, limit)
+		switch {
+		case e != 0:
+			return c, errno(e)
+		case n > 0 || expired:
+			return c, n
+		case t.interrupted():
+			return c, errno(EINTR)
+		}
+		ep.mu.Lock(c)
+		if ep.first != nil {
+			ep.mu.Unlock(c)
+			continue
+		}
+		ep.waiters.add(t)
+		ep.mu.Unlock(c)
+		c, expired = sched.ParkUntil(c, deadline)
+		ep.mu.Lock(c)
+		ep.waiters.remove(t)
+		ep.mu.Unlock(c)
+	}
+}
+
+// collect reports what holds for the watches on the list, each looked at once. A
+// level-triggered watch goes back to the end of the list while it holds.
+func (ep *epoll) collect(c *percpu.CPU, t *Task, out uintptr, limit uint64) (n uint64, e Errno) {
+	ep.mu.Lock(c)
+	stop := ep.last
+	for ep.first != nil && n < limit {
+		w := ep.first
+		f := w.file
+		f.refs.Add(1) // w is listed, so f is still there
+		w.busy++      // and w stays
+		atEnd := w == stop
+		w.unlist()
+		data, wanted := w.data, w.events
+		ep.mu.Unlock(c)
+
+		f.mu.Lock(c)
+		events := (wanted | epollAlways) & f.ready() & 0xffff
+		ep.mu.Lock(c)
+		w.busy--
+		free := w.dead && w.busy == 0
+		if w.dead {
+			events = 0
+		}
+		if events != 0 {
+			if wanted&epollOneshot != 0 {
+				w.events = 0
+			} else if wanted&epollEdge == 0 {
+				w.list()
+			}
+		}
+		ep.mu.Unlock(c)
+		f.mu.Unlock(c)
+		f.put(c)
+		if free {
+			watchCache.Free(c, unsafe.Pointer(w))
+		}
+		if events != 0 {
+			at := out + uintptr(n)*12
+			if !t.Space.Store32(c, at, events) || !t.Space.Store64(c, at+4, data) {
+				return n, EFAULT
+			}
+			n++
+		}
+		ep.mu.Lock(c)
+		if atEnd {
+			break
+		}
+	}
+	ep.mu.Unlock(c)
+	return n, 0
+}

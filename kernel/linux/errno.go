@@ -1,0 +1,39 @@
+package linux
+
+// Errno is an error of a system call, with Linux's numbers.
+type Errno uint8
+
+// Errors.
+const (
+	EPERM        Errno = 1
+	ENOENT       Errno = 2
+	ESRCH        Errno = 3
+	EINTR        Errno = 4
+	EBADF        Errno = 9
+	ECHILD       Errno = 10
+	EAGAIN       Errno = 11
+	ENOMEM       Errno = 12
+	EACCES       Errno = 13
+	EFAULT       Errno = 14
+	EBUSY        Errno = 16
+	EEXIST       Errno = 17
+	ENODEV       Errno = 19
+	ENOTDIR      Errno = 20
+	EINVAL       Errno = 22
+	EMFILE       Errno = 24
+	ENOTTY       Errno = 25
+	ESPIPE       Errno = 29
+	EROFS        Errno = 30
+	ERANGE       Errno = 34
+	ENOSYS       Errno = 38
+	EOVERFLOW    Errno = 75
+	EOPNOTSUPP   Errno = 95
+	EAFNOSUPPORT Errno = 97
+	ETIMEDOUT    Errno = 110
+)
+
+// errno is the value that a system call returns for an error.
+func errno(e Errno) uint64 { return -uint64(e) }
+
+// Fail is the result of a private system call that failed.
+func Fail(e Errno) uint64 { return errno(e) }

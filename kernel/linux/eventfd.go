@@ -1,0 +1,155 @@
+package linux
+
+import (
+	"muster/kernel/cpu"
+	"muster/kernel/percpu"
+	"muster/kernel/sched"
+)
+
+// Flags of eventfd2.
+const efdSemaphore = 1
+
+func sysEventfd(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
+	return newEvent(c, t, fr.DI, 0)
+}
+
+func sysEventfd2(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
+	return newEvent(c, t, fr.DI, fr.SI)
+}
+
+func newEvent(c *percpu.CPU, t *Task, initial, flags uint64) (*percpu.CPU, uint64) {
+	if flags&^(efdSemaphore|oNonblock|oCloexec) != 0 {
+		return c, errno(EINVAL)
+	}
+	f := newFile(c, kindEvent)
+	if f != nil {
+		f.count = uint64(uint32(initial))
+		f.semaphore = flags&efdSemaphore != 0
+		f.flags.Store(uint32(flags & oNonblock))
+	}
+	return c, t.open(c, f)
+}
+
+// eventMax is the largest count; adding beyond it waits.
+const eventMax = 1<<64 - 2
+
+// readEvent takes the count, or waits until there is one.
+func (f *File) readEvent(c *percpu.CPU, t *Task, p uintptr, n uint64) (*percpu.CPU, uint64) {
+	if n < 8 {
+		return c, errno(EINVAL)
+	}
+	f.mu.Lock(c)
+	for f.count == 0 {
+		if f.flags.Load()&oNonblock != 0 || t.interrupted() {
+			e := EAGAIN
+			if f.flags.Load()&oNonblock == 0 {
+				e = EINTR
+			}
+			f.mu.Unlock(c)
+			return c, errno(e)
+		}
+		c = f.wait(c, t)
+	}
+	v := f.count
+	if f.semaphore {
+		v = 1
+	}
+	f.count -= v
+	f.changed(c)
+	f.mu.Unlock(c)
+	if !t.Space.Store64(c, p, v) {
+		return c, errno(EFAULT)
+	}
+	return c, 8
+}
+
+// writeEvent adds to the count, or waits until it fits.
+func (f *File) writeEvent(c *percpu.CPU, t *Task, p uintptr, n uint64) (*percpu.CPU, uint64) {
+	if n < 8 {
+		return c, errno(EINVAL)
+	}
+	v, ok := t.Space.Load64(c, p)
+	if !ok {
+		return c, errno(EFAULT)
+	}
+	if v == 1<<64-1 {
+		return c, errno(EINVAL)
+	}
+	f.mu.Lock(c)
+	for f.count > eventMax-v {
+		if f.flags.Load()&oNonblock != 0 || t.interrupted() {
+			e := EAGAIN
+			if f.flags.Load()&oNonblock == 0 {
+				e = EINTR
+			}
+			f.mu.Unlock(c)
+			return c, errno(e)
+		}
+		c = f.wait(c, t)
+	}
+	f.count += v
+	f.changed(c)
+	f.mu.Unlock(c)
+	return c, 8
+}
+
+// wait waits for a change of f.
+//
+// Locks: f.mu held, dropped meanwhile.
+func (f *File) wait(c *percpu.CPU, t *Task) *percpu.CPU {
+	f.waiters.add(t)
+	f.mu.Unlock(c)
+	c = sched.Park(c)
+	f.mu.Lock(c)
+	f.waiters.remove(t)
+	return c
+}
+
+// changed wakes who waits for f, by itself or through an epoll.
+//
+// Locks: f.mu held.
+func (f *File) changed(c *percpu.CPU) {
+	f.waiters.wakeAll(c)
+	for w := f.watches; w != nil; w = w.fileNext {
+		w.trigger(c, f.ready())
+	}
+}
+
+// ready returns the epoll events that hold now.
+//
+// Locks: f.mu held.
+func (f *File) ready() (events uint32) {
+	switch f.kind {
+	case kindEvent:
+		if f.count > 0 {
+			events |= epollIn
+		}
+		if f.count < eventMax {
+			events |= epollOut
+		}
+	case kindConsole:
+		events = epollOut
+	}
+	return events
+}
+
+// EventOf returns the eventfd of a descriptor with one more reference, nil if it is
+// none: for interrupts that count there.
+func EventOf(c *percpu.CPU, t *Task, fd uint64) *File {
+	f := t.proc.files.get(c, fd)
+	if f != nil && f.kind != kindEvent {
+		f.put(c)
+		return nil
+	}
+	return f
+}
+
+// Signal adds one to an eventfd, from an interrupt handler.
+func (f *File) Signal(c *percpu.CPU) {
+	f.mu.Lock(c)
+	if f.count < eventMax {
+		f.count++
+	}
+	f.changed(c)
+	f.mu.Unlock(c)
+}

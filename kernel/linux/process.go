@@ -1,0 +1,233 @@
+package linux
+
+import (
+	"unsafe"
+
+	"muster/kernel/atom"
+	"muster/kernel/console"
+	"muster/kernel/lock"
+	"muster/kernel/mem"
+	"muster/kernel/percpu"
+	"muster/kernel/sched"
+)
+
+// Process is a program: an address space and the tasks in it. Process 1 is the
+// kernel's own Go code, in ring 0, with the same system calls.
+type Process struct {
+	mu    lock.Spin
+	ID    uint32
+	Space *mem.Space
+	user  bool
+	name  [16]byte
+
+	mapMu   sched.Mutex // held while areas change
+	mapBase uintptr     // where mmap without an address starts to look
+
+	tasks   *Task // guarded by mu
+	count   int   // tasks, guarded by mu
+	actions [65]action
+	files   fileTable
+
+	exiting atom.Uint32 // 1: every task is to end
+	status  atom.Uint32
+	done    atom.Uint32 // 1: the last task has gone, and the memory with it
+	waiters waitList    // who waits for done, guarded by mu
+}
+
+var (
+	processCache mem.Cache
+	kernelProc   Process
+)
+
+// mapBaseUser is above where Go asks for its heap and below the stack.
+const mapBaseUser = 0x7e0000000000
+
+// Init prepares the system-call layer and process 1.
+//
+// Context: boot CPU, after mem.InitSpaces and sched.InitStacks.
+func Init(c *percpu.CPU) {
+	tasks.mu.Rank = lock.RankTasks
+	taskCache.Init(unsafe.Sizeof(Task{}))
+	processCache.Init(unsafe.Sizeof(Process{}))
+	initFutexes()
+	initFiles()
+	kernelProc.init(&mem.Kernel, false)
+	kernelProc.ID = 1
+	copy(kernelProc.name[:], "kernel")
+	kernelProc.files.init(c)
+}
+
+func (p *Process) init(s *mem.Space, user bool) {
+	p.mu.Rank = lock.RankProcess
+	p.mapMu.Init()
+	p.Space, p.user = s, user
+	if user {
+		p.mapBase = mapBaseUser
+	}
+}
+
+// NewProcess makes an empty program for ring 3, nil when memory is exhausted.
+func NewProcess(c *percpu.CPU, name []byte) *Process {
+	p := (*Process)(processCache.Alloc(c))
+	if p == nil {
+		return nil
+	}
+	s := mem.NewSpace(c)
+	if s == nil {
+		processCache.Free(c, unsafe.Pointer(p))
+		return nil
+	}
+	p.init(s, true)
+	copy(p.name[:len(p.name)-1], name)
+	if !p.files.init(c) {
+		s.Free(c)
+		processCache.Free(c, unsafe.Pointer(p))
+		return nil
+	}
+	return p
+}
+
+// add makes t one of p's tasks. It reports false when p is ending.
+func (p *Process) add(c *percpu.CPU, t *Task) bool {
+	p.mu.Lock(c)
+	ok := p.exiting.Load() == 0
+	if ok {
+		t.next = p.tasks
+		if t.next != nil {
+			t.next.prev = t
+		}
+		p.tasks = t
+		p.count++
+	}
+	p.mu.Unlock(c)
+	return ok
+}
+
+// remove takes t out and reports whether it was the last.
+func (p *Process) remove(c *percpu.CPU, t *Task) (last bool) {
+	p.mu.Lock(c)
+	if t.prev == nil {
+		p.tasks = t.next
+	} else {
+		t.prev.next = t.next
+	}
+	if t.next != nil {
+		t.next.prev = t.prev
+	}
+	p.count--
+	last = p.count == 0
+	p.mu.Unlock(c)
+	return last
+}
+
+// end makes every task of p leave. The first status counts.
+//
+// Locks: takes p.mu.
+func (p *Process) end(c *percpu.CPU, status uint32) {
+	if !p.exiting.CompareAndSwap(0, 1) {
+		return
+	}
+	p.status.Store(status)
+	p.mu.Lock(c)
+	for t := p.tasks; t != nil; t = t.next {
+		t.Work.Or(workExit)
+		poke(c, t)
+	}
+	p.mu.Unlock(c)
+}
+
+// exitTask ends the current task, and with the last one the process.
+func exitTask(c *percpu.CPU, t *Task) {
+	p := t.proc
+	forget(c, t)
+	if p.remove(c, t) {
+		c = p.finish(c, t)
+	}
+	sched.Exit(c)
+}
+
+// finish frees what a process held. It runs in the last task, which is left with
+// the kernel's own space.
+func (p *Process) finish(c *percpu.CPU, t *Task) *percpu.CPU {
+	c = p.files.closeAll(c)
+	c = p.unmap(c, 0, ^uintptr(0))
+	s := p.Space
+	t.Space = &mem.Kernel
+	s.Free(c)
+	p.mu.Lock(c)
+	p.done.Store(1)
+	p.waiters.wakeAll(c)
+	p.mu.Unlock(c)
+	return c
+}
+
+// waitFor waits for the end of a program, frees it and returns its status. A
+// signal to the waiting task ends the wait: -EINTR.
+func (p *Process) waitFor(c *percpu.CPU, t *Task) (*percpu.CPU, uint64) {
+	p.mu.Lock(c)
+	for p.done.Load() == 0 && !t.interrupted() {
+		p.waiters.add(t)
+		p.mu.Unlock(c)
+		c = sched.Park(c)
+		p.mu.Lock(c)
+		p.waiters.remove(t)
+	}
+	done := p.done.Load() != 0
+	p.mu.Unlock(c)
+	if !done {
+		return c, errno(EINTR)
+	}
+	status := p.status.Load()
+	processCache.Free(c, unsafe.Pointer(p))
+	return c, uint64(status)
+}
+
+// report says on the console why a program ends.
+func (p *Process) report(c *percpu.CPU, t *Task, what string, addr, ip uint64) {
+	var l console.Line
+	l.Str("process ").Dec(uint64(p.ID)).Str(" (").Str(nameText(&p.name)).Str("), thread ").Dec(uint64(t.ID)).
+		Str(": ").Str(what).Str(" at ").Hex(addr).Str(", ip ").Hex(ip).Str(", ended")
+	console.Warn(c, &l)
+}
+
+// nameText returns the text of a zero-terminated name.
+func nameText(name *[16]byte) string {
+	n := 0
+	for n < len(name) && name[n] != 0 {
+		n++
+	}
+	return unsafe.String(&name[0], n)
+}
+
+// waitList is tasks that wait for a condition, guarded by the lock of its owner.
+type waitList struct{ first *Task }
+
+func (w *waitList) add(t *Task) {
+	t.waitOn = true
+	t.waitNext = w.first
+	w.first = t
+}
+
+// remove takes t out if it is still in.
+func (w *waitList) remove(t *Task) {
+	if !t.waitOn {
+		return
+	}
+	t.waitOn = false
+	for p := &w.first; *p != nil; p = &(*p).waitNext {
+		if *p == t {
+			*p = t.waitNext
+			return
+		}
+	}
+}
+
+// wakeAll wakes and removes all; under the owner's lock, so that none goes away.
+func (w *waitList) wakeAll(c *percpu.CPU) {
+	for w.first != nil {
+		t := w.first
+		w.first = t.waitNext
+		t.waitOn = false
+		sched.Unpark(c, t.thread())
+	}
+}

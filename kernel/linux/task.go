@@ -1,0 +1,174 @@
+// Package linux answers the system calls that Go programs make, for the
+// kernel's own runtime in ring 0 and for programs in ring 3 alike: memory,
+// threads, futexes, signals, clocks, and the few files there are.
+//
+// Layer: core.
+// Context: interrupts off, on the calling thread's kernel stack. A handler that
+// blocks returns the CPU on which the thread goes on.
+// Locks: Process.mu > tasks.mu > futex buckets > File.mu > epoll; see lock/ranks.go.
+// Manual: the Linux manual pages, section 2, and $GOROOT/src/runtime/os_linux.go.
+// Chapter: docs/10-system-calls.md.
+// Left out: files by name, sockets, several programs at once from ring 3, timers
+// that send signals.
+package linux
+
+import (
+	"unsafe"
+
+	"muster/kernel/atom"
+	"muster/kernel/cpu"
+	"muster/kernel/lock"
+	"muster/kernel/mem"
+	"muster/kernel/percpu"
+	"muster/kernel/sched"
+	"muster/kernel/tree"
+	"muster/kernel/up"
+)
+
+// Task is a thread with what Linux knows of one.
+type Task struct {
+	sched.Thread                  // first: the scheduler's pointer is the task's
+	xstate       [stateBytes]byte // vector state that rt_sigreturn restores; 64-byte aligned
+
+	proc   *Process
+	idNode tree.Node // in tasks, Key is the id
+	next   *Task     // in proc.tasks, guarded by proc.mu
+	prev   *Task
+
+	mask    uint64      // blocked signals; the task alone
+	pending atom.Uint64 // signals sent to the task
+	senders atom.Uint64 // of them, those that tgkill sent: bit as in pending
+	altLow  uintptr     // alternate signal stack; the task alone
+	altSize uintptr
+
+	futexSpace *mem.Space // in a futex bucket, guarded by its lock
+	futexAddr  uintptr
+	futexNext  *Task
+	futexPrev  *Task
+	futexOn    bool
+
+	waitNext *Task // in a wait list, guarded by the lock of its owner
+	waitOn   bool
+
+	leave uintptr // set by rt_sigreturn: how to leave, once
+}
+
+// stateBytes is room for an XSAVE area with x87, SSE and AVX: 832 bytes.
+const stateBytes = 896
+
+var _ [0]byte = [unsafe.Offsetof(Task{}.xstate) % 64]byte{}
+
+// Bits of Thread.Work.
+const (
+	workSignal = 1 << 0 // signals may be pending
+	workExit   = 1 << 1 // the process ends
+)
+
+func current(c *percpu.CPU) *Task { return (*Task)(unsafe.Pointer(c.Current)) }
+
+func taskOf(t *sched.Thread) *Task { return (*Task)(unsafe.Pointer(t)) }
+
+// thread returns the scheduler's view of t.
+func (t *Task) thread() *sched.Thread { return &t.Thread }
+
+// tasks is every task by id, for signals and listings. Ids are not used again
+// until they wrap at 2^30.
+var tasks struct {
+	mu   lock.Spin
+	tree tree.Tree
+	last uint32
+	n    uint32
+}
+
+var taskCache mem.Cache
+
+func taskOfNode(n *tree.Node) *Task {
+	return (*Task)(unsafe.Pointer(uintptr(unsafe.Pointer(n)) - unsafe.Offsetof(Task{}.idNode)))
+}
+
+// newTask makes a task of p that is not running yet. Its frame is zero. nil
+// means that memory is exhausted.
+func newTask(c *percpu.CPU, p *Process) *Task {
+	t := (*Task)(taskCache.Alloc(c))
+	if t == nil {
+		return nil
+	}
+	low, top, ok := sched.AllocStack(c)
+	if !ok {
+		taskCache.Free(c, unsafe.Pointer(t))
+		return nil
+	}
+	class := sched.ClassKernel
+	if p.user {
+		class = sched.ClassUser
+	}
+	t.proc = p
+	t.Thread.Init(low, top, 0, class, p.Space)
+	t.Name = p.name
+	*t.Frame() = cpu.Frame{}
+	tasks.mu.Lock(c)
+	t.ID = freeID()
+	t.idNode.Key = uint64(t.ID)
+	tasks.tree.Insert(&t.idNode)
+	tasks.n++
+	tasks.mu.Unlock(c)
+	return t
+}
+
+// freeID returns the next id that no task has.
+//
+// Locks: tasks.mu held.
+func freeID() uint32 {
+	for {
+		tasks.last = tasks.last%(1<<30) + 1
+		if n := tasks.tree.AtLeast(uint64(tasks.last)); n == nil || n.Key != uint64(tasks.last) {
+			return tasks.last
+		}
+	}
+}
+
+// findTask returns the task with an id, nil if there is none.
+//
+// Locks: tasks.mu held; the task stays as long.
+func findTask(id uint32) *Task {
+	if n := tasks.tree.AtLeast(uint64(id)); n != nil && n.Key == uint64(id) {
+		return taskOfNode(n)
+	}
+	return nil
+}
+
+// forget takes t out of the tree: nobody finds it any more.
+func forget(c *percpu.CPU, t *Task) {
+	tasks.mu.Lock(c)
+	tasks.tree.Remove(&t.idNode)
+	tasks.n--
+	tasks.mu.Unlock(c)
+}
+
+// Reap frees a task that has exited and left its stack.
+func Reap(c *percpu.CPU, thread uintptr) {
+	t := (*Task)(unsafe.Pointer(thread))
+	sched.FreeStack(c, t.StackLow)
+	taskCache.Free(c, unsafe.Pointer(t))
+}
+
+// interrupted reports whether a wait must end early: a signal to deliver, or the end.
+func (t *Task) interrupted() bool {
+	return t.Work.Load() != 0 && (t.Work.Load()&workExit != 0 || t.pending.Load()&^t.mask != 0)
+}
+
+// poke makes a task look at its Work soon: it ends its wait, or enters the core.
+//
+// Context: the task cannot go away: its process's lock or tasks.mu is held.
+func poke(c *percpu.CPU, t *Task) {
+	sched.Unpark(c, t.thread())
+	if to := percpu.Get(t.CPU()); to != c && to.Current == uintptr(unsafe.Pointer(t)) {
+		up.To.SendIPI(c, to, sched.VecReschedule)
+	}
+}
+
+// start makes a new task run.
+func (t *Task) start(c *percpu.CPU, cpu uint32) {
+	t.StartOn(cpu)
+	sched.Unpark(c, t.thread())
+}

@@ -1,0 +1,28 @@
+package lock
+
+// Rank orders the locks: a CPU that holds one takes only locks of higher rank.
+// Debug builds compare every acquire with this list.
+type Rank uint8
+
+// Ranks, outermost first. Each line names the lock and says what calls out of
+// its critical section.
+const (
+	RankProcess  Rank = iota + 1 // linux.Process.mu; wakes threads, posts signals
+	RankTasks                    // linux.tasks.mu: the tree of thread ids; posts signals
+	RankFutex                    // linux.futexBucket.mu; wakes threads
+	RankMutex                    // sched.Mutex.mu, linux.waitList.mu; wake threads
+	RankFile                     // linux.File.mu; wakes threads, reports to epolls
+	RankEpoll                    // linux.epoll.mu; wakes threads
+	RankSpace                    // mem.Space.mu; allocates frames
+	RankSignals                  // linux.Task.sigMu; wakes the thread
+	RankTimers                   // sched.timerQueue.mu; wakes threads
+	RankRunQueue                 // sched.runQueue.mu
+	RankCache                    // mem.Cache.mu; allocates frames
+	RankMap                      // mem.mapArea.mu; allocates frames
+	RankFrames                   // mem.frames.mu
+	RankIOAPIC                   // apic.IOAPIC.mu: the register pair
+	RankConsole                  // console.mu; last, so a report prints under any lock
+)
+
+// nests reports whether a CPU may hold two locks of this rank. None may.
+func (r Rank) nests() bool { return false }

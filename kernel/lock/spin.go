@@ -1,0 +1,111 @@
+// Package lock has the spinlock of the core and the order of all locks.
+//
+// Core code runs with interrupts off, so a spinlock need not turn them off. It
+// is a ticket lock: CPUs get it in the order in which they asked.
+//
+// Layer: core.
+// Context: interrupts off.
+// Locks: this is them; ranks.go has the order.
+// Manual: Intel SDM vol. 3A, "Locked Atomic Operations"; vol. 2B, "PAUSE".
+// Chapter: docs/02-black-box.md.
+package lock
+
+import (
+	"muster/kernel/atom"
+	"muster/kernel/clock"
+	"muster/kernel/percpu"
+	"muster/kernel/up"
+)
+
+// Spin is a lock that waiters spin for. Its rank is set where it is declared:
+// lock.Spin{Rank: lock.RankFrames}.
+type Spin struct {
+	next   atom.Uint32 // ticket of the next CPU that asks
+	owner  atom.Uint32 // ticket that holds the lock
+	holder uint32      // debug builds: CPU number + 1, guarded by the lock
+	Rank   Rank
+}
+
+// timeout is far beyond any critical section, which is at most 100,000 instructions.
+const timeout = 10 * clock.Second
+
+// Lock waits for the lock and takes it. A wait of 10 s is a panic.
+func (s *Spin) Lock(c *percpu.CPU) {
+	if Checked {
+		s.checkOrder(c)
+	}
+	ticket := s.next.Add(1) - 1
+	if s.owner.Load() != ticket {
+		s.wait(c, ticket)
+	}
+	if Checked {
+		s.holder = c.ID + 1
+		c.LockRanks[c.LockDepth] = uint8(s.Rank)
+		c.LockDepth++
+	}
+}
+
+// wait spins until ticket holds the lock. Meanwhile the CPU answers TLB
+// flushes: the holder may be waiting for one.
+func (s *Spin) wait(c *percpu.CPU, ticket uint32) {
+	end := clock.After(timeout)
+	for turns := 1; s.owner.Load() != ticket; turns++ {
+		if up.To.SpinPoll != nil {
+			up.To.SpinPoll(c)
+		}
+		atom.Pause()
+		if turns%4096 == 0 && end.Passed() {
+			up.Panic(c, "lock: not free for 10 s; rank, holder+1", uint64(s.Rank), uint64(s.holder))
+		}
+	}
+}
+
+// Unlock releases the lock.
+func (s *Spin) Unlock(c *percpu.CPU) {
+	if Checked {
+		s.checkHeld(c)
+		s.holder = 0
+		c.LockDepth--
+	}
+	s.owner.Store(s.owner.Load() + 1) // pairs with the Loads in Lock and wait
+}
+
+// AssertHeld panics in debug builds unless c holds the lock.
+func (s *Spin) AssertHeld(c *percpu.CPU) {
+	if Checked && s.holder != c.ID+1 {
+		up.Panic(c, "lock: not held where it must be; rank, holder+1", uint64(s.Rank), uint64(s.holder))
+	}
+}
+
+// AssertNone panics in debug builds if c holds any lock: before a call that may
+// switch threads or touch user memory.
+func AssertNone(c *percpu.CPU) {
+	if Checked && c.LockDepth != 0 {
+		up.Panic(c, "lock: held across a switch or a user copy; depth, rank", uint64(c.LockDepth), uint64(c.LockRanks[c.LockDepth-1]))
+	}
+}
+
+// checkOrder panics unless the lock's rank is above those that c holds.
+func (s *Spin) checkOrder(c *percpu.CPU) {
+	if s.Rank == 0 {
+		up.Panic(c, "lock: without a rank", 0, 0)
+	}
+	if int(c.LockDepth) == len(c.LockRanks) {
+		up.Panic(c, "lock: too many held; depth, rank", uint64(c.LockDepth), uint64(s.Rank))
+	}
+	if c.LockDepth > 0 {
+		if top := Rank(c.LockRanks[c.LockDepth-1]); s.Rank <= top && !(s.Rank == top && s.Rank.nests()) {
+			up.Panic(c, "lock: wrong order; rank held, rank wanted", uint64(top), uint64(s.Rank))
+		}
+	}
+}
+
+// checkHeld panics unless c holds the lock and took it last.
+func (s *Spin) checkHeld(c *percpu.CPU) {
+	if s.holder != c.ID+1 {
+		up.Panic(c, "lock: released by a CPU that does not hold it; rank, holder+1", uint64(s.Rank), uint64(s.holder))
+	}
+	if c.LockDepth == 0 || Rank(c.LockRanks[c.LockDepth-1]) != s.Rank {
+		up.Panic(c, "lock: released out of order; rank, depth", uint64(s.Rank), uint64(c.LockDepth))
+	}
+}

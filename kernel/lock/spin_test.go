@@ -1,0 +1,64 @@
+package lock
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"muster/kernel/cpu"
+	"muster/kernel/percpu"
+	"muster/kernel/up"
+)
+
+// Real threads, for the race detector: the lock must order plain accesses.
+func TestSpinOnThreads(t *testing.T) {
+	s := &Spin{Rank: RankConsole}
+	n := 0
+	var wg sync.WaitGroup
+	for id := range uint32(4) {
+		wg.Go(func() {
+			c := &percpu.CPU{ID: id}
+			for range 200 {
+				s.Lock(c)
+				n++
+				s.Unlock(c)
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, 800, n)
+}
+
+// caught runs f with panics of the core turned into panics of the test.
+func caught(t *testing.T, f func()) (msg string) {
+	t.Helper()
+	up.To.Panic = func(_ *percpu.CPU, _ *cpu.Frame, msg string, _, _ uint64) { panic(msg) }
+	defer func() { up.To.Panic = nil }()
+	defer func() { msg, _ = recover().(string) }()
+	f()
+	return ""
+}
+
+func TestOrderIsChecked(t *testing.T) {
+	if !Checked {
+		t.Skip("ranks are checked with -tags debug")
+	}
+	c := &percpu.CPU{}
+	outer, inner := &Spin{Rank: RankSpace}, &Spin{Rank: RankFrames}
+	require.Empty(t, caught(t, func() {
+		outer.Lock(c)
+		inner.Lock(c)
+		inner.AssertHeld(c)
+		inner.Unlock(c)
+		outer.Unlock(c)
+	}))
+	require.Contains(t, caught(t, func() { inner.Lock(c); outer.Lock(c) }), "wrong order")
+	*c = percpu.CPU{}
+	require.Contains(t, caught(t, func() { outer.AssertHeld(c) }), "not held")
+	require.Contains(t, caught(t, func() { outer.Unlock(c) }), "does not hold it")
+	require.Contains(t, caught(t, func() { new(Spin).Lock(c) }), "without a rank")
+	other := &Spin{Rank: RankConsole}
+	other.Lock(c)
+	require.Contains(t, caught(t, func() { AssertNone(c) }), "held across")
+}

@@ -1,0 +1,109 @@
+package mem
+
+import (
+	"unsafe"
+
+	"muster/kernel/cpu"
+	"muster/kernel/lock"
+	"muster/kernel/percpu"
+)
+
+// User memory is reached through these functions alone. A bad pointer gives
+// false, never a fault of the kernel; a page that is not there yet is brought in.
+// They hold no lock, since bringing in a page takes some.
+
+var (
+	smap           bool // CR4.SMAP is on, on every CPU
+	accessPCs      [6]uintptr
+	accessFailedPC uintptr
+)
+
+// UseSMAP says that CR4.SMAP is on.
+//
+// Context: boot CPU.
+func UseSMAP() { smap = true }
+
+func copyUser(dst, src, n uintptr) bool
+func load64(src uintptr) (v uint64, ok bool)
+func store64(dst uintptr, v uint64) (ok bool)
+func load32(src uintptr) (v uint32, ok bool)
+func store32(dst uintptr, v uint32) (ok bool)
+
+// Holds reports whether [addr, addr+n) lies within the addresses that pointers
+// of this space's threads may have. The limit belongs to the space and never changes.
+func (s *Space) Holds(addr, n uintptr) bool {
+	return addr >= s.low && addr <= s.high && n <= s.high-addr
+}
+
+// CopyIn copies n bytes from user memory at src.
+//
+// Context: s is the current space; no lock held.
+func (s *Space) CopyIn(c *percpu.CPU, dst unsafe.Pointer, src, n uintptr) bool {
+	lock.AssertNone(c)
+	return s.Holds(src, n) && copyUser(uintptr(dst), src, n)
+}
+
+// CopyOut copies n bytes to user memory at dst.
+//
+// Context: s is the current space; no lock held.
+func (s *Space) CopyOut(c *percpu.CPU, dst uintptr, src unsafe.Pointer, n uintptr) bool {
+	lock.AssertNone(c)
+	return s.Holds(dst, n) && copyUser(dst, uintptr(src), n)
+}
+
+// Load64 reads a word of user memory.
+func (s *Space) Load64(c *percpu.CPU, src uintptr) (v uint64, ok bool) {
+	lock.AssertNone(c)
+	if !s.Holds(src, 8) {
+		return 0, false
+	}
+	return load64(src)
+}
+
+// Store64 writes a word of user memory.
+func (s *Space) Store64(c *percpu.CPU, dst uintptr, v uint64) bool {
+	lock.AssertNone(c)
+	return s.Holds(dst, 8) && store64(dst, v)
+}
+
+// Load32 reads half a word of user memory.
+func (s *Space) Load32(c *percpu.CPU, src uintptr) (v uint32, ok bool) {
+	lock.AssertNone(c)
+	if !s.Holds(src, 4) {
+		return 0, false
+	}
+	return load32(src)
+}
+
+// Store32 writes half a word of user memory.
+func (s *Space) Store32(c *percpu.CPU, dst uintptr, v uint32) bool {
+	lock.AssertNone(c)
+	return s.Holds(dst, 4) && store32(dst, v)
+}
+
+// Peek32 reads half a word of user memory if its page is there, and brings
+// nothing in: it may be called with locks held.
+func (s *Space) Peek32(c *percpu.CPU, src uintptr) (v uint32, ok bool) {
+	if !s.Holds(src, 4) {
+		return 0, false
+	}
+	c.NoFault = 1
+	v, ok = load32(src)
+	c.NoFault = 0
+	return v, ok
+}
+
+// Fixup handles a page fault at addr in the core. At an instruction that touches
+// user memory it brings the page in, or sends the access to its error exit. It
+// reports false for any other instruction: a bug.
+func Fixup(c *percpu.CPU, f *cpu.Frame, s *Space, addr uintptr) bool {
+	for _, pc := range accessPCs {
+		if f.IP == uint64(pc) {
+			if c.NoFault != 0 || s == nil || s.Fault(c, addr, f.Error) != Resolved {
+				f.IP = uint64(accessFailedPC)
+			}
+			return true
+		}
+	}
+	return false
+}

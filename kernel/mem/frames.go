@@ -1,0 +1,196 @@
+package mem
+
+import (
+	"muster/kernel/layout"
+	"muster/kernel/lock"
+	"muster/kernel/percpu"
+	"muster/kernel/up"
+)
+
+// Frame numbers are physical addresses in pages. The frame table has a word for
+// each: the next free frame in a list, or one of these.
+const (
+	frameNone uint32 = 0          // end of a list; also: never handed out yet
+	frameUsed uint32 = 0xffffffff // belongs to somebody
+)
+
+// frames hands out pages of RAM. Freed pages go on a list through the table;
+// pages that were never used are cut off the regions, so that booting does not
+// walk all of memory.
+var frames struct {
+	mu      lock.Spin
+	free    uint32   // first frame of the list
+	regions []region // RAM not yet cut, the first count of them
+	count   int
+	at      int     // region to cut from
+	table   uintptr // address of frame 0's word
+	mapped  uint32  // words of the table that are backed reach up to here, in this region
+
+	total   uint64 // frames under management
+	unused  uint64 // of them, free
+	reserve uint64 // of the free ones, not for ring 3
+}
+
+// region is RAM that was never handed out, in frame numbers.
+type region struct{ next, end uint32 }
+
+// wordsPerPage is how many frames one page of the table describes.
+const wordsPerPage = layout.PageSize / 4
+
+func frameWord(n uint32) *uint32 { return ptr[uint32](frames.table + uintptr(n)*4) }
+
+// AllocFrame returns a page of RAM with undefined contents. ok is false when
+// none is left.
+//
+// Locks: takes frames.mu.
+func AllocFrame(c *percpu.CPU) (p PhysAddr, ok bool) {
+	frames.mu.Lock(c)
+	n := frames.free
+	if n != frameNone {
+		w := frameWord(n)
+		frames.free = *w
+		*w = frameUsed
+		frames.unused--
+	} else {
+		n = cutFrame()
+	}
+	frames.mu.Unlock(c)
+	return PhysAddr(n) << layout.PageShift, n != frameNone
+}
+
+// cutFrame takes the next frame of the regions. A page of the frame table that
+// is not there yet is backed by the frame itself, and the next one is taken.
+func cutFrame() uint32 {
+	for frames.at < frames.count {
+		r := &frames.regions[frames.at]
+		if r.next >= r.end {
+			frames.at++
+			frames.mapped = 0
+			continue
+		}
+		n := r.next
+		r.next++
+		frames.unused--
+		if n >= frames.mapped {
+			page := frames.table + uintptr(n/wordsPerPage)*layout.PageSize
+			frames.mapped = (n/wordsPerPage + 1) * wordsPerPage
+			if !backTable(page, n) {
+				continue
+			}
+		}
+		*frameWord(n) = frameUsed
+		return n
+	}
+	return frameNone
+}
+
+// backTable maps frame n at page of the frame table, unless a region that ended
+// in the same page has done so. It reports whether n is still free for use. The
+// tables above exist: Init made them for all of RAM.
+func backTable(page uintptr, n uint32) (unused bool) {
+	e := entryOf(kernelRoot, page)
+	if *e != 0 {
+		return true
+	}
+	p := PhysAddr(n) << layout.PageShift
+	clearPage(Direct(p))
+	*e = uint64(p) | pteRAM
+	return false
+}
+
+// AllocZeroed returns a page of zeros. ok is false when none is left.
+func AllocZeroed(c *percpu.CPU) (p PhysAddr, ok bool) {
+	p, ok = AllocFrame(c)
+	if ok {
+		clearPage(Direct(p))
+	}
+	return p, ok
+}
+
+// AllocUser is AllocZeroed for ring 3: it leaves the kernel's reserve alone.
+func AllocUser(c *percpu.CPU) (p PhysAddr, ok bool) {
+	frames.mu.Lock(c)
+	enough := frames.unused > frames.reserve
+	frames.mu.Unlock(c)
+	if !enough {
+		return 0, false
+	}
+	return AllocZeroed(c)
+}
+
+// mustZeroed is AllocZeroed for what the kernel cannot do without.
+func mustZeroed(c *percpu.CPU) PhysAddr {
+	p, ok := AllocZeroed(c)
+	if !ok {
+		up.Panic(c, "mem: no frame left for the kernel; total, free", frames.total, frames.unused)
+	}
+	return p
+}
+
+// FreeFrame takes back a page from AllocFrame.
+//
+// Locks: takes frames.mu.
+func FreeFrame(c *percpu.CPU, p PhysAddr) {
+	n := uint32(p >> layout.PageShift)
+	w := frameWord(n)
+	if *w != frameUsed {
+		up.Panic(c, "mem: frame freed twice; address, table word", uint64(p), uint64(*w))
+	}
+	frames.mu.Lock(c)
+	*w = frames.free
+	frames.free = n
+	frames.unused++
+	frames.mu.Unlock(c)
+}
+
+// chain is a list of frames that wait for a TLB flush before they are free. It
+// runs through the frame table, so it needs no memory of its own.
+type chain struct {
+	first, last uint32
+	n           uint64
+}
+
+func (l *chain) add(c *percpu.CPU, p PhysAddr) {
+	n := uint32(p >> layout.PageShift)
+	w := frameWord(n)
+	if *w != frameUsed {
+		up.Panic(c, "mem: frame freed twice; address, table word", uint64(p), uint64(*w))
+	}
+	*w = l.first
+	if l.first == frameNone {
+		l.last = n
+	}
+	l.first = n
+	l.n++
+}
+
+// release frees the frames of l in one step.
+//
+// Locks: takes frames.mu.
+func (l *chain) release(c *percpu.CPU) {
+	if l.n == 0 {
+		return
+	}
+	frames.mu.Lock(c)
+	*frameWord(l.last) = frames.free
+	frames.free = l.first
+	frames.unused += l.n
+	frames.mu.Unlock(c)
+	*l = chain{}
+}
+
+// Stats says how much RAM there is, in pages.
+type Stats struct {
+	Total, Free, Reserve uint64
+}
+
+// ReadStats returns the numbers of the moment.
+func ReadStats(c *percpu.CPU) (s Stats) {
+	frames.mu.Lock(c)
+	s = Stats{frames.total, frames.unused, frames.reserve}
+	frames.mu.Unlock(c)
+	return s
+}
+
+// clearPage zeroes the page at va.
+func clearPage(va uintptr)

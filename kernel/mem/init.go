@@ -1,0 +1,192 @@
+package mem
+
+import (
+	"unsafe"
+
+	"muster/kernel/cpu"
+	"muster/kernel/layout"
+	"muster/kernel/lock"
+	"muster/kernel/percpu"
+	"muster/kernel/up"
+)
+
+// Boot is what Init must know about physical memory.
+type Boot struct {
+	Delta    PhysAddr // physical minus virtual address of the image
+	Early    Range    // RAM below 4 GiB that nobody uses: the first tables come from it
+	RAM      []Range  // all usable RAM
+	InUse    []Range  // image, modules, boot information: not to be handed out
+	HugePage bool     // the CPU has 1 GiB pages
+}
+
+// LowMemory is below this address: left alone but for the trampoline, since
+// firmware uses it and some corrupts it.
+const LowMemory = 1 << 20
+
+// early hands out pages before there is a frame allocator.
+var early Range
+
+func earlyPage() PhysAddr {
+	if early.Len() < layout.PageSize {
+		up.Panic(percpu.This(), "mem: early memory exhausted; start, end", uint64(early.Start), uint64(early.End))
+	}
+	p := early.Start
+	early.Start += layout.PageSize
+	clearPage(Direct(p))
+	return p
+}
+
+// trampolineRoot is a page below 4 GiB: a starting CPU loads CR3 with 32 bits.
+var trampolineRoot PhysAddr
+
+// The fixed places in the map area: the frame table first, then what mapArea cuts.
+const (
+	frameTable    = layout.MapBase
+	frameTableEnd = layout.MapBase + 16<<30 // 4 Gi words: 16 TiB of RAM
+)
+
+// Init builds the kernel's page tables and the frame allocator, and loads CR3.
+// Text becomes read-only and executable, rodata read-only, everything else not
+// executable.
+//
+// Context: boot CPU, on the boot page tables, which map the first 4 GiB.
+func Init(c *percpu.CPU, b *Boot) {
+	frames.mu.Rank = lock.RankFrames
+	early = b.Early
+	kernelRoot = earlyPage()
+	trampolineRoot = earlyPage()
+	for _, slot := range [2]uintptr{layout.GoBase, layout.MapBase} {
+		*entryAt(kernelRoot, index(slot, 3)) = uint64(earlyPage()) | pteTable
+	}
+	for _, r := range b.RAM {
+		r = clip(r)
+		if r.Len() != 0 {
+			earlyMap(Direct(r.Start), r.Start, uintptr(r.Len()), pteRAM, b.HugePage)
+			earlyTables(r)
+		}
+	}
+	mapImage(b.Delta)
+	cpu.WriteCR3(uint64(kernelRoot))
+	frames.table = frameTable
+	addRegions(b)
+	mapped.next = frameTableEnd
+	mapped.mu.Rank = lock.RankMap
+}
+
+// clip rounds r to whole pages and cuts what frame numbers cannot express.
+func clip(r Range) Range {
+	r.Start = PhysAddr(roundUp(uintptr(r.Start), layout.PageSize))
+	r.End = PhysAddr(roundDown(uintptr(min(r.End, 1<<44-layout.PageSize)), layout.PageSize))
+	if r.End < r.Start {
+		r.End = r.Start
+	}
+	return r
+}
+
+// earlyMap maps n bytes at va to p with the largest pages that fit.
+func earlyMap(va uintptr, p PhysAddr, n uintptr, bits uint64, huge bool) {
+	for n > 0 {
+		size := largest(va, p, n, huge)
+		level, large := uint(0), uint64(0)
+		switch size {
+		case layout.LargePage:
+			level, large = 1, pteLarge
+		case layout.HugePage:
+			level, large = 2, pteLarge
+		}
+		e := earlyEntry(va, level)
+		if e != nil && *e == 0 { // ranges of the memory map may share a page
+			*e = uint64(p) | bits | large
+		}
+		va, p, n = va+size, p+PhysAddr(size), n-size
+	}
+}
+
+// earlyEntry returns va's entry at a level, making the tables above it; nil when
+// a large page maps va already.
+func earlyEntry(va uintptr, level uint) *uint64 {
+	t := kernelRoot
+	for l := uint(3); l > level; l-- {
+		e := entryAt(t, index(va, l))
+		if *e == 0 {
+			*e = uint64(earlyPage()) | pteTable
+		} else if *e&pteLarge != 0 {
+			return nil
+		}
+		t = tableOf(*e)
+	}
+	return entryAt(t, index(va, level))
+}
+
+// earlyTables makes the tables that will map r's part of the frame table.
+func earlyTables(r Range) {
+	first := roundDown(frameTable+uintptr(r.Start>>layout.PageShift)*4, layout.LargePage)
+	last := frameTable + uintptr((r.End-1)>>layout.PageShift)*4
+	for va := first; va <= last; va += layout.LargePage {
+		earlyEntry(va, 0)
+	}
+}
+
+// mapImage maps the segments of the kernel, each with its own rights.
+func mapImage(delta PhysAddr) {
+	s := layout.Image()
+	m := func(from, to uintptr, bits uint64) {
+		earlyMap(from, PhysAddr(from)+delta, to-from, bits|ptePresent|pteGlobal, false)
+	}
+	m(s.Start, s.TextStart, pteNoExec)
+	m(s.TextStart, s.TextEnd, 0)
+	m(s.RodataStart, s.RodataEnd, pteNoExec)
+	m(s.DataStart, s.End, pteNoExec|pteWrite)
+}
+
+// addRegions gives the frame allocator all RAM above 1 MiB that nobody uses, and
+// what is left of the early memory. The list of regions lives in early pages.
+func addRegions(b *Boot) {
+	room := len(b.RAM)*(len(b.InUse)+2) + 1
+	list := Direct(early.Start)
+	for n := uintptr(0); n < uintptr(room)*regionBytes; n += layout.PageSize {
+		earlyPage()
+	}
+	frames.regions = unsafe.Slice(ptr[region](list), room)
+	for _, r := range b.RAM {
+		r = clip(r)
+		r.Start = max(r.Start, LowMemory)
+		for r.Len() > 0 {
+			used := firstUse(r, b)
+			addRegion(Range{r.Start, used.Start})
+			r.Start = max(used.End, r.Start)
+		}
+	}
+	addRegion(early)
+	early = Range{}
+}
+
+const regionBytes = unsafe.Sizeof(region{})
+
+// firstUse returns the first range in use that touches r, in whole pages, cut
+// to begin within r; an empty range at r's end when there is none.
+func firstUse(r Range, b *Boot) Range {
+	first := Range{r.End, r.End}
+	for i := range len(b.InUse) + 1 {
+		u := b.Early
+		if i < len(b.InUse) {
+			u = b.InUse[i]
+		}
+		u.Start = PhysAddr(roundDown(uintptr(u.Start), layout.PageSize))
+		u.End = PhysAddr(roundUp(uintptr(u.End), layout.PageSize))
+		if u.Len() > 0 && u.End > r.Start && u.Start < first.Start {
+			first = Range{max(u.Start, r.Start), u.End}
+		}
+	}
+	return first
+}
+
+func addRegion(r Range) {
+	if r.Len() == 0 {
+		return
+	}
+	frames.regions[frames.count] = region{uint32(r.Start >> layout.PageShift), uint32(r.End >> layout.PageShift)}
+	frames.count++
+	frames.total += r.Len() / layout.PageSize
+	frames.unused += r.Len() / layout.PageSize
+}

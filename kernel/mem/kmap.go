@@ -1,0 +1,103 @@
+package mem
+
+import (
+	"sync/atomic"
+
+	"muster/kernel/cpu"
+	"muster/kernel/layout"
+	"muster/kernel/lock"
+	"muster/kernel/percpu"
+	"muster/kernel/up"
+)
+
+// mapped is the area of single mappings. Addresses in it are cut off in order
+// and never used again: there are 2^39 bytes of them.
+var mapped struct {
+	mu   lock.Spin
+	next uintptr
+}
+
+// cut reserves n bytes of addresses, aligned to align, between unmapped pages.
+func cut(c *percpu.CPU, n, align uintptr) uintptr {
+	mapped.mu.AssertHeld(c)
+	va := roundUp(mapped.next+layout.PageSize, align)
+	mapped.next = va + roundUp(n, layout.PageSize)
+	if mapped.next >= layout.MapEnd || mapped.next < va {
+		up.Panic(c, "mem: map area exhausted; bytes", uint64(n), 0)
+	}
+	return va
+}
+
+// AllocMapped returns n bytes of zeroed memory, aligned to align, with an
+// unmapped guard page on each side. The memory is the kernel's for good.
+//
+// Context: memory that the kernel cannot do without; panics when there is none.
+// Locks: takes the map area's.
+func AllocMapped(c *percpu.CPU, n, align uintptr) uintptr {
+	mapped.mu.Lock(c)
+	va := cut(c, n, align)
+	for off := uintptr(0); off < n; off += layout.PageSize {
+		mapPage(c, va+off, mustZeroed(c), pteRAM)
+	}
+	mapped.mu.Unlock(c)
+	return va
+}
+
+// Caching is how the CPU treats a mapping.
+type Caching uint64
+
+// Kinds of caching. MTRRs may restrict them further.
+const (
+	Device   Caching = pteUncached | pteThrough | pteWrite // registers
+	ReadOnly Caching = 0                                   // firmware tables
+)
+
+// MapPhys maps n bytes of physical memory from p on and returns their virtual
+// address. The mapping stays for good; mapping the same bytes again costs
+// addresses and tables, no RAM.
+//
+// Context: not for RAM that the frame allocator manages.
+// Locks: takes the map area's.
+func MapPhys(c *percpu.CPU, p PhysAddr, n uintptr, kind Caching) uintptr {
+	off := uintptr(p) & (layout.PageSize - 1)
+	p -= PhysAddr(off)
+	mapped.mu.Lock(c)
+	va := cut(c, n+off, layout.PageSize)
+	for i := uintptr(0); i < n+off; i += layout.PageSize {
+		mapPage(c, va+i, p+PhysAddr(i), uint64(kind)|ptePresent|pteGlobal|pteNoExec)
+	}
+	mapped.mu.Unlock(c)
+	return va + off
+}
+
+// Protect makes the page at va, from AllocMapped, read-only.
+//
+// Context: boot CPU, before others start: no other TLB holds the page.
+func Protect(va uintptr) {
+	e := entryOf(kernelRoot, va)
+	atomic.StoreUint64(e, *e&^pteWrite)
+	cpu.InvalidatePage(va)
+}
+
+// TrampolineRoot returns the top table with which CPUs start: the kernel's, and
+// one low page mapped to itself.
+//
+// Context: one CPU at a time, while no CPU is starting.
+func TrampolineRoot(c *percpu.CPU, page PhysAddr) PhysAddr {
+	for i := uintptr(entries / 2); i < entries; i++ {
+		*entryAt(trampolineRoot, i) = *entryAt(kernelRoot, i)
+	}
+	e := entryMake(trampolineRoot, uintptr(page), pteTable, c)
+	if e == nil {
+		up.Panic(c, "mem: no frame left for the trampoline's tables", uint64(page), 0)
+	}
+	*e = uint64(page) | ptePresent | pteWrite
+	return trampolineRoot
+}
+
+// UnmapTrampoline takes the low page out of the starting CPUs' address space.
+func UnmapTrampoline(page PhysAddr) {
+	if e := entryOf(trampolineRoot, uintptr(page)); e != nil {
+		*e = 0
+	}
+}

@@ -1,0 +1,141 @@
+#include "textflag.h"
+
+// clearPage stores zeros, 16 bytes an instruction: under -icount an iteration of
+// REP STOS counts as an instruction, and 256 of these beat 512 of those.
+TEXT ·clearPage(SB), NOSPLIT, $0-8
+	MOVQ	va+0(FP), DI
+	XORPS	X0, X0
+	MOVL	$16, CX
+loop:
+	MOVUPS	X0, 0(DI)
+	MOVUPS	X0, 16(DI)
+	MOVUPS	X0, 32(DI)
+	MOVUPS	X0, 48(DI)
+	MOVUPS	X0, 64(DI)
+	MOVUPS	X0, 80(DI)
+	MOVUPS	X0, 96(DI)
+	MOVUPS	X0, 112(DI)
+	MOVUPS	X0, 128(DI)
+	MOVUPS	X0, 144(DI)
+	MOVUPS	X0, 160(DI)
+	MOVUPS	X0, 176(DI)
+	MOVUPS	X0, 192(DI)
+	MOVUPS	X0, 208(DI)
+	MOVUPS	X0, 224(DI)
+	MOVUPS	X0, 240(DI)
+	ADDQ	$256, DI
+	DECL	CX
+	JNZ	loop
+	RET
+
+// The instructions that touch user memory. Each is the first of a symbol, so a
+// page fault there is known by its address alone: fixups in access.go. A fault
+// that cannot be resolved goes on at accessFailed, which makes DX 1.
+
+TEXT ·accessBytes(SB), NOSPLIT|NOFRAME, $0
+	REP;	MOVSB
+	RET
+TEXT ·accessWords(SB), NOSPLIT|NOFRAME, $0
+	REP;	MOVSQ
+	RET
+TEXT ·accessLoad64(SB), NOSPLIT|NOFRAME, $0
+	MOVQ	(SI), AX
+	RET
+TEXT ·accessStore64(SB), NOSPLIT|NOFRAME, $0
+	MOVQ	AX, (DI)
+	RET
+TEXT ·accessLoad32(SB), NOSPLIT|NOFRAME, $0
+	MOVL	(SI), AX
+	RET
+TEXT ·accessStore32(SB), NOSPLIT|NOFRAME, $0
+	MOVL	AX, (DI)
+	RET
+TEXT ·accessFailed(SB), NOSPLIT|NOFRAME, $0
+	MOVL	$1, DX
+	RET
+
+// OPEN and CLOSE set AC, so that SMAP lets the core at user pages, and clear it.
+#define OPEN \
+	CMPB	·smap(SB), $0; \
+	JEQ	2(PC); \
+	STAC
+#define CLOSE \
+	CMPB	·smap(SB), $0; \
+	JEQ	2(PC); \
+	CLAC
+
+TEXT ·copyUser(SB), NOSPLIT, $8-25
+	MOVQ	dst+0(FP), DI
+	MOVQ	src+8(FP), SI
+	MOVQ	n+16(FP), BX
+	XORL	DX, DX
+	OPEN
+	MOVQ	BX, CX
+	SHRQ	$3, CX
+	CALL	·accessWords(SB)
+	TESTL	DX, DX
+	JNE	done
+	MOVQ	BX, CX
+	ANDQ	$7, CX
+	CALL	·accessBytes(SB)
+done:
+	CLOSE
+	TESTL	DX, DX
+	SETEQ	ret+24(FP)
+	RET
+
+TEXT ·load64(SB), NOSPLIT, $8-17
+	MOVQ	src+0(FP), SI
+	XORL	DX, DX
+	XORL	AX, AX
+	OPEN
+	CALL	·accessLoad64(SB)
+	CLOSE
+	MOVQ	AX, v+8(FP)
+	TESTL	DX, DX
+	SETEQ	ok+16(FP)
+	RET
+
+TEXT ·store64(SB), NOSPLIT, $8-17
+	MOVQ	dst+0(FP), DI
+	MOVQ	v+8(FP), AX
+	XORL	DX, DX
+	OPEN
+	CALL	·accessStore64(SB)
+	CLOSE
+	TESTL	DX, DX
+	SETEQ	ok+16(FP)
+	RET
+
+TEXT ·load32(SB), NOSPLIT, $8-13
+	MOVQ	src+0(FP), SI
+	XORL	DX, DX
+	XORL	AX, AX
+	OPEN
+	CALL	·accessLoad32(SB)
+	CLOSE
+	MOVL	AX, v+8(FP)
+	TESTL	DX, DX
+	SETEQ	ok+12(FP)
+	RET
+
+TEXT ·store32(SB), NOSPLIT, $8-17
+	MOVQ	dst+0(FP), DI
+	MOVL	v+8(FP), AX
+	XORL	DX, DX
+	OPEN
+	CALL	·accessStore32(SB)
+	CLOSE
+	TESTL	DX, DX
+	SETEQ	ok+16(FP)
+	RET
+
+DATA ·accessPCs+0(SB)/8, $·accessBytes(SB)
+DATA ·accessPCs+8(SB)/8, $·accessWords(SB)
+DATA ·accessPCs+16(SB)/8, $·accessLoad64(SB)
+DATA ·accessPCs+24(SB)/8, $·accessStore64(SB)
+DATA ·accessPCs+32(SB)/8, $·accessLoad32(SB)
+DATA ·accessPCs+40(SB)/8, $·accessStore32(SB)
+GLOBL ·accessPCs(SB), RODATA|NOPTR, $48
+DATA ·accessFailedPC+0(SB)/8, $·accessFailed(SB)
+GLOBL ·accessFailedPC(SB), RODATA|NOPTR, $8

@@ -1,0 +1,176 @@
+package mem
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"muster/kernel/cpu"
+	"muster/kernel/layout"
+	"muster/kernel/lock"
+	"muster/kernel/percpu"
+	"muster/kernel/tree"
+	"muster/kernel/up"
+)
+
+// Prot is what a thread may do with the pages of an area, with Linux's values.
+type Prot uint8
+
+// Rights.
+const (
+	ProtRead  Prot = 1
+	ProtWrite Prot = 2
+	ProtExec  Prot = 4
+)
+
+// Area is a range of addresses with the same rights. Its pages come at first touch.
+type Area struct {
+	node      tree.Node // first; Key is the start
+	end       uintptr
+	prot      Prot
+	dying     bool    // being unmapped: faults fail, the addresses are not free
+	low, high uintptr // of the subtree: lowest start, highest end
+	gap       uintptr // of the subtree: largest hole between its areas
+}
+
+func (a *Area) start() uintptr { return uintptr(a.node.Key) }
+
+func areaOf(n *tree.Node) *Area { return (*Area)(unsafe.Pointer(n)) }
+
+// Space is an address space: the lower half for a program, or the Go area for
+// the kernel itself.
+//
+// Changes to the set of areas exclude each other by a lock of the caller's
+// (linux.Process.mapMu), which is held across chunks; Space.mu guards areas and
+// tables for as long as one step takes.
+type Space struct {
+	mu        lock.Spin
+	root      PhysAddr
+	low, high uintptr // addresses that pointers may have
+	from, to  uintptr // addresses that mappings may have
+	areas     tree.Tree
+	last      *Area // found last
+	user      bool
+	charged   uint64       // pages
+	cpus      *percpu.Mask // CPUs whose TLB may hold entries
+	own       percpu.Mask  // cpus of a program
+	Faults    uint64       // page faults resolved, guarded by mu
+}
+
+var (
+	areaCache  Cache
+	spaceCache Cache
+	maskCache  Cache
+	maxCPUs    uint32 = 1
+)
+
+// Kernel is the space of the kernel's own Go runtime.
+var Kernel Space
+
+// InitSpaces prepares for Kernel and NewSpace.
+//
+// Context: boot CPU, after Init.
+func InitSpaces(online *percpu.Mask) {
+	areaCache.Init(unsafe.Sizeof(Area{}))
+	spaceCache.Init(unsafe.Sizeof(Space{}))
+	Kernel.init(kernelRoot, false)
+	Kernel.low, Kernel.high = layout.GoBase, ^uintptr(0)
+	Kernel.from, Kernel.to = layout.GoBase, layout.GoEnd
+	Kernel.cpus = online
+}
+
+// SetMaxCPUs sets how many CPUs the masks of later spaces have room for.
+func SetMaxCPUs(n uint32) {
+	maxCPUs = n
+	maskCache.Init(percpu.MaskBytes(n))
+}
+
+func (s *Space) init(root PhysAddr, user bool) {
+	s.mu.Rank = lock.RankSpace
+	s.root = root
+	s.user = user
+	s.areas.Update = updateArea
+}
+
+// NewSpace makes an empty address space for ring 3, nil when memory is exhausted.
+func NewSpace(c *percpu.CPU) *Space {
+	s := (*Space)(spaceCache.Alloc(c))
+	if s == nil {
+		return nil
+	}
+	mask := maskCache.Alloc(c)
+	root, ok := AllocZeroed(c)
+	if !ok || mask == nil {
+		if ok {
+			FreeFrame(c, root)
+		}
+		if mask != nil {
+			maskCache.Free(c, mask)
+		}
+		spaceCache.Free(c, unsafe.Pointer(s))
+		return nil
+	}
+	for i := uintptr(entries / 2); i < entries; i++ {
+		*entryAt(root, i) = *entryAt(kernelRoot, i)
+	}
+	s.init(root, true)
+	s.low, s.high = 0, layout.UserEnd
+	s.from, s.to = layout.UserStart, layout.UserEnd
+	s.own.Init(uintptr(mask), maxCPUs)
+	s.cpus = &s.own
+	return s
+}
+
+// Free gives back a space whose areas are all unmapped. No thread of it is left,
+// so a CPU that has it loaded still does so for want of another: the flush makes
+// it go to the kernel's own.
+//
+// Context: interrupts off, no lock held.
+func (s *Space) Free(c *percpu.CPU) {
+	LeaveUser(c)
+	flushOthers(c, s.cpus)
+	if id, ok := s.cpus.Next(0); ok {
+		up.Panic(c, "mem: address space freed while in use; CPU", uint64(id), 0)
+	}
+	freeTables(c, s.root, 3, entries/2)
+	maskCache.Free(c, s.own.Memory())
+	spaceCache.Free(c, unsafe.Pointer(s))
+}
+
+// Charged returns the number of pages that the space holds.
+func (s *Space) Charged() uint64 { return atomic.LoadUint64(&s.charged) }
+
+// Key is a number that no other space has at the same time.
+func (s *Space) Key() uintptr { return uintptr(unsafe.Pointer(s)) >> 6 }
+
+// User reports whether the space belongs to ring 3.
+func (s *Space) User() bool { return s.user }
+
+// Enter makes s the current space of c, for a thread of s. The kernel's space is
+// part of every other one: a kernel thread keeps what is loaded, which c.Lazy says.
+func (s *Space) Enter(c *percpu.CPU) {
+	if !s.user {
+		c.Lazy = 1
+		return
+	}
+	c.Lazy = 0
+	old := (*Space)(unsafe.Pointer(c.Space))
+	if old == s {
+		return
+	}
+	s.cpus.Set(c.ID) // before CR3: whoever unmaps from now on asks this CPU too
+	cpu.WriteCR3(uint64(s.root))
+	c.Space = uintptr(unsafe.Pointer(s))
+	if old != nil {
+		old.cpus.Clear(c.ID) // after CR3: the tables may go away at once
+	}
+}
+
+// LeaveUser makes c forget the program's space that it may still have loaded.
+func LeaveUser(c *percpu.CPU) {
+	old := (*Space)(unsafe.Pointer(c.Space))
+	cpu.WriteCR3(uint64(kernelRoot))
+	if old != nil {
+		c.Space = 0
+		old.cpus.Clear(c.ID)
+	}
+}

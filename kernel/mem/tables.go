@@ -1,0 +1,144 @@
+package mem
+
+import (
+	"sync/atomic"
+
+	"muster/kernel/cpu"
+	"muster/kernel/layout"
+	"muster/kernel/percpu"
+	"muster/kernel/up"
+)
+
+// Page-table entry bits (Intel SDM vol. 3A, "Paging-Structure Entries").
+const (
+	ptePresent  = 1 << 0
+	pteWrite    = 1 << 1
+	pteUser     = 1 << 2
+	pteThrough  = 1 << 3 // PWT
+	pteUncached = 1 << 4 // PCD
+	pteLarge    = 1 << 7
+	pteGlobal   = 1 << 8
+	pteHidden   = 1 << 9 // ours: holds a frame but is not present, PROT_NONE
+	pteNoExec   = 1 << 63
+
+	pteAddr = 0x000ffffffffff000
+
+	// pteTable leaves all restrictions to the last level.
+	pteTable     = ptePresent | pteWrite
+	pteUserTable = pteTable | pteUser
+	// pteRAM is data of the kernel.
+	pteRAM = ptePresent | pteWrite | pteGlobal | pteNoExec
+)
+
+const entries = 512
+
+// kernelRoot is the top table that only the kernel uses; its upper half is
+// copied into every other one and never changes after Init.
+var kernelRoot PhysAddr
+
+// KernelRoot returns the top table of the kernel's own address space.
+func KernelRoot() PhysAddr { return kernelRoot }
+
+func index(va uintptr, level uint) uintptr { return va >> (12 + 9*level) & (entries - 1) }
+
+func entryAt(table PhysAddr, i uintptr) *uint64 { return ptr[uint64](Direct(table) + i*8) }
+
+func tableOf(e uint64) PhysAddr { return PhysAddr(e & pteAddr) }
+
+// entryOf returns the last-level entry of va, nil when a table is missing or a
+// large page maps it.
+func entryOf(root PhysAddr, va uintptr) *uint64 {
+	t := root
+	for level := uint(3); ; level-- {
+		e := entryAt(t, index(va, level))
+		if level == 0 {
+			return e
+		}
+		v := atomic.LoadUint64(e)
+		if v&ptePresent == 0 || v&pteLarge != 0 {
+			return nil
+		}
+		t = tableOf(v)
+	}
+}
+
+// entryMake is entryOf that makes missing tables from pages of alloc. nil means
+// that alloc had none, or a large page is in the way.
+//
+// Locks: that of the address space.
+func entryMake(root PhysAddr, va uintptr, tableBits uint64, c *percpu.CPU) *uint64 {
+	t := root
+	for level := uint(3); ; level-- {
+		e := entryAt(t, index(va, level))
+		if level == 0 {
+			return e
+		}
+		v := *e
+		if v&ptePresent == 0 {
+			p, ok := AllocZeroed(c)
+			if !ok {
+				return nil
+			}
+			v = uint64(p) | tableBits
+			atomic.StoreUint64(e, v) // a walk without lock sees a whole entry
+		} else if v&pteLarge != 0 {
+			return nil
+		}
+		t = tableOf(v)
+	}
+}
+
+// Readable reports whether the 8 bytes at va can be read without a fault: a walk
+// in software, for code that must not fault.
+func Readable(va uintptr) bool {
+	if va&7 != 0 || kernelRoot == 0 {
+		return false
+	}
+	if sign := int64(va) >> 47; sign != 0 && sign != -1 {
+		return false
+	}
+	t := PhysAddr(cpu.ReadCR3() & pteAddr)
+	for level := uint(3); ; level-- {
+		v := atomic.LoadUint64(entryAt(t, index(va, level)))
+		if v&ptePresent == 0 {
+			return false
+		}
+		if level == 0 || v&pteLarge != 0 {
+			return v&pteUncached == 0 // a register is not for reading either
+		}
+		t = tableOf(v)
+	}
+}
+
+// freeTables gives back a table and the tables below it, not the pages they map.
+func freeTables(c *percpu.CPU, table PhysAddr, level uint, n uintptr) {
+	if level > 0 {
+		for i := range n {
+			if v := *entryAt(table, i); v&ptePresent != 0 {
+				freeTables(c, tableOf(v), level-1, entries)
+			}
+		}
+	}
+	FreeFrame(c, table)
+}
+
+// mapPage sets one page of the kernel's half. The entry must be empty.
+func mapPage(c *percpu.CPU, va uintptr, p PhysAddr, bits uint64) {
+	e := entryMake(kernelRoot, va, pteTable, c)
+	if e == nil || *e != 0 {
+		up.Panic(c, "mem: kernel page cannot be mapped; address, physical", uint64(va), uint64(p))
+	}
+	atomic.StoreUint64(e, uint64(p)|bits)
+}
+
+// largest returns the largest page size that fits at va and p for n bytes.
+func largest(va uintptr, p PhysAddr, n uintptr, huge bool) uintptr {
+	both := va | uintptr(p)
+	switch {
+	case huge && both&(layout.HugePage-1) == 0 && n >= layout.HugePage:
+		return layout.HugePage
+	case both&(layout.LargePage-1) == 0 && n >= layout.LargePage:
+		return layout.LargePage
+	}
+	return layout.PageSize
+}

@@ -1,0 +1,95 @@
+package mem
+
+import (
+	"muster/kernel/atom"
+	"muster/kernel/clock"
+	"muster/kernel/cpu"
+	"muster/kernel/percpu"
+	"muster/kernel/trace"
+	"muster/kernel/up"
+)
+
+// TLB shootdown. Who has removed translations asks every CPU that may hold them
+// to flush, and waits until all have. A CPU answers in its interrupt handler, or
+// while it spins with interrupts off. Each request is a number; one flush answers
+// all requests that were made before it.
+
+// VecFlush is the vector of the flush IPI; package start sets it.
+var VecFlush uint8
+
+// ask adds a request to those of a CPU and returns its number.
+func ask(to *percpu.CPU) uint64 { return to.FlushAsked.Add(1) }
+
+// answered reports whether a CPU has flushed since request n.
+func answered(to *percpu.CPU, n uint64) bool { return int64(to.FlushDone.Load()-n) >= 0 }
+
+// Answer flushes this CPU's TLB if anybody asked.
+//
+// Context: the flush interrupt, and every loop that spins with interrupts off.
+func Answer(c *percpu.CPU) { answer(c, flushOwn) }
+
+func answer(c *percpu.CPU, flush func(*percpu.CPU)) {
+	asked := c.FlushAsked.Load()
+	if c.FlushDone.Load() == asked {
+		return
+	}
+	flush(c) // after the Load of asked: it answers no later request
+	c.FlushDone.Store(asked)
+	trace.Add(c, trace.Flush, asked, 0)
+}
+
+// flushOwn drops all entries of this CPU but the global ones. Those are the
+// kernel's fixed mappings, which never go away. A CPU that has a program's space
+// loaded without need drops it, and is not asked again.
+func flushOwn(c *percpu.CPU) {
+	if c.Lazy != 0 && c.Space != 0 {
+		LeaveUser(c)
+		return
+	}
+	cpu.WriteCR3(cpu.ReadCR3())
+}
+
+// flushOthers makes all CPUs of a set but c flush, and returns when they have.
+//
+// Context: the translations are gone from the tables; spinning CPUs answer.
+func flushOthers(c *percpu.CPU, set *percpu.Mask) {
+	n := 0
+	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
+		if to := percpu.Get(id); to != c {
+			ask(to)
+			up.To.SendIPI(c, to, VecFlush)
+			n++
+		}
+	}
+	if n == 0 {
+		return
+	}
+	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
+		if to := percpu.Get(id); to != c {
+			await(c, to, to.FlushAsked.Load())
+		}
+	}
+}
+
+// await waits until a CPU has answered request n. After a second it is asked
+// again; after ten the kernel stops, as going on would leave a stale translation.
+func await(c, to *percpu.CPU, n uint64) {
+	if answered(to, n) {
+		return
+	}
+	again, end := clock.After(clock.Second), clock.After(10*clock.Second)
+	for turns := 1; !answered(to, n); turns++ {
+		Answer(c)
+		atom.Pause()
+		if turns%4096 != 0 {
+			continue
+		}
+		if again.Passed() {
+			again = clock.After(clock.Second)
+			up.To.SendIPI(c, to, VecFlush)
+		}
+		if end.Passed() {
+			up.Panic(c, "mem: TLB flush not answered; CPU, request", uint64(to.ID), n)
+		}
+	}
+}

@@ -1,0 +1,24 @@
+// Package mmio reads and writes device registers and other memory that is no Go
+// object, one MOV for each call.
+//
+// sync/atomic would not do: on amd64 its stores are XCHG, which reads the
+// register as well, and a plain Go access may be merged or left out.
+//
+// Layer: core.
+// Context: any; the address must be mapped.
+// Locks: none.
+// Manual: Intel SDM vol. 3A, "Memory Cache Control".
+// Chapter: docs/06-interrupts.md.
+package mmio
+
+// Load32 reads the 32-bit register at addr.
+func Load32(addr uintptr) uint32
+
+// Store32 writes the 32-bit register at addr.
+func Store32(addr uintptr, v uint32)
+
+// Load64 reads the 64-bit register at addr.
+func Load64(addr uintptr) uint64
+
+// Store64 writes the 64-bit register at addr.
+func Store64(addr uintptr, v uint64)

@@ -1,0 +1,25 @@
+#include "textflag.h"
+
+TEXT ·Load32(SB), NOSPLIT, $0-12
+	MOVQ	addr+0(FP), AX
+	MOVL	(AX), CX
+	MOVL	CX, ret+8(FP)
+	RET
+
+TEXT ·Store32(SB), NOSPLIT, $0-12
+	MOVQ	addr+0(FP), AX
+	MOVL	v+8(FP), CX
+	MOVL	CX, (AX)
+	RET
+
+TEXT ·Load64(SB), NOSPLIT, $0-16
+	MOVQ	addr+0(FP), AX
+	MOVQ	(AX), CX
+	MOVQ	CX, ret+8(FP)
+	RET
+
+TEXT ·Store64(SB), NOSPLIT, $0-16
+	MOVQ	addr+0(FP), AX
+	MOVQ	v+8(FP), CX
+	MOVQ	CX, (AX)
+	RET

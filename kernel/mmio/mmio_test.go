@@ -1,0 +1,18 @@
+package mmio
+
+import (
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestLoadStore(t *testing.T) {
+	mem := new([4]uint64)
+	a := uintptr(unsafe.Pointer(mem))
+	Store64(a+8, 0x1122334455667788)
+	Store32(a+20, 0xcafe)
+	require.Equal(t, uint64(0x1122334455667788), Load64(a+8))
+	require.Equal(t, uint32(0x11223344), Load32(a+12))
+	require.Equal(t, [4]uint64{0, 0x1122334455667788, 0xcafe << 32, 0}, *mem)
+}

@@ -1,0 +1,54 @@
+package percpu
+
+import (
+	"math/bits"
+	"unsafe"
+
+	"muster/kernel/atom"
+)
+
+// Mask is a set of CPU numbers, as large as its memory allows. All methods are
+// atomic for each word.
+type Mask struct {
+	base uintptr // *[words]atom.Uint64
+	n    uint32  // CPU numbers below n fit
+}
+
+// MaskBytes returns the memory that a mask for n CPUs needs, in bytes.
+func MaskBytes(n uint32) uintptr { return uintptr(n+63) / 64 * 8 }
+
+// Init gives the mask zeroed memory for the numbers below n.
+func (m *Mask) Init(base uintptr, n uint32) { m.base, m.n = base, n }
+
+// Memory returns what Init was given.
+func (m *Mask) Memory() unsafe.Pointer { return unsafe.Pointer(m.base) }
+
+func (m *Mask) word(i uint32) *atom.Uint64 {
+	return (*atom.Uint64)(unsafe.Pointer(m.base + uintptr(i)*8))
+}
+
+// Set adds a CPU.
+func (m *Mask) Set(id uint32) { m.word(id / 64).Or(1 << (id % 64)) }
+
+// Clear removes a CPU and reports whether it was in the set: of several callers
+// one gets true.
+func (m *Mask) Clear(id uint32) bool {
+	return m.word(id/64).And(^uint64(1<<(id%64)))>>(id%64)&1 != 0
+}
+
+// Has reports whether a CPU is in the set.
+func (m *Mask) Has(id uint32) bool {
+	return id < m.n && m.word(id/64).Load()>>(id%64)&1 != 0
+}
+
+// Next returns the lowest member from id on. ok is false when there is none.
+func (m *Mask) Next(id uint32) (next uint32, ok bool) {
+	for id < m.n {
+		w := m.word(id/64).Load() >> (id % 64)
+		if w != 0 {
+			return id + uint32(bits.TrailingZeros64(w)), true
+		}
+		id = (id/64 + 1) * 64
+	}
+	return 0, false
+}

@@ -1,0 +1,167 @@
+// Package percpu is the private block of each CPU and the table of all CPUs.
+//
+// GS base holds the block's address whenever core code runs. Functions of the
+// core take the block as an argument, c *percpu.CPU, which says "the CPU that
+// runs this": after a call that may switch threads the caller goes on with the
+// block that the call returned.
+//
+// Layer: core.
+// Context: interrupts off, or a block that cannot go away.
+// Locks: none; the comment at each group of fields says who writes it.
+// Manual: Intel SDM vol. 2B, "SWAPGS".
+// Chapter: docs/08-starting-cpus.md.
+package percpu
+
+import (
+	"unsafe"
+
+	"muster/kernel/atom"
+)
+
+// Max is the limit on CPU numbers; the tables are made for the CPUs there are.
+const Max = 4096
+
+// CPU is the private block of one CPU, in lines of 64 bytes by who writes them.
+type CPU struct {
+	// Entry state: this CPU alone. The entry stubs of package trap use these by
+	// offset, so a test compares the offsets.
+	self     uintptr // own address: GS:0
+	StackTop uintptr // kernel stack of the current thread
+	StackLow uintptr // its lowest address
+	KernelG  uintptr // stand-in g of the current thread
+	KernelFS uintptr // FS base while core code runs
+	UserFS   uintptr // FS base to return with
+	Scratch  uintptr // one register, for the first instructions of an entry
+	Current  uintptr // *sched.Thread
+
+	// This CPU alone.
+	Resched   uint32 // 1: switch threads before leaving the core
+	ThreadID  uint32 // of the current thread; 0 is the idle thread
+	LockDepth uint16 // debug builds: locks held
+	NoFault   uint8  // 1: a page fault of a user access fails at once
+	Lazy      uint8  // 1: Space is loaded, but the current thread does not need it
+	Depth     uint32 // interrupts nested in the core: idle loop and windows
+	LockRanks [8]uint8
+	TracePos  atom.Uint64 // records written; an NMI may interleave
+	Entered   uint64      // debug builds: counter value at entry to the core
+	Longest   uint64      // debug builds: longest stretch in the core, ticks
+	EnteredAt uint64      // debug builds: vector and system call of the entry
+	LongestAt uint64      // debug builds: EnteredAt of the longest stretch
+
+	// Read mostly: written before the CPU starts.
+	ID       uint32  // dense, 0 is the boot CPU; index arrays with it
+	APICID   uint32  // the hardware's name for it; may have gaps
+	ACPIID   uint32  // the firmware's name for it
+	Boot     bool    // IA32_APIC_BASE bit 8
+	PanicTop uintptr // stack for the panic report
+	Area     uintptr // *start.area: all memory that is this CPU's
+	Trace    uintptr // ring of trace records
+	Sched    uintptr // *sched.runQueue
+	Counts   uintptr // *[256]uint64, interrupts by vector
+	Space    uintptr // *mem.Space of the program whose tables are loaded; this CPU alone
+
+	// Written by other CPUs.
+	FlushAsked atom.Uint64 // TLB flushes asked for
+	Go         atom.Uint32 // 1: take part; see package start
+	_          [52]byte
+
+	// Written by this CPU, read by others.
+	Stage     atom.Uint32 // how far start-up came
+	State     atom.Uint32 // Offline to Acknowledged
+	FlushDone atom.Uint64 // TLB flushes done
+	Ticks     atom.Uint64 // timer ticks; the heartbeat
+	TickAt    atom.Uint64 // counter value of the last tick
+	Switches  atom.Uint64 // thread switches
+	StopFrame atom.Uintptr
+	_         [16]byte
+}
+
+// The groups begin on lines of their own.
+var (
+	_ [64]byte  = [unsafe.Offsetof(CPU{}.Resched)]byte{}
+	_ [128]byte = [unsafe.Offsetof(CPU{}.ID)]byte{}
+	_ [192]byte = [unsafe.Offsetof(CPU{}.FlushAsked)]byte{}
+	_ [256]byte = [unsafe.Offsetof(CPU{}.Stage)]byte{}
+	_ [320]byte = [unsafe.Sizeof(CPU{})]byte{}
+)
+
+// SelfOffset is where a block holds its own address.
+const SelfOffset = unsafe.Offsetof(CPU{}.self)
+
+// States of a CPU.
+const (
+	Offline      = iota
+	Booting      // INIT sent
+	Online       // runs its own initialisation
+	Acknowledged // takes part in everything
+)
+
+// This returns the block of the CPU that runs the call.
+//
+// Context: interrupts off until the last use of the result; otherwise the
+// caller may wake up on another CPU with a stranger's block in hand.
+func This() *CPU
+
+// Init makes c the block that SetGS can load. c is zero otherwise.
+func (c *CPU) Init(id uint32) {
+	c.self = uintptr(unsafe.Pointer(c))
+	c.ID = id
+}
+
+// Addr returns the block's address, the value for GS base.
+func (c *CPU) Addr() uintptr { return c.self }
+
+// table holds the blocks by CPU number: count of them valid, room for limit.
+var table struct {
+	base  atom.Uintptr // *[limit]*CPU
+	count atom.Uint32
+	limit uint32
+}
+
+var first [1]*CPU // until SetTable
+
+// Register adds a block; its ID is the next number. It reports false when the
+// table is full.
+//
+// Context: one CPU at a time; others may read meanwhile.
+func Register(c *CPU) bool {
+	n := table.count.Load()
+	if table.base.Load() == 0 {
+		table.base.Store(uintptr(unsafe.Pointer(&first)))
+		table.limit = 1
+	}
+	if n == table.limit {
+		return false
+	}
+	*slot(n) = c
+	table.count.Store(n + 1) // publishes the block; pairs with the Load in Count
+	return true
+}
+
+// SetTable moves the table to memory with room for n pointers at base.
+//
+// Context: before the second CPU is registered, so that nobody reads the old one.
+func SetTable(base uintptr, n uint32) {
+	have := table.count.Load()
+	for i := uint32(0); i < have; i++ {
+		*(**CPU)(unsafe.Pointer(base + uintptr(i)*8)) = *slot(i)
+	}
+	table.limit = n
+	table.base.Store(base)
+}
+
+func slot(i uint32) **CPU {
+	return (**CPU)(unsafe.Pointer(table.base.Load() + uintptr(i)*8))
+}
+
+// Count returns how many CPUs are registered; their numbers are below it.
+func Count() uint32 { return table.count.Load() }
+
+// Limit returns how many CPUs the table has room for.
+func Limit() uint32 { return table.limit }
+
+// Get returns the block of CPU i, which is below Count.
+func Get(i uint32) *CPU { return *slot(i) }
+
+// IsOnline reports whether c takes interrupts and runs threads.
+func (c *CPU) IsOnline() bool { return c.State.Load() == Acknowledged }

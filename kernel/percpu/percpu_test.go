@@ -1,0 +1,52 @@
+package percpu
+
+import (
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTable(t *testing.T) {
+	var cpus [5]CPU
+	for i := range cpus {
+		cpus[i].Init(uint32(i))
+	}
+	require.True(t, Register(&cpus[0]))
+	require.False(t, Register(&cpus[1]), "room for the boot CPU alone")
+	room := make([]*CPU, 4)
+	SetTable(uintptr(unsafe.Pointer(&room[0])), 4)
+	for i := 1; i < 4; i++ {
+		require.True(t, Register(&cpus[i]))
+	}
+	require.False(t, Register(&cpus[4]))
+	require.Equal(t, uint32(4), Count())
+	for i := range uint32(4) {
+		require.Same(t, &cpus[i], Get(i))
+	}
+}
+
+func TestMask(t *testing.T) {
+	for _, n := range []uint32{1, 64, 65, 288} {
+		words := make([]uint64, MaskBytes(n)/8)
+		var m Mask
+		m.Init(uintptr(unsafe.Pointer(&words[0])), n)
+		_, ok := m.Next(0)
+		require.False(t, ok)
+		m.Set(n - 1)
+		m.Set(0)
+		require.True(t, m.Has(n-1))
+		require.False(t, m.Has(n))
+		id, ok := m.Next(0)
+		require.True(t, ok)
+		require.Zero(t, id)
+		if n > 1 {
+			id, ok = m.Next(1)
+			require.True(t, ok)
+			require.Equal(t, n-1, id)
+			require.True(t, m.Clear(n-1))
+		}
+		require.True(t, m.Clear(0))
+		require.False(t, m.Clear(0), "one caller wins")
+	}
+}

@@ -1,0 +1,153 @@
+package sched
+
+import (
+	"unsafe"
+
+	"muster/kernel/apic"
+	"muster/kernel/clock"
+	"muster/kernel/cpu"
+	"muster/kernel/lock"
+	"muster/kernel/mem"
+	"muster/kernel/percpu"
+	"muster/kernel/trap"
+	"muster/kernel/up"
+)
+
+// tickPeriod is the time between two ticks of a CPU.
+var tickPeriod = 10 * clock.Millisecond
+
+// SetTick sets the time between two ticks.
+//
+// Context: boot CPU, before StartCPU.
+func SetTick(d clock.Time) { tickPeriod = d }
+
+// Tick returns the time between two ticks.
+func Tick() clock.Time { return tickPeriod }
+
+// PrepareCPU gives c a run queue in the zeroed memory at queue, and makes the
+// code that will call Idle on [stackLow, stackTop) the thread t.
+//
+// Context: before c takes interrupts.
+func PrepareCPU(c *percpu.CPU, queue uintptr, t *Thread, stackLow, stackTop uintptr) {
+	t.Init(stackLow, stackTop, 0, ClassKernel, &mem.Kernel)
+	copy(t.Name[:], "idle")
+	t.state.Store(stRunning)
+	t.cpu.Store(c.ID)
+	q := (*runQueue)(unsafe.Pointer(queue))
+	q.init(t)
+	install(c, t)
+	c.Lazy = 1
+	c.Sched = queue // publishes the queue to steal
+}
+
+// InitIdle gives the set of idle CPUs zeroed memory for n CPUs.
+func InitIdle(memory uintptr, n uint32) { idle.Init(memory, n) }
+
+// StartTick starts this CPU's timer.
+func StartTick(c *percpu.CPU) {
+	q := local(c)
+	q.since = cpu.TSC()
+	q.nextTick = clock.Now() + tickPeriod
+	c.TickAt.Store(cpu.TSC())
+	apic.StartTimer()
+	apic.ArmTimer(tickPeriod)
+}
+
+// Idle runs threads, and halts while there are none. It does not return.
+//
+// Context: on the idle thread's stack, interrupts off.
+func Idle(c *percpu.CPU) {
+	for {
+		if next := look(c); next != nil {
+			runFromIdle(c, next)
+			continue
+		}
+		trap.Wait(c)
+	}
+}
+
+// look announces the CPU as idle and then looks at all queues: in this order, so
+// that a waker who has not seen the announcement has its thread seen here.
+func look(c *percpu.CPU) *Thread {
+	idle.Set(c.ID)
+	next := local(c).take(c, classes)
+	if next == nil {
+		next = steal(c)
+	}
+	if next != nil {
+		idle.Clear(c.ID)
+	}
+	return next
+}
+
+// runFromIdle switches from the idle thread and returns when nothing is left to run.
+func runFromIdle(c *percpu.CPU, next *Thread) {
+	lock.AssertNone(c)
+	q := local(c)
+	c.Resched = 0
+	q.prev, q.how = q.idle, leaveIdle
+	q.charge(q.idle)
+	become(c, q, q.idle, next)
+	switchStack(&q.idle.sp, next.sp, next.g.FSBase())
+	finish(c) // the idle thread never moves
+}
+
+// TimerInterrupt does what is due on this CPU: the tick, timers, a preemption.
+//
+// Context: the timer's interrupt, already acknowledged.
+func TimerInterrupt(c *percpu.CPU) {
+	q := local(c)
+	now := clock.Now()
+	if now >= q.nextTick {
+		tick(c, q)
+		q.nextTick += tickPeriod
+		if q.nextTick <= now { // ticks were lost: the host was busy
+			q.nextTick = now + tickPeriod
+		}
+	}
+	q.timers.expire(c, now)
+	apic.ArmTimer(min(q.nextTick, q.timers.first) - clock.Now())
+}
+
+func tick(c *percpu.CPU, q *runQueue) {
+	c.Ticks.Store(c.Ticks.Load() + 1)
+	c.TickAt.Store(cpu.TSC())
+	if q.count.Load() > 0 {
+		c.Resched = 1
+		if id, ok := idle.Next(0); ok && id != c.ID && idle.Clear(id) {
+			kick(c, percpu.Get(id))
+		}
+	}
+	watch(c)
+}
+
+// watchTimeout is how long a CPU may go without a tick.
+const watchTimeout = 10 * clock.Second
+
+// watch looks after the next CPU: each is watched by its predecessor.
+func watch(c *percpu.CPU) {
+	n := percpu.Count()
+	for i := uint32(1); i < n; i++ {
+		v := percpu.Get((c.ID + i) % n)
+		if !v.IsOnline() {
+			continue
+		}
+		if silent := cpu.TSC() - v.TickAt.Load(); int64(silent) > int64(clock.Ticks(watchTimeout)*clock.Scale()) {
+			up.Panic(c, "watchdog: no tick for 10 s; CPU, ticks before", uint64(v.ID), v.Ticks.Load())
+		}
+		return
+	}
+}
+
+// IdleTicks returns how long a CPU has been idle, in counter ticks, up to its last switch.
+func IdleTicks(c *percpu.CPU) uint64 {
+	if c.Sched == 0 {
+		return 0
+	}
+	q := local(c)
+	ticks := q.idle.ranTicks.Load()
+	if c.Current == uintptr(unsafe.Pointer(q.idle)) {
+		ticks += cpu.TSC() - q.since
+	}
+	return ticks
+}

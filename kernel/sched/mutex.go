@@ -1,0 +1,62 @@
+package sched
+
+import (
+	"muster/kernel/lock"
+	"muster/kernel/percpu"
+)
+
+// Mutex is a lock that waiters sleep for. It is handed over in order. The zero
+// value needs Init.
+type Mutex struct {
+	mu          lock.Spin
+	held        bool
+	first, last *Thread // waiters, linked through waitNext
+}
+
+// Init prepares the mutex.
+func (m *Mutex) Init() { m.mu.Rank = lock.RankMutex }
+
+// Lock waits for the mutex and takes it.
+//
+// Context: no lock held. Returns the CPU on which the thread goes on.
+func (m *Mutex) Lock(c *percpu.CPU) *percpu.CPU {
+	m.mu.Lock(c)
+	if !m.held {
+		m.held = true
+		m.mu.Unlock(c)
+		return c
+	}
+	t := Current(c)
+	t.granted = false
+	m.push(t)
+	for !t.granted {
+		m.mu.Unlock(c)
+		c = Park(c)
+		m.mu.Lock(c)
+	}
+	m.mu.Unlock(c)
+	return c
+}
+
+// Unlock hands the mutex to the thread that has waited longest, or frees it.
+func (m *Mutex) Unlock(c *percpu.CPU) {
+	m.mu.Lock(c)
+	if t := m.first; t != nil {
+		m.first = t.waitNext
+		t.granted = true
+		Unpark(c, t) // under the lock: the thread cannot leave Lock before
+	} else {
+		m.held = false
+	}
+	m.mu.Unlock(c)
+}
+
+func (m *Mutex) push(t *Thread) {
+	t.waitNext = nil
+	if m.first == nil {
+		m.first = t
+	} else {
+		m.last.waitNext = t
+	}
+	m.last = t
+}

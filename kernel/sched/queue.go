@@ -1,0 +1,169 @@
+package sched
+
+import (
+	"unsafe"
+
+	"muster/kernel/atom"
+	"muster/kernel/clock"
+	"muster/kernel/lock"
+	"muster/kernel/percpu"
+	"muster/kernel/trace"
+	"muster/kernel/up"
+)
+
+// runQueue is what one CPU has to run.
+type runQueue struct {
+	mu    lock.Spin
+	lists [classes]list
+	count atom.Uint32 // threads in lists; stored under mu, loaded anywhere: an old value costs a look
+
+	// This CPU alone.
+	idle     *Thread
+	prev     *Thread // left by the switch in progress
+	how      leaving
+	since    uint64 // counter value of the last switch
+	nextTick clock.Time
+	timers   timerQueue
+
+	running atom.Uint32 // class of the running thread, classes for the idle one; others read it to decide on an IPI
+}
+
+// list is a queue of threads, linked through next.
+type list struct{ head, tail *Thread }
+
+func (l *list) push(t *Thread) {
+	t.next = nil
+	if l.tail == nil {
+		l.head = t
+	} else {
+		l.tail.next = t
+	}
+	l.tail = t
+}
+
+func (l *list) pop() *Thread {
+	t := l.head
+	if t != nil {
+		l.head = t.next
+		if l.head == nil {
+			l.tail = nil
+		}
+		t.next = nil
+	}
+	return t
+}
+
+func local(c *percpu.CPU) *runQueue { return (*runQueue)(unsafe.Pointer(c.Sched)) }
+
+// QueueBytes is the memory that a CPU's queue needs.
+const QueueBytes = unsafe.Sizeof(runQueue{})
+
+func (q *runQueue) init(idle *Thread) {
+	q.mu.Rank = lock.RankRunQueue
+	q.timers.init()
+	q.idle = idle
+	q.running.Store(uint32(classes))
+}
+
+// put appends a ready thread.
+//
+// Locks: takes q.mu.
+func (q *runQueue) put(c *percpu.CPU, t *Thread) {
+	q.mu.Lock(c)
+	q.lists[t.Class].push(t)
+	q.count.Store(q.count.Load() + 1)
+	q.mu.Unlock(c)
+}
+
+// take removes the first thread of the best class, nil if there is none below limit.
+//
+// Locks: takes q.mu.
+func (q *runQueue) take(c *percpu.CPU, limit Class) (t *Thread) {
+	if q.count.Load() == 0 {
+		return nil
+	}
+	q.mu.Lock(c)
+	for class := Class(0); class < limit && t == nil; class++ {
+		t = q.lists[class].pop()
+	}
+	if t != nil {
+		q.count.Store(q.count.Load() - 1)
+	}
+	q.mu.Unlock(c)
+	return t
+}
+
+// idle CPUs. A CPU puts itself in before its last look at the queues; who has
+// work for it takes it out, so that one of several wakers gets it.
+var idle percpu.Mask
+
+// enqueue puts a thread that is ready on a CPU's queue and makes that CPU notice:
+// the one that ran it last if idle, else another idle one, else the last one.
+//
+// Locks: takes the queue's.
+func enqueue(c *percpu.CPU, t *Thread) {
+	last := t.cpu.Load()
+	if id, ok := claim(last); ok {
+		give(c, percpu.Get(id), t)
+		return
+	}
+	to := percpu.Get(last)
+	give(c, to, t)
+	// A CPU that went idle after the first look, and looked at this queue before
+	// the thread was there, has put itself in by now: it may come and steal.
+	if id, ok := claim(last); ok {
+		kick(c, percpu.Get(id))
+	}
+}
+
+// claim takes an idle CPU out of the set, first if it is in it.
+func claim(first uint32) (id uint32, ok bool) {
+	if idle.Has(first) && idle.Clear(first) {
+		return first, true
+	}
+	for id, ok = idle.Next(0); ok; id, ok = idle.Next(id + 1) {
+		if idle.Clear(id) {
+			return id, true
+		}
+	}
+	return 0, false
+}
+
+// give puts t on a CPU's queue and interrupts that CPU if it should switch.
+func give(c, to *percpu.CPU, t *Thread) {
+	q := local(to)
+	q.put(c, t)
+	trace.Add(c, trace.Wake, uint64(t.ID), uint64(to.ID))
+	if uint32(t.Class) < q.running.Load() {
+		kick(c, to)
+	}
+}
+
+// kick makes a CPU look at its queue.
+func kick(c, to *percpu.CPU) {
+	if to == c {
+		c.Resched = 1
+		return
+	}
+	up.To.SendIPI(c, to, VecReschedule)
+}
+
+// VecReschedule is the vector of the reschedule IPI; package start sets it.
+var VecReschedule uint8
+
+// steal takes a thread from another CPU's queue, nil if all are empty.
+//
+// Locks: takes one queue's at a time.
+func steal(c *percpu.CPU) *Thread {
+	n := percpu.Count()
+	for i := uint32(1); i < n; i++ {
+		v := percpu.Get((c.ID + i) % n)
+		if v.Sched == 0 {
+			continue // registered, not started
+		}
+		if t := local(v).take(c, classes); t != nil {
+			return t
+		}
+	}
+	return nil
+}

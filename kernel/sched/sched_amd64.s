@@ -1,0 +1,15 @@
+#include "textflag.h"
+
+// switchStack is called by the thread that stops and returns in the one that
+// goes on. Compiled code keeps nothing in registers across a call but the frame
+// pointer; the wrapper reloads g from the new FS.
+TEXT ·switchStack(SB), NOSPLIT|NOFRAME, $0-24
+	MOVQ	save+0(FP), AX
+	MOVQ	sp+8(FP), CX
+	MOVQ	fs+16(FP), DX
+	WRFSBASEQ DX
+	PUSHQ	BP
+	MOVQ	SP, (AX)
+	MOVQ	CX, SP
+	POPQ	BP
+	RET

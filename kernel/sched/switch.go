@@ -1,0 +1,155 @@
+package sched
+
+import (
+	"unsafe"
+
+	"muster/kernel/cpu"
+	"muster/kernel/lock"
+	"muster/kernel/percpu"
+	"muster/kernel/trace"
+	"muster/kernel/trap"
+	"muster/kernel/up"
+)
+
+// leaving says what becomes of the thread that a switch leaves.
+type leaving uint8
+
+const (
+	leaveReady  leaving = iota // goes to the end of its queue
+	leaveParked                // waits for a token
+	leaveDead                  // is freed
+	leaveIdle                  // the idle thread: nothing
+)
+
+// switchStack saves BP and the stack pointer at save, and goes on with the
+// thread whose stack pointer is sp and whose FS base is fs.
+func switchStack(save *uintptr, sp, fs uintptr)
+
+// Yield lets other threads of the current one's class, or a better one, run first.
+//
+// Context: no lock held. Returns the CPU on which the thread goes on.
+func Yield(c *percpu.CPU) *percpu.CPU {
+	c.Resched = 0
+	return reschedule(c, leaveReady)
+}
+
+// Exit ends the current thread; up.To.Reap frees it. It does not return.
+func Exit(c *percpu.CPU) {
+	Current(c).state.Store(stDead)
+	reschedule(c, leaveDead)
+	up.Panic(percpu.This(), "sched: a dead thread ran", 0, 0)
+}
+
+// reschedule gives the CPU to the next thread.
+func reschedule(c *percpu.CPU, how leaving) *percpu.CPU {
+	lock.AssertNone(c)
+	q := local(c)
+	prev := Current(c)
+	limit := classes
+	if how == leaveReady {
+		limit = prev.Class + 1
+	}
+	next := q.take(c, limit)
+	if next == nil {
+		if how == leaveReady {
+			return c
+		}
+		if next = steal(c); next == nil {
+			next = q.idle
+		}
+	}
+	if next == prev {
+		up.Panic(c, "sched: thread queued while it runs", uint64(prev.ID), 0)
+	}
+	q.prev, q.how = prev, how
+	q.charge(prev)
+	become(c, q, prev, next)
+	switchStack(&prev.sp, next.sp, next.g.FSBase())
+	c = percpu.This()
+	finish(c)
+	return c
+}
+
+// charge adds the time since the last switch to a thread.
+func (q *runQueue) charge(t *Thread) {
+	now := cpu.TSC()
+	t.ranTicks.Store(t.ranTicks.Load() + now - q.since)
+	q.since = now
+}
+
+// become makes next the current thread of c: all but its stack.
+func become(c *percpu.CPU, q *runQueue, prev, next *Thread) {
+	trace.Add(c, trace.Switch, uint64(next.ID), uint64(prev.ID))
+	prev.UserFS = c.UserFS
+	if prev.Space.User() {
+		prev.UserGS = cpu.UserGSBase()
+		cpu.SaveFX(uintptr(unsafe.Pointer(&prev.fx)))
+	}
+	install(c, next)
+	if next.Space.User() {
+		cpu.RestoreFX(uintptr(unsafe.Pointer(&next.fx)))
+		cpu.SetUserGSBase(next.UserGS)
+		next.Space.Enter(c)
+	} else {
+		cpu.LoadMXCSR(cpu.MXCSRDefault)
+		c.Lazy = 1
+	}
+	class := next.Class
+	if next == q.idle {
+		class = classes
+	}
+	q.running.Store(uint32(class))
+	next.state.Store(stRunning)
+	next.cpu.Store(c.ID)
+	next.Switches.Store(next.Switches.Load() + 1)
+	c.Switches.Store(c.Switches.Load() + 1)
+}
+
+// install puts a thread's entry state into the CPU block.
+func install(c *percpu.CPU, t *Thread) {
+	c.Current = uintptr(unsafe.Pointer(t))
+	c.ThreadID = t.ID
+	c.StackTop, c.StackLow = t.StackTop, t.StackLow
+	c.KernelG, c.KernelFS = t.g.Addr(), t.g.FSBase()
+	c.UserFS = t.UserFS
+}
+
+// finish does what could not be done before the old thread's stack was left.
+func finish(c *percpu.CPU) {
+	q := local(c)
+	prev := q.prev
+	switch q.how {
+	case leaveReady:
+		prev.state.Store(stReady)
+		requeue(c, q, prev)
+	case leaveParked:
+		if prev.nowParked() {
+			enqueue(c, prev)
+		}
+	case leaveDead:
+		up.To.Reap(c, uintptr(unsafe.Pointer(prev)))
+	}
+}
+
+// requeue puts back a thread that was preempted here, and offers it to an idle CPU.
+func requeue(c *percpu.CPU, q *runQueue, t *Thread) {
+	q.put(c, t)
+	if id, ok := idle.Next(0); ok && idle.Clear(id) {
+		kick(c, percpu.Get(id))
+	}
+}
+
+// Started finishes the first switch to a thread; the entry stub calls it.
+func Started(c *percpu.CPU) { finish(c) }
+
+// Breathe opens a window for interrupts in a long operation, and lets another
+// thread run if one is due.
+//
+// Context: no lock held. Returns the CPU on which the thread goes on.
+func Breathe(c *percpu.CPU) *percpu.CPU {
+	trap.Window(c)
+	if c.Resched != 0 {
+		c = Yield(c)
+	}
+	return c
+}

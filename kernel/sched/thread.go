@@ -1,0 +1,180 @@
+// Package sched has threads, the run queue of each CPU, timers, and the two
+// operations that everything that blocks is made of: Park and Unpark.
+//
+// Layer: core.
+// Context: interrupts off. A function that may switch threads returns the CPU on
+// which the caller goes on.
+// Locks: runQueue.mu guards a CPU's queue, timerQueue.mu its timers, Mutex.mu the
+// waiters of a mutex. They are never held across a switch.
+// Manual: Intel SDM vol. 3A, "Task Management in 64-bit Mode".
+// Chapter: docs/09-scheduler.md.
+// Left out: priorities beyond two classes, affinity, a tickless idle.
+package sched
+
+import (
+	"unsafe"
+
+	"muster/kernel/atom"
+	"muster/kernel/cpu"
+	"muster/kernel/layout"
+	"muster/kernel/lock"
+	"muster/kernel/mem"
+	"muster/kernel/percpu"
+	"muster/kernel/standin"
+	"muster/kernel/trap"
+)
+
+// Class orders threads: a lower one runs first, always. The kernel's own Go
+// threads stand above ring 3, or a busy program could hold up the kernel's
+// stop-the-world.
+type Class uint8
+
+// Classes.
+const (
+	ClassKernel Class = iota
+	ClassUser
+	classes
+)
+
+// StackSize is the size of a kernel stack. The deepest seen in the stress tests
+// is in docs/measurements.md, "kernel stack high-water mark".
+const StackSize = 16 << 10
+
+// Thread is one thread: a kernel stack, and registers that are saved there while
+// it does not run. Packages above embed it as their first field.
+type Thread struct {
+	fx [512]byte // x87, MXCSR and XMM of a ring-3 thread that does not run; 16-byte aligned
+
+	sp       uintptr // saved stack pointer, while it does not run
+	StackLow uintptr
+	StackTop uintptr
+	g        standin.G
+	UserFS   uintptr // FS base outside the core; the running thread's is in the CPU block
+	UserGS   uintptr // GS base in ring 3
+	Space    *mem.Space
+	Class    Class
+	ID       uint32
+	Name     [16]byte
+
+	state atom.Uint32 // stRunning to stDead
+	token atom.Uint32 // 1: an Unpark that no Park has taken yet
+	Work  atom.Uint32 // what to do before leaving the core: bits of package linux
+
+	cpu      atom.Uint32 // CPU that ran it last
+	next     *Thread     // in a run queue, guarded by its lock
+	waitNext *Thread     // in a mutex's list, guarded by its lock
+	granted  bool        // a mutex was handed over, guarded by its lock
+	timer    Timer
+	ranTicks atom.Uint64 // counter ticks on a CPU; stored by the CPU that runs it
+	Switches atom.Uint64 // times switched to
+}
+
+var _ [0]byte = [unsafe.Offsetof(Thread{}.fx)]byte{}
+
+// States of a thread.
+const (
+	stRunning = iota // on a CPU
+	stParked         // waits for Unpark
+	stReady          // in a run queue
+	stDead
+)
+
+var stateNames = [...]string{"running", "parked", "ready", "dead"}
+
+// StateName returns what t is doing, for listings.
+func (t *Thread) StateName() string { return stateNames[t.state.Load()] }
+
+// CPU returns the number of the CPU that runs t or ran it last.
+func (t *Thread) CPU() uint32 { return t.cpu.Load() }
+
+// StartOn says on which CPU a thread that has not run yet is to start.
+func (t *Thread) StartOn(cpu uint32) { t.cpu.Store(cpu) }
+
+// RanTicks returns how long t has run, in counter ticks, up to its last switch.
+func (t *Thread) RanTicks() uint64 { return t.ranTicks.Load() }
+
+// Current returns the thread that runs on c.
+func Current(c *percpu.CPU) *Thread { return (*Thread)(unsafe.Pointer(c.Current)) }
+
+// Init gives a zeroed thread its kernel stack. Its first switch enters the core's
+// exit path with the Frame at the top of the stack.
+func (t *Thread) Init(stackLow, stackTop uintptr, id uint32, class Class, s *mem.Space) {
+	t.StackLow, t.StackTop = stackLow, stackTop
+	t.g.SetStack(stackLow, stackTop)
+	t.ID, t.Class, t.Space = id, class, s
+	t.state.Store(stParked)
+	*(*uint32)(unsafe.Pointer(&t.fx[0])) = 0x37f             // x87 control word after FNINIT
+	*(*uint32)(unsafe.Pointer(&t.fx[24])) = cpu.MXCSRDefault // SSE control
+	sp := (*[2]uintptr)(unsafe.Pointer(stackTop - cpu.FrameSize - 16))
+	sp[0], sp[1] = 0, trap.ThreadStartPC() // what switchStack pops: BP and its return address
+	t.sp = uintptr(unsafe.Pointer(sp))
+}
+
+// Frame returns the frame of a thread that has not run yet, or is outside the core.
+func (t *Thread) Frame() *cpu.Frame {
+	return (*cpu.Frame)(unsafe.Pointer(t.StackTop - cpu.FrameSize))
+}
+
+// FSBase returns the FS base with which t's core code runs.
+func (t *Thread) FSBase() uintptr { return t.g.FSBase() }
+
+// GAddr returns the stand-in g with which t's core code runs.
+func (t *Thread) GAddr() uintptr { return t.g.Addr() }
+
+// Kernel stacks that no thread uses, linked through their top words.
+var stacks struct {
+	mu   lock.Spin
+	free uintptr
+	made atom.Uint64
+}
+
+// InitStacks prepares the stack allocator.
+func InitStacks() { stacks.mu.Rank = lock.RankCache }
+
+// AllocStack returns a kernel stack, with a guard page below it. ok is false when
+// little memory is left.
+func AllocStack(c *percpu.CPU) (low, top uintptr, ok bool) {
+	stacks.mu.Lock(c)
+	low = stacks.free
+	if low != 0 {
+		stacks.free = *(*uintptr)(unsafe.Pointer(low + StackSize - 8))
+	}
+	stacks.mu.Unlock(c)
+	if low == 0 {
+		if s := mem.ReadStats(c); s.Free < 4*StackSize/layout.PageSize+s.Reserve/2 {
+			return 0, 0, false
+		}
+		low = mem.AllocMapped(c, StackSize, layout.PageSize)
+		stacks.made.Add(1)
+	}
+	return low, low + StackSize, true
+}
+
+// FreeStack takes a kernel stack back; it stays mapped for the next thread.
+func FreeStack(c *percpu.CPU, low uintptr) {
+	stacks.mu.Lock(c)
+	*(*uintptr)(unsafe.Pointer(low + StackSize - 8)) = stacks.free
+	stacks.free = low
+	stacks.mu.Unlock(c)
+}
+
+// StacksMade returns how many kernel stacks for threads there are.
+func StacksMade() uint64 { return stacks.made.Load() }
+
+// StackHigh returns the deepest use, in bytes, of up to 32 stacks that are free
+// now. A stack is zero where nothing was ever stored.
+func StackHigh(c *percpu.CPU) (deepest uint64) {
+	stacks.mu.Lock(c)
+	low := stacks.free
+	for i := 0; low != 0 && i < 32; i++ {
+		top := low + StackSize
+		a := low
+		for a < top-8 && *(*uint64)(unsafe.Pointer(a)) == 0 {
+			a += 8
+		}
+		deepest = max(deepest, uint64(top-a))
+		low = *(*uintptr)(unsafe.Pointer(top - 8))
+	}
+	stacks.mu.Unlock(c)
+	return deepest
+}

@@ -1,0 +1,95 @@
+package sched
+
+import (
+	"unsafe"
+
+	"muster/kernel/apic"
+	"muster/kernel/clock"
+	"muster/kernel/lock"
+	"muster/kernel/percpu"
+	"muster/kernel/tree"
+)
+
+// Timer wakes a thread at a time. It is in the queue of the CPU that armed it.
+type Timer struct {
+	node  tree.Node // first; Key is the time
+	queue *timerQueue
+	armed bool // guarded by queue.mu
+}
+
+// timerQueue holds one CPU's timers, the earliest first.
+type timerQueue struct {
+	mu    lock.Spin
+	tree  tree.Tree
+	first clock.Time // time of the earliest, Never without one
+}
+
+func (q *timerQueue) init() {
+	q.mu.Rank = lock.RankTimers
+	q.first = clock.Never
+}
+
+func timerOf(n *tree.Node) *Timer { return (*Timer)(unsafe.Pointer(n)) }
+
+func threadOf(t *Timer) *Thread {
+	return (*Thread)(unsafe.Pointer(uintptr(unsafe.Pointer(t)) - unsafe.Offsetof(Thread{}.timer)))
+}
+
+// arm makes the current thread get a token at a time.
+//
+// Locks: takes this CPU's timers.
+func (t *Thread) arm(c *percpu.CPU, at clock.Time) {
+	r := local(c)
+	q := &r.timers
+	t.timer.node.Key = uint64(max(at, 0))
+	t.timer.queue = q
+	q.mu.Lock(c)
+	t.timer.armed = true
+	q.tree.Insert(&t.timer.node)
+	earlier := at < q.first
+	if earlier {
+		q.first = at
+	}
+	q.mu.Unlock(c)
+	if earlier && at < r.nextTick {
+		apic.ArmTimer(at - clock.Now())
+	}
+}
+
+// disarm withdraws the timer and reports whether it had not gone off.
+//
+// Locks: takes the timers of the CPU that armed it.
+func (t *Thread) disarm(c *percpu.CPU) (inTime bool) {
+	q := t.timer.queue
+	q.mu.Lock(c)
+	inTime = t.timer.armed
+	if inTime {
+		q.remove(&t.timer)
+	}
+	q.mu.Unlock(c)
+	return inTime
+}
+
+// remove takes a timer out of its queue. The hardware may still go off for it,
+// which does no harm.
+func (q *timerQueue) remove(t *Timer) {
+	q.tree.Remove(&t.node)
+	t.armed = false
+	q.first = clock.Never
+	if n := q.tree.First(); n != nil {
+		q.first = clock.Time(n.Key)
+	}
+}
+
+// expire sets off the timers that are due, one critical section each.
+func (q *timerQueue) expire(c *percpu.CPU, now clock.Time) {
+	for q.first <= now {
+		q.mu.Lock(c)
+		if n := q.tree.First(); n != nil && clock.Time(n.Key) <= now {
+			t := timerOf(n)
+			q.remove(t)
+			Unpark(c, threadOf(t)) // under the lock: disarm keeps the thread here
+		}
+		q.mu.Unlock(c)
+	}
+}

@@ -1,0 +1,108 @@
+package start
+
+import (
+	"unsafe"
+
+	"muster/kernel/apic"
+	"muster/kernel/cpu"
+	"muster/kernel/crash"
+	"muster/kernel/layout"
+	"muster/kernel/mem"
+	"muster/kernel/percpu"
+	"muster/kernel/sched"
+	"muster/kernel/trace"
+	"muster/kernel/trap"
+)
+
+// area is the memory of one CPU, all of it allocated before the CPU starts.
+type area struct {
+	cpu    percpu.CPU // the boot CPU has its own
+	block  trap.Block
+	queue  [sched.QueueBytes]byte
+	counts [256]uint64
+	idle   sched.Thread
+	stacks trap.Stacks
+
+	idleLow, idleTop uintptr
+	features         cpu.Features
+}
+
+// commonStack is the size of the stack for most vectors: a frame lies there
+// until it is copied.
+const commonStack = layout.PageSize
+
+var areas [1]*area // the boot CPU's; others are found from their block
+
+// newArea allocates the memory of CPU to, on CPU c. Every stack lies between
+// guard pages.
+func newArea(c, to *percpu.CPU) *area {
+	a := (*area)(unsafe.Pointer(mem.AllocMapped(c, unsafe.Sizeof(area{}), 64)))
+	a.attach(c, to)
+	return a
+}
+
+func (a *area) attach(c, to *percpu.CPU) {
+	a.stacks = trap.Stacks{
+		Common:  stack(c, commonStack, layout.PageSize),
+		NMI:     stack(c, trap.ISTSize, trap.ISTSize),
+		Double:  stack(c, trap.ISTSize, trap.ISTSize),
+		Machine: stack(c, trap.ISTSize, trap.ISTSize),
+		Debug:   stack(c, trap.ISTSize, trap.ISTSize),
+	}
+	a.idleTop = stack(c, sched.StackSize, layout.PageSize)
+	a.idleLow = a.idleTop - sched.StackSize
+	to.PanicTop = stack(c, crash.PanicStack, layout.PageSize)
+	to.Counts = uintptr(unsafe.Pointer(&a.counts))
+	to.Area = uintptr(unsafe.Pointer(a))
+	to.Trace = mem.AllocMapped(c, trace.Bytes, layout.PageSize) // last: recording begins
+}
+
+func stack(c *percpu.CPU, size, align uintptr) (top uintptr) {
+	return mem.AllocMapped(c, size, align) + size
+}
+
+func areaOf(c *percpu.CPU) *area { return (*area)(unsafe.Pointer(c.Area)) }
+
+// protect turns on what keeps the core from user memory by accident, and ring 3
+// from some tables: SMEP, SMAP, UMIP, where the CPU has them.
+//
+// Context: once on each CPU. boot says that it is the boot CPU, which decides for all.
+func protect(c *percpu.CPU, boot bool) {
+	f := &areaOf(c).features
+	f.Detect()
+	bits := uint64(0)
+	if f.Has(cpu.SMEP) {
+		bits |= cpu.CR4SMEP
+	}
+	if f.Has(cpu.SMAP) && features.Has(cpu.SMAP) {
+		bits |= cpu.CR4SMAP
+	}
+	if f.Has(cpu.UMIP) {
+		bits |= cpu.CR4UMIP
+	}
+	cpu.WriteCR4(cpu.ReadCR4() | bits)
+	if boot && bits&cpu.CR4SMAP != 0 {
+		mem.UseSMAP()
+	}
+}
+
+// startAPIC turns on the boot CPU's local APIC and calibrates its timer. Without
+// one the kernel runs on this CPU alone, with the 8254 and the 8259s.
+func startAPIC(c *percpu.CPU) {
+	if !features.Has(cpu.APIC) {
+		apic.UseLegacy(trap.VecPIC)
+		return
+	}
+	apic.RetirePIC(trap.VecPIC)
+	addr, _, x2 := apic.Physical()
+	va := uintptr(0)
+	if x2 = x2 || features.Has(cpu.X2APIC); !x2 {
+		va = mem.MapPhys(c, mem.PhysAddr(addr), layout.PageSize, mem.Device)
+	}
+	apic.Use(x2, va)
+	apic.Enable(c)
+	bootData.TimerHz = apic.CalibrateTimer()
+	if x2 {
+		bootData.X2APIC = 1
+	}
+}

@@ -1,0 +1,197 @@
+// Package start puts the core together: it brings the boot CPU from the loader's
+// jump to the Go runtime, and every other CPU from the trampoline to the
+// scheduler, and it answers interrupts and private system calls.
+//
+// Layer: core, the topmost package.
+// Context: as each function says.
+// Locks: none of its own but irqs.mu.
+// Chapter: docs/01-boot.md, docs/08-starting-cpus.md.
+package start
+
+import (
+	"unsafe"
+
+	"muster/boot"
+	"muster/kernel/abi"
+	"muster/kernel/clock"
+	"muster/kernel/cmdline"
+	"muster/kernel/console"
+	"muster/kernel/cpu"
+	"muster/kernel/crash"
+	"muster/kernel/layout"
+	"muster/kernel/linux"
+	"muster/kernel/mem"
+	"muster/kernel/percpu"
+	"muster/kernel/sched"
+	"muster/kernel/standin"
+	"muster/kernel/trap"
+)
+
+// Values for the assembly.
+const (
+	offSelf     = percpu.SelfOffset
+	offStackTop = unsafe.Offsetof(percpu.CPU{}.StackTop)
+	offKernelG  = unsafe.Offsetof(percpu.CPU{}.KernelG)
+	offKernelFS = unsafe.Offsetof(percpu.CPU{}.KernelFS)
+	offAPICID   = unsafe.Offsetof(percpu.CPU{}.APICID)
+	offStage    = unsafe.Offsetof(percpu.CPU{}.Stage)
+	fsInG       = unsafe.Sizeof(standin.G{}) - 8
+	tlsInG      = fsInG - 8
+
+	cr0Clear   = ^(cpu.CR0EmulateFPU | cpu.CR0TaskSwitched)
+	cr0Set     = cpu.CR0MonitorFPU | cpu.CR0NumericError | cpu.CR0WriteProtect
+	cr4Set     = cpu.CR4FXSR | cpu.CR4XMMExcept | cpu.CR4FSGSBase | cpu.CR4XSave | cpu.CR4GlobalPage
+	xcr0Wanted = cpu.XCR0Wanted
+)
+
+var (
+	cpu0   percpu.CPU
+	bootG  standin.G
+	bootFn = bootMain
+
+	info     boot.Info
+	features cpu.Features // the boot CPU's
+	bootData abi.Boot
+)
+
+func onStack(c *percpu.CPU, fn, top, fs, standin uintptr)
+
+// minimumRAM is the least usable RAM that a boot is tried with; the kernel runs
+// in 64 MB, of which the firmware keeps some.
+const minimumRAM = 48 << 20
+
+// bootMain is the boot CPU's way to the runtime, in order.
+func bootMain(magic, information, delta, tsc uint64) {
+	c := &cpu0
+	c.Init(0)
+	percpu.Register(c)
+	standin.Init()
+	c.StackLow, c.StackTop = boot.Stack()
+	bootG.SetStack(c.StackLow, c.StackTop)
+	c.KernelG, c.KernelFS = bootG.Addr(), bootG.FSBase()
+	c.State.Store(percpu.Acknowledged)
+	wire()
+	clock.Start(tsc)
+	console.Init()
+	crash.Init()
+	trap.Init(false)
+	trap.LoadIDT()
+	features.Detect()
+	if features.Has(cpu.RDRand) {
+		cpu.UseRDRand()
+	}
+	if e := boot.Parse(&info, uint32(magic), information, loaderMemory); e != boot.OK {
+		refuse(e.Error())
+	}
+	readOptions(c)
+	startMemory(c, mem.PhysAddr(delta))
+	startTraps(c)
+	startClock(c)
+	startThreads(c)
+}
+
+// loaderMemory reads what the boot page tables map: the first 4 GiB.
+func loaderMemory(addr, n uint64) []byte {
+	if addr >= 4<<30 || n > 4<<30-addr {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(mem.Direct(mem.PhysAddr(addr)))), n)
+}
+
+// refuse says why the kernel cannot boot, on the serial port and on VGA, and stops.
+func refuse(why string) {
+	var l console.Line
+	l.Str("muster: ").Str(why).Byte('\n')
+	console.Emergency(l.Bytes())
+	screen := unsafe.Slice((*uint16)(unsafe.Pointer(mem.Direct(0xb8000))), 80*25)
+	for i, b := range l.Bytes() {
+		if b >= ' ' {
+			screen[i] = 0x4f00 | uint16(b) // white on red
+		}
+	}
+	crash.End(crash.StatusPanic)
+}
+
+// readOptions applies the words of the command line that the core itself needs.
+// What is wrong with them is said once the runtime is up, by package options.
+func readOptions(c *percpu.CPU) {
+	line := info.CommandLine
+	if v, valid, _ := cmdline.Number(line, "loglevel"); valid && v <= 8 {
+		console.SetLevel(c, console.Level(v))
+	}
+	if v, valid, _ := cmdline.Number(line, "tick"); valid && v >= 1 && v <= 1000 {
+		sched.SetTick(clock.Time(v) * clock.Millisecond)
+	}
+	if v, valid, _ := cmdline.Number(line, "deadline-scale"); valid && v >= 1 && v <= 1000 {
+		clock.SetScale(v)
+	}
+}
+
+func startMemory(c *percpu.CPU, delta mem.PhysAddr) {
+	var l console.Line
+	console.Say(c, l.Str("muster: ").Str(version()).Str(", loaded by ").Str(info.Protocol.String()).
+		Str(" at ").Hex(uint64(layout.ImageBase+layout.Load)+uint64(delta)))
+	if !features.Has(cpu.SMAP) {
+		trap.PatchCLAC() // while text can still be written
+	}
+	b := plan(delta)
+	mem.Init(c, b)
+	crash.Readable = mem.Readable
+	s := mem.ReadStats(c)
+	l = console.Line{}
+	console.Say(c, l.Str("mem: ").Dec(s.Free*layout.PageSize>>20).Str(" MiB free of ").
+		Dec(ramTotal>>20).Str(" MiB, kernel at ").Hex(uint64(b.InUse[0].Start)))
+}
+
+func startTraps(c *percpu.CPU) {
+	trap.UseState()
+	trap.SetLostStack()
+	a := newArea(c, c)
+	trap.Init(true)
+	a.block.Load(c, &a.stacks)
+	protect(c, true)
+}
+
+func startClock(c *percpu.CPU) {
+	hz, from := clock.Calibrate()
+	var l console.Line
+	console.Say(c, l.Str("clock: time-stamp counter at ").Dec(hz/1000).Str(" kHz by ").Str(from.String()))
+	if ns, ok := clock.ReadRTC(); ok {
+		clock.SetEpoch(ns - int64(clock.Now()))
+	} else {
+		l = console.Line{}
+		console.Warn(c, l.Str("clock: no date in the real-time clock, counting from 1970"))
+	}
+	clock.UseVDSO()
+	startAPIC(c)
+	bootData.TSCHz, bootData.TSCSource = hz, uint32(from)
+}
+
+// startThreads makes the idle thread and the runtime's first one, and goes idle.
+func startThreads(c *percpu.CPU) {
+	a := areaOf(c)
+	sched.InitStacks()
+	online.Init(uintptr(unsafe.Pointer(&oneCPU[0])), 1)
+	sched.InitIdle(uintptr(unsafe.Pointer(&oneCPU[1])), 1)
+	online.Set(0)
+	mem.InitSpaces(&online)
+	mem.SetMaxCPUs(1)
+	sched.PrepareCPU(c, uintptr(unsafe.Pointer(&a.queue)), &a.idle, a.idleLow, a.idleTop)
+	linux.Init(c)
+	setPrivate()
+	onStack(c, uintptr(unsafe.Pointer(&runtimeFn)), a.idleTop, a.idle.FSBase(), a.idle.GAddr())
+}
+
+var (
+	runtimeFn = startRuntime
+	runtimePC uintptr
+	online    percpu.Mask
+	oneCPU    [2]uint64 // masks for one CPU
+)
+
+// startRuntime makes the first thread of the Go runtime and becomes the idle thread.
+func startRuntime(c *percpu.CPU) {
+	linux.StartKernel(c, runtimePC, info.CommandLine)
+	sched.StartTick(c)
+	sched.Idle(c)
+}

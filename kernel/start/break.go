@@ -1,0 +1,88 @@
+package start
+
+import (
+	"unsafe"
+
+	"muster/kernel/abi"
+	"muster/kernel/console"
+	"muster/kernel/cpu"
+	"muster/kernel/layout"
+	"muster/kernel/linux"
+	"muster/kernel/lock"
+	"muster/kernel/percpu"
+	"muster/kernel/sched"
+	"muster/kernel/up"
+)
+
+// breakCore breaks the core on purpose, so that tests and readers see what a
+// panic says of each cause. The shell's command is crash.
+func breakCore(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	var l console.Line
+	console.Warn(c, l.Str("crash: breaking the core on request, kind ").Dec(f.DI))
+	switch f.DI {
+	case abi.CrashPanic:
+		up.Panic(c, "crash on request", 1, 2)
+	case abi.CrashBounds:
+		victims[f.SI+uint64(len(victims))] = 1
+	case abi.CrashNil:
+		var p *[4]uint64
+		p[f.SI&3] = 1
+	case abi.CrashDivide:
+		victims[0] = 1 / f.SI
+	case abi.CrashOverflow:
+		victims[0] = recurse(f.SI)
+	case abi.CrashSyscall:
+		systemCall()
+	case abi.CrashHeap:
+		escaped = uintptr(unsafe.Pointer(heapObject()))
+	case abi.CrashLock:
+		outer.Lock(c)
+		inner.Lock(c)
+	case abi.CrashHang:
+		for victims[0] == 0 {
+			cpu.Pause()
+		}
+	case abi.CrashGuard:
+		*(*uint64)(unsafe.Pointer(c.StackLow - 8)) = 1
+	case abi.CrashText:
+		*(*uint64)(unsafe.Pointer(layout.Image().TextStart)) = 1
+	case abi.CrashExec:
+		callData()
+	case abi.CrashNested:
+		up.To.SendNMI = func(c, to *percpu.CPU) { up.Panic(c, "crash within the crash", 0, 0) }
+		up.Panic(c, "crash on request, and then another", 0, 0)
+	}
+	return c, linux.Fail(linux.EINVAL)
+}
+
+var (
+	victims [4]uint64
+	escaped uintptr
+	outer   = lock.Spin{Rank: lock.RankConsole}
+	inner   = lock.Spin{Rank: lock.RankFrames} // taken second: the wrong way round
+)
+
+//go:noinline
+func recurse(n uint64) uint64 {
+	var pad [16]uint64
+	pad[n&15] = n
+	return recurse(n+1) + pad[(n+1)&15]
+}
+
+// heapObject allocates: what the build check forbids everywhere else.
+//
+//go:noinline
+func heapObject() *[64]uint64 { return new([64]uint64) }
+
+// systemCall executes SYSCALL, callData jumps to a variable.
+func systemCall()
+func callData()
+
+// selfTest runs a test of the core inside the core.
+func selfTest(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	switch f.DI {
+	case 0: // a yield, for benchmarks of the switch alone
+		return sched.Yield(c), 0
+	}
+	return c, linux.Fail(linux.EINVAL)
+}

@@ -1,0 +1,201 @@
+package start
+
+import (
+	"unsafe"
+
+	"muster/kernel/abi"
+	"muster/kernel/apic"
+	"muster/kernel/clock"
+	"muster/kernel/console"
+	"muster/kernel/cpu"
+	"muster/kernel/crash"
+	"muster/kernel/linux"
+	"muster/kernel/mem"
+	"muster/kernel/percpu"
+	"muster/kernel/sched"
+	"muster/kernel/trace"
+)
+
+// setPrivate names the handlers of the private system calls.
+func setPrivate() {
+	linux.SetPrivate(abi.Log, writeLog)
+	linux.SetPrivate(abi.ReadLog, readLog)
+	linux.SetPrivate(abi.SetLogLevel, setLogLevel)
+	linux.SetPrivate(abi.End, end)
+	linux.SetPrivate(abi.Reboot, reboot)
+	linux.SetPrivate(abi.BootInfo, bootInfo)
+	linux.SetPrivate(abi.MapPhys, mapPhys)
+	linux.SetPrivate(abi.AddIOAPIC, addIOAPIC)
+	linux.SetPrivate(abi.BindIRQ, bindIRQ)
+	linux.SetPrivate(abi.UnmaskIRQ, unmaskIRQ)
+	linux.SetPrivate(abi.SetNMI, setNMI)
+	linux.SetPrivate(abi.ConsoleRead, consoleRead)
+	linux.SetPrivate(abi.SetCPULimit, setCPULimit)
+	linux.SetPrivate(abi.PrepareCPU, prepareCPU)
+	linux.SetPrivate(abi.Trampoline, useTrampoline)
+	linux.SetPrivate(abi.SendINIT, sendINIT)
+	linux.SetPrivate(abi.SendStartup, sendStartup)
+	linux.SetPrivate(abi.Proceed, proceed)
+	linux.SetPrivate(abi.CPUInfo, cpuInfo)
+	linux.SetPrivate(abi.ThreadInfo, linux.ThreadInfo)
+	linux.SetPrivate(abi.IRQInfo, irqInfo)
+	linux.SetPrivate(abi.MemInfo, memInfo)
+	linux.SetPrivate(abi.TraceRead, traceRead)
+	linux.SetPrivate(abi.NewProcess, linux.MakeProcess)
+	linux.SetPrivate(abi.MapProcess, linux.MapProcess)
+	linux.SetPrivate(abi.WriteProcess, linux.WriteProcess)
+	linux.SetPrivate(abi.StartProcess, linux.StartProcess)
+	linux.SetPrivate(abi.WaitProcess, linux.WaitProcess)
+	linux.SetPrivate(abi.KillProcess, linux.KillProcess)
+	linux.SetPrivate(abi.Crash, breakCore)
+	linux.SetPrivate(abi.SelfTest, selfTest)
+}
+
+// maxLogLine is the longest line that a call logs.
+const maxLogLine = 400
+
+func writeLog(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	var text [maxLogLine]byte
+	n := min(f.DX, maxLogLine)
+	if !t.Space.CopyIn(c, unsafe.Pointer(&text), uintptr(f.SI), uintptr(n)) {
+		return c, linux.Fail(linux.EFAULT)
+	}
+	console.Log(c, console.Level(f.DI), text[:n])
+	return c, n
+}
+
+func readLog(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	var text [1024]byte
+	var e console.Entry
+	next, n, ok := console.ReadLog(c, f.DI, &e, text[:min(f.R10, uint64(len(text)))])
+	if !ok {
+		return c, linux.Fail(linux.EAGAIN)
+	}
+	out := abi.LogEntry{TimeNS: int64(e.Time), Length: uint32(n), CPU: e.CPU, Level: uint32(e.Level)}
+	if !t.Space.CopyOut(c, uintptr(f.SI), unsafe.Pointer(&out), unsafe.Sizeof(out)) ||
+		!t.Space.CopyOut(c, uintptr(f.DX), unsafe.Pointer(&text), uintptr(n)) {
+		return c, linux.Fail(linux.EFAULT)
+	}
+	return c, next
+}
+
+func setLogLevel(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	console.SetLevel(c, console.Level(min(f.DI, 8)))
+	return c, 0
+}
+
+// end ends the machine with a status. It does not return.
+func end(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	console.Drain(c)
+	crash.End(uint8(f.DI))
+	return c, 0
+}
+
+// reboot resets the machine by the keyboard controller, and by a triple fault if
+// that does nothing.
+func reboot(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	const command, pulseReset = 0x64, 0xfe
+	console.Drain(c)
+	for deadline := clock.After(10 * clock.Millisecond); cpu.In8(command)&2 != 0 && !deadline.Passed(); {
+		cpu.Pause()
+	}
+	cpu.Out8(command, pulseReset)
+	clock.Spin(50 * clock.Millisecond)
+	cpu.LoadIDT(0, 0)
+	cpu.Breakpoint()
+	return c, 0
+}
+
+func bootInfo(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if !t.Space.CopyOut(c, uintptr(f.DI), unsafe.Pointer(&bootData), unsafe.Sizeof(bootData)) {
+		return c, linux.Fail(linux.EFAULT)
+	}
+	return c, 0
+}
+
+func mapPhys(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	const limit = 64 << 20
+	if f.SI == 0 || f.SI > limit || f.DI >= 1<<46 {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	kind := mem.ReadOnly
+	if f.DX != 0 {
+		kind = mem.Device
+	}
+	return c, uint64(mem.MapPhys(c, mem.PhysAddr(f.DI), uintptr(f.SI), kind))
+}
+
+// setNMI programs a local interrupt pin of this CPU, if it is meant.
+func setNMI(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if f.DI == ^uint64(0) || f.DI == uint64(c.ID) {
+		apic.SetNMI(int(f.SI&1), f.DX&abi.IRQLow != 0, f.DX&abi.IRQLevel != 0)
+	}
+	return c, 0
+}
+
+func consoleRead(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	var buf [256]byte
+	n := console.Read(c, buf[:min(f.SI, uint64(len(buf)))])
+	if !t.Space.CopyOut(c, uintptr(f.DI), unsafe.Pointer(&buf), uintptr(n)) {
+		return c, linux.Fail(linux.EFAULT)
+	}
+	return c, uint64(n)
+}
+
+func cpuInfo(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if f.DI >= uint64(percpu.Count()) {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	o := percpu.Get(uint32(f.DI))
+	out := abi.CPU{
+		APICID: o.APICID, ACPIID: o.ACPIID,
+		State: o.State.Load(), Stage: o.Stage.Load(), ThreadID: o.ThreadID,
+		Ticks: o.Ticks.Load(), Switches: o.Switches.Load(),
+		IdleNS:    uint64(clock.Span(sched.IdleTicks(o))),
+		LongestNS: uint64(clock.Span(o.Longest)), LongestAt: o.LongestAt,
+	}
+	if o.Boot {
+		out.BSP = 1
+	}
+	ft := &areaOf(o).features
+	out.Features = [8]uint32{ft.Leaf1C, ft.Leaf1D, ft.Leaf7B, ft.Leaf7C, ft.Leaf7D, ft.Ext1C, ft.Ext1D, ft.Ext7D}
+	if !t.Space.CopyOut(c, uintptr(f.SI), unsafe.Pointer(&out), unsafe.Sizeof(out)) {
+		return c, linux.Fail(linux.EFAULT)
+	}
+	return c, 0
+}
+
+func irqInfo(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if f.DI >= uint64(percpu.Count()) || f.SI > 255 {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	return c, areaOf(percpu.Get(uint32(f.DI))).counts[f.SI]
+}
+
+func memInfo(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	s := mem.ReadStats(c)
+	out := abi.Mem{
+		TotalPages: s.Total, FreePages: s.Free, ReservePages: s.Reserve,
+		KernelPages: mem.Kernel.Charged(), Faults: mem.Kernel.Faults,
+		StacksMade: sched.StacksMade(), StackHigh: sched.StackHigh(c), StackSize: sched.StackSize,
+	}
+	if !t.Space.CopyOut(c, uintptr(f.DI), unsafe.Pointer(&out), unsafe.Sizeof(out)) {
+		return c, linux.Fail(linux.EFAULT)
+	}
+	return c, 0
+}
+
+func traceRead(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if f.DI >= uint64(percpu.Count()) {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	var r trace.Record
+	if !trace.Last(percpu.Get(uint32(f.DI)), f.SI, &r) {
+		return c, linux.Fail(linux.EAGAIN)
+	}
+	out := abi.TraceRecord{TimeNS: int64(clock.At(r.TSC)), Kind: uint32(r.Kind), Thread: r.Thread, A: r.A, B: r.B}
+	if !t.Space.CopyOut(c, uintptr(f.DX), unsafe.Pointer(&out), unsafe.Sizeof(out)) {
+		return c, linux.Fail(linux.EFAULT)
+	}
+	return c, 0
+}

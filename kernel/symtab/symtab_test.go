@@ -1,0 +1,93 @@
+package symtab
+
+import (
+	"debug/elf"
+	"os"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+)
+
+// own returns the table of the test binary itself.
+func own(t *testing.T) *Table {
+	t.Helper()
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	f, err := elf.Open(exe)
+	require.NoError(t, err)
+	defer f.Close()
+	tab := f.Section(".gopclntab")
+	require.NotNil(t, tab)
+	var table Table
+	require.True(t, table.Init(uintptr(tab.Addr), uintptr(tab.Addr+tab.Size), 0))
+	// Test binaries have no symbols: one function, found by name, tells where the
+	// text begins.
+	for i := range table.n {
+		entry := uint64(table.word32(table.word64(offFuncTab) + uint64(i)*8))
+		if s, ok := table.Lookup(entry); ok && s.Func == "muster/kernel/symtab.TestAgainstRuntime" {
+			table.text = uint64(reflect.ValueOf(TestAgainstRuntime).Pointer()) - entry
+			return &table
+		}
+	}
+	t.Fatal("own name not found")
+	return nil
+}
+
+func TestAgainstRuntime(t *testing.T) {
+	table := own(t)
+	checked := 0
+	for _, f := range []any{TestAgainstRuntime, own, strings.Repeat, require.Equal, os.Executable, (*Table).Lookup} {
+		entry := reflect.ValueOf(f).Pointer()
+		for pc := entry; pc < entry+200; pc++ {
+			want := runtime.FuncForPC(pc)
+			if want == nil || want.Entry() != entry {
+				break
+			}
+			got, ok := table.Lookup(uint64(pc))
+			require.True(t, ok)
+			file, line := want.FileLine(pc)
+			if file == "?" { // padding behind the function
+				break
+			}
+			require.Equal(t, uint64(entry), got.Entry)
+			require.Equal(t, file, got.File)
+			require.Equal(t, line, got.Line, "%s+%#x", got.Func, pc-entry)
+			require.Equal(t, runtime.FuncForPC(entry).Name(), got.Func)
+			checked++
+		}
+	}
+	require.Greater(t, checked, 500)
+}
+
+func TestOutside(t *testing.T) {
+	table := own(t)
+	_, ok := table.Lookup(0)
+	require.False(t, ok)
+	_, ok = table.Lookup(^uint64(0))
+	require.False(t, ok)
+}
+
+// A damaged table gives wrong answers, not faults.
+func TestDamaged(t *testing.T) {
+	good := own(t)
+	data := append([]byte(nil), good.data...)
+	pc := uint64(reflect.ValueOf(TestDamaged).Pointer())
+	for i := 0; i < headerSize; i++ {
+		for _, v := range []byte{0, 0x80, 0xff} {
+			old := data[i]
+			data[i] = v
+			var table Table
+			start := uintptr(unsafe.Pointer(&data[0]))
+			if table.Init(start, start+uintptr(len(data)), uintptr(good.text)) {
+				table.Lookup(pc)
+			}
+			data[i] = old
+		}
+	}
+	var table Table
+	require.False(t, table.Init(0, 0, 0))
+}

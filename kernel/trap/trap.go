@@ -1,0 +1,227 @@
+// Package trap is the way into the core and out of it: descriptor tables, entry
+// stubs, and the sorting of what comes in.
+//
+// Layer: core.
+// Context: everything here runs with interrupts off.
+// Locks: none.
+// Manual: Intel SDM vol. 3A, "Interrupt and Exception Handling" and "Fast System
+// Calls in 64-Bit Mode"; vol. 1, "Managing State Using the XSAVE Feature Set".
+// Chapter: docs/04-traps.md.
+// Left out: KPTI; the boot warns on CPUs that need it.
+package trap
+
+import (
+	"unsafe"
+
+	"muster/kernel/clock"
+	"muster/kernel/cpu"
+	"muster/kernel/layout"
+	"muster/kernel/lock"
+	"muster/kernel/percpu"
+	"muster/kernel/standin"
+	"muster/kernel/trace"
+	"muster/kernel/up"
+)
+
+// How a handler wants to leave; any other value is the address of an XSAVE area
+// to restore on the way.
+const (
+	LeaveFast  = 0 // system calls: registers from the frame, by SYSRET or a jump
+	LeaveFrame = 1 // by IRET, vector state reset
+)
+
+// Values for the assembly, by their names in go_asm.h.
+const (
+	offSelf     = percpu.SelfOffset
+	offStackTop = unsafe.Offsetof(percpu.CPU{}.StackTop)
+	offStackLow = unsafe.Offsetof(percpu.CPU{}.StackLow)
+	offKernelG  = unsafe.Offsetof(percpu.CPU{}.KernelG)
+	offKernelFS = unsafe.Offsetof(percpu.CPU{}.KernelFS)
+	offUserFS   = unsafe.Offsetof(percpu.CPU{}.UserFS)
+	offScratch  = unsafe.Offsetof(percpu.CPU{}.Scratch)
+	offPanicTop = unsafe.Offsetof(percpu.CPU{}.PanicTop)
+
+	frameIP    = unsafe.Offsetof(cpu.Frame{}.IP)
+	frameCS    = unsafe.Offsetof(cpu.Frame{}.CS)
+	frameSP    = unsafe.Offsetof(cpu.Frame{}.SP)
+	frameBP    = unsafe.Offsetof(cpu.Frame{}.BP)
+	frameSize  = cpu.FrameSize
+	frameWords = cpu.FrameSize / 8
+
+	userSS   = cpu.UserSS
+	userCS   = cpu.UserCS
+	kernelSS = cpu.KernelSS
+	kernelCS = cpu.KernelCS
+	flagsOn  = cpu.FlagFixed | cpu.FlagInterrupt
+
+	// A ring-0 caller's stack lies in the Go area: one shift and one compare.
+	goShift  = 39
+	goPrefix = layout.GoBase >> goShift
+
+	// minStack is what must be left on a kernel stack for a nested trap.
+	minStack = 2048
+
+	// fsInG is where the FS base lies in a stand-in g.
+	fsInG = unsafe.Sizeof(standin.G{}) - 8
+
+	// ISTSize is size and alignment of the stacks of paranoid vectors, and
+	// ISTReserved what lies above the stack: a stand-in g and the CPU's block.
+	ISTSize     = 8 << 10
+	ISTReserved = (unsafe.Sizeof(standin.G{}) + 8 + 15) &^ 15
+)
+
+// The functions that the stubs call, as values so that the assembly enters them
+// with the register convention.
+var (
+	syscallFn     = onSyscall
+	insideFn      = onInside
+	outsideFn     = onOutside
+	paranoidFn    = onParanoid
+	lostFn        = onLost
+	threadStartFn = onThreadStart
+)
+
+// Addresses of assembly, filled in by the linker.
+var syscallPC, stubsPC, threadStartPC, restorePC uintptr
+
+// ThreadStartPC is where the first switch to a thread goes; its stack pointer is
+// then the thread's Frame.
+func ThreadStartPC() uintptr { return threadStartPC }
+
+var (
+	stateSize    uintptr // bytes of an XSAVE area
+	haveAVX      bool
+	initialState [1024]byte // XSTATE_BV 0, so all components get their reset state
+	lostG        standin.G
+)
+
+// StateSize returns the size of an XSAVE area, in bytes.
+func StateSize() uintptr { return stateSize }
+
+// onSyscall is entered by SYSCALL, from a thread outside the core.
+func onSyscall(c *percpu.CPU, f *cpu.Frame) uintptr {
+	Enter(c, f)
+	how := up.To.Syscall(c, f)
+	if lock.Checked {
+		Left(percpu.This())
+	}
+	return how
+}
+
+// onOutside handles what hits a thread outside the core: ring 3, or the kernel's
+// own Go code. xsave is the saved vector state.
+func onOutside(c *percpu.CPU, f *cpu.Frame, xsave uintptr) (how uintptr) {
+	Enter(c, f)
+	count(c, f.Vector)
+	if f.Vector < 32 {
+		trace.Add(c, trace.Exception, f.Vector, f.IP)
+		how = up.To.Exception(c, f, xsave)
+	} else {
+		trace.Add(c, trace.Interrupt, f.Vector, f.IP)
+		up.To.Interrupt(c, f, uint8(f.Vector))
+		how = up.To.Leave(c, f, xsave)
+	}
+	if lock.Checked {
+		Left(percpu.This())
+	}
+	return how
+}
+
+// onInside handles what hits the core itself: page faults of functions that touch
+// user memory, interrupts while it waits, and bugs.
+func onInside(c *percpu.CPU, f *cpu.Frame) {
+	count(c, f.Vector)
+	switch {
+	case f.Vector == VecPageFault:
+		addr := cpu.ReadCR2()
+		if up.To.CoreFault == nil || !up.To.CoreFault(c, f, addr) {
+			up.To.Panic(c, f, "page fault in the core; address, error", uint64(addr), f.Error)
+		}
+	case f.Vector == VecProtection && f.IP == uint64(restorePC):
+		f.BX = uint64(uintptr(unsafe.Pointer(&initialState))) // and again
+	case f.Vector < 32:
+		up.To.Panic(c, f, "exception in the core; vector, error", f.Vector, f.Error)
+	default:
+		trace.Add(c, trace.Interrupt, f.Vector, f.IP)
+		c.Depth++
+		up.To.Interrupt(c, f, uint8(f.Vector))
+		c.Depth--
+	}
+}
+
+// onParanoid handles NMI, double fault, machine check, and #DB in ring 0.
+func onParanoid(c *percpu.CPU, f *cpu.Frame) {
+	count(c, f.Vector)
+	switch f.Vector {
+	case VecNMI:
+		up.To.NMI(c, f)
+	case VecDebug:
+		f.Flags &^= cpu.FlagTrap
+	default:
+		up.To.Panic(c, f, "exception; vector, error", f.Vector, f.Error)
+	}
+}
+
+// onLost reports a full kernel stack or a system call of the core.
+func onLost(c *percpu.CPU, f *cpu.Frame) {
+	if f.Vector == VecSyscall {
+		up.To.Panic(c, f, "SYSCALL on a core stack; number, first argument", f.AX, f.DI)
+	}
+	up.To.Panic(c, f, "kernel stack overflow; stack pointer, lowest address", f.SP, uint64(c.StackLow))
+}
+
+func onThreadStart(c *percpu.CPU, f *cpu.Frame) uintptr {
+	how := up.To.ThreadStart(c, f)
+	if lock.Checked {
+		Left(percpu.This())
+	}
+	return how
+}
+
+func count(c *percpu.CPU, vector uint64) {
+	if c.Counts != 0 {
+		(*[256]uint64)(unsafe.Pointer(c.Counts))[vector&255]++
+	}
+}
+
+// Enter notes the start of a stretch with interrupts off, in debug builds.
+func Enter(c *percpu.CPU, f *cpu.Frame) {
+	if lock.Checked {
+		c.Entered = cpu.TSC()
+		c.EnteredAt = f.Vector<<32 | f.AX&0xffffffff
+	}
+}
+
+// Left notes the end of a stretch with interrupts off, in debug builds.
+func Left(c *percpu.CPU) {
+	if lock.Checked {
+		if d := cpu.TSC() - c.Entered; d > c.Longest && clock.Hz() != 0 {
+			c.Longest = d
+			c.LongestAt = c.EnteredAt
+		}
+	}
+}
+
+// Wait halts until an interrupt has been handled.
+//
+// Context: interrupts off, no lock held; handlers run on this stack.
+func Wait(c *percpu.CPU) {
+	lock.AssertNone(c)
+	Left(c)
+	cpu.Wait()
+	if lock.Checked {
+		c.Entered = cpu.TSC()
+	}
+}
+
+// Window lets pending interrupts in.
+//
+// Context: interrupts off, no lock held; handlers run on this stack.
+func Window(c *percpu.CPU) {
+	lock.AssertNone(c)
+	Left(c)
+	cpu.Window()
+	if lock.Checked {
+		c.Entered = cpu.TSC()
+	}
+}

@@ -1,0 +1,129 @@
+// Package trampoline is the page that a new CPU starts on: code from 16 to 64
+// bits, its parameters, and the slots where CPUs report how far they came.
+//
+// Layer: core; building the page is pure.
+// Context: the code runs on a CPU that has nothing yet.
+// Locks: none; a slot is taken with one atomic add.
+// Manual: Intel SDM vol. 3A, "Multiple-Processor Management".
+// Chapter: docs/08-starting-cpus.md.
+// Left out: 5-level paging.
+package trampoline
+
+import "unsafe"
+
+// Size is the size of the page, which lies on a page boundary below 1 MiB.
+const Size = 4096
+
+// Offsets in the page; the assembly uses them too.
+const (
+	offCode32 = 0x100
+	offCode64 = 0x200
+	pieceSize = 0x100
+
+	offGDTR    = 0x400 // limit and address of the table
+	offFar32   = 0x408 // where code16 jumps: offset and selector
+	offFar64   = 0x410 // where code32 jumps
+	offCR3     = 0x420
+	offEntry   = 0x428
+	offCounter = 0x430
+	offGDT     = 0x300
+	offSlots   = 0x440
+
+	slotCount = 128
+	slotSize  = 8
+)
+
+var _ [Size - offSlots - slotCount*slotSize]byte // the slots fit
+
+// Slots is how many CPUs can start from one page before it is built again.
+const Slots = slotCount
+
+// Descriptors, with the selectors that the code uses.
+const (
+	sel64   = 0x08
+	selData = 0x10
+	sel32   = 0x18
+
+	desc64   = 0x00af9b000000ffff
+	descData = 0x00cf93000000ffff
+	desc32   = 0x00cf9b000000ffff
+)
+
+// Stages of a CPU on its way, written by itself: up to LongMode64 in its slot,
+// then in its block.
+const (
+	StageNone = iota
+	StageRealMode16
+	StageProtected32
+	StageLongMode64
+	StageHighHalf    // upper half, kernel's page tables
+	StageFoundBlock  // knows its number
+	StageControl     // CR0, CR4, XCR0
+	StageTables      // GDT, IDT, TSS, SYSCALL
+	StageLocalAPIC   // own APIC on
+	StageProtections // SMEP, SMAP, UMIP
+	StageReady       // says so, and waits
+	StageProceed     // was told to go on
+	StageTimer       // ticks
+	StageScheduler   // takes threads
+	StageIdleLoop
+	stages
+)
+
+var stageNames = [stages]string{"none", "RealMode16", "Protected32", "LongMode64", "HighHalf",
+	"FoundBlock", "Control", "Tables", "LocalAPIC", "Protections", "Ready", "Proceed", "Timer",
+	"Scheduler", "IdleLoop"}
+
+// StageName names a stage for messages.
+func StageName(stage uint32) string {
+	if stage < stages {
+		return stageNames[stage]
+	}
+	return "unknown"
+}
+
+// pieces returns the addresses of the code.
+func pieces() (code16, code32, code64 uintptr)
+
+// Params is what a starting CPU needs.
+type Params struct {
+	CR3   uint32 // page tables that map the page to itself, and the upper half
+	Entry uint64 // address of the 64-bit entry in the upper half
+}
+
+// Build fills the page, which will be at physical address phys.
+func Build(page *[Size]byte, phys uint32, p Params) {
+	*page = [Size]byte{}
+	code16, code32, code64 := pieces()
+	copyPiece(page[0:], code16)
+	copyPiece(page[offCode32:], code32)
+	copyPiece(page[offCode64:], code64)
+	put(page, offGDT+sel64, desc64, 8)
+	put(page, offGDT+selData, descData, 8)
+	put(page, offGDT+sel32, desc32, 8)
+	put(page, offGDTR, 0x1f, 2)
+	put(page, offGDTR+2, uint64(phys)+offGDT, 4)
+	put(page, offFar32, uint64(phys)+offCode32, 4)
+	put(page, offFar32+4, sel32, 2)
+	put(page, offFar64, uint64(phys)+offCode64, 4)
+	put(page, offFar64+4, sel64, 2)
+	put(page, offCR3, uint64(p.CR3), 4)
+	put(page, offEntry, p.Entry, 8)
+}
+
+func copyPiece(to []byte, from uintptr) {
+	copy(to[:pieceSize], unsafe.Slice((*byte)(unsafe.Pointer(from)), pieceSize))
+}
+
+func put(page *[Size]byte, off int, v uint64, width int) {
+	for i := range width {
+		page[off+i] = byte(v >> (8 * i))
+	}
+}
+
+// Slot returns the APIC id and the stage that slot i reports. The stage is
+// StageNone while nobody has taken the slot.
+func Slot(page *[Size]byte, i int) (apicID, stage uint32) {
+	p := (*[2]uint32)(unsafe.Pointer(&page[offSlots+i*slotSize]))
+	return p[0], p[1]
+}
