@@ -140,6 +140,7 @@ type Thread struct {
 	Ring        uint32
 	RanNS       uint64
 	Switches    uint64
+	StackUsed   uint64 // deepest use of its kernel stack, in bytes
 	State       [8]byte
 	Name        [16]byte
 }
@@ -149,7 +150,7 @@ type Mem struct {
 	TotalPages, FreePages, ReservePages uint64
 	KernelPages                         uint64 // of the kernel's Go runtime
 	StacksMade                          uint64 // kernel stacks in existence
-	StackHigh                           uint64 // deepest use of any, in bytes
+	StackHigh                           uint64 // deepest use of those that are free now, in bytes
 	StackSize                           uint64
 	Faults                              uint64 // of the kernel's Go runtime
 }
@@ -177,4 +178,12 @@ const (
 	CrashText            // a store to text
 	CrashExec            // a jump to data
 	CrashNested          // a panic within the panic
+	CrashDeadlock        // a lock that is never released
+	CrashFrame           // recursion with large frames
+)
+
+// Kinds of SelfTest.
+const (
+	TestYield = iota // a yield, and no more
+	TestIPI          // an IPI to another CPU, or to this one, answered
 )

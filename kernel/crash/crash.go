@@ -136,39 +136,44 @@ func report() {
 }
 
 // culprit adds a second line for causes that show up as something else: core
-// code that called a part of the runtime that it must not use.
+// code that called a part of the runtime that it must not use, or ran out of stack.
 func culprit(l *console.Line) bool {
 	f := cause.f
 	if f == nil {
 		return false
 	}
-	ip, bp := f.IP, f.BP
-	if g := uintptr(f.DI); f.Vector == 14 && inPoison(cause.a) && within(ip, "runtime.morestack") && Readable(g) {
-		// morestack keeps the g in DI and has stored where it came from.
-		pc, sp, obp := standin.Overflow(g)
-		*l = console.Line{}
-		symbolLine(l.Str("cause: kernel stack overflow, sp ").Hex(sp).Str(", in "), pc)
-		f.IP, f.BP = pc, obp // the walk goes on from there
+	*l = console.Line{}
+	if f.Vector == 14 && cause.a < 4096 {
+		symbolLine(l.Str("cause: nil dereference in "), f.IP)
 		return true
 	}
+	if g := uintptr(f.DI); f.Vector == 14 && inPoison(cause.a) && within(f.IP, "runtime.morestack") && Readable(g) {
+		// morestack keeps the g in DI and has stored where it came from.
+		pc, sp, bp := standin.Overflow(g)
+		symbolLine(l.Str("cause: kernel stack too small for the next call, sp ").Hex(sp).Str(", in "), pc)
+		f.IP, f.BP = pc, bp // the walk goes on from there
+		return true
+	}
+	// The outermost function of the runtime says it best: panicBounds, not throw.
+	why := ""
+	ip, bp := f.IP, f.BP
 	for range 24 {
 		s, ok := symbols.Lookup(ip - 1)
-		if !ok {
-			return false
+		if !ok || why != "" && !hasPrefix(s.Func, "runtime.") {
+			break
 		}
-		if why := runtimePanic(s.Func); why != "" {
-			*l = console.Line{}
-			l.Str("cause: ").Str(why)
-			if caller, _, ok := callerOutsideRuntime(ip, bp); ok {
-				symbolLine(l.Str(" in "), caller)
-			}
-			return true
+		if w := runtimePanic(s.Func); w != "" {
+			why = w
 		}
 		if ip, bp, ok = next(bp); !ok {
-			return false
+			break
 		}
 	}
-	return false
+	if why == "" {
+		return false
+	}
+	symbolLine(l.Str("cause: ").Str(why).Str(" in "), ip-1)
+	return true
 }
 
 func inPoison(addr uint64) bool { return addr >= layout.Poison && addr < layout.PoisonEnd }
@@ -194,20 +199,6 @@ func runtimePanic(name string) string {
 		return "write barrier"
 	}
 	return ""
-}
-
-// callerOutsideRuntime walks up to the first function that is not the runtime's.
-func callerOutsideRuntime(ip, bp uint64) (pc, fp uint64, ok bool) {
-	for range 24 {
-		s, found := symbols.Lookup(ip - 1)
-		if found && !hasPrefix(s.Func, "runtime.") {
-			return ip - 1, bp, true
-		}
-		if ip, bp, ok = next(bp); !ok {
-			return 0, 0, false
-		}
-	}
-	return 0, 0, false
 }
 
 func within(ip uint64, name string) bool {
@@ -267,22 +258,22 @@ func printFrame(f *cpu.Frame) {
 		l = console.Line{}
 		switch row {
 		case 0:
-			reg(&l, "ip ", f.IP)
+			reg(&l, " ip ", f.IP)
 			reg(&l, "  sp ", f.SP)
 			reg(&l, "  bp ", f.BP)
 			reg(&l, "  ax ", f.AX)
 		case 1:
-			reg(&l, "bx ", f.BX)
+			reg(&l, " bx ", f.BX)
 			reg(&l, "  cx ", f.CX)
 			reg(&l, "  dx ", f.DX)
 			reg(&l, "  si ", f.SI)
 		case 2:
-			reg(&l, "di ", f.DI)
+			reg(&l, " di ", f.DI)
 			reg(&l, "  r8 ", f.R8)
 			reg(&l, "  r9 ", f.R9)
 			reg(&l, " r10 ", f.R10)
 		case 3:
-			reg(&l, "r11", f.R11)
+			reg(&l, "r11 ", f.R11)
 			reg(&l, " r12 ", f.R12)
 			reg(&l, " r13 ", f.R13)
 			reg(&l, " r14 ", f.R14)

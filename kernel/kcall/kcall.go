@@ -221,10 +221,13 @@ func (p *Process) Map(addr, n uint64, prot int) error {
 	return err
 }
 
-// Write copies b to addr, whatever rights the area there has.
+// Write copies b to addr, whatever rights the area there has. b may lie anywhere,
+// in the direct map too: it goes through the heap, where system calls may look.
 func (p *Process) Write(addr uint64, b []byte) error {
+	page := make([]byte, 4096)
 	for len(b) > 0 {
-		n, err := quick(abi.WriteProcess, p.handle, uintptr(addr), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+		k := copy(page, b)
+		n, err := quick(abi.WriteProcess, p.handle, uintptr(addr), uintptr(unsafe.Pointer(unsafe.SliceData(page))), uintptr(k))
 		if err != nil {
 			return err
 		}
@@ -259,3 +262,34 @@ func (p *Process) Signal(sig syscall.Signal) error {
 
 // Crash breaks the core on purpose.
 func Crash(kind int) { quick(abi.Crash, uintptr(kind), 0, 0, 0) }
+
+// Kinds of SelfTest.
+const (
+	TestYield = abi.TestYield
+	TestIPI   = abi.TestIPI
+)
+
+// SelfTest runs a test inside the core and reports whether it went well.
+func SelfTest(kind int) bool {
+	_, err := quick(abi.SelfTest, uintptr(kind), 0, 0, 0)
+	return err == nil
+}
+
+// Trace returns up to n of the last events of a CPU, newest first.
+func Trace(cpu, n int) (records []abi.TraceRecord) {
+	for i := range n {
+		r := new(abi.TraceRecord)
+		if _, err := quick(abi.TraceRead, uintptr(cpu), uintptr(i), uintptr(unsafe.Pointer(r)), 0); err != nil {
+			break
+		}
+		records = append(records, *r)
+	}
+	return records
+}
+
+// UpTime returns the nanoseconds since the kernel's first instruction.
+func UpTime() int64 {
+	var ts syscall.Timespec
+	syscall.Syscall(syscall.SYS_CLOCK_GETTIME, 1, uintptr(unsafe.Pointer(&ts)), 0)
+	return ts.Nano()
+}

@@ -135,8 +135,8 @@ func sysEpollCtl(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
 		switch {
 		case ef.kind != kindEpoll || ef == f:
 			r = errno(EINVAL)
-		case f.kind != kindEvent:
-			r = errno(EPERM) // the console cannot be waited for
+		case f.kind == kindConsole || f.kind == kindEpoll:
+			r = errno(EPERM) // cannot be waited for
 		default:
 			r = ef.epoll.control(c, f, fr.SI, fr.DX, events, data)
 		}
@@ -188,7 +188,7 @@ func (ep *epoll) control(c *percpu.CPU, f *File, op, fd uint64, events uint32, d
 	default:
 		r = errno(EINVAL)
 	}
-	if r == 0 && w != nil && (w.events|epollAlways)&f.ready()&0xffff != 0 {
+	if r == 0 && w != nil && (w.events|epollAlways)&f.ready(c)&0xffff != 0 {
 		w.list()
 		ep.waiters.wakeAll(c)
 	}
@@ -348,7 +348,7 @@ func (ep *epoll) collect(c *percpu.CPU, t *Task, out uintptr, limit uint64) (n u
 		ep.mu.Unlock(c)
 
 		f.mu.Lock(c)
-		events := (wanted | epollAlways) & f.ready() & 0xffff
+		events := (wanted | epollAlways) & f.ready(c) & 0xffff
 		ep.mu.Lock(c)
 		w.busy--
 		free := w.dead && w.busy == 0

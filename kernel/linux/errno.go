@@ -24,6 +24,7 @@ const (
 	ENOTTY       Errno = 25
 	ESPIPE       Errno = 29
 	EROFS        Errno = 30
+	EPIPE        Errno = 32
 	ERANGE       Errno = 34
 	ENOSYS       Errno = 38
 	EOVERFLOW    Errno = 75

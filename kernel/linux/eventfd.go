@@ -111,14 +111,14 @@ func (f *File) wait(c *percpu.CPU, t *Task) *percpu.CPU {
 func (f *File) changed(c *percpu.CPU) {
 	f.waiters.wakeAll(c)
 	for w := f.watches; w != nil; w = w.fileNext {
-		w.trigger(c, f.ready())
+		w.trigger(c, f.ready(c))
 	}
 }
 
 // ready returns the epoll events that hold now.
 //
 // Locks: f.mu held.
-func (f *File) ready() (events uint32) {
+func (f *File) ready(c *percpu.CPU) (events uint32) {
 	switch f.kind {
 	case kindEvent:
 		if f.count > 0 {
@@ -129,6 +129,8 @@ func (f *File) ready() (events uint32) {
 		}
 	case kindConsole:
 		events = epollOut
+	case kindPipeRead, kindPipeWrite:
+		events = f.pipeReady(c)
 	}
 	return events
 }

@@ -20,6 +20,8 @@ const (
 	kindConsole fileKind = iota // descriptors 0, 1 and 2
 	kindEvent                   // eventfd
 	kindEpoll
+	kindPipeRead
+	kindPipeWrite
 )
 
 // File is an open file. Descriptors refer to it, and system calls in progress do.
@@ -34,6 +36,7 @@ type File struct {
 	count     uint64 // eventfd: guarded by mu
 	semaphore bool
 	epoll     epoll
+	pipe      *pipe // of its ends
 }
 
 // Flags of open files and descriptors.
@@ -64,8 +67,8 @@ var (
 func initFiles() {
 	fileCache.Init(unsafe.Sizeof(File{}))
 	watchCache.Init(unsafe.Sizeof(watch{}))
-	consoleFile.mu.Rank = lock.RankFile
-	consoleFile.refs.Store(1)
+	pipeCache.Init(unsafe.Sizeof(pipe{}))
+	consoleFile.init(kindConsole)
 }
 
 // init opens the console as descriptors 0, 1 and 2.
@@ -141,12 +144,16 @@ func (ft *fileTable) closeAll(c *percpu.CPU) *percpu.CPU {
 func newFile(c *percpu.CPU, kind fileKind) *File {
 	f := (*File)(fileCache.Alloc(c))
 	if f != nil {
-		f.mu.Rank = lock.RankFile
-		f.kind = kind
-		f.refs.Store(1)
-		f.epoll.mu.Rank = lock.RankEpoll
+		f.init(kind)
 	}
 	return f
+}
+
+func (f *File) init(kind fileKind) {
+	f.mu.Rank = lock.RankFile
+	f.kind = kind
+	f.refs.Store(1)
+	f.epoll.mu.Rank = lock.RankEpoll
 }
 
 // put drops a reference; the last one frees the file.
@@ -155,7 +162,11 @@ func (f *File) put(c *percpu.CPU) {
 		return
 	}
 	f.dropWatches(c)
-	if f.kind == kindEpoll {
+	switch f.kind {
+	case kindPipeRead, kindPipeWrite:
+		f.pipe.closeEnd(c, f)
+		return
+	case kindEpoll:
 		f.epoll.clear(c)
 	}
 	fileCache.Free(c, unsafe.Pointer(f))
@@ -194,6 +205,10 @@ func sysRead(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
 		r = 0 // the shell has the keyboard: end of file
 	case kindEvent:
 		c, r = f.readEvent(c, t, uintptr(fr.SI), fr.DX)
+	case kindPipeRead:
+		c, r = f.readPipe(c, t, uintptr(fr.SI), fr.DX)
+	case kindPipeWrite:
+		r = errno(EBADF)
 	}
 	f.put(c)
 	return c, r
@@ -214,6 +229,10 @@ func write(c *percpu.CPU, t *Task, fd uint64, p uintptr, n uint64) (*percpu.CPU,
 		c, r = writeConsole(c, t, p, n)
 	case kindEvent:
 		c, r = f.writeEvent(c, t, p, n)
+	case kindPipeWrite:
+		c, r = f.writePipe(c, t, p, n)
+	case kindPipeRead:
+		r = errno(EBADF)
 	}
 	f.put(c)
 	return c, r

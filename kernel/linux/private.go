@@ -22,7 +22,7 @@ func ThreadInfo(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	if n != nil {
 		o := taskOfNode(n)
 		out = abi.Thread{ID: o.ID, Process: o.proc.ID, CPU: o.CPU(), RanNS: uint64(o.runTime()),
-			Switches: o.Switches.Load(), Name: o.Name}
+			Switches: o.Switches.Load(), StackUsed: o.StackUsed(), Name: o.Name}
 		if o.proc.user {
 			out.Ring = 3
 		}

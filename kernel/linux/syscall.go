@@ -34,6 +34,7 @@ var calls = [...]handler{
 	19:  sysReadv,
 	20:  sysWritev,
 	21:  sysNoFile, // access
+	22:  sysPipe,
 	24:  sysSchedYield,
 	27:  sysMincore,
 	28:  sysMadvise,
@@ -98,6 +99,7 @@ var calls = [...]handler{
 	290: sysEventfd2,
 	291: sysEpollCreate1,
 	292: sysDup3,
+	293: sysPipe2,
 	302: sysPrlimit64,
 	309: sysGetcpu,
 	318: sysGetrandom,

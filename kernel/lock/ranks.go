@@ -12,6 +12,7 @@ const (
 	RankFutex                    // linux.futexBucket.mu; wakes threads
 	RankMutex                    // sched.Mutex.mu, linux.waitList.mu; wake threads
 	RankFile                     // linux.File.mu; wakes threads, reports to epolls
+	RankPipe                     // linux.pipe.mu
 	RankEpoll                    // linux.epoll.mu; wakes threads
 	RankSpace                    // mem.Space.mu; allocates frames
 	RankSignals                  // linux.Task.sigMu; wakes the thread

@@ -27,9 +27,9 @@ type Spin struct {
 }
 
 // timeout is far beyond any critical section, which is at most 100,000 instructions.
-const timeout = 10 * clock.Second
+const timeout = 5 * clock.Second
 
-// Lock waits for the lock and takes it. A wait of 10 s is a panic.
+// Lock waits for the lock and takes it. A wait of 5 s is a panic.
 func (s *Spin) Lock(c *percpu.CPU) {
 	if Checked {
 		s.checkOrder(c)
@@ -55,7 +55,7 @@ func (s *Spin) wait(c *percpu.CPU, ticket uint32) {
 		}
 		atom.Pause()
 		if turns%4096 == 0 && end.Passed() {
-			up.Panic(c, "lock: not free for 10 s; rank, holder+1", uint64(s.Rank), uint64(s.holder))
+			up.Panic(c, "lock: not free for 5 s; rank, holder+1", uint64(s.Rank), uint64(s.holder))
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"muster/kernel/cpu"
+	"muster/kernel/layout"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
 )
@@ -32,7 +33,15 @@ func store32(dst uintptr, v uint32) (ok bool)
 // Holds reports whether [addr, addr+n) lies within the addresses that pointers
 // of this space's threads may have. The limit belongs to the space and never changes.
 func (s *Space) Holds(addr, n uintptr) bool {
-	return addr >= s.low && addr <= s.high && n <= s.high-addr
+	return within(addr, n, s.low, s.high) || !s.user && within(addr, n, layout.ImageBase, imageEnd)
+}
+
+// imageEnd bounds the kernel's own constants and variables, which its runtime
+// may point to as well as to its heap.
+const imageEnd = layout.ImageBase + layout.Load + layout.ImageWindow
+
+func within(addr, n, low, high uintptr) bool {
+	return addr >= low && addr <= high && n <= high-addr
 }
 
 // CopyIn copies n bytes from user memory at src.

@@ -73,7 +73,7 @@ func InitSpaces(online *percpu.Mask) {
 	areaCache.Init(unsafe.Sizeof(Area{}))
 	spaceCache.Init(unsafe.Sizeof(Space{}))
 	Kernel.init(kernelRoot, false)
-	Kernel.low, Kernel.high = layout.GoBase, ^uintptr(0)
+	Kernel.low, Kernel.high = layout.GoBase, layout.GoEnd
 	Kernel.from, Kernel.to = layout.GoBase, layout.GoEnd
 	Kernel.cpus = online
 }

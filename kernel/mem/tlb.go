@@ -71,6 +71,16 @@ func flushOthers(c *percpu.CPU, set *percpu.Mask) {
 	}
 }
 
+// FlushOne makes one other CPU flush its TLB and waits for it.
+func FlushOne(c, to *percpu.CPU) {
+	if to == c || !to.IsOnline() {
+		return
+	}
+	n := ask(to)
+	up.To.SendIPI(c, to, VecFlush)
+	await(c, to, n)
+}
+
 // await waits until a CPU has answered request n. After a second it is asked
 // again; after ten the kernel stops, as going on would leave a stale translation.
 func await(c, to *percpu.CPU, n uint64) {

@@ -161,20 +161,27 @@ func FreeStack(c *percpu.CPU, low uintptr) {
 // StacksMade returns how many kernel stacks for threads there are.
 func StacksMade() uint64 { return stacks.made.Load() }
 
-// StackHigh returns the deepest use, in bytes, of up to 32 stacks that are free
-// now. A stack is zero where nothing was ever stored.
+// StackHigh returns the deepest use, in bytes, of up to 32 stacks that are free now.
 func StackHigh(c *percpu.CPU) (deepest uint64) {
 	stacks.mu.Lock(c)
 	low := stacks.free
 	for i := 0; low != 0 && i < 32; i++ {
-		top := low + StackSize
-		a := low
-		for a < top-8 && *(*uint64)(unsafe.Pointer(a)) == 0 {
-			a += 8
-		}
-		deepest = max(deepest, uint64(top-a))
-		low = *(*uintptr)(unsafe.Pointer(top - 8))
+		deepest = max(deepest, used(low))
+		low = *(*uintptr)(unsafe.Pointer(low + StackSize - 8))
 	}
 	stacks.mu.Unlock(c)
 	return deepest
+}
+
+// StackUsed returns the deepest use of t's kernel stack, in bytes.
+func (t *Thread) StackUsed() uint64 { return used(t.StackLow) }
+
+// used returns how much of a stack was ever used: it is zero where nothing was
+// stored.
+func used(low uintptr) uint64 {
+	a, top := low, low+StackSize
+	for a < top-8 && *(*uint64)(unsafe.Pointer(a)) == 0 {
+		a += 8
+	}
+	return uint64(top - a)
 }

@@ -4,13 +4,17 @@ import (
 	"unsafe"
 
 	"muster/kernel/abi"
+	"muster/kernel/apic"
+	"muster/kernel/clock"
 	"muster/kernel/console"
 	"muster/kernel/cpu"
 	"muster/kernel/layout"
 	"muster/kernel/linux"
 	"muster/kernel/lock"
+	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
+	"muster/kernel/trap"
 	"muster/kernel/up"
 )
 
@@ -36,8 +40,15 @@ func breakCore(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64)
 	case abi.CrashHeap:
 		escaped = uintptr(unsafe.Pointer(heapObject()))
 	case abi.CrashLock:
-		outer.Lock(c)
-		inner.Lock(c)
+		if lock.Checked {
+			outer.Lock(c)
+			inner.Lock(c)
+		}
+	case abi.CrashDeadlock:
+		stuck.Lock(c)
+		stuck.Lock(c)
+	case abi.CrashFrame:
+		victims[0] = bigFrames(f.SI)
 	case abi.CrashHang:
 		for victims[0] == 0 {
 			cpu.Pause()
@@ -60,6 +71,7 @@ var (
 	escaped uintptr
 	outer   = lock.Spin{Rank: lock.RankConsole}
 	inner   = lock.Spin{Rank: lock.RankFrames} // taken second: the wrong way round
+	stuck   = lock.Spin{Rank: lock.RankFrames}
 )
 
 //go:noinline
@@ -67,6 +79,15 @@ func recurse(n uint64) uint64 {
 	var pad [16]uint64
 	pad[n&15] = n
 	return recurse(n+1) + pad[(n+1)&15]
+}
+
+// bigFrames needs more stack for each call than is kept in reserve.
+//
+//go:noinline
+func bigFrames(n uint64) uint64 {
+	var pad [512]uint64
+	pad[n&511] = n
+	return bigFrames(n+1) + pad[(n+1)&511]
 }
 
 // heapObject allocates: what the build check forbids everywhere else.
@@ -81,8 +102,25 @@ func callData()
 // selfTest runs a test of the core inside the core.
 func selfTest(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	switch f.DI {
-	case 0: // a yield, for benchmarks of the switch alone
+	case abi.TestYield:
 		return sched.Yield(c), 0
+	case abi.TestIPI:
+		if percpu.Count() > 1 {
+			mem.FlushOne(c, percpu.Get((c.ID+1)%percpu.Count()))
+			return c, 0
+		}
+		if apic.Legacy() {
+			break
+		}
+		before := areaOf(c).counts[trap.VecFlush]
+		apic.SendIPI(c, c, trap.VecFlush)
+		for end := clock.After(clock.Millisecond); areaOf(c).counts[trap.VecFlush] == before; {
+			trap.Window(c)
+			if end.Passed() {
+				return c, linux.Fail(linux.ETIMEDOUT)
+			}
+		}
+		return c, 0
 	}
 	return c, linux.Fail(linux.EINVAL)
 }

@@ -157,8 +157,7 @@ func cpuInfo(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	if o.Boot {
 		out.BSP = 1
 	}
-	ft := &areaOf(o).features
-	out.Features = [8]uint32{ft.Leaf1C, ft.Leaf1D, ft.Leaf7B, ft.Leaf7C, ft.Leaf7D, ft.Ext1C, ft.Ext1D, ft.Ext7D}
+	out.Features = areaOf(o).features.Words()
 	if !t.Space.CopyOut(c, uintptr(f.SI), unsafe.Pointer(&out), unsafe.Sizeof(out)) {
 		return c, linux.Fail(linux.EFAULT)
 	}

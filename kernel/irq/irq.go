@@ -1,0 +1,80 @@
+// Package irq connects device interrupts to goroutines.
+//
+// The core's top half counts an interrupt in an eventfd; a goroutine parks in
+// the runtime's poller until the count is not 0, and serves the device.
+//
+// Layer: service.
+// Context: any goroutine.
+// Locks: none.
+// Manual: ACPI Specification 6.5, "Interrupt Source Overrides".
+// Chapter: docs/06-interrupts.md.
+package irq
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+
+	"muster/kernel/abi"
+	"muster/kernel/acpi"
+	"muster/kernel/kcall"
+	"muster/kernel/klog"
+)
+
+// SetUp takes the I/O APICs of an MADT into use, with every input masked, and
+// wires the NMI pins of this CPU.
+func SetUp(m *acpi.MADT) {
+	for _, a := range m.IOAPICs {
+		n, err := kcall.AddIOAPIC(a.ID, uint64(a.Addr), a.GSIBase)
+		if err != nil {
+			klog.Errorf("irq: I/O APIC %d at %#x: %v", a.ID, a.Addr, err)
+			continue
+		}
+		klog.Infof("irq: I/O APIC %d at %#x, GSI %d-%d", a.ID, a.Addr, a.GSIBase, int(a.GSIBase)+n-1)
+	}
+	for _, o := range m.Overrides {
+		klog.Infof("irq: ISA %d is GSI %d", o.Source, o.GSI)
+	}
+	for _, n := range m.LocalNMIs {
+		if n.UID == acpi.AllCPUs || n.UID == 0 {
+			kcall.SetNMI(-1, int(n.LINT), flags(n.Polarity == acpi.ActiveLow, n.Trigger == acpi.Level))
+		}
+	}
+}
+
+func flags(low, level bool) (f int) {
+	if low {
+		f |= abi.IRQLow
+	}
+	if level {
+		f |= abi.IRQLevel
+	}
+	return f
+}
+
+// Event is an interrupt line as a goroutine sees it.
+type Event struct {
+	file *os.File
+	buf  [8]byte
+}
+
+// Bind routes a line to the core's action and returns what counts there.
+func Bind(line acpi.Line, action int) (*Event, error) {
+	fd, _, e := syscall.Syscall(syscall.SYS_EVENTFD2, 0, syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	if e != 0 {
+		return nil, fmt.Errorf("irq: eventfd: %w", e)
+	}
+	vector, err := kcall.BindIRQ(line.GSI, flags(line.Low, line.Level), action, int(fd))
+	if err != nil {
+		syscall.Close(int(fd))
+		return nil, fmt.Errorf("irq: GSI %d: %w", line.GSI, err)
+	}
+	klog.Infof("irq: GSI %d is vector %#x on cpu0", line.GSI, vector)
+	return &Event{file: os.NewFile(fd, fmt.Sprintf("irq%d", line.GSI))}, nil
+}
+
+// Wait parks the goroutine until there was an interrupt since the last Wait.
+func (e *Event) Wait() error {
+	_, err := e.file.Read(e.buf[:])
+	return err
+}

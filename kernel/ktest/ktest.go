@@ -1,0 +1,114 @@
+// Package ktest runs named tests and benchmarks inside the booted kernel.
+//
+// Layer: service.
+// Context: one goroutine at a time.
+// Locks: none.
+// Chapter: docs/12-shell-and-tests.md.
+package ktest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+	"time"
+)
+
+// Test is one test.
+type Test struct {
+	Name  string                          `json:"name"`
+	About string                          `json:"about"`
+	Run   func(ctx context.Context) error `json:"-"`
+	Long  bool                            `json:"long"` // not run by "test" without a name
+}
+
+// Tests lists all tests in the order in which they run.
+func Tests() []Test {
+	return []Test{
+		{Name: "basics", About: "maps, closures, channels, fmt", Run: basics},
+		{Name: "panics", About: "recovered panics: explicit, nil dereference, division, index", Run: panics},
+		{Name: "timers", About: "sleep, tickers, deadlines", Run: timers},
+		{Name: "preempt", About: "call-free loops give way with GOMAXPROCS=1", Run: preempt},
+		{Name: "gc", About: "garbage collection keeps what is reachable", Run: collect},
+		{Name: "cpus", About: "every CPU runs goroutines", Run: everyCPU},
+		{Name: "vector", About: "vector registers survive preemption and migration", Run: vectorState},
+		{Name: "threads", About: "blocked threads do not hold up others", Run: blockedThreads},
+		{Name: "tlb", About: "no CPU sees a page that was unmapped", Run: shootdown},
+		{Name: "rights", About: "text and rodata are read-only, data is not executable", Run: rights},
+		{Name: "pointers", About: "bad pointers in system calls give EFAULT", Run: pointers},
+		{Name: "stress", About: "GC, preemption, nil dereferences and channels at once, for 60 s", Run: Stress(60 * time.Second), Long: true},
+	}
+}
+
+// Select returns the tests with a name, or all short ones for "".
+func Select(name string) (list []Test) {
+	for _, t := range Tests() {
+		if t.Name == name || name == "" && !t.Long {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// Result is how one test went.
+type Result struct {
+	Name    string  `json:"name"`
+	OK      bool    `json:"ok"`
+	Seconds float64 `json:"seconds"`
+	Error   string  `json:"error,omitempty"`
+}
+
+// Run runs tests and reports each on w as it ends.
+func Run(ctx context.Context, w io.Writer, tests []Test) (results []Result) {
+	for _, t := range tests {
+		began := time.Now()
+		err := protect(ctx, t)
+		r := Result{Name: t.Name, OK: err == nil, Seconds: time.Since(began).Seconds()}
+		if err != nil {
+			r.Error = err.Error()
+			fmt.Fprintf(w, "FAIL %s (%.2f s): %v\n", t.Name, r.Seconds, err)
+		} else {
+			fmt.Fprintf(w, "ok   %s (%.2f s)\n", t.Name, r.Seconds)
+		}
+		results = append(results, r)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return results
+}
+
+// protect turns a panic of a test into its failure.
+func protect(ctx context.Context, t Test) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return t.Run(ctx)
+}
+
+// parallel runs f on n goroutines and returns the first error.
+func parallel(n int, f func(i int) error) error {
+	errs := make(chan error, n)
+	for i := range n {
+		go func() {
+			defer func() {
+				if r := recover(); r != nil {
+					errs <- fmt.Errorf("panic: %v", r)
+				}
+			}()
+			errs <- f(i)
+		}()
+	}
+	var first error
+	for range n {
+		if err := <-errs; err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+func cpus() int { return runtime.GOMAXPROCS(0) }

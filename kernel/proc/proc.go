@@ -1,0 +1,215 @@
+// Package proc runs an unmodified static Linux program in ring 3: it reads the
+// ELF file, fills an address space and builds the first stack.
+//
+// Layer: service.
+// Context: any goroutine.
+// Locks: none.
+// Manual: System V ABI, AMD64 supplement, "Process Initialization"; elf(5).
+// Chapter: docs/11-ring-3.md.
+// Left out: dynamic linking, position-independent executables.
+package proc
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"syscall"
+	"unsafe"
+
+	"muster/kernel/kcall"
+)
+
+// Addresses of the first stack. Its pages come at first touch.
+const (
+	stackTop  = 0x7ffffffe0000
+	stackSize = 8 << 20
+	pageSize  = 4096
+)
+
+// Image is a program file that was checked.
+type Image struct {
+	Entry    uint64
+	Segments []Segment
+	Phdr     uint64 // address of the program headers in memory, 0 if not loaded
+	Phnum    int
+}
+
+// Segment is a part of the file to be in memory.
+type Segment struct {
+	Addr, Size uint64 // Size is that in memory; what Data does not fill is zero
+	Prot       int    // syscall.PROT_*
+	Data       []byte
+}
+
+// Errors of Load.
+var (
+	ErrNotStatic = errors.New("not a static executable for x86-64 Linux")
+	ErrSegment   = errors.New("segment out of range")
+)
+
+// sysGetrandom is a system call that package syscall has no name for.
+const sysGetrandom = 318
+
+// userEnd is the first address that a program cannot use.
+const userEnd = 1<<47 - pageSize
+
+// Load checks a program file. Everything in it is input: no size and no address
+// is believed before it is checked.
+func Load(file []byte) (*Image, error) {
+	f, err := elf.NewFile(bytes.NewReader(file))
+	if err != nil {
+		return nil, fmt.Errorf("proc: %w", err)
+	}
+	if f.Class != elf.ELFCLASS64 || f.Machine != elf.EM_X86_64 || f.Type != elf.ET_EXEC {
+		return nil, fmt.Errorf("proc: %v %v %v: %w", f.Class, f.Machine, f.Type, ErrNotStatic)
+	}
+	im := &Image{Entry: f.Entry, Phnum: len(f.Progs)}
+	phoff := binary.LittleEndian.Uint64(file[32:])
+	for _, p := range f.Progs {
+		switch p.Type {
+		case elf.PT_INTERP, elf.PT_DYNAMIC:
+			return nil, fmt.Errorf("proc: %v: %w", p.Type, ErrNotStatic)
+		case elf.PT_LOAD:
+			s, err := segment(p, file)
+			if err != nil {
+				return nil, err
+			}
+			if s.Size > 0 {
+				im.Segments = append(im.Segments, s)
+			}
+			if phoff >= p.Off && phoff < p.Off+p.Filesz {
+				im.Phdr = p.Vaddr + phoff - p.Off
+			}
+		}
+	}
+	if len(im.Segments) == 0 {
+		return nil, fmt.Errorf("proc: nothing to load: %w", ErrSegment)
+	}
+	return im, nil
+}
+
+func segment(p *elf.Prog, file []byte) (Segment, error) {
+	n := uint64(len(file))
+	if p.Filesz > p.Memsz || p.Off > n || p.Filesz > n-p.Off ||
+		p.Memsz > userEnd || p.Vaddr > userEnd-p.Memsz || p.Vaddr < 64<<10 || p.Memsz > stackTop-stackSize {
+		return Segment{}, fmt.Errorf("proc: %#x bytes at %#x: %w", p.Memsz, p.Vaddr, ErrSegment)
+	}
+	prot := 0
+	for flag, right := range map[elf.ProgFlag]int{elf.PF_R: syscall.PROT_READ, elf.PF_W: syscall.PROT_WRITE, elf.PF_X: syscall.PROT_EXEC} {
+		if p.Flags&flag != 0 {
+			prot |= right
+		}
+	}
+	return Segment{Addr: p.Vaddr, Size: p.Memsz, Prot: prot, Data: file[p.Off : p.Off+p.Filesz]}, nil
+}
+
+// Start runs a program with arguments, the first of which is its name, and an
+// environment.
+func Start(file []byte, args, env []string) (*kcall.Process, error) {
+	im, err := Load(file)
+	if err != nil {
+		return nil, err
+	}
+	p, err := kcall.NewProcess(args[0])
+	if err != nil {
+		return nil, fmt.Errorf("proc: %w", err)
+	}
+	for _, s := range im.Segments {
+		start := s.Addr &^ (pageSize - 1)
+		end := (s.Addr + s.Size + pageSize - 1) &^ (pageSize - 1)
+		if err := p.Map(start, end-start, s.Prot); err != nil {
+			return nil, fmt.Errorf("proc: %#x bytes at %#x: %w", s.Size, s.Addr, err)
+		}
+		if err := p.Write(s.Addr, s.Data); err != nil {
+			return nil, fmt.Errorf("proc: %#x bytes at %#x: %w", s.Size, s.Addr, err)
+		}
+	}
+	if err := p.Map(stackTop-stackSize, stackSize, syscall.PROT_READ|syscall.PROT_WRITE); err != nil {
+		return nil, fmt.Errorf("proc: stack: %w", err)
+	}
+	// Not crypto/rand: it keeps 32 MiB for a source of its own.
+	random := new([16]byte)
+	if _, _, e := syscall.Syscall(sysGetrandom, uintptr(unsafe.Pointer(random)), 16, 0); e != 0 {
+		return nil, fmt.Errorf("proc: getrandom: %w", e)
+	}
+	sp, stack, err := Stack(im, args, env, *random)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Write(sp, stack); err != nil {
+		return nil, fmt.Errorf("proc: stack: %w", err)
+	}
+	if err := p.Start(im.Entry, sp); err != nil {
+		return nil, fmt.Errorf("proc: %w", err)
+	}
+	return p, nil
+}
+
+// Entries of the auxiliary vector (Linux, include/uapi/linux/auxvec.h).
+const (
+	auxNull     = 0
+	auxPhdr     = 3
+	auxPhent    = 4
+	auxPhnum    = 5
+	auxPageSize = 6
+	auxEntry    = 9
+	auxUID      = 11
+	auxEUID     = 12
+	auxGID      = 13
+	auxEGID     = 14
+	auxClockTck = 17
+	auxSecure   = 23
+	auxRandom   = 25
+	auxExecFn   = 31
+)
+
+// maxStrings bounds arguments and environment, as a quarter of the stack does on Linux.
+const maxStrings = stackSize / 4
+
+// Stack builds the first stack: strings at the top, below them the auxiliary
+// vector, the environment, the arguments and their count, at sp.
+func Stack(im *Image, args, env []string, random [16]byte) (sp uint64, content []byte, err error) {
+	var text []byte
+	offset := func(s string) uint64 {
+		at := uint64(len(text))
+		text = append(append(text, s...), 0)
+		return at
+	}
+	var argAt, envAt []uint64
+	for _, s := range args {
+		argAt = append(argAt, offset(s))
+	}
+	for _, s := range env {
+		envAt = append(envAt, offset(s))
+	}
+	if len(text) > maxStrings {
+		return 0, nil, fmt.Errorf("proc: arguments and environment take %d bytes, at most %d fit", len(text), maxStrings)
+	}
+	randomAt := offset(string(random[:]))
+	base := (stackTop - uint64(len(text))) &^ 15
+
+	words := []uint64{uint64(len(args))}
+	for _, a := range argAt {
+		words = append(words, base+a)
+	}
+	words = append(words, 0)
+	for _, a := range envAt {
+		words = append(words, base+a)
+	}
+	words = append(words, 0)
+	if im.Phdr != 0 {
+		words = append(words, auxPhdr, im.Phdr, auxPhent, 56, auxPhnum, uint64(im.Phnum))
+	}
+	words = append(words, auxPageSize, pageSize, auxEntry, im.Entry, auxUID, 0, auxEUID, 0, auxGID, 0, auxEGID, 0,
+		auxClockTck, 100, auxSecure, 0, auxRandom, base+randomAt, auxExecFn, base+argAt[0], auxNull, 0)
+
+	sp = (base - uint64(len(words)*8)) &^ 15
+	content = make([]byte, stackTop-sp)
+	for i, w := range words {
+		binary.LittleEndian.PutUint64(content[i*8:], w)
+	}
+	copy(content[base-sp:], text)
+	return sp, content, nil
+}

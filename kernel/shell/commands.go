@@ -1,0 +1,248 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"muster/kernel/ktest"
+)
+
+func commands() []command {
+	list := []command{
+		{name: "help", usage: "[COMMAND]", about: "list commands", run: help, words: commandNames},
+		{name: "cpus", about: "CPUs, how they are called and what they did", json: true, run: cpus},
+		{name: "acpi", about: "the firmware's tables", json: true, run: acpi},
+		{name: "irq", about: "interrupts by vector and CPU", json: true, run: irq},
+		{name: "ps", about: "threads, where they run and for how long", json: true, run: ps},
+		{name: "mem", about: "memory in use and free", json: true, run: mem},
+		{name: "dmesg", about: "the kernel log", json: true, run: dmesg},
+		{name: "uptime", about: "time since the first instruction, and the date", json: true, run: uptime},
+		{name: "trace", usage: "[CPU] [N]", about: "the last events of a CPU, newest first", json: true, run: trace},
+		{name: "test", usage: "[NAME|list] [SECONDS]", about: "run a test of the kernel in itself, or all short ones", json: true, run: test, words: testNames},
+		{name: "bench", usage: "[NAME|list]", about: "measure what the kernel's operations cost", json: true, run: bench, words: benchNames},
+		{name: "crash", usage: "KIND", about: "break the core on purpose, to see what it says", run: crash, words: func(s *Shell) []string { return s.sys.CrashKinds() }},
+		{name: "reboot", about: "restart the machine", run: func(_ context.Context, s *Shell, _ args) error { s.sys.Reboot(); return errStill }},
+		{name: "poweroff", about: "end the machine", run: func(_ context.Context, s *Shell, _ args) error { s.sys.End(0); return errStill }},
+	}
+	slices.SortFunc(list, func(a, b command) int { return strings.Compare(a.name, b.name) })
+	return list
+}
+
+var errStill = errors.New("the machine still runs")
+
+func help(_ context.Context, s *Shell, a args) error {
+	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
+	for _, c := range s.commands {
+		if a.first() == "" || a.first() == c.name {
+			fmt.Fprintf(w, "%s\t%s\n", c.synopsis(), c.about)
+		}
+	}
+	if a.first() != "" && s.find(a.first()) == nil {
+		return fmt.Errorf("no command %q, nearest is %q", a.first(), s.nearest(a.first()))
+	}
+	return w.Flush()
+}
+
+func commandNames(s *Shell) (names []string) {
+	for _, c := range s.commands {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+func seconds(ns uint64) string { return fmt.Sprintf("%.3f", float64(ns)/1e9) }
+
+func cpus(_ context.Context, s *Shell, a args) error {
+	return list(s, a, s.sys.CPUs(), "CPU APIC-ID ACPI-ID BSP STATE TICKS SWITCHES IDLE-S", func(w io.Writer, c CPU) {
+		bsp := ""
+		if c.BSP {
+			bsp = "*"
+		}
+		fmt.Fprintf(w, "%d\t%d\t%d\t%s\t%s\t%d\t%d\t%s\t", c.CPU, c.APICID, c.ACPIID, bsp, c.State, c.Ticks, c.Switches, seconds(c.IdleNS))
+	})
+}
+
+func acpi(_ context.Context, s *Shell, a args) error {
+	t := s.sys.ACPI()
+	if a.json {
+		return s.printJSON(t)
+	}
+	if t.Error != "" {
+		return errors.New(t.Error)
+	}
+	fmt.Fprintf(s.out, "RSDP at %#x, tables from the %s\n", t.RSDP, t.From)
+	return list(s, a, t.Tables, "TABLE ADDRESS LENGTH REV OEM OEM-TABLE", func(w io.Writer, t ACPITable) {
+		fmt.Fprintf(w, "%s\t%#x\t%d\t%d\t%s\t%s\t", t.Signature, t.Address, t.Length, t.Revision, t.OEMID, t.TableID)
+	})
+}
+
+func irq(_ context.Context, s *Shell, a args) error {
+	rows := s.sys.IRQs()
+	head := "VECTOR NAME"
+	if len(rows) > 0 {
+		for i := range rows[0].Counts {
+			head += fmt.Sprintf(" CPU%d", i)
+		}
+	}
+	return list(s, a, rows, head, func(w io.Writer, r IRQ) {
+		fmt.Fprintf(w, "%#02x\t%s\t", r.Vector, r.Name)
+		for _, n := range r.Counts {
+			fmt.Fprintf(w, "%d\t", n)
+		}
+	})
+}
+
+func ps(_ context.Context, s *Shell, a args) error {
+	return list(s, a, s.sys.Threads(), "ID PROCESS NAME RING CPU STATE RUN-S SWITCHES", func(w io.Writer, t Thread) {
+		fmt.Fprintf(w, "%d\t%d\t%s\t%d\t%d\t%s\t%s\t%d\t", t.ID, t.Process, t.Name, t.Ring, t.CPU, t.State, seconds(t.RunNS), t.Switches)
+	})
+}
+
+func mem(_ context.Context, s *Shell, a args) error {
+	m := s.sys.Memory()
+	if a.json {
+		return s.printJSON(m)
+	}
+	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', tabwriter.AlignRight)
+	for _, row := range []struct {
+		what  string
+		bytes uint64
+	}{
+		{"total", m.Total}, {"free", m.Free}, {"reserved for the kernel", m.Reserve},
+		{"kernel's Go runtime", m.Kernel}, {"its heap, live", m.HeapAlloc}, {"its heap, in all", m.HeapSys},
+	} {
+		fmt.Fprintf(w, "%s\t%d KiB\t\n", row.what, row.bytes>>10)
+	}
+	fmt.Fprintf(w, "kernel stacks\t%d of %d KiB, deepest use %d bytes\t\n", m.Stacks, m.StackSize>>10, m.StackHigh)
+	fmt.Fprintf(w, "goroutines\t%d\t\ncollections\t%d\t\npage faults\t%d\t\n", m.Goroutines, m.GCs, m.Faults)
+	return w.Flush()
+}
+
+func dmesg(_ context.Context, s *Shell, a args) error {
+	lines := s.sys.Log()
+	if a.json {
+		return s.printJSON(lines)
+	}
+	for _, l := range lines {
+		fmt.Fprintf(s.out, "[%5d.%06d] cpu%d: %s\n", l.TimeNS/1e9, l.TimeNS/1000%1e6, l.CPU, l.Text)
+	}
+	return nil
+}
+
+func uptime(_ context.Context, s *Shell, a args) error {
+	u := s.sys.Uptime()
+	if a.json {
+		return s.printJSON(u)
+	}
+	fmt.Fprintf(s.out, "up %v, %s\n", time.Duration(u.UpNS).Round(time.Millisecond), u.Date)
+	return nil
+}
+
+func trace(_ context.Context, s *Shell, a args) error {
+	cpu, n := 0, 32
+	for i, to := range []*int{&cpu, &n} {
+		if i < len(a.list) {
+			v, err := strconv.Atoi(a.list[i])
+			if err != nil || v < 0 {
+				return errUsage
+			}
+			*to = v
+		}
+	}
+	if cpu >= len(s.sys.CPUs()) {
+		return fmt.Errorf("there is no CPU %d", cpu)
+	}
+	return list(s, a, s.sys.Trace(cpu, n), "TIME-US THREAD EVENT A B", func(w io.Writer, e Event) {
+		fmt.Fprintf(w, "%d\t%d\t%s\t%#x\t%#x\t", e.TimeNS/1000, e.Thread, e.Event, e.A, e.B)
+	})
+}
+
+func testNames(*Shell) (names []string) {
+	for _, t := range ktest.Tests() {
+		names = append(names, t.Name)
+	}
+	return append(names, "list")
+}
+
+func test(ctx context.Context, s *Shell, a args) error {
+	if a.first() == "list" {
+		return list(s, a, ktest.Tests(), "TEST ABOUT", func(w io.Writer, t ktest.Test) {
+			fmt.Fprintf(w, "%s\t%s\t", t.Name, t.About)
+		})
+	}
+	tests := ktest.Select(a.first())
+	if len(tests) == 0 {
+		return fmt.Errorf("no test %q; test list shows all", a.first())
+	}
+	if len(a.list) > 1 {
+		n, err := strconv.Atoi(a.list[1])
+		if err != nil || n < 1 || a.first() != "stress" {
+			return errUsage
+		}
+		tests[0].Run = ktest.Stress(time.Duration(n) * time.Second)
+	}
+	w := s.out
+	if a.json {
+		w = io.Discard
+	}
+	results := ktest.Run(ctx, w, tests)
+	if a.json {
+		if err := s.printJSON(results); err != nil {
+			return err
+		}
+	}
+	failed := 0
+	for _, r := range results {
+		if !r.OK {
+			failed++
+		}
+	}
+	switch {
+	case failed > 0:
+		return fmt.Errorf("%d of %d failed", failed, len(results))
+	case ctx.Err() != nil:
+		return errors.New("interrupted")
+	}
+	return nil
+}
+
+func benchNames(*Shell) (names []string) {
+	for _, b := range ktest.Benchmarks() {
+		names = append(names, b.Name)
+	}
+	return append(names, "list")
+}
+
+func bench(ctx context.Context, s *Shell, a args) error {
+	if len(a.list) > 1 {
+		return errUsage
+	}
+	if a.first() == "list" {
+		return list(s, a, ktest.Benchmarks(), "BENCHMARK ABOUT", func(w io.Writer, b ktest.Benchmark) {
+			fmt.Fprintf(w, "%s\t%s\t", b.Name, b.About)
+		})
+	}
+	w := s.out
+	if a.json {
+		w = io.Discard
+	}
+	all, err := ktest.RunBenchmarks(ctx, w, a.first(), s.sys.Instructions())
+	if err == nil && a.json {
+		err = s.printJSON(all)
+	}
+	return err
+}
+
+func crash(_ context.Context, s *Shell, a args) error {
+	if len(a.list) != 1 {
+		return fmt.Errorf("%w: KIND is one of %s", errUsage, strings.Join(s.sys.CrashKinds(), ", "))
+	}
+	return s.sys.Crash(a.first())
+}

@@ -1,0 +1,95 @@
+package shell
+
+// The listings' rows. Times are nanoseconds, sizes bytes, addresses numbers.
+
+// CPU is one CPU.
+type CPU struct {
+	CPU      int    `json:"cpu"`
+	APICID   uint32 `json:"apic_id"`
+	ACPIID   uint32 `json:"acpi_id"`
+	BSP      bool   `json:"bsp"`
+	State    string `json:"state"` // offline, booting, online, running
+	Stage    string `json:"stage"` // how far start-up came
+	Ticks    uint64 `json:"ticks"`
+	Switches uint64 `json:"switches"`
+	IdleNS   uint64 `json:"idle_ns"`
+	Longest  uint64 `json:"longest_ns,omitempty"` // debug builds: longest stretch with interrupts off
+	LongestF string `json:"longest_in,omitempty"` // debug builds: what began it
+}
+
+// ACPI is the firmware's tables.
+type ACPI struct {
+	RSDP   uint64      `json:"rsdp"`
+	From   string      `json:"from"` // XSDT or RSDT
+	Tables []ACPITable `json:"tables"`
+	Error  string      `json:"error,omitempty"`
+}
+
+// ACPITable is one table.
+type ACPITable struct {
+	Signature string `json:"signature"`
+	Address   uint64 `json:"address"`
+	Length    uint32 `json:"length"`
+	Revision  uint8  `json:"revision"`
+	OEMID     string `json:"oem_id"`
+	TableID   string `json:"oem_table_id"`
+}
+
+// IRQ is one vector that has interrupted some CPU.
+type IRQ struct {
+	Vector int      `json:"vector"`
+	Name   string   `json:"name"`
+	Counts []uint64 `json:"counts"` // by CPU
+}
+
+// Thread is one thread.
+type Thread struct {
+	ID       uint32 `json:"id"`
+	Process  uint32 `json:"process"`
+	Name     string `json:"name"`
+	Ring     uint32 `json:"ring"`
+	CPU      uint32 `json:"cpu"`
+	State    string `json:"state"`
+	RunNS    uint64 `json:"run_ns"`
+	Switches uint64 `json:"switches"`
+}
+
+// Memory is the state of memory.
+type Memory struct {
+	Total      uint64 `json:"total"`
+	Free       uint64 `json:"free"`
+	Reserve    uint64 `json:"reserve"` // of the free memory, not for programs
+	Kernel     uint64 `json:"kernel"`  // of the kernel's own Go runtime
+	HeapAlloc  uint64 `json:"heap_alloc"`
+	HeapSys    uint64 `json:"heap_sys"`
+	GCs        uint32 `json:"gcs"`
+	Faults     uint64 `json:"faults"`
+	Stacks     uint64 `json:"kernel_stacks"`
+	StackHigh  uint64 `json:"kernel_stack_high"` // deepest use seen
+	StackSize  uint64 `json:"kernel_stack_size"`
+	Goroutines int    `json:"goroutines"`
+}
+
+// LogLine is one line of the kernel log.
+type LogLine struct {
+	TimeNS int64  `json:"time_ns"`
+	CPU    uint32 `json:"cpu"`
+	Level  uint32 `json:"level"`
+	Text   string `json:"text"`
+}
+
+// Uptime is how long the kernel runs.
+type Uptime struct {
+	UpNS int64  `json:"up_ns"`
+	Date string `json:"date"` // RFC 3339
+}
+
+// Event is one record of a CPU's trace ring.
+type Event struct {
+	TimeNS int64  `json:"time_ns"`
+	CPU    int    `json:"cpu"`
+	Thread uint32 `json:"thread"`
+	Event  string `json:"event"`
+	A      uint64 `json:"a"`
+	B      uint64 `json:"b"`
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"muster/kernel/abi"
+	"muster/kernel/kcall"
+	"muster/kernel/layout"
+	"muster/kernel/options"
+	"muster/kernel/shell"
+	"muster/kernel/trace"
+	"muster/kernel/trap"
+	"muster/trampoline"
+)
+
+// system answers the shell's questions from the core.
+type system struct {
+	*machine
+	opts options.Options
+}
+
+var stateNames = []string{"offline", "booting", "online", "running"}
+
+func (s *system) CPUs() (list []shell.CPU) {
+	for i := 0; ; i++ {
+		c, err := kcall.CPUInfo(i)
+		if err != nil {
+			return list
+		}
+		row := shell.CPU{CPU: i, APICID: c.APICID, ACPIID: c.ACPIID, BSP: c.BSP != 0, State: stateNames[c.State],
+			Stage: trampoline.StageName(c.Stage), Ticks: c.Ticks, Switches: c.Switches, IdleNS: c.IdleNS, Longest: c.LongestNS}
+		if c.LongestNS != 0 {
+			row.LongestF = fmt.Sprintf("vector %d, AX %d", c.LongestAt>>32, uint32(c.LongestAt))
+		}
+		list = append(list, row)
+	}
+}
+
+func (s *system) ACPI() (a shell.ACPI) {
+	a.Tables = []shell.ACPITable{}
+	if s.tables == nil {
+		a.Error = s.err.Error()
+		return a
+	}
+	a.RSDP, a.From = s.tables.Root.Addr, s.tables.From
+	for _, t := range s.tables.List {
+		b := t.Data()
+		a.Tables = append(a.Tables, shell.ACPITable{Signature: t.Sig(), Address: t.Addr, Length: t.Len(), Revision: t.Revision(),
+			OEMID: printable(b[10:16]), TableID: printable(b[16:24])})
+	}
+	return a
+}
+
+// printable returns text from firmware without what would upset a terminal.
+func printable(b []byte) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return ' '
+		}
+		return r
+	}, string(b)))
+}
+
+func (s *system) IRQs() (list []shell.IRQ) {
+	n := len(s.CPUs())
+	for v := range 256 {
+		row := shell.IRQ{Vector: v, Name: trap.Name(uint64(v)), Counts: make([]uint64, n)}
+		for i := range n {
+			row.Counts[i] = kcall.IRQCount(i, v)
+		}
+		if slices.Max(row.Counts) == 0 {
+			continue
+		}
+		if row.Name == "" {
+			row.Name = "device"
+		}
+		list = append(list, row)
+	}
+	return list
+}
+
+// field returns the text in a fixed array that ends at the first zero.
+func field(b []byte) string {
+	text, _, _ := strings.Cut(string(b), "\x00")
+	return text
+}
+
+func (s *system) Threads() (list []shell.Thread) {
+	for _, t := range kcall.Threads() {
+		list = append(list, shell.Thread{ID: t.ID, Process: t.Process, Name: field(t.Name[:]), Ring: t.Ring, CPU: t.CPU,
+			State: field(t.State[:]), RunNS: t.RanNS, Switches: t.Switches})
+	}
+	return list
+}
+
+func (s *system) Memory() shell.Memory {
+	m := kcall.MemInfo()
+	high := m.StackHigh
+	for _, t := range kcall.Threads() {
+		high = max(high, t.StackUsed)
+	}
+	var r runtime.MemStats
+	runtime.ReadMemStats(&r)
+	return shell.Memory{
+		Total: m.TotalPages * layout.PageSize, Free: m.FreePages * layout.PageSize, Reserve: m.ReservePages * layout.PageSize,
+		Kernel: m.KernelPages * layout.PageSize, HeapAlloc: r.HeapAlloc, HeapSys: r.HeapSys, GCs: r.NumGC, Faults: m.Faults,
+		Stacks: m.StacksMade, StackHigh: high, StackSize: m.StackSize, Goroutines: runtime.NumGoroutine(),
+	}
+}
+
+func (s *system) Log() (list []shell.LogLine) {
+	for _, e := range kcall.ReadLog() {
+		list = append(list, shell.LogLine{TimeNS: int64(e.Time), CPU: e.CPU, Level: e.Level, Text: e.Text})
+	}
+	return list
+}
+
+func (s *system) Uptime() shell.Uptime {
+	return shell.Uptime{UpNS: kcall.UpTime(), Date: time.Now().UTC().Format(time.RFC3339)}
+}
+
+func (s *system) Trace(cpu, n int) (list []shell.Event) {
+	for _, r := range kcall.Trace(cpu, n) {
+		list = append(list, shell.Event{TimeNS: r.TimeNS, CPU: cpu, Thread: r.Thread, Event: trace.Kind(r.Kind).String(), A: r.A, B: r.B})
+	}
+	return list
+}
+
+func (s *system) End(status int) { kcall.End(status) }
+
+func (s *system) Reboot() { kcall.Reboot() }
+
+func (s *system) Instructions() bool { return s.opts.Counted }
+
+// crashKinds names the ways to break the core.
+var crashKinds = []string{
+	abi.CrashPanic: "panic", abi.CrashBounds: "bounds", abi.CrashNil: "nil", abi.CrashDivide: "divide",
+	abi.CrashOverflow: "overflow", abi.CrashSyscall: "syscall", abi.CrashHeap: "heap", abi.CrashLock: "lock",
+	abi.CrashHang: "hang", abi.CrashGuard: "guard", abi.CrashText: "text", abi.CrashExec: "exec", abi.CrashNested: "nested", abi.CrashDeadlock: "deadlock", abi.CrashFrame: "frame",
+}
+
+func (s *system) CrashKinds() []string { return crashKinds }
+
+func (s *system) Crash(kind string) error {
+	i := slices.Index(crashKinds, kind)
+	if i < 0 {
+		return fmt.Errorf("no kind %q; there are %s", kind, strings.Join(crashKinds, ", "))
+	}
+	kcall.Crash(i)
+	return fmt.Errorf("the kernel survived %q", kind)
+}

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# mkiso.sh OUT KERNEL [COMMAND-LINE [MODULE]]: makes a bootable image.
+#
+# One hybrid image: a CD, or written to a USB stick with dd, on BIOS and UEFI.
+# GRUB loads the kernel by multiboot2.
+set -eu
+out=$1 kernel=$2 line=${3:-} module=${4:-}
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+mkdir -p "$tree/boot/grub"
+objcopy --strip-debug "$kernel" "$tree/boot/kernel.elf"
+# split LINE: sets words, by the rules of kernel/cmdline: quotes keep spaces, a
+# backslash keeps the next character.
+split() {
+	local s=$1 word= quote= open= c i
+	words=()
+	for ((i = 0; i < ${#s}; i++)); do
+		c=${s:i:1}
+		if [[ $c == \\ && $((i + 1)) -lt ${#s} ]]; then
+			i=$((i + 1))
+			word+=${s:i:1} open=1
+		elif [[ $quote && $c == "$quote" ]]; then
+			quote=
+		elif [[ ! $quote && ($c == \" || $c == \') ]]; then
+			quote=$c open=1
+		elif [[ ! $quote && $c == [[:space:]] ]]; then
+			[[ $open ]] && words+=("$word")
+			word= open=
+		else
+			word+=$c open=1
+		fi
+	done
+	[[ $open ]] && words+=("$word")
+	return 0
+}
+split "$line"
+# In GRUB's language a word in single quotes is taken as it is; GRUB escapes what
+# the kernel's rules need.
+quoted=
+for word in ${words[@]+"${words[@]}"}; do
+	quoted+=" '${word//\'/\'\\\'\'}'"
+done
+{
+	echo 'set timeout=0'
+	echo 'terminal_output console'
+	echo 'menuentry "Muster" {'
+	echo "	multiboot2 /boot/kernel.elf$quoted"
+	if [ -n "$module" ]; then
+		cp "$module" "$tree/boot/module"
+		echo '	module2 /boot/module'
+	fi
+	echo '}'
+} >"$tree/boot/grub/grub.cfg"
+if ! grub-mkrescue -o "$out" "$tree" >"$tree/log" 2>&1; then
+	cat "$tree/log" >&2
+	exit 1
+fi
