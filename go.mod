@@ -6,6 +6,7 @@ require (
 	github.com/agnivade/levenshtein v1.2.2
 	github.com/stretchr/testify v1.12.1
 	github.com/u-root/u-root v0.16.0
+	golang.org/x/arch v0.32.0
 	golang.org/x/term v0.47.0
 )
 

@@ -89,10 +89,10 @@ func TestMultiboot2(t *testing.T) {
 func pvh(commandLine string) memory {
 	h := words(pvhMagic, 1, 0, 1, 0x2000, 0, 0x100000, 0, 0xf5000, 0, 0x4000, 0, 2, 0)
 	return memory{
-		0x1000: h,
-		0x2000: words(0x7000000, 0, 0x1234, 0, 0, 0, 0, 0),
+		0x1000:   h,
+		0x2000:   words(0x7000000, 0, 0x1234, 0, 0, 0, 0, 0),
 		0x100000: append([]byte(commandLine+"\x00"), make([]byte, 128<<10)...),
-		0x4000: words(0, 0, 0x9fc00, 0, 1, 0, 0x100000, 0, 0, 1, 1, 0),
+		0x4000:   words(0, 0, 0x9fc00, 0, 1, 0, 0x100000, 0, 0, 1, 1, 0),
 	}
 }
 

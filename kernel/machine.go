@@ -69,7 +69,7 @@ func (m *machine) isa(irq uint8) acpi.Line {
 func (m *machine) startCPUs(opts options.Options) {
 	self, _ := kcall.CPUInfo(0)
 	switch {
-	case !cpuHas(self, cpu.APIC):
+	case !m.hasLocalAPIC():
 		klog.Warnf("smp: no local APIC, running on one CPU")
 		return
 	case m.madt == nil:
@@ -94,7 +94,7 @@ func (m *machine) startCPUs(opts options.Options) {
 		Boot:     self.APICID,
 		Max:      opts.MaxCPUs,
 		Page:     smp.ChoosePage(regions, ebda()),
-		INITWait: initWait(self),
+		INITWait: initWait(),
 		Timeout:  smp.Limit * time.Duration(opts.Scale),
 	})
 	for _, err := range r.Problems {
@@ -108,16 +108,19 @@ func (m *machine) startCPUs(opts options.Options) {
 	runtime.SetDefaultGOMAXPROCS() // at once; the runtime itself looks every second
 }
 
-func cpuHas(c *abi.CPU, x cpu.Feature) bool {
-	f := cpu.FromWords(c.Features)
-	return f.Has(x)
+// hasLocalAPIC reports whether the boot CPU has a local APIC; without one there
+// are no interrupts from I/O APICs or other CPUs.
+func (m *machine) hasLocalAPIC() bool {
+	var f cpu.Features
+	f.Detect()
+	return f.Has(cpu.APIC)
 }
 
 // initWait returns the wait between INIT and the start-up message: 10 ms by the
 // manual, none on CPUs that are known to need none, as Linux has it.
 //
 // Source: Intel SDM vol. 3A, "Typical BSP Initialization Sequence".
-func initWait(*abi.CPU) time.Duration {
+func initWait() time.Duration {
 	var f cpu.Features
 	f.Detect()
 	if f.Vendor == cpu.VendorIntel && f.Family >= 6 || f.Vendor == cpu.VendorAMD && f.Family >= 0xf {

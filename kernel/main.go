@@ -35,7 +35,7 @@ func main() {
 	}
 
 	m := discover(info)
-	if m.madt != nil {
+	if m.madt != nil && m.hasLocalAPIC() {
 		irq.SetUp(m.madt)
 	}
 	m.startCPUs(opts)

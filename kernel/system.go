@@ -143,12 +143,20 @@ var crashKinds = []string{
 	abi.CrashHang: "hang", abi.CrashGuard: "guard", abi.CrashText: "text", abi.CrashExec: "exec", abi.CrashNested: "nested", abi.CrashDeadlock: "deadlock", abi.CrashFrame: "frame",
 }
 
-func (s *system) CrashKinds() []string { return crashKinds }
+// crashGo is the kind that breaks the Go side: a panic that nobody recovers.
+const crashGo = "go"
+
+func (s *system) CrashKinds() []string { return append(slices.Clone(crashKinds), crashGo) }
 
 func (s *system) Crash(kind string) error {
+	if kind == crashGo {
+		done := make(chan struct{})
+		go func() { panic("crash on request") }()
+		<-done
+	}
 	i := slices.Index(crashKinds, kind)
 	if i < 0 {
-		return fmt.Errorf("no kind %q; there are %s", kind, strings.Join(crashKinds, ", "))
+		return fmt.Errorf("no kind %q; there are %s", kind, strings.Join(s.CrashKinds(), ", "))
 	}
 	kcall.Crash(i)
 	return fmt.Errorf("the kernel survived %q", kind)

@@ -7,8 +7,8 @@ set -eu
 out=$1 kernel=$2 line=${3:-} module=${4:-}
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
-mkdir -p "$tree/boot/grub"
-objcopy --strip-debug "$kernel" "$tree/boot/kernel.elf"
+mkdir -p "$tree/files/boot/grub"
+objcopy --strip-debug "$kernel" "$tree/files/boot/kernel.elf"
 # split LINE: sets words, by the rules of kernel/cmdline: quotes keep spaces, a
 # backslash keeps the next character.
 split() {
@@ -46,12 +46,14 @@ done
 	echo 'menuentry "Muster" {'
 	echo "	multiboot2 /boot/kernel.elf$quoted"
 	if [ -n "$module" ]; then
-		cp "$module" "$tree/boot/module"
+		cp "$module" "$tree/files/boot/module"
 		echo '	module2 /boot/module'
 	fi
 	echo '}'
-} >"$tree/boot/grub/grub.cfg"
-if ! grub-mkrescue -o "$out" "$tree" >"$tree/log" 2>&1; then
+} >"$tree/files/boot/grub/grub.cfg"
+# To another name first: a machine may be running from the old image.
+if ! grub-mkrescue -o "$tree/iso" "$tree/files" >"$tree/log" 2>&1; then
 	cat "$tree/log" >&2
 	exit 1
 fi
+mv "$tree/iso" "$out"

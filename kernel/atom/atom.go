@@ -2,10 +2,13 @@
 
 // Package atom has the atomic words that core code shares between CPUs.
 //
-// In the kernel they are the types of sync/atomic, nothing more. Built with
-// -tags explore, every operation first asks a scheduler which CPU may go on:
-// package explore drives the very code that ships through all interleavings of
-// a few CPUs on the host. Core packages therefore never import sync/atomic.
+// In the kernel each operation is the instruction that sync/atomic's function
+// compiles to. Built with -tags explore, every operation first asks a scheduler
+// which CPU may go on: package explore drives the very code that ships through
+// all interleavings of a few CPUs on the host. Core packages therefore never
+// import sync/atomic. (Aliases of sync/atomic's types would do but for cost: the
+// compiler does not inline methods of a type that a package reaches by an alias
+// alone.)
 //
 // Layer: core.
 // Context: any.
@@ -20,16 +23,72 @@ import (
 	"muster/kernel/cpu"
 )
 
-// Uint32 is an atomic 32-bit word.
-type Uint32 = atomic.Uint32
-
-// Uint64 is an atomic 64-bit word.
-type Uint64 = atomic.Uint64
-
-// Uintptr is an atomic address. Addresses of objects outside the Go heap travel
-// in it: storing an atomic.Pointer would call the runtime's write barrier.
-type Uintptr = atomic.Uintptr
-
 // Pause is the body of a spin-wait loop: nothing that this CPU does itself can
 // end the wait.
 func Pause() { cpu.Pause() }
+
+// Uint32 is an atomic 32-bit word.
+type Uint32 struct{ v uint32 }
+
+// Load returns the value.
+func (x *Uint32) Load() uint32 { return atomic.LoadUint32(&x.v) }
+
+// Store sets the value.
+func (x *Uint32) Store(v uint32) { atomic.StoreUint32(&x.v, v) }
+
+// Swap sets the value and returns the old one.
+func (x *Uint32) Swap(v uint32) uint32 { return atomic.SwapUint32(&x.v, v) }
+
+// CompareAndSwap stores v if the value is old and reports whether it did.
+func (x *Uint32) CompareAndSwap(old, v uint32) bool { return atomic.CompareAndSwapUint32(&x.v, old, v) }
+
+// Add adds d and returns the sum.
+func (x *Uint32) Add(d uint32) uint32 { return atomic.AddUint32(&x.v, d) }
+
+// And keeps the bits of m and returns the old value.
+func (x *Uint32) And(m uint32) uint32 { return atomic.AndUint32(&x.v, m) }
+
+// Or sets the bits of m and returns the old value.
+func (x *Uint32) Or(m uint32) uint32 { return atomic.OrUint32(&x.v, m) }
+
+// Uint64 is an atomic 64-bit word.
+type Uint64 struct{ v uint64 }
+
+// Load returns the value.
+func (x *Uint64) Load() uint64 { return atomic.LoadUint64(&x.v) }
+
+// Store sets the value.
+func (x *Uint64) Store(v uint64) { atomic.StoreUint64(&x.v, v) }
+
+// Swap sets the value and returns the old one.
+func (x *Uint64) Swap(v uint64) uint64 { return atomic.SwapUint64(&x.v, v) }
+
+// CompareAndSwap stores v if the value is old and reports whether it did.
+func (x *Uint64) CompareAndSwap(old, v uint64) bool { return atomic.CompareAndSwapUint64(&x.v, old, v) }
+
+// Add adds d and returns the sum.
+func (x *Uint64) Add(d uint64) uint64 { return atomic.AddUint64(&x.v, d) }
+
+// And keeps the bits of m and returns the old value.
+func (x *Uint64) And(m uint64) uint64 { return atomic.AndUint64(&x.v, m) }
+
+// Or sets the bits of m and returns the old value.
+func (x *Uint64) Or(m uint64) uint64 { return atomic.OrUint64(&x.v, m) }
+
+// Uintptr is an atomic address; addresses of objects outside the Go heap travel
+// in it, since storing an atomic.Pointer would call the runtime's write barrier.
+type Uintptr struct{ v uintptr }
+
+// Load returns the value.
+func (x *Uintptr) Load() uintptr { return atomic.LoadUintptr(&x.v) }
+
+// Store sets the value.
+func (x *Uintptr) Store(v uintptr) { atomic.StoreUintptr(&x.v, v) }
+
+// Swap sets the value and returns the old one.
+func (x *Uintptr) Swap(v uintptr) uintptr { return atomic.SwapUintptr(&x.v, v) }
+
+// CompareAndSwap stores v if the value is old and reports whether it did.
+func (x *Uintptr) CompareAndSwap(old, v uintptr) bool {
+	return atomic.CompareAndSwapUintptr(&x.v, old, v)
+}

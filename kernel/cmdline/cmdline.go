@@ -79,16 +79,3 @@ func Number(line []byte, name string) (v uint64, valid, ok bool) {
 	}
 	return v, true, true
 }
-
-// Split returns all words of line. It allocates: not for the core.
-func Split(line []byte) (words []string) {
-	word := make([]byte, len(line))
-	for {
-		n, rest, ok := Next(line, word)
-		if !ok {
-			return words
-		}
-		words = append(words, string(word[:n]))
-		line = rest
-	}
-}

@@ -47,11 +47,15 @@ func uartInit() bool {
 		return false
 	}
 	cpu.Out8(uartEnable, 0)
+	// Turning the FIFOs on empties them: save a byte that was typed ahead.
+	if cpu.In8(uartStatus)&statusRxReady != 0 {
+		rx.putByte(cpu.In8(uartData))
+	}
+	cpu.Out8(uartFIFO, 1)
 	cpu.Out8(uartLine, lineDLAB)
 	cpu.Out8(uartData, 1) // 115200/1
 	cpu.Out8(uartEnable, 0)
 	cpu.Out8(uartLine, line8N1)
-	cpu.Out8(uartFIFO, 7) // on, both cleared, interrupt at 1 byte
 	cpu.Out8(uartModem, modemDTR|modemRTS|modemOut2)
 	return true
 }

@@ -152,14 +152,7 @@ func APICID() uint32 {
 	return ebx >> 24
 }
 
-// Words returns the feature words in a fixed order, for FromWords.
+// Words returns the feature words in a fixed order.
 func (f *Features) Words() [8]uint32 {
 	return [8]uint32{f.Leaf1C, f.Leaf1D, f.Leaf7B, f.Leaf7C, f.Leaf7D, f.Ext1C, f.Ext1D, f.Ext7D}
-}
-
-// FromWords makes Features of what Words returned: Has works on it.
-func FromWords(w [8]uint32) (f Features) {
-	f.Leaf1C, f.Leaf1D, f.Leaf7B, f.Leaf7C = w[0], w[1], w[2], w[3]
-	f.Leaf7D, f.Ext1C, f.Ext1D, f.Ext7D = w[4], w[5], w[6], w[7]
-	return f
 }

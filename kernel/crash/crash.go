@@ -120,9 +120,9 @@ func report() {
 	heldLocks(c)
 	if cause.f != nil {
 		printFrame(cause.f)
-		printStack(cause.f.IP, cause.f.BP, true)
+		printFrom(cause.f)
 	} else {
-		printStack(cause.ip, cause.bp, false)
+		printStack(cause.ip, cause.bp)
 	}
 	for i := range percpu.Count() {
 		if o := percpu.Get(i); o != c {
@@ -185,6 +185,8 @@ func runtimePanic(name string) string {
 		return "bounds check failed"
 	case "runtime.panicdivide":
 		return "division by zero"
+	case "runtime.panicoverflow":
+		return "integer overflow"
 	case "runtime.panicshift":
 		return "negative shift"
 	case "runtime.panicmem", "runtime.panicmemAddr":
@@ -306,23 +308,33 @@ func next(bp uint64) (ip, callerBP uint64, ok bool) {
 	return ip, *(*uint64)(unsafe.Pointer(a)), ip != 0
 }
 
-// printStack prints a stack by its frame pointers. exact says that ip is an
-// instruction and not a return address.
-func printStack(ip, bp uint64, exact bool) {
+// printFrom prints the stack from a trap frame on. A function that has not set up
+// its frame pointer yet, or never does, would hide its caller: the caller's
+// return address is then the top word of the stack.
+func printFrom(f *cpu.Frame) {
+	var l console.Line
+	symbolLine(l.Str("  ").Hex16(f.IP).Byte(' '), f.IP)
+	say(&l)
+	if d, ok := symbols.Depth(f.IP); ok && d == 0 && Readable(uintptr(f.SP)) {
+		printStack(*(*uint64)(unsafe.Pointer(uintptr(f.SP))), f.BP)
+		return
+	}
+	if ip, bp, ok := next(f.BP); ok {
+		printStack(ip, bp)
+	}
+}
+
+// printStack prints the functions that return addresses lead to, from ip on by
+// the frame pointers.
+func printStack(ip, bp uint64) {
 	for range 32 {
 		var l console.Line
-		l.Str("  ").Hex16(ip).Byte(' ')
-		if exact {
-			symbolLine(&l, ip)
-		} else {
-			symbolLine(&l, ip-1)
-		}
+		symbolLine(l.Str("  ").Hex16(ip).Byte(' '), ip-1)
 		say(&l)
 		var ok bool
 		if ip, bp, ok = next(bp); !ok {
 			return
 		}
-		exact = false
 	}
 }
 
@@ -344,7 +356,7 @@ func printOther(o *percpu.CPU) {
 		say(l.Str("  ring 3, ip ").Hex(f.IP))
 		return
 	}
-	printStack(f.IP, f.BP, true)
+	printFrom(f)
 }
 
 // traceShown is how many records of each CPU a report has.

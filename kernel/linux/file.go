@@ -243,8 +243,9 @@ func writeConsole(c *percpu.CPU, t *Task, p uintptr, n uint64) (*percpu.CPU, uin
 	var buf [256]byte
 	done := uint64(0)
 	for done < n {
-		k := min(n-done, uint64(len(buf)))
-		if !t.Space.CopyIn(c, unsafe.Pointer(&buf), p+uintptr(done), uintptr(k)) {
+		from := p + uintptr(done)
+		k := min(n-done, uint64(len(buf)), uint64(layout.PageSize-from&pageMask)) // a missing page ends the write
+		if !t.Space.CopyIn(c, unsafe.Pointer(&buf), from, uintptr(k)) {
 			if done > 0 {
 				return c, done
 			}

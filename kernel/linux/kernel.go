@@ -4,7 +4,9 @@ import (
 	"unsafe"
 
 	"muster/kernel/cmdline"
+	"muster/kernel/console"
 	"muster/kernel/cpu"
+	"muster/kernel/layout"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/up"
@@ -41,16 +43,17 @@ func StartKernel(c *percpu.CPU, entry uintptr, line []byte) {
 		if !more {
 			break
 		}
-		if isVariable(word[:k]) && n < maxKernelEnv {
+		if isVariable(word[:k]) && n < maxKernelEnv-2 {
 			env[n] = s.text(word[:k])
 			n++
 		}
 		line = rest
 	}
-	if n < maxKernelEnv {
-		env[n] = s.text([]byte("GOTRACEBACK=system"))
-		n++
-	}
+	// Behind the command line's: of two with a name the runtime takes the first.
+	var l console.Line
+	env[n] = s.text(l.Str("GOMEMLIMIT=").Dec(mem.ReadStats(c).Reserve * layout.PageSize).Bytes())
+	env[n+1] = s.text([]byte("GOTRACEBACK=system"))
+	n += 2
 	random := s.word(cpu.Random())
 	s.word(cpu.Random())
 	random -= 8

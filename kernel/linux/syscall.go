@@ -142,7 +142,9 @@ func Syscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 		}
 	}
 	f.AX = r
-	trace.Add(c, trace.Syscall, n, r)
+	if trace.On&(1<<trace.Syscall) != 0 {
+		trace.Add(c, trace.Syscall, n, r)
+	}
 	if c.Resched == 0 && t.Work.Load() == 0 {
 		return trap.LeaveFast
 	}

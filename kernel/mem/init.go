@@ -159,7 +159,15 @@ func addRegions(b *Boot) {
 	}
 	addRegion(early)
 	early = Range{}
+	frames.reserve = min(max(frames.total/4, reserveMin), reserveMax)
 }
+
+// The reserve of pages that ring 3 cannot take: a quarter of memory, within bounds.
+// The kernel's own runtime is told to keep within it (GOMEMLIMIT).
+const (
+	reserveMin = 24 << 20 / layout.PageSize
+	reserveMax = 1 << 30 / layout.PageSize
+)
 
 const regionBytes = unsafe.Sizeof(region{})
 

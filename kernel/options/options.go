@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"muster/kernel/cmdline"
+	"muster/kernel/words"
 )
 
 // Options is what the command line asks for.
@@ -46,7 +46,7 @@ func Parse(line string) (o Options, problems []string) {
 		}
 		*to = n
 	}
-	for _, word := range cmdline.Split([]byte(line)) {
+	for _, word := range words.Split(line) {
 		name, value, hasValue := strings.Cut(word, "=")
 		switch {
 		case word == "nosmp":

@@ -3,7 +3,6 @@ package shell
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -15,7 +14,15 @@ import (
 // Prompt is what the shell asks with.
 const Prompt = "muster> "
 
-const controlC = 3
+// Control keys. The line editor would end its input at control-C and control-D.
+const (
+	controlC = 3
+	controlD = 4
+)
+
+// dropLine makes the line editor forget what was typed and ask anew: end of
+// line, erase to its start, enter.
+const dropLine = "\x05\x15\r"
 
 // keyboard is the input of the line editor. While a command runs it looks out
 // for control-C, and keeps everything else for the next line.
@@ -41,12 +48,16 @@ func (k *keyboard) pump() {
 		n, err := k.in.Read(p)
 		k.mu.Lock()
 		for _, b := range p[:n] {
-			if b == controlC && k.cancel != nil {
+			switch {
+			case b == controlC && k.cancel != nil:
 				k.cancel()
 				k.buf = nil
-				continue
+			case b == controlC:
+				k.buf = append(k.buf, dropLine...)
+			case b == controlD:
+			default:
+				k.buf = append(k.buf, b)
 			}
-			k.buf = append(k.buf, b)
 		}
 		k.err = err
 		k.more.Broadcast()
@@ -103,10 +114,6 @@ func (s *Shell) Serve(in io.Reader) error {
 	}
 	for {
 		line, err := t.ReadLine()
-		if errors.Is(err, io.EOF) && k.err == nil { // control-C or control-D at the prompt
-			fmt.Fprintln(s.out)
-			continue
-		}
 		if err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ import (
 
 	"github.com/agnivade/levenshtein"
 
-	"muster/kernel/cmdline"
+	"muster/kernel/words"
 )
 
 // System is what commands need to know of the machine.
@@ -82,13 +82,13 @@ var errUsage = errors.New("usage")
 
 // Run executes one line. The error has been printed.
 func (s *Shell) Run(ctx context.Context, line string) error {
-	words := cmdline.Split([]byte(line))
-	if len(words) == 0 {
+	list := words.Split(line)
+	if len(list) == 0 {
 		return nil
 	}
-	err := s.dispatch(ctx, words)
+	err := s.dispatch(ctx, list)
 	if err != nil {
-		fmt.Fprintf(s.out, "%s: %v\n", words[0], err)
+		fmt.Fprintf(s.out, "%s: %v\n", list[0], err)
 	}
 	return err
 }

@@ -121,6 +121,9 @@ func legacyInterrupt(c *percpu.CPU, irq uint8) {
 
 // addIOAPIC maps an I/O APIC and masks its inputs.
 func addIOAPIC(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if apic.Legacy() {
+		return c, linux.Fail(linux.ENODEV) // it would have nobody to send to
+	}
 	a := (*ioapic)(unsafe.Pointer(mem.AllocMapped(c, unsafe.Sizeof(ioapic{}), 64)))
 	va := mem.MapPhys(c, mem.PhysAddr(f.SI), layout.PageSize, mem.Device)
 	a.Init(c, va, uint8(f.DI), uint32(f.DX))

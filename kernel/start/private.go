@@ -127,6 +127,9 @@ func mapPhys(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 
 // setNMI programs a local interrupt pin of this CPU, if it is meant.
 func setNMI(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if apic.Legacy() {
+		return c, linux.Fail(linux.ENODEV)
+	}
 	if f.DI == ^uint64(0) || f.DI == uint64(c.ID) {
 		apic.SetNMI(int(f.SI&1), f.DX&abi.IRQLow != 0, f.DX&abi.IRQLevel != 0)
 	}

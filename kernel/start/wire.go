@@ -19,7 +19,6 @@ func wire() {
 		SendIPI:      apic.SendIPI,
 		SendNMI:      apic.SendNMI,
 		NMI:          crash.NMI,
-		Syscall:      linux.Syscall,
 		Exception:    linux.Exception,
 		CoreFault:    linux.CoreFault,
 		Interrupt:    interrupt,
@@ -29,6 +28,7 @@ func wire() {
 		ConsoleSpace: linux.ConsoleSpace,
 		ConsoleInput: consoleInput,
 	}
+	trap.SetSyscall(linux.Syscall)
 	mem.VecFlush = trap.VecFlush
 	sched.VecReschedule = trap.VecReschedule
 	apic.VecTimer = trap.VecTimer

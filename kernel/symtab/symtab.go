@@ -34,6 +34,7 @@ const (
 // Offsets in a function's record.
 const (
 	offNameOff = 4
+	offPCSP    = 16
 	offPCFile  = 20
 	offPCLine  = 24
 	offUnitOff = 32
@@ -92,11 +93,12 @@ func (t *Table) str(off uint64) string {
 	return unsafe.String(&t.data[off], int(end-off))
 }
 
-// Lookup finds the function that contains pc. For a return address pass pc-1.
-func (t *Table) Lookup(pc uint64) (s Symbol, ok bool) {
+// find returns the offsets of the record of the function that contains pc, and of
+// the function's entry in the text.
+func (t *Table) find(pc uint64) (rec uint64, entry uint32, ok bool) {
 	tab := t.word64(offFuncTab)
 	if t.n == 0 || pc < t.text || pc >= t.text+uint64(t.word32(tab+uint64(t.n)*8)) {
-		return s, false
+		return 0, 0, false
 	}
 	off := uint32(pc - t.text)
 	lo, hi := 0, t.n // the last entry that is not above off
@@ -108,8 +110,27 @@ func (t *Table) Lookup(pc uint64) (s Symbol, ok bool) {
 			hi = mid
 		}
 	}
-	entry := t.word32(tab + uint64(lo)*8)
-	rec := tab + uint64(t.word32(tab+uint64(lo)*8+4))
+	return tab + uint64(t.word32(tab+uint64(lo)*8+4)), t.word32(tab + uint64(lo)*8), true
+}
+
+// Depth returns how many bytes the function at pc has put on the stack by then:
+// its return address lies above them. ok is false when that is not known.
+func (t *Table) Depth(pc uint64) (bytes uint64, ok bool) {
+	rec, entry, ok := t.find(pc)
+	if !ok {
+		return 0, false
+	}
+	d := t.value(t.word32(rec+offPCSP), uint32(pc-t.text)-entry)
+	return uint64(d), d >= 0
+}
+
+// Lookup finds the function that contains pc. For a return address pass pc-1.
+func (t *Table) Lookup(pc uint64) (s Symbol, ok bool) {
+	rec, entry, ok := t.find(pc)
+	if !ok {
+		return s, false
+	}
+	off := uint32(pc - t.text)
 	s.Entry = t.text + uint64(entry)
 	s.Func = t.str(t.word64(offFuncNames) + uint64(t.word32(rec+offNameOff)))
 	s.Line = int(t.value(t.word32(rec+offPCLine), off-entry))

@@ -63,6 +63,20 @@ func TestAgainstRuntime(t *testing.T) {
 	require.Greater(t, checked, 500)
 }
 
+// At its first instruction a function has put nothing on the stack yet.
+func TestDepth(t *testing.T) {
+	table := own(t)
+	entry := uint64(reflect.ValueOf(TestDepth).Pointer())
+	d, ok := table.Depth(entry)
+	require.True(t, ok)
+	require.Zero(t, d)
+	d, ok = table.Depth(entry + 60)
+	require.True(t, ok)
+	require.Positive(t, d)
+	_, ok = table.Depth(1)
+	require.False(t, ok)
+}
+
 func TestOutside(t *testing.T) {
 	table := own(t)
 	_, ok := table.Lookup(0)

@@ -84,6 +84,17 @@ var (
 // Addresses of assembly, filled in by the linker.
 var syscallPC, stubsPC, threadStartPC, restorePC uintptr
 
+// SetSyscall sets the handler of system calls: up.To.Syscall, entered without a
+// detour where the detour has nothing to measure.
+//
+// Context: boot CPU, before the first system call.
+func SetSyscall(handler func(c *percpu.CPU, f *cpu.Frame) uintptr) {
+	up.To.Syscall = handler
+	if !lock.Checked {
+		syscallFn = handler
+	}
+}
+
 // ThreadStartPC is where the first switch to a thread goes; its stack pointer is
 // then the thread's Frame.
 func ThreadStartPC() uintptr { return threadStartPC }
@@ -98,7 +109,8 @@ var (
 // StateSize returns the size of an XSAVE area, in bytes.
 func StateSize() uintptr { return stateSize }
 
-// onSyscall is entered by SYSCALL, from a thread outside the core.
+// onSyscall is entered by SYSCALL, from a thread outside the core, in debug
+// builds; otherwise the handler itself is: SetSyscall.
 func onSyscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 	Enter(c, f)
 	how := up.To.Syscall(c, f)

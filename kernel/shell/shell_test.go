@@ -1,0 +1,129 @@
+package shell
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// fake is a machine with two CPUs and nothing to say.
+type fake struct{ ended []int }
+
+func (f *fake) CPUs() []CPU            { return []CPU{{CPU: 0, BSP: true, State: "running"}, {CPU: 1, APICID: 4}} }
+func (f *fake) ACPI() ACPI             { return ACPI{Error: "acpi: RSDP+0x0: not found"} }
+func (f *fake) IRQs() []IRQ            { return nil }
+func (f *fake) Threads() []Thread      { return nil }
+func (f *fake) Memory() Memory         { return Memory{Total: 1 << 20} }
+func (f *fake) Log() []LogLine         { return nil }
+func (f *fake) Uptime() Uptime         { return Uptime{UpNS: 1500e6, Date: "2025-01-01T00:00:00Z"} }
+func (f *fake) Trace(int, int) []Event { return nil }
+func (f *fake) End(status int)         { f.ended = append(f.ended, status) }
+func (f *fake) Reboot()                {}
+func (f *fake) Crash(string) error     { return errors.New("survived") }
+func (f *fake) CrashKinds() []string   { return []string{"panic", "nil"} }
+func (f *fake) Instructions() bool     { return false }
+
+func run(t *testing.T, line string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	err := New(&fake{}, &out).Run(context.Background(), line)
+	return out.String(), err
+}
+
+func TestCommands(t *testing.T) {
+	tests := map[string]struct {
+		want string
+		bad  bool
+	}{
+		"":           {want: ""},
+		"uptime":     {want: "up 1.5s, 2025-01-01T00:00:00Z\n"},
+		"irq -json":  {want: "[]\n"},
+		"acpi":       {want: "acpi: acpi: RSDP+0x0: not found\n", bad: true},
+		"upttime":    {want: "upttime: unknown command, nearest is \"uptime\"; help lists all\n", bad: true},
+		"cpus x":     {want: "cpus: usage: cpus [-json]\n", bad: true},
+		"help -json": {want: "help: usage: help [COMMAND]\n", bad: true},
+		"crash":      {want: "crash: usage: crash KIND\n", bad: true},
+		"cpus --json": {want: `[{"cpu":0,"apic_id":0,"acpi_id":0,"bsp":true,"state":"running","stage":"","ticks":0,"switches":0,"idle_ns":0},` +
+			`{"cpu":1,"apic_id":4,"acpi_id":0,"bsp":false,"state":"","stage":"","ticks":0,"switches":0,"idle_ns":0}]` + "\n"},
+	}
+	for line, tc := range tests {
+		t.Run(line, func(t *testing.T) {
+			out, err := run(t, line)
+			require.Equal(t, tc.want, out)
+			require.Equal(t, tc.bad, err != nil)
+		})
+	}
+}
+
+func TestComplete(t *testing.T) {
+	s := New(&fake{}, io.Discard)
+	require.Equal(t, []string{"poweroff", "ps"}, s.Complete("p"))
+	require.Equal(t, []string{"-json"}, s.Complete("cpus "))
+	require.Equal(t, []string{"nil", "panic"}, s.Complete("crash "))
+	require.Equal(t, []string{"stress"}, s.Complete("test st"))
+	require.Empty(t, s.Complete("nosuch "))
+	require.Contains(t, s.Complete(""), "help")
+}
+
+func TestRunAll(t *testing.T) {
+	var out bytes.Buffer
+	s := New(&fake{}, &out)
+	require.Zero(t, s.RunAll([]string{"uptime", "irq -json"}))
+	require.Equal(t, 1, s.RunAll([]string{"nosuch", "uptime"}))
+	require.Equal(t, 3, strings.Count(out.String(), "up 1.5s")+strings.Count(out.String(), "nosuch: unknown"))
+}
+
+// terminal is a keyboard and a screen for Serve.
+type terminal struct {
+	io.Reader
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+func (x *terminal) Write(p []byte) (int, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.out.Write(p)
+}
+
+func (x *terminal) shows(t *testing.T, text string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		return strings.Contains(x.out.String(), text)
+	}, 5*time.Second, time.Millisecond, text)
+}
+
+func TestServe(t *testing.T) {
+	in, keys := io.Pipe()
+	x := &terminal{Reader: in}
+	s := New(&fake{}, x)
+	stopped := make(chan struct{})
+	s.commands = append(s.commands, command{name: "sleep", run: func(ctx context.Context, s *Shell, a args) error {
+		<-ctx.Done()
+		close(stopped)
+		return errors.New("interrupted")
+	}})
+	done := make(chan error)
+	go func() { done <- s.Serve(in) }()
+	x.shows(t, Prompt)
+	io.WriteString(keys, "upt\t\r")
+	x.shows(t, "up 1.5s")
+	io.WriteString(keys, "half a line\x03\x04upttime\x7f\r") // dropped; control-D is nothing
+	x.shows(t, "upttim: unknown command")
+	io.WriteString(keys, "sleep\r")
+	time.Sleep(20 * time.Millisecond)
+	io.WriteString(keys, "\x03")
+	<-stopped
+	x.shows(t, "sleep: interrupted")
+	keys.CloseWithError(errors.New("unplugged"))
+	require.EqualError(t, <-done, "unplugged")
+}

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# setup.sh: installs what building and testing need and this machine lacks, after
+# saying what and why. Debian and Ubuntu; elsewhere it says what to install.
+set -u
+
+need=() # packages
+say() { echo "setup: $*"; }
+want() { # command or file, package, reason
+	if [[ $1 == /* ]]; then [[ -e $1 ]] && return; else command -v "$1" >/dev/null && return; fi
+	say "$2 is missing: $3"
+	need+=("$2")
+}
+
+command -v go >/dev/null || { say "Go 1.26 or newer must be on the PATH: https://go.dev/dl" >&2; exit 1; }
+
+codename=$(. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME:-}")
+want ld binutils "links the kernel"
+want gcc gcc "Go's linker calls it to make one object of the kernel"
+want grub-mkrescue grub-common "makes the bootable image"
+want /usr/lib/grub/i386-pc grub-pc-bin "boots it on BIOS"
+want /usr/lib/grub/x86_64-efi grub-efi-amd64-bin "boots it on UEFI"
+want xorriso xorriso "writes the image"
+want mformat mtools "writes the image's EFI partition"
+[[ -e /usr/share/qemu/OVMF.fd ]] || want /usr/share/ovmf/OVMF.fd ovmf "UEFI firmware for QEMU"
+
+# QEMU 7.2 of Debian 12 emulates no x2APIC; its backports have a newer one.
+qemu=$(qemu-system-x86_64 --version 2>/dev/null | sed -n 's/.*version \([0-9]*\)\..*/\1/p')
+backports=
+if [[ -z $qemu ]]; then
+	say "qemu-system-x86 is missing: runs the kernel"
+	[[ $codename == bookworm ]] && backports=1 || need+=(qemu-system-x86)
+elif ((qemu < 9)) && [[ $codename == bookworm ]]; then
+	say "QEMU $qemu emulates no x2APIC; QEMU 10 from bookworm-backports does"
+	backports=1
+fi
+
+[[ ${#need[@]} == 0 && -z $backports ]] && exit 0
+
+if ! command -v apt-get >/dev/null; then
+	say "install these with your package manager: ${need[*]} ${backports:+qemu}" >&2
+	exit 1
+fi
+if [[ $(id -u) != 0 ]]; then
+	say "to install all of this, type: sudo $0" >&2
+	exit 1
+fi
+
+apt() { DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1 || { cat "$log" >&2; say "apt-get $* failed" >&2; exit 1; }; }
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+if [[ $backports ]]; then
+	# The same mirror and key as the machine's own entry for bookworm.
+	entry=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(SIGNED_BY)' 'Created-By: Packages' 2>/dev/null | awk '$2 == "bookworm" {print; exit}')
+	read -r uri _ key <<<"$entry"
+	if [[ -z $uri ]]; then
+		say "no entry for bookworm in apt's sources; QEMU from the main suite will do, without x2APIC"
+		[[ $qemu ]] || need+=(qemu-system-x86)
+		backports=
+	elif ! apt-get indextargets --format '$(RELEASE)' 2>/dev/null | grep -q bookworm-backports; then
+		say "adding suite bookworm-backports of the mirror that apt already uses"
+		echo "deb ${key:+[signed-by=$key] }$uri bookworm-backports main" >/etc/apt/sources.list.d/muster-backports.list
+	fi
+fi
+say "apt-get update"
+apt update
+if [[ ${#need[@]} -gt 0 ]]; then
+	say "apt-get install ${need[*]}"
+	apt install --no-install-recommends "${need[@]}"
+fi
+if [[ $backports ]]; then
+	say "apt-get install -t bookworm-backports qemu-system-x86"
+	apt install --no-install-recommends -t bookworm-backports qemu-system-x86
+fi
+say "done"

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# test.sh: all suites, one after the other, with the seconds that each takes.
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+began=$SECONDS
+failed=()
+
+suite() { # name, command...
+	local name=$1 start=$SECONDS
+	shift
+	echo "== $name"
+	if "$@"; then
+		echo "== $name: ok, $((SECONDS - start)) s"
+	else
+		echo "== $name: FAILED, $((SECONDS - start)) s"
+		failed+=("$name")
+	fi
+}
+
+formatted() {
+	local list
+	list=$(gofmt -l $(git ls-files '*.go' 2>/dev/null || find . -name '*.go'))
+	[[ -z $list ]] || { echo "gofmt would change: $list"; return 1; }
+}
+generated() {
+	local fresh
+	fresh=$(mktemp)
+	go run ./tools/genvectors -o "$fresh" && cmp "$fresh" kernel/trap/stubs_gen_amd64.s
+	local r=$?
+	rm -f "$fresh"
+	return $r
+}
+hosted() { go test -count=1 ./...; }
+raced() { CGO_ENABLED=1 go test -count=1 -race ./kernel/lock ./kernel/percpu ./kernel/trace ./kernel/sched ./kernel/shell; }
+# -unsafeptr=false: addresses of memory that is no Go object are this kernel's trade.
+vetted() { go vet -unsafeptr=false ./... && go vet -unsafeptr=false -tags 'qemu soak' ./test/ && go vet -unsafeptr=false -tags explore ./kernel/...; }
+
+suite format formatted
+suite vet vetted
+suite generated generated
+suite host hosted
+suite race raced
+suite ranks go test -count=1 -tags debug ./kernel/lock
+suite explore go test -count=1 -tags explore ./kernel/explore ./kernel/lock ./kernel/sched ./kernel/mem
+suite build make --no-print-directory build debug iso
+suite docs go run ./tools/checkdocs
+if [[ " ${failed[*]-} " != *" build "* ]]; then
+	suite qemu go test -tags qemu -count=1 -timeout 14m -v ./test/
+fi
+
+echo "== total: $((SECONDS - began)) s"
+if [[ ${#failed[@]} -gt 0 ]]; then
+	echo "== FAILED: ${failed[*]}"
+	exit 1
+fi
+echo "== all passed"

@@ -1,0 +1,218 @@
+//go:build qemu
+
+package test
+
+import (
+	"debug/elf"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"muster/kernel/shell"
+)
+
+// The lines of the boot log, in order, on the usual machine with 4 CPUs.
+var bootLog = []string{
+	`^\[ +\d+\.\d{6}\] cpu0: muster: Muster \d+\.\d+, loaded by PVH at 0x200000$`,
+	`cpu0: mem: \d+ MiB free of \d+ MiB, kernel at 0x200000$`,
+	`cpu0: clock: time-stamp counter at \d+ kHz by \w+`,
+	`cpu\d: go: runtime go1\.\d+(\.\d+)? is up, command line "deadline-scale=`,
+	`cpu\d: acpi: RSDP revision \d from "BOCHS", \d+ tables from the [RX]SDT$`,
+	`cpu\d: irq: I/O APIC 0 at 0xfec00000, GSI 0-23$`,
+	`cpu\d: irq: ISA 0 is GSI 2$`,
+	`cpu\d: smp: CPU with APIC ID 0, ACPI id 0, boot CPU$`,
+	`cpu\d: smp: CPU with APIC ID 1, ACPI id 1$`,
+	`cpu\d: smp: CPU with APIC ID 2, ACPI id 2$`,
+	`cpu\d: smp: CPU with APIC ID 3, ACPI id 3$`,
+	`cpu\d: smp: 4 of 4 CPUs running, \d+\.\d ms after the first INIT$`,
+	`cpu\d: irq: GSI 4 is vector 0xdf on cpu0$`,
+}
+
+func TestBootLog(t *testing.T) {
+	r := boot(t, "--accel", "tcg", "--run", "uptime").ok()
+	lines := strings.Split(r.log, "\n")
+	for _, want := range bootLog {
+		at := -1
+		for i, l := range lines {
+			if matched(t, want, l) {
+				at = i
+				break
+			}
+		}
+		require.GreaterOrEqual(t, at, 0, "no line, or not in this order: %s", want)
+		lines = lines[at+1:]
+	}
+	r.matches(`muster> uptime\nup \d+m?s, 20\d\d-\d\d-\d\dT`)
+}
+
+// every CPU must be online, take ticks, and run threads.
+func TestCPUCounts(t *testing.T) {
+	for _, n := range []string{"1", "2", "4", "8"} {
+		t.Run(n, func(t *testing.T) {
+			r := boot(t, "--cpus", n, "--run", "test cpus; cpus -json; irq -json").ok()
+			r.has("smp: " + n + " of " + n + " CPUs running")
+			cpus := decode[[]shell.CPU](r, "cpus -json")
+			require.Equal(t, n, fmt.Sprint(len(cpus)))
+			for i, c := range cpus {
+				require.Equal(t, i, c.CPU)
+				require.Equal(t, i == 0, c.BSP)
+				require.Equal(t, "running", c.State)
+				require.Positive(t, c.Ticks, "cpu %d", i)
+				require.Positive(t, c.Switches, "cpu %d", i)
+			}
+			timer := false
+			for _, q := range decode[[]shell.IRQ](r, "irq -json") {
+				if q.Name == "local timer" {
+					timer = true
+					require.NotContains(t, q.Counts, uint64(0), "every CPU has timer interrupts")
+				}
+			}
+			require.True(t, timer)
+		})
+	}
+}
+
+func TestXAPIC(t *testing.T) {
+	r := boot(t, "--cpu", "max,-x2apic", "--run", "test tlb; cpus").ok()
+	r.has("smp: 4 of 4 CPUs running")
+}
+
+func TestSparseAPICIDs(t *testing.T) {
+	r := boot(t, "--qemu", "-smp 6,sockets=2,cores=3,threads=1", "--run", "test cpus; cpus -json").ok()
+	var ids []uint32
+	for _, c := range decode[[]shell.CPU](r, "cpus -json") {
+		ids = append(ids, c.APICID)
+	}
+	require.Equal(t, []uint32{0, 1, 2, 4, 5, 6}, ids, "dense numbers, ids with a gap")
+}
+
+func TestOneCPUByChoice(t *testing.T) {
+	r := boot(t, "--append", "nosmp", "--run", "cpus -json; test basics").ok()
+	r.has("smp: nosmp, running on one CPU")
+	require.Len(t, decode[[]shell.CPU](r, "cpus -json"), 1)
+}
+
+func TestMaxCPUs(t *testing.T) {
+	r := boot(t, "--append", "maxcpus=3", "--run", "cpus -json").ok()
+	r.has("smp: 3 of 3 CPUs running")
+	require.Len(t, decode[[]shell.CPU](r, "cpus -json"), 3)
+}
+
+// Machines that lack something: the kernel says so and runs on one CPU.
+func TestPoorMachines(t *testing.T) {
+	tests := map[string]struct {
+		args []string
+		says string
+	}{
+		"no ACPI": {[]string{"--machine", "pc,acpi=off"}, "smp: no MADT (acpi: RSDP+0x0: not found), running on one CPU"},
+		"no local APIC": {[]string{"--machine", "pc", "--cpu", "max,-apic", "--cpus", "1"},
+			"smp: no local APIC, running on one CPU"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := boot(t, append(tc.args, "--run", "test timers; test preempt; cpus -json")...).ok().has(tc.says)
+			require.Len(t, decode[[]shell.CPU](r, "cpus -json"), 1)
+		})
+	}
+}
+
+func TestLittleMemory(t *testing.T) {
+	boot(t, "--mem", "64", "--run", "test").ok()
+	r := boot(t, "--mem", "32", "--timeout", "20", "--run", "uptime")
+	require.Equal(t, 125, r.status)
+	r.has("muster: too little RAM: 48 MiB are needed\n")
+}
+
+func TestMuchMemory(t *testing.T) {
+	r := boot(t, "--mem", "6144", "--run", "mem -json").ok() // above the hole below 4 GiB
+	require.Greater(t, decode[shell.Memory](r, "mem -json").Total, uint64(6000<<20))
+}
+
+// Every loader and medium; the image is the one that make iso leaves.
+func TestLoaders(t *testing.T) {
+	for _, boots := range []string{"bios", "uefi"} {
+		for _, media := range []string{"cd", "usb"} {
+			t.Run(boots+" "+media, func(t *testing.T) {
+				r := boot(t, "--boot", boots, "--media", media, "--mem", "512", "--timeout", "180", "--append", "tick=20", "--run", "test cpus; uptime").ok()
+				r.has("loaded by multiboot2 at 0x", `command line "tick=20 `, "smp: 4 of 4 CPUs running")
+			})
+		}
+	}
+}
+
+// make run shows the image itself, without a command line.
+func TestPlainImage(t *testing.T) {
+	m := start(t, "--boot", "bios", "--cpus", "1") // fewer CPUs than the host: nothing to tell the kernel
+	m.expect("muster> ").say("uptime\r").expect("\nup ").expect("muster> ")
+	m.say("poweroff\r").end(0)
+	require.Contains(t, m.log(), `command line ""`)
+	require.Contains(t, m.log(), "help lists the commands.")
+}
+
+func TestBadOptions(t *testing.T) {
+	r := boot(t, "--append", "maxcpus=many tick=0 loglevel=12 nosnp", "--run", "cpus -json").ok()
+	r.has("options: maxcpus=many: not a number from 1 to 4096, using the default",
+		"options: tick=0: not a number from 1 to 1000, using the default",
+		"options: loglevel=12: not a number from 0 to 8, using the default",
+		"options: nosnp: unknown word, ignored",
+		"smp: 4 of 4 CPUs running")
+}
+
+func TestLogLevel(t *testing.T) {
+	r := boot(t, "--append", "loglevel=4", "--run", "dmesg").ok()
+	before, listing, _ := strings.Cut(r.log, "muster> dmesg\n")
+	require.NotContains(t, before, "CPUs running")
+	require.Contains(t, listing, "smp: 4 of 4 CPUs running", "kept all the same")
+}
+
+func TestTick(t *testing.T) {
+	ticks := func(ms string) float64 {
+		r := boot(t, "--cpus", "1", "--append", "tick="+ms, "--run", "test vector; cpus -json; uptime -json").ok()
+		up := decode[shell.Uptime](r, "uptime -json").UpNS
+		return float64(decode[[]shell.CPU](r, "cpus -json")[0].Ticks) / (float64(up) / 1e9)
+	}
+	slow, fast := ticks("40"), ticks("5")
+	require.InDelta(t, 8, fast/slow, 3, "ticks per second: %.0f and %.0f", fast, slow)
+}
+
+// The stub refuses CPUs that lack what the kernel needs, and names it.
+func TestRefusedCPUs(t *testing.T) {
+	for flag, name := range map[string]string{"lm": "long mode", "nx": "NX", "sse2": "SSE2", "fsgsbase": "FSGSBASE", "xsave": "XSAVE"} {
+		t.Run(name, func(t *testing.T) {
+			r := boot(t, "--cpu", "max,-"+flag, "--cpus", "1", "--timeout", "20", "--run", "uptime")
+			require.Equal(t, 125, r.status)
+			require.Equal(t, "muster: this CPU has no "+name+"\n", r.log)
+		})
+	}
+}
+
+// A loader of another kind: the test changes both magic numbers that the stub
+// compares with.
+func TestRefusedLoader(t *testing.T) {
+	image, err := os.ReadFile(filepath.Join(root, "build", "kernel.elf"))
+	require.NoError(t, err)
+	start, end := symbol(t, "muster/boot.entry32")
+	f, err := elf.Open(filepath.Join(root, "build", "kernel.elf"))
+	require.NoError(t, err)
+	defer f.Close()
+	text := f.Section(".text")
+	code := image[text.Offset+start-text.Addr : text.Offset+end-text.Addr]
+	changed := 0
+	for i := 0; i+4 <= len(code); i++ {
+		if v := binary.LittleEndian.Uint32(code[i:]); v == 0x36d76289 || v == 0x336ec578 {
+			binary.LittleEndian.PutUint32(code[i:], 0x12345678)
+			changed++
+		}
+	}
+	require.Equal(t, 2, changed)
+	file := filepath.Join(t.TempDir(), "kernel.elf")
+	require.NoError(t, os.WriteFile(file, image, 0o644))
+	r := boot(t, "--kernel", file, "--cpus", "1", "--timeout", "20", "--run", "uptime")
+	require.Equal(t, 125, r.status)
+	require.Equal(t, "muster: not loaded by multiboot2 or PVH\n", r.log)
+}

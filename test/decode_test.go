@@ -1,0 +1,123 @@
+//go:build qemu
+
+package test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/arch/x86/x86asm"
+)
+
+// wanted returns the instructions that the comments behind "//|" promise for a
+// function of an assembly file. The macro ADDR32 stands for three.
+func wanted(t *testing.T, file, function string) (list []string) {
+	t.Helper()
+	source, err := os.ReadFile(filepath.Join(root, file))
+	require.NoError(t, err)
+	_, body, ok := strings.Cut(string(source), "TEXT ·"+function+"(SB)")
+	require.True(t, ok, function)
+	body, _, _ = strings.Cut(body, "\nTEXT ")
+	for _, line := range strings.Split(body, "\n")[1:] {
+		code, comment, promised := strings.Cut(line, "//|")
+		code = strings.TrimSpace(code)
+		switch {
+		case promised:
+			list = append(list, strings.TrimSpace(comment))
+		case strings.HasPrefix(code, "ADDR32("):
+			list = append(list, "call", "lea", "lea")
+		case strings.HasPrefix(code, "BYTE"):
+			require.Fail(t, "an instruction in bytes has no comment", line)
+		}
+	}
+	return list
+}
+
+var operand = regexp.MustCompile(`^(j[a-z]+|call|lea|jmp)$`)
+
+// decodes compares a function of the linked kernel, disassembled in a mode, with
+// its comments. A comment without operands stands for any: where a jump goes is
+// checked to be the start of an instruction.
+func decodes(t *testing.T, file, pkg, function string, mode int) {
+	t.Helper()
+	start, end := symbol(t, pkg+"."+function)
+	text := kernelELF(t).Section(".text")
+	data, err := text.Data()
+	require.NoError(t, err)
+	code := data[start-text.Addr : end-text.Addr]
+	list := wanted(t, file, function)
+	require.NotEmpty(t, list)
+	starts := map[int]bool{}
+	var jumps []int
+	off := 0
+	for i, want := range list {
+		require.Less(t, off, len(code), "function ends before %q", want)
+		in, err := x86asm.Decode(code[off:], mode)
+		require.NoError(t, err, "%s+%#x, want %q", function, off, want)
+		starts[off] = true
+		got := x86asm.IntelSyntax(in, uint64(off), nil)
+		if operand.MatchString(want) {
+			got, _, _ = strings.Cut(got, " ")
+			if rel, ok := in.Args[0].(x86asm.Rel); ok {
+				jumps = append(jumps, off+in.Len+int(rel))
+			}
+		}
+		require.Equal(t, want, got, "%s: instruction %d at %#x", function, i, off)
+		off += in.Len
+	}
+	for _, to := range jumps {
+		if to >= 0 && to < off {
+			require.True(t, starts[to], "%s: a jump into the middle of an instruction, %#x", function, to)
+		}
+	}
+}
+
+func TestDecodeStub(t *testing.T) {
+	for _, f := range []string{"entry32", "here", "refuse"} {
+		t.Run(f, func(t *testing.T) { decodes(t, "boot/boot_amd64.s", "muster/boot", f, 32) })
+	}
+}
+
+func TestDecodeTrampoline(t *testing.T) {
+	for mode, f := range map[int]string{16: "code16", 32: "code32", 64: "code64"} {
+		t.Run(f, func(t *testing.T) {
+			decodes(t, "trampoline/trampoline_amd64.s", "muster/trampoline", f, mode)
+		})
+	}
+}
+
+// The stub's 64-bit part has no bytes written by hand; it is decoded to its end.
+func TestDecodeEntry64(t *testing.T) {
+	for _, f := range []string{"entry64", "high"} {
+		start, end := symbol(t, "muster/boot."+f)
+		text := kernelELF(t).Section(".text")
+		data, err := text.Data()
+		require.NoError(t, err)
+		for off := start; off < end; {
+			in, err := x86asm.Decode(data[off-text.Addr:end-text.Addr], 64)
+			require.NoError(t, err, "%s+%#x", f, off-start)
+			off += uint64(in.Len)
+			if in.Op == x86asm.JMP {
+				break
+			}
+		}
+	}
+}
+
+// Negative control: the comparison notices a comment that is wrong.
+func TestDecodeNoticesWrongComments(t *testing.T) {
+	good := wanted(t, "boot/boot_amd64.s", "here")
+	require.Equal(t, []string{"mov eax, dword ptr [esp]", "ret"}, good)
+	start, _ := symbol(t, "muster/boot.here")
+	text := kernelELF(t).Section(".text")
+	data, err := text.Data()
+	require.NoError(t, err)
+	in, err := x86asm.Decode(data[start-text.Addr:], 64) // the wrong mode
+	require.NoError(t, err)
+	require.NotEqual(t, good[0], x86asm.IntelSyntax(in, 0, nil), fmt.Sprint(in))
+}

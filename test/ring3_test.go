@@ -1,0 +1,162 @@
+//go:build qemu
+
+package test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// runApp runs a program in ring 3 on 4 CPUs.
+func runApp(t *testing.T, exe string, args []string, options ...string) *result {
+	t.Helper()
+	all := append([]string{"--mem", "1024", "--append", "loglevel=6"}, options...)
+	return boot(t, append(append(all, "--app", exe), args...)...)
+}
+
+// Go's own tests, unmodified, in ring 3 on 4 CPUs.
+func TestGoPackages(t *testing.T) {
+	packages := map[string]string{ // package to the tests that are left out
+		"container/heap": "",
+		"sort":           "",
+		"strings":        "",
+		"context":        "^ExampleAfterFunc_connection$", // sockets
+		"sync/atomic":    "",
+		"strconv":        "",
+		"math/bits":      "",
+		"sync":           "^(TestMutexMisuse|TestIssue76126|ExampleOnceValues|ExampleOnceFunc)$", // exec of itself; a file
+	}
+	for p, skip := range packages {
+		t.Run(strings.ReplaceAll(p, "/", "_"), func(t *testing.T) {
+			args := []string{"-test.short"}
+			if skip != "" {
+				args = append(args, "-test.skip="+skip)
+			}
+			r := runApp(t, build(t, "test", p), args, "--timeout", "200").ok()
+			r.matches(`(?m)^PASS$`)
+		})
+	}
+}
+
+// runtimeSkips are the tests of package runtime that cannot pass without files,
+// exec or /proc, by what they need.
+var runtimeSkips = map[string]string{
+	"TestFinalizerRegisterABI":        "exec of itself",
+	"TestRuntimePanic":                "exec of itself",
+	"TestTracebackRuntimeFunction":    "exec of itself",
+	"TestTracebackRuntimeMethod":      "exec of itself",
+	"TestG0StackOverflow":             "exec of itself",
+	"TestCrashWhileTracing":           "exec of itself",
+	"TestIssue66841":                  "exec of itself",
+	"TestArenaCollision":              "exec of itself",
+	"TestMemHashGlobalSeed":           "exec of itself",
+	"TestTracebackSystem":             "exec of itself",
+	"TestDecorateMappings":            "/proc/self/maps",
+	"TestSchedPauseMetrics/.*/.*Dump": "a temporary file",
+	"TestMemmoveOverflow":             "a temporary file",
+	"ExampleAddCleanup":               "a temporary file",
+}
+
+func runtimeSkip() string {
+	var names []string
+	for name := range runtimeSkips {
+		if !strings.Contains(name, "/") {
+			names = append(names, "^"+name+"$")
+		}
+	}
+	return strings.Join(names, "|") + "|^TestSchedPauseMetrics$"
+}
+
+// The runtime's own tests, in their short form: the core's best test.
+func TestGoRuntime(t *testing.T) {
+	exe := build(t, "test", "runtime")
+	r := runApp(t, exe, []string{"-test.short", "-test.skip=" + runtimeSkip()}, "--mem", "2048", "--timeout", "500").ok()
+	r.matches(`(?m)^PASS$`)
+}
+
+// Programs that do what programs must not do. The status says how each ends: by
+// the signal, 128 and its number, with a report; or well.
+func TestHostile(t *testing.T) {
+	exe := build(t, "build", "./testdata/hostile")
+	const fault = "segmentation fault at "
+	tests := []struct {
+		act    string
+		status int
+		report string
+	}{
+		{"cli", 139, fault + "0x0"}, {"hlt", 139, fault + "0x0"}, {"out", 139, fault + "0x0"}, {"rdmsr", 139, fault + "0x0"},
+		{"lgdt", 139, fault + "0x0"}, {"sidt", 139, fault + "0x0"}, {"int80", 139, fault + "0x0"},
+		{"int3", 133, "breakpoint at "}, {"ud2", 132, "illegal instruction at "}, {"divide", 136, "arithmetic error at "},
+		{"tf", 133, "breakpoint at "},
+		{"read kernel", 139, fault + "0xffffffff80201000"}, {"write kernel", 139, fault + "0xffffffff80201000"},
+		{"read direct", 139, fault + "0xffff800000000000"}, {"jump kernel", 139, fault + "0xffffffff80201000"},
+		{"jump data", 139, fault}, {"jump heap", 139, fault},
+		{"stack kernel", 139, fault + "0xffff800000000ff8"}, {"stack odd", 139, fault + "0x0"},
+		{"unmap all", 139, fault}, {"abort", 134, "abort at "}, {"term", 143, ""},
+		{"signal stack", 139, fault}, {"signal nowhere", 139, fault},
+		{"sigreturn ip", 139, fault + "0x800000000000"}, {"sigreturn high", 139, fault + "0xffffffff80201000"},
+		{"sigreturn where", 139, fault + "0xffff800000000000"}, {"sigreturn none", 139, fault + "0xffff800000000000"},
+		{"sigreturn flags", 42, ""}, {"sigreturn cs", 42, ""}, {"sigreturn xsave", 42, ""},
+		{"pointers", 0, "still here"}, {"maps", 0, "still here"}, {"partial", 0, "partial\nhostile: wrote 8, errno 0\n"},
+		{"flags", 0, "still here"}, {"gs", 0, "still here"}, {"vectors", 0, "still here"}, {"controls", 0, "still here"},
+		{"threads", 7, ""}, {"exit", 123, ""}, {"oom", 137, "out of memory at "},
+	}
+	for _, tc := range tests {
+		t.Run(tc.act, func(t *testing.T) {
+			r := runApp(t, exe, []string{tc.act}, "--mem", "256", "--timeout", "60")
+			require.Equal(t, tc.status, r.status)
+			r.has(tc.report)
+			if tc.status >= 128 && tc.report != "" {
+				r.matches(`process \d+ \(hostile\), thread \d+: .*, ip 0x[0-9a-f]+, ended`)
+			}
+			r.lacks("PANIC")
+		})
+	}
+}
+
+// A machine whose CPU has neither SMEP, SMAP nor UMIP: the same, but for SIDT,
+// which ring 3 may then execute.
+func TestHostileOnOldCPU(t *testing.T) {
+	exe := build(t, "build", "./testdata/hostile")
+	for act, status := range map[string]int{"pointers": 0, "flags": 0, "jump kernel": 139, "sidt": 0} {
+		t.Run(act, func(t *testing.T) {
+			r := runApp(t, exe, []string{act}, "--cpu", "max,-smep,-smap,-umip,-avx,-avx2", "--timeout", "60")
+			require.Equal(t, status, r.status)
+			r.lacks("PANIC")
+		})
+	}
+}
+
+// What reaches a program, and what does not exist.
+func TestArguments(t *testing.T) {
+	exe := build(t, "build", "./testdata/args")
+	odd := []string{"", "a b", `q"'\`, "100%", "näh", "$(x);|&", "-run=^A$", "--cpus"}
+	r := runApp(t, exe, odd, "--env", "A=b c", "--env", "EMPTY=", "--env", "PATH=/x")
+	require.Equal(t, 3, r.status)
+	for i, a := range append([]string{"args"}, odd...) {
+		r.has(quoted("arg", i, a))
+	}
+	r.has(quoted("env", 0, "A=b c"), quoted("env", 1, "EMPTY="), quoted("env", 2, "PATH=/x"), "cpus 4\n")
+}
+
+// By GRUB the program is a multiboot2 module.
+func TestProgramByGRUB(t *testing.T) {
+	exe := build(t, "build", "./testdata/args")
+	r := runApp(t, exe, []string{"a b"}, "--boot", "bios", "--append", "loglevel=7", "--env", "K=v w")
+	require.Equal(t, 3, r.status)
+	r.has("loaded by multiboot2", quoted("arg", 1, "a b"), quoted("env", 0, "K=v w"))
+}
+
+func TestBadPrograms(t *testing.T) {
+	r := runApp(t, root+"/Makefile", nil)
+	require.Equal(t, 127, r.status)
+	r.has("app: Makefile: proc: bad magic number")
+	r = runApp(t, root+"/build/kernel.elf", nil) // a program for the upper half
+	require.Equal(t, 127, r.status)
+	r.has("app: kernel.elf: proc: ", "segment out of range")
+	r = boot(t, "--append", "app=x", "--timeout", "20")
+	require.Equal(t, 127, r.status)
+	r.has("app: the loader brought no module to run")
+}

@@ -1,0 +1,146 @@
+//go:build qemu
+
+package test
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"muster/kernel/ktest"
+	"muster/kernel/shell"
+)
+
+var interrupt = os.Interrupt
+
+// Every listing, in words and as JSON.
+func TestListings(t *testing.T) {
+	r := boot(t, "--run", "help; cpus; cpus -json; acpi; acpi -json; irq; irq -json; ps; ps -json; mem; mem -json; "+
+		"dmesg; dmesg -json; uptime; uptime -json; trace 0 5; trace -json 1 3; test list -json; bench list -json").ok()
+
+	for _, c := range []string{"acpi", "bench", "cpus", "dmesg", "help", "irq", "mem", "poweroff", "ps", "reboot", "test", "uptime"} {
+		require.Regexp(t, "(?m)^"+c+"\\b", r.output("help"))
+	}
+	require.Regexp(t, `(?m)^ +0 +0 +0 +\* +running +\d+ +\d+ +\d+\.\d{3}$`, r.output("cpus"))
+	cpus := decode[[]shell.CPU](r, "cpus -json")
+	require.Len(t, cpus, 4)
+	require.Equal(t, []uint32{0, 1, 2, 3}, []uint32{cpus[0].APICID, cpus[1].APICID, cpus[2].APICID, cpus[3].APICID})
+	require.Equal(t, "IdleLoop", cpus[3].Stage)
+	require.Positive(t, cpus[2].IdleNS)
+
+	require.Regexp(t, `(?m)^ +APIC +0x[0-9a-f]+ +\d+ +\d+ +BOCHS +BXPC$`, r.output("acpi"))
+	tables := decode[shell.ACPI](r, "acpi -json")
+	var signatures []string
+	for _, table := range tables.Tables {
+		signatures = append(signatures, table.Signature)
+		require.NotZero(t, table.Address)
+	}
+	require.Subset(t, signatures, []string{"FACP", "APIC", "HPET"})
+
+	names := map[string]uint64{}
+	for _, q := range decode[[]shell.IRQ](r, "irq -json") {
+		require.Len(t, q.Counts, 4)
+		for _, n := range q.Counts {
+			names[q.Name] += n
+		}
+	}
+	for _, name := range []string{"page fault", "reschedule", "local timer", "device"} {
+		require.Positive(t, names[name], name)
+	}
+
+	threads := decode[[]shell.Thread](r, "ps -json")
+	require.NotEmpty(t, threads)
+	require.Equal(t, uint32(1), threads[0].ID)
+	require.Equal(t, "kernel", threads[0].Name)
+	require.Positive(t, threads[0].RunNS)
+
+	mem := decode[shell.Memory](r, "mem -json")
+	require.Greater(t, mem.Total, uint64(240<<20))
+	require.Less(t, mem.Free, mem.Total)
+	require.Positive(t, mem.StackHigh)
+	require.Less(t, mem.StackHigh, mem.StackSize)
+
+	log := decode[[]shell.LogLine](r, "dmesg -json")
+	require.Contains(t, log[0].Text, "muster: Muster")
+	require.Contains(t, r.output("dmesg"), "smp: 4 of 4 CPUs running")
+
+	require.Positive(t, decode[shell.Uptime](r, "uptime -json").UpNS)
+	require.Len(t, decode[[]shell.Event](r, "trace -json 1 3"), 3)
+	require.Len(t, strings.Split(strings.TrimSpace(r.output("trace 0 5")), "\n"), 6)
+	require.Len(t, decode[[]ktest.Test](r, "test list -json"), len(ktest.Tests()))
+	require.Len(t, decode[[]ktest.Benchmark](r, "bench list -json"), len(ktest.Benchmarks()))
+}
+
+// What is wrong with a command is said in one line, and the status tells.
+func TestShellErrors(t *testing.T) {
+	tests := map[string]string{
+		"cpsu":           `cpsu: unknown command, nearest is "cpus"; help lists all`,
+		"cpus -jsn":      "cpus: unknown option -jsn; cpus [-json]",
+		"cpus 3":         "cpus: usage: cpus [-json]",
+		"poweroff -json": "poweroff: usage: poweroff",
+		"trace 99":       "trace: there is no CPU 99",
+		"trace x":        "trace: usage: trace [-json] [CPU] [N]",
+		"test nosuch":    `test: no test "nosuch"; test list shows all`,
+		"bench nosuch":   `bench: no benchmark "nosuch"`,
+		"crash":          "crash: usage: crash KIND",
+		"help nosuch":    `help: no command "nosuch", nearest is `,
+	}
+	var commands []string
+	for c := range tests {
+		commands = append(commands, c)
+	}
+	r := boot(t, "--run", strings.Join(commands, ";"))
+	require.Equal(t, 1, r.status)
+	for c, want := range tests {
+		require.True(t, strings.HasPrefix(r.output(c), want), "%s: %s", c, r.output(c))
+	}
+}
+
+func TestEmptyRun(t *testing.T) { boot(t, "--run", " ; ").ok() }
+
+// Tests of the kernel in itself, on the ordinary and on the debug build: there
+// with lock order and other checks on.
+func TestSelfTests(t *testing.T) {
+	for _, kernel := range []string{"kernel", "kernel-debug"} {
+		t.Run(kernel, func(t *testing.T) {
+			r := boot(t, "--kernel", root+"/build/"+kernel+".elf", "--timeout", "120", "--run", "test -json").ok()
+			results := decode[[]ktest.Result](r, "test -json")
+			require.Len(t, results, len(ktest.Select("")))
+			for _, one := range results {
+				require.True(t, one.OK, one.Error)
+			}
+		})
+	}
+}
+
+// The line editor: echo, editing, history, completion, control-C.
+func TestLineEditor(t *testing.T) {
+	m := start(t)
+	m.expect("muster> ").say("uptimx\x7fe\r").expect("\nup ").expect("muster> ") // backspace
+	m.say("\x1b[A\r").expect("uptime").expect("\nup ").expect("muster> ")        // history
+	m.say("upt\t\r").expect("uptime ").expect("\nup ").expect("muster> ")        // completion
+	m.say("cpus -j\t\r").expect("cpus -json ").expect(`[{"cpu":0`).expect("muster> ")
+	m.say("p\t").expect("poweroff  ps").say("\x03").expect("muster> ") // candidates; give up
+	m.say("test str\t10\r").expect("test stress 10")
+	time.Sleep(time.Second)
+	m.say("\x03").expect("test: interrupted").expect("muster> ")
+	m.say("\r").expect("muster> ").say("poweroff\r").end(0)
+}
+
+// A reboot starts over: the machine prints its first line twice.
+func TestReboot(t *testing.T) {
+	r := boot(t, "--run", "reboot")
+	require.Equal(t, 125, r.status, "unattended, a reset is an end without a status")
+	require.Contains(t, r.stderr, "the guest reset without a status")
+	r.has("muster> reboot\n")
+}
+
+// Input arrives by interrupt: the device's line counts with every key.
+func TestKeyboardInterrupts(t *testing.T) {
+	m := start(t)
+	m.expect("muster> ").say("irq -json\r").expect(`"name":"device"`).expect("muster> ")
+	m.say("poweroff\r").end(0)
+}
