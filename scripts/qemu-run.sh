@@ -88,15 +88,16 @@ if [[ $icount ]]; then
 fi
 
 tmp=$(mktemp -d) || exit 125
-tty=
+tty= machinepid=
 [[ -t 0 ]] && tty=$(stty -g)
 cleanup() {
+	[[ $machinepid ]] && kill "$machinepid" 2>/dev/null && wait "$machinepid"
 	rm -rf "$tmp"
 	[[ $tty ]] && stty "$tty" 2>/dev/null
 }
 trap cleanup EXIT
 trap 'exit 130' INT
-trap 'exit 143' TERM
+trap 'exit 143' TERM HUP
 
 # KVM may exist and still be unable to run a kernel. It is used after a real boot
 # under it has succeeded, once for this kernel of the host and this QEMU.
@@ -198,8 +199,12 @@ if [[ $gdb ]]; then
 	echo "qemu-run.sh: waiting for: gdb $kernel -ex 'target remote :1234'" >&2
 fi
 
-timeout --foreground -k 5 "$timeout" "$qemu" "${args[@]}" ${extra[@]+"${extra[@]}"}
+# In the background, so that a signal to this script is acted on at once.
+timeout --foreground -k 5 "$timeout" "$qemu" "${args[@]}" ${extra[@]+"${extra[@]}"} <&0 &
+machinepid=$!
+wait "$machinepid"
 code=$?
+machinepid=
 status=$(tail -n 1 "$tmp/status" 2>/dev/null)
 case $code in
 33) [[ $status =~ ^[0-9]+$ ]] && exit "$status" ;;

@@ -159,6 +159,7 @@ func (ep *epoll) control(c *percpu.CPU, f *File, op, fd uint64, events uint32, d
 		}
 	}
 	f.mu.Lock(c)
+	ready := f.ready(c)
 	ep.mu.Lock(c)
 	w := ep.watches
 	for w != nil && !(w.file == f && w.fd == fd) {
@@ -188,7 +189,7 @@ func (ep *epoll) control(c *percpu.CPU, f *File, op, fd uint64, events uint32, d
 	default:
 		r = errno(EINVAL)
 	}
-	if r == 0 && w != nil && (w.events|epollAlways)&f.ready(c)&0xffff != 0 {
+	if r == 0 && w != nil && (w.events|epollAlways)&ready&0xffff != 0 {
 		w.list()
 		ep.waiters.wakeAll(c)
 	}

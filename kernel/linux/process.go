@@ -138,6 +138,7 @@ func (p *Process) end(c *percpu.CPU, status uint32) {
 
 // exitTask ends the current task, and with the last one the process.
 func exitTask(c *percpu.CPU, t *Task) {
+	c = sched.Breathe(c) // many may end one after the other
 	p := t.proc
 	forget(c, t)
 	if p.remove(c, t) {
@@ -153,6 +154,10 @@ func (p *Process) finish(c *percpu.CPU, t *Task) *percpu.CPU {
 	c = p.unmap(c, 0, ^uintptr(0))
 	s := p.Space
 	t.Space = &mem.Kernel
+	s.Detach(c)
+	for s.FreeTables(c) {
+		c = sched.Breathe(c)
+	}
 	s.Free(c)
 	p.mu.Lock(c)
 	p.done.Store(1)

@@ -109,18 +109,22 @@ func sysMunmap(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	return c, 0
 }
 
-// unmap takes all areas and pages of [start, end) away, with pauses for
-// interrupts. If memory for splitting areas is exhausted it does nothing.
+// unmap takes all areas and pages of [start, end) away, one area after the other,
+// with pauses for interrupts. If memory for splitting an area is exhausted it stops.
 //
 // Locks: p.mapMu held, or the last task.
 func (p *Process) unmap(c *percpu.CPU, start, end uintptr) *percpu.CPU {
 	s := p.Space
-	if !s.BeginUnmap(c, start, end) {
-		return c
+	for {
+		from, to, ok := s.NextArea(c, start, end)
+		if !ok || !s.BeginUnmap(c, from, to) {
+			return c
+		}
+		c = p.zap(c, from, to)
+		s.EndUnmap(c, from, to)
+		c = sched.Breathe(c)
+		start = to
 	}
-	c = p.zap(c, start, end)
-	s.EndUnmap(c, start, end)
-	return c
 }
 
 // zap frees the pages of [start, end) that belong to areas.

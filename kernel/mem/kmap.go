@@ -56,18 +56,37 @@ const (
 // address. The mapping stays for good; mapping the same bytes again costs
 // addresses and tables, no RAM.
 //
-// Context: not for RAM that the frame allocator manages.
+// Context: not for RAM that the frame allocator manages; up to MapChunk bytes.
 // Locks: takes the map area's.
 func MapPhys(c *percpu.CPU, p PhysAddr, n uintptr, kind Caching) uintptr {
+	va := ReserveMap(c, p, n)
+	FillMap(c, va, p, n, kind)
+	return va
+}
+
+// MapChunk is how much FillMap maps in one bounded step.
+const MapChunk = 128 * layout.PageSize
+
+// ReserveMap sets aside addresses for n bytes of physical memory from p on, to be
+// mapped by FillMap chunk by chunk, and returns the address of the first byte.
+func ReserveMap(c *percpu.CPU, p PhysAddr, n uintptr) uintptr {
 	off := uintptr(p) & (layout.PageSize - 1)
-	p -= PhysAddr(off)
 	mapped.mu.Lock(c)
 	va := cut(c, n+off, layout.PageSize)
-	for i := uintptr(0); i < n+off; i += layout.PageSize {
-		mapPage(c, va+i, p+PhysAddr(i), uint64(kind)|ptePresent|pteGlobal|pteNoExec)
-	}
 	mapped.mu.Unlock(c)
 	return va + off
+}
+
+// FillMap maps n bytes at va, from ReserveMap, to p.
+func FillMap(c *percpu.CPU, va uintptr, p PhysAddr, n uintptr, kind Caching) {
+	end := roundUp(va+n, layout.PageSize)
+	p -= PhysAddr(va & (layout.PageSize - 1))
+	mapped.mu.Lock(c)
+	for va = roundDown(va, layout.PageSize); va < end; va += layout.PageSize {
+		mapPage(c, va, p, uint64(kind)|ptePresent|pteGlobal|pteNoExec)
+		p += layout.PageSize
+	}
+	mapped.mu.Unlock(c)
 }
 
 // Protect makes the page at va, from AllocMapped, read-only.

@@ -120,18 +120,44 @@ func NewSpace(c *percpu.CPU) *Space {
 	return s
 }
 
-// Free gives back a space whose areas are all unmapped. No thread of it is left,
-// so a CPU that has it loaded still does so for want of another: the flush makes
-// it go to the kernel's own.
+// Detach makes every CPU leave a space whose areas are all unmapped and of which
+// no thread is left: a CPU that has it loaded still does so for want of another,
+// and goes to the kernel's own when it flushes.
 //
-// Context: interrupts off, no lock held.
-func (s *Space) Free(c *percpu.CPU) {
+// Context: interrupts off, no lock held. FreeTables and Free follow.
+func (s *Space) Detach(c *percpu.CPU) {
 	LeaveUser(c)
 	flushOthers(c, s.cpus)
 	if id, ok := s.cpus.Next(0); ok {
 		up.Panic(c, "mem: address space freed while in use; CPU", uint64(id), 0)
 	}
-	freeTables(c, s.root, 3, entries/2)
+}
+
+// FreeTables frees the page tables of 1 GiB. It reports whether there are more.
+func (s *Space) FreeTables(c *percpu.CPU) (more bool) {
+	for i := range uintptr(entries / 2) {
+		top := entryAt(s.root, i)
+		if *top&ptePresent == 0 {
+			continue
+		}
+		table := tableOf(*top)
+		for j := range uintptr(entries) {
+			if e := entryAt(table, j); *e&ptePresent != 0 {
+				freeTables(c, tableOf(*e), 1, entries)
+				*e = 0
+				return true
+			}
+		}
+		*top = 0
+		FreeFrame(c, table)
+		return true
+	}
+	return false
+}
+
+// Free gives back what is left of a space.
+func (s *Space) Free(c *percpu.CPU) {
+	FreeFrame(c, s.root)
 	maskCache.Free(c, s.own.Memory())
 	spaceCache.Free(c, unsafe.Pointer(s))
 }

@@ -57,6 +57,7 @@ func StartTick(c *percpu.CPU) {
 //
 // Context: on the idle thread's stack, interrupts off.
 func Idle(c *percpu.CPU) {
+	trap.Restart(c)
 	for {
 		if next := look(c); next != nil {
 			runFromIdle(c, next)

@@ -9,7 +9,9 @@ import (
 	"muster/kernel/console"
 	"muster/kernel/cpu"
 	"muster/kernel/crash"
+	"muster/kernel/layout"
 	"muster/kernel/linux"
+	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
@@ -86,9 +88,25 @@ func setLogLevel(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint6
 
 // end ends the machine with a status. It does not return.
 func end(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if lock.Checked {
+		sayLongest(c)
+	}
 	console.Drain(c)
 	crash.End(uint8(f.DI))
 	return c, 0
+}
+
+// sayLongest logs the longest stretch with interrupts off, and what began it.
+func sayLongest(c *percpu.CPU) {
+	worst := c
+	for i := range percpu.Count() {
+		if o := percpu.Get(i); o.Longest > worst.Longest {
+			worst = o
+		}
+	}
+	var l console.Line
+	console.Log(c, console.Notice, l.Str("core: longest stretch with interrupts off ").Dec(uint64(clock.Span(worst.Longest))).
+		Str(" ns, vector ").Dec(worst.LongestAt>>32).Str(", AX ").Dec(worst.LongestAt&0xffffffff).Bytes())
 }
 
 // reboot resets the machine by the keyboard controller, and by a triple fault if
@@ -122,7 +140,15 @@ func mapPhys(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	if f.DX != 0 {
 		kind = mem.Device
 	}
-	return c, uint64(mem.MapPhys(c, mem.PhysAddr(f.DI), uintptr(f.SI), kind))
+	p, n := mem.PhysAddr(f.DI), uintptr(f.SI)
+	va := mem.ReserveMap(c, p, n)
+	for off := uintptr(0); off < n; {
+		k := min(n-off, mem.MapChunk-(va+off)%layout.PageSize) // whole pages but at the ends
+		mem.FillMap(c, va+off, p+mem.PhysAddr(off), k, kind)
+		off += k
+		c = sched.Breathe(c)
+	}
+	return c, uint64(va)
 }
 
 // setNMI programs a local interrupt pin of this CPU, if it is meant.

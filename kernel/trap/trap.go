@@ -214,6 +214,14 @@ func Left(c *percpu.CPU) {
 	}
 }
 
+// Restart begins a stretch with interrupts off anew, in debug builds: when the
+// boot ends.
+func Restart(c *percpu.CPU) {
+	if lock.Checked {
+		c.Entered = cpu.TSC()
+	}
+}
+
 // Wait halts until an interrupt has been handled.
 //
 // Context: interrupts off, no lock held; handlers run on this stack.
@@ -221,9 +229,7 @@ func Wait(c *percpu.CPU) {
 	lock.AssertNone(c)
 	Left(c)
 	cpu.Wait()
-	if lock.Checked {
-		c.Entered = cpu.TSC()
-	}
+	Restart(c)
 }
 
 // Window lets pending interrupts in.
@@ -233,7 +239,5 @@ func Window(c *percpu.CPU) {
 	lock.AssertNone(c)
 	Left(c)
 	cpu.Window()
-	if lock.Checked {
-		c.Entered = cpu.TSC()
-	}
+	Restart(c)
 }

@@ -37,9 +37,6 @@ const (
 	VecSyscall = 256
 )
 
-// hasError has a bit for each exception that pushes an error code.
-const hasError = 1<<8 | 1<<10 | 1<<11 | 1<<12 | 1<<13 | 1<<14 | 1<<17 | 1<<21 | 1<<29 | 1<<30
-
 var exceptions = [32]string{
 	0: "divide error", 1: "debug", 2: "NMI", 3: "breakpoint", 4: "overflow", 5: "bound range",
 	6: "invalid opcode", 7: "device not available", 8: "double fault", 10: "invalid TSS",

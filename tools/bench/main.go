@@ -1,0 +1,319 @@
+// Command bench measures the kernel in QEMU and writes docs/measurements.md:
+// instruction counts under -icount, medians of 5 seeds; times by the clock,
+// medians of 9. Each number stands beside the command that prints it again.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"muster/kernel/ktest"
+	"muster/kernel/shell"
+)
+
+const script = "scripts/qemu-run.sh"
+
+func main() {
+	out := flag.String("o", "docs/measurements.md", "page to write")
+	quick := flag.Bool("quick", false, "one seed and three boots: to try the tool")
+	flag.Parse()
+	b := &book{seeds: 5, boots: 9}
+	if *quick {
+		b.seeds, b.boots = 1, 3
+	}
+	if err := b.write(); err != nil {
+		log.Fatal(err)
+	}
+	if err := os.WriteFile(*out, []byte(b.String()), 0o644); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// book is the page in the making.
+type book struct {
+	strings.Builder
+	seeds, boots int
+}
+
+func (b *book) line(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) }
+
+func (b *book) write() error {
+	b.line("# Measurements\n")
+	b.line("Written by `make bench`. Under `--icount` QEMU's clock advances one nanosecond an")
+	b.line("instruction, so a cost is a count, exact and repeatable; TCG counts every iteration of")
+	b.line("a REP instruction. Times by the clock depend on the host and are for comparison within")
+	b.line("one column.\n")
+	b.line("Host: %s, %d CPUs. %s, accelerator TCG. %s.\n", cpuModel(), runtime.NumCPU(), qemuVersion(), runtime.Version())
+	for _, part := range []func() error{b.operations, b.programs, b.boot, b.idle, b.core} {
+		if err := part(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// operations measures the kernel's own Go code in ring 0.
+func (b *book) operations() error {
+	values := map[string][]float64{}
+	var names []string
+	for seed := 1; seed <= b.seeds; seed++ {
+		text, err := run("--boot", "pvh", "--icount", "--timeout", "200", "--qemu", fmt.Sprintf("-seed %d", seed), "--run", "bench -json")
+		if err != nil {
+			return err
+		}
+		_, after, _ := strings.Cut(text, "muster> bench -json\n")
+		var all []ktest.Measurement
+		if err := json.NewDecoder(strings.NewReader(after)).Decode(&all); err != nil {
+			return fmt.Errorf("bench -json: %w", err)
+		}
+		for _, m := range all {
+			if values[m.Name] == nil {
+				names = append(names, m.Name)
+			}
+			values[m.Name] = append(values[m.Name], m.Value)
+		}
+	}
+	b.line("## Operations, in the kernel's own Go code\n")
+	b.line("Instructions per operation, one CPU, median of %d seeds (lowest to highest):\n", b.seeds)
+	b.line("    %s --boot pvh --icount --qemu '-seed N' --run bench\n", script)
+	b.line("| operation | instructions | range |\n|---|---:|---|")
+	for _, n := range names {
+		v := values[n]
+		b.line("| %s | %.1f | %.1f to %.1f |", n, median(v), slices.Min(v), slices.Max(v))
+	}
+	b.line("")
+	return nil
+}
+
+// peers are the figures of Linux 6.1 on the same emulator, as published with
+// kbench, and what this kernel set out to reach.
+var peers = []struct {
+	name          string
+	linux, target float64
+}{
+	{"syscall_getpid_raw", 359, 200}, {"sched_yield", 847, 300}, {"chan_pingpong_lock1p", 23959, 12000},
+	{"thread_spawn_join", 92330, 22000}, {"page_fault_4k", 8420, 1500},
+}
+
+// programs measures an ordinary program in ring 3, if its source is at hand.
+func (b *book) programs() error {
+	source := os.Getenv("MUSTER_KBENCH")
+	if source == "" {
+		source = "../shared/kbench"
+	}
+	if _, err := os.Stat(filepath.Join(source, "main.go")); err != nil {
+		log.Printf("no kbench at %s: ring 3 is not measured", source)
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	exe := filepath.Join(dir, "kbench")
+	cmd := exec.Command("go", "build", "-o", exe, ".")
+	cmd.Dir = source
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("kbench: %w\n%s", err, text)
+	}
+	row := regexp.MustCompile(`(?m)^(\w+) +([\d.]+) tsc/op`)
+	values := map[string][]float64{}
+	for seed := 1; seed <= b.seeds; seed++ {
+		text, err := run("--boot", "pvh", "--icount", "--mem", "512", "--timeout", "300", "--qemu", fmt.Sprintf("-seed %d", seed),
+			"--env", "KB_COUNT=1", "--env", "KB_SKIP=binary,map_fill,spin_", "--app", exe)
+		if err != nil {
+			return err
+		}
+		for _, m := range row.FindAllStringSubmatch(text, -1) {
+			v, _ := strconv.ParseFloat(m[2], 64)
+			values[m[1]] = append(values[m[1]], v)
+		}
+	}
+	b.line("## Operations, in a program in ring 3\n")
+	b.line("Instructions per operation of kbench, a plain static Go program, one CPU, median of %d seeds;", b.seeds)
+	b.line("beside it Linux 6.1 (cloud kernel, mitigations off) in the same kind of emulator, as published")
+	b.line("with kbench, and the figure to reach:\n")
+	b.line("    %s --boot pvh --icount --mem 512 --qemu '-seed N' --env KB_COUNT=1 --app kbench\n", script)
+	b.line("| operation | Muster | range | Linux | to reach |\n|---|---:|---|---:|---:|")
+	for _, p := range peers {
+		v := values[p.name]
+		if len(v) == 0 {
+			return fmt.Errorf("kbench printed no %s", p.name)
+		}
+		b.line("| %s | %.0f | %.0f to %.0f | %.0f | %.0f |", p.name, median(v), slices.Min(v), slices.Max(v), p.linux, p.target)
+	}
+	b.line("")
+	return nil
+}
+
+// boot measures from the start of QEMU to the prompt, and the start of the other CPUs.
+func (b *book) boot() error {
+	b.line("## Boot, by the clock\n")
+	b.line("Seconds from the start of QEMU to the shell's prompt, 4 CPUs, median of %d boots (lowest to", b.boots)
+	b.line("highest), and milliseconds from the first INIT until all CPUs take part:\n")
+	b.line("    %s --boot HOW --cpus 4\n", script)
+	b.line("| boot | to the prompt, s | range | CPUs started, ms | range |\n|---|---:|---|---:|---|")
+	for _, how := range []string{"pvh", "bios", "uefi"} {
+		var prompt, started []float64
+		for range b.boots {
+			p, s, err := bootOnce(how)
+			if err != nil {
+				return err
+			}
+			prompt, started = append(prompt, p), append(started, s)
+		}
+		b.line("| %s | %.2f | %.2f to %.2f | %.1f | %.1f to %.1f |", how, median(prompt), slices.Min(prompt), slices.Max(prompt),
+			median(started), slices.Min(started), slices.Max(started))
+	}
+	b.line("\nThe time includes making an image with the command line, where the script needs one.\n")
+	return nil
+}
+
+var startedLine = regexp.MustCompile(`CPUs running, ([\d.]+) ms after`)
+
+func bootOnce(how string) (prompt, started float64, err error) {
+	cmd := exec.Command(script, "--boot", how, "--accel", "tcg", "--timeout", "120")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return 0, 0, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return 0, 0, err
+	}
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return 0, 0, err
+	}
+	var text strings.Builder
+	r := bufio.NewReader(out)
+	for !strings.HasSuffix(text.String(), shell.Prompt) {
+		c, err := r.ReadByte()
+		if err != nil {
+			return 0, 0, errors.Join(err, cmd.Wait())
+		}
+		text.WriteByte(c)
+	}
+	prompt = time.Since(began).Seconds()
+	io.WriteString(in, "poweroff\r")
+	go io.Copy(io.Discard, r)
+	if err := cmd.Wait(); err != nil {
+		return 0, 0, err
+	}
+	m := startedLine.FindStringSubmatch(text.String())
+	if m == nil {
+		return 0, 0, errors.New("the log does not say when the CPUs ran")
+	}
+	started, err = strconv.ParseFloat(m[1], 64)
+	return prompt, started, err
+}
+
+// idle measures what a machine that does nothing costs the host.
+func (b *book) idle() error {
+	use := func(seconds int) (float64, error) {
+		cmd := exec.Command(script, "--boot", "pvh", "--accel", "tcg", "--timeout", strconv.Itoa(seconds))
+		in, err := cmd.StdinPipe() // open, and silent
+		if err != nil {
+			return 0, err
+		}
+		defer in.Close()
+		cmd.Run() // ends by its time limit
+		return (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), nil
+	}
+	short, err := use(3)
+	if err != nil {
+		return err
+	}
+	long, err := use(33)
+	if err != nil {
+		return err
+	}
+	b.line("## Idle, by the clock\n")
+	b.line("A guest with 4 CPUs at its prompt takes %.1f%% of one host CPU: the difference of two runs,", (long-short)/30*100)
+	b.line("over 30 s.\n")
+	b.line("    time %s --boot pvh --timeout 33; time %s --boot pvh --timeout 3\n", script, script)
+	return nil
+}
+
+var longestLine = regexp.MustCompile(`longest stretch with interrupts off (\d+) ns`)
+
+// core measures bounds of the core: stretches with interrupts off, stack use.
+func (b *book) core() error {
+	text, err := run("--boot", "pvh", "--kernel", "build/kernel-debug.elf", "--icount", "--timeout", "300", "--run", "test; test stress 20")
+	if err != nil {
+		return err
+	}
+	m := longestLine.FindStringSubmatch(text)
+	if m == nil {
+		return errors.New("the debug kernel did not say its longest stretch")
+	}
+	b.line("## The core's bounds\n")
+	b.line("Longest stretch with interrupts off, in instructions, over the kernel's tests of itself and 20 s")
+	b.line("of stress (the limit is 100,000): **%s**.\n", m[1])
+	b.line("    %s --boot pvh --kernel build/kernel-debug.elf --icount --run 'test; test stress 20'\n", script)
+	text, err = run("--boot", "pvh", "--timeout", "200", "--mem", "512", "--run", "test; test stress 30; mem -json")
+	if err != nil {
+		return err
+	}
+	_, after, _ := strings.Cut(text, "muster> mem -json\n")
+	var mem shell.Memory
+	if err := json.NewDecoder(strings.NewReader(after)).Decode(&mem); err != nil {
+		return err
+	}
+	b.line("Kernel stack high-water mark, over the same on 4 CPUs: **%d of %d bytes**.\n", mem.StackHigh, mem.StackSize)
+	b.line("    %s --boot pvh --mem 512 --run 'test; test stress 30; mem'", script)
+	return nil
+}
+
+// run runs the script and returns the serial output without carriage returns.
+func run(args ...string) (string, error) {
+	out, err := exec.Command(script, args...).Output()
+	text := strings.ReplaceAll(string(out), "\r", "")
+	if err != nil {
+		return text, fmt.Errorf("%s %s: %w\n%s", script, strings.Join(args, " "), err, text)
+	}
+	return text, nil
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	if len(v)%2 == 1 {
+		return v[len(v)/2]
+	}
+	return (v[len(v)/2-1] + v[len(v)/2]) / 2
+}
+
+func cpuModel() string {
+	text, _ := os.ReadFile("/proc/cpuinfo")
+	if m := regexp.MustCompile(`(?m)^model name\s*: (.*)$`).FindSubmatch(text); m != nil {
+		return string(m[1])
+	}
+	return "unknown CPU"
+}
+
+func qemuVersion() string {
+	qemu := os.Getenv("QEMU")
+	if qemu == "" {
+		qemu = "qemu-system-x86_64"
+	}
+	out, _ := exec.Command(qemu, "--version").Output()
+	if m := regexp.MustCompile(`version ([\d.]+)`).FindSubmatch(out); m != nil {
+		return "QEMU " + string(m[1])
+	}
+	return "QEMU"
+}
