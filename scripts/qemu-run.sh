@@ -52,14 +52,14 @@ while (($#)); do
 	--icount) icount=1; shift; continue ;;
 	--gdb) gdb=1; shift; continue ;;
 	-h | --help) usage; exit 0 ;;
-	--cpus | --mem | --boot | --media | --accel | --machine | --cpu | --kernel | --append | --run | --timeout | --env | --qemu | --app)
+	--cpus | --smp | --mem | --boot | --media | --accel | --machine | --cpu | --kernel | --append | --run | --timeout | --env | --qemu | --app)
 		(($# >= 2)) || fail "$option needs a value; --help explains" ;;
 	*) fail "unknown option $option; --help lists them" ;;
 	esac
 	value=$2
 	shift 2
 	case $option in
-	--cpus) number --cpus "$value" 1 4096; cpus=$value cpusgiven=1 ;;
+	--cpus | --smp) number --cpus "$value" 1 4096; cpus=$value cpusgiven=1 ;;
 	--mem) number --mem "$value" 1 4194304; mem=$value ;;
 	--boot) oneof --boot "$value" bios uefi pvh; boot=$value ;;
 	--media) oneof --media "$value" cd usb; media=$value ;;

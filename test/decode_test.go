@@ -109,6 +109,23 @@ func TestDecodeEntry64(t *testing.T) {
 	}
 }
 
+// STI holds interrupts off for one more instruction, so a window needs one before
+// CLI, and the assembler drops some that the source names, such as NOP.
+func TestDecodeWindow(t *testing.T) {
+	start, end := symbol(t, "muster/kernel/cpu.Window")
+	text := kernelELF(t).Section(".text")
+	data, err := text.Data()
+	require.NoError(t, err)
+	var ops []x86asm.Op
+	for off := start; off < end && len(ops) < 4; {
+		in, err := x86asm.Decode(data[off-text.Addr:end-text.Addr], 64)
+		require.NoError(t, err)
+		ops = append(ops, in.Op)
+		off += uint64(in.Len)
+	}
+	require.Equal(t, []x86asm.Op{x86asm.STI, x86asm.PAUSE, x86asm.CLI, x86asm.RET}, ops)
+}
+
 // Negative control: the comparison notices a comment that is wrong.
 func TestDecodeNoticesWrongComments(t *testing.T) {
 	good := wanted(t, "boot/boot_amd64.s", "here")

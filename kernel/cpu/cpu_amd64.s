@@ -218,10 +218,11 @@ TEXT ·Wait(SB), NOSPLIT, $0-0
 	CLI
 	RET
 
-// STI holds interrupts off for one instruction more: the NOP opens the window.
+// STI holds interrupts off for one instruction more: PAUSE opens the window. (NOP
+// would not: the Go assembler emits no instruction for it.)
 TEXT ·Window(SB), NOSPLIT, $0-0
 	STI
-	NOP
+	PAUSE
 	CLI
 	RET
 

@@ -1,0 +1,42 @@
+//go:build qemu
+
+package test
+
+import (
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"muster/kernel/ktest"
+)
+
+// Instruction counts are exact, so they can be held to a bound: a tenth above
+// what docs/measurements.md shows. More is a regression to explain.
+var bounds = map[string]float64{
+	"Getpid": 200, "Yield": 250, "FutexPingPong": 6500, "ThreadCreateJoin": 22500,
+	"PageFault": 1300, "ContextSwitch": 860, "IPIRoundTrip": 750, "ChannelPingPong": 3000,
+}
+
+func TestBenchmarks(t *testing.T) {
+	r := boot(t, "--icount", "--timeout", "120", "--run", "bench -json").ok()
+	all := decode[[]ktest.Measurement](r, "bench -json")
+	require.Len(t, all, len(bounds))
+	for _, m := range all {
+		require.Equal(t, "insns/op", m.Unit, m.Name)
+		require.Greater(t, m.Value, 50.0, m.Name)
+		require.Less(t, m.Value, bounds[m.Name], m.Name)
+	}
+}
+
+// The longest time that the core keeps interrupts off, in instructions.
+func TestInterruptsOff(t *testing.T) {
+	r := boot(t, "--icount", "--kernel", root+"/build/kernel-debug.elf", "--timeout", "300", "--run", "test").ok()
+	m := regexp.MustCompile(`longest stretch with interrupts off (\d+) ns`).FindStringSubmatch(r.log)
+	require.NotNil(t, m, r.log)
+	n, err := strconv.Atoi(m[1])
+	require.NoError(t, err)
+	require.Less(t, n, 100_000)
+	require.Greater(t, n, 1_000, "the measure itself works")
+}
