@@ -20,11 +20,16 @@ type machine struct {
 	tables *acpi.Tables // nil without ACPI
 	madt   *acpi.MADT   // nil without a usable one
 	err    error        // why there is none
+
+	features cpu.Features // the boot CPU's
 }
 
 // discover reads the firmware's tables.
 func discover(boot *abi.Boot) *machine {
 	m := &machine{boot: boot}
+	if self, err := kcall.CPUInfo(0); err == nil {
+		m.features = cpu.FromWords(self.Features)
+	}
 	root, err := acpi.FindRSDP(kcall.MapPhys, boot.RSDP, kcall.Slice[byte](boot.RSDPCopy, boot.RSDPLength))
 	if err == nil {
 		var t acpi.Tables
@@ -69,7 +74,7 @@ func (m *machine) isa(irq uint8) acpi.Line {
 func (m *machine) startCPUs(opts options.Options) {
 	self, _ := kcall.CPUInfo(0)
 	switch {
-	case !m.hasLocalAPIC():
+	case !m.features.Has(cpu.APIC):
 		klog.Warnf("smp: no local APIC, running on one CPU")
 		return
 	case m.madt == nil:
@@ -94,7 +99,7 @@ func (m *machine) startCPUs(opts options.Options) {
 		Boot:     self.APICID,
 		Max:      opts.MaxCPUs,
 		Page:     smp.ChoosePage(regions, ebda()),
-		INITWait: initWait(),
+		INITWait: initWait(m.features),
 		Timeout:  smp.Limit * time.Duration(opts.Scale),
 	})
 	for _, err := range r.Problems {
@@ -108,21 +113,11 @@ func (m *machine) startCPUs(opts options.Options) {
 	runtime.SetDefaultGOMAXPROCS() // at once; the runtime itself looks every second
 }
 
-// hasLocalAPIC reports whether the boot CPU has a local APIC; without one there
-// are no interrupts from I/O APICs or other CPUs.
-func (m *machine) hasLocalAPIC() bool {
-	var f cpu.Features
-	f.Detect()
-	return f.Has(cpu.APIC)
-}
-
 // initWait returns the wait between INIT and the start-up message: 10 ms by the
 // manual, none on CPUs that are known to need none, as Linux has it.
 //
 // Source: Intel SDM vol. 3A, "Typical BSP Initialization Sequence".
-func initWait() time.Duration {
-	var f cpu.Features
-	f.Detect()
+func initWait(f cpu.Features) time.Duration {
 	if f.Vendor == cpu.VendorIntel && f.Family >= 6 || f.Vendor == cpu.VendorAMD && f.Family >= 0xf {
 		return 0
 	}

@@ -14,6 +14,7 @@ import (
 	"muster/boot"
 	"muster/kernel/abi"
 	"muster/kernel/console"
+	"muster/kernel/cpu"
 	"muster/kernel/irq"
 	"muster/kernel/kcall"
 	"muster/kernel/klog"
@@ -35,10 +36,11 @@ func main() {
 	}
 
 	m := discover(info)
-	if m.madt != nil && m.hasLocalAPIC() {
+	if m.madt != nil && m.features.Has(cpu.APIC) {
 		irq.SetUp(m.madt)
 	}
 	m.startCPUs(opts)
+	logGuards()
 	keyboard, err := serial.Open(m.isa(console.IRQ))
 	if err != nil {
 		klog.Errorf("serial: no keyboard: %v", err)

@@ -30,6 +30,8 @@ var bootLog = []string{
 	`cpu\d: smp: CPU with APIC ID 2, ACPI id 2$`,
 	`cpu\d: smp: CPU with APIC ID 3, ACPI id 3$`,
 	`cpu\d: smp: 4 of 4 CPUs running, \d+\.\d ms after the first INIT$`,
+	`cpu\d: cpu: protection: NX, SMEP, SMAP, UMIP$`,
+	`cpu\d: cpu: no shadow stacks: the CPU does not offer it$`,
 	`cpu\d: irq: GSI 4 is vector 0xdf on cpu0$`,
 }
 

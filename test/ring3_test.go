@@ -141,6 +141,13 @@ func TestArguments(t *testing.T) {
 	r.has(quoted("env", 0, "A=b c"), quoted("env", 1, "EMPTY="), quoted("env", 2, "PATH=/x"), "cpus 4\n")
 }
 
+// With the buffers cleared at each way to ring 3, as CPUs that need it have it.
+func TestBufferClearing(t *testing.T) {
+	r := runApp(t, build(t, "build", "./testdata/args"), []string{"a"}, "--append", "mitigations=full")
+	require.Equal(t, 3, r.status)
+	r.has(quoted("arg", 1, "a"))
+}
+
 // By GRUB the program is a multiboot2 module.
 func TestProgramByGRUB(t *testing.T) {
 	exe := build(t, "build", "./testdata/args")

@@ -106,7 +106,7 @@ func TestEmptyRun(t *testing.T) { boot(t, "--run", " ; ").ok() }
 func TestSelfTests(t *testing.T) {
 	for _, kernel := range []string{"kernel", "kernel-debug"} {
 		t.Run(kernel, func(t *testing.T) {
-			r := boot(t, "--kernel", root+"/build/"+kernel+".elf", "--timeout", "120", "--run", "test -json").ok()
+			r := boot(t, "--kernel", root+"/build/"+kernel+".elf", "--timeout", "120", "--run", "test -json; uptime").ok()
 			results := decode[[]ktest.Result](r, "test -json")
 			require.Len(t, results, len(ktest.Select("")))
 			for _, one := range results {

@@ -128,9 +128,9 @@ type CPU struct {
 	Ticks          uint64
 	Switches       uint64
 	IdleNS         uint64
-	LongestNS      uint64 // debug builds: longest stretch with interrupts off
-	LongestAt      uint64 // debug builds: what began it: vector<<32 | system call
-	Features       [8]uint32
+	LongestNS      uint64     // debug builds: longest stretch with interrupts off
+	LongestAt      uint64     // debug builds: what began it: vector<<32 | system call
+	Features       [13]uint32 // for cpu.FromWords
 }
 
 // Thread is what ThreadInfo tells of one thread.

@@ -8,6 +8,9 @@ type Features struct {
 	Leaf7D         uint32 // leaf 7 subleaf 0, EDX
 	Ext1C, Ext1D   uint32 // leaf 8000_0001H, ECX and EDX
 	Ext7D          uint32 // leaf 8000_0007H, EDX
+	Ext8B          uint32 // leaf 8000_0008H, EBX
+	Ext21A         uint32 // leaf 8000_0021H, EAX
+	Caps           uint32 // IA32_ARCH_CAPABILITIES, low half
 	MaxLeaf        uint32
 	Vendor         Vendor
 	Family         uint16
@@ -37,6 +40,8 @@ const (
 	wordExt1C
 	wordExt1D
 	wordExt7D
+	wordExt8B
+	wordExt21A
 )
 
 // CPUID bits (Intel SDM vol. 2A, "CPUID").
@@ -63,6 +68,8 @@ const (
 	Page1GB      Feature = wordExt1D | 26
 	LongMode     Feature = wordExt1D | 29
 	InvariantTSC Feature = wordExt7D | 8
+	STIBPAMD     Feature = wordExt8B | 15
+	AutoIBRS     Feature = wordExt21A | 8
 )
 
 // Has reports whether the CPU has feature x.
@@ -85,13 +92,17 @@ func (f *Features) Has(x Feature) bool {
 		w = f.Ext1D
 	case wordExt7D:
 		w = f.Ext7D
+	case wordExt8B:
+		w = f.Ext8B
+	case wordExt21A:
+		w = f.Ext21A
 	}
 	return w>>(x&31)&1 != 0
 }
 
 // Detect fills in f for the CPU that runs the call.
 //
-// Context: any; the answer holds for this CPU alone.
+// Context: ring 0; the answer holds for this CPU alone.
 func (f *Features) Detect() {
 	var b, c, d uint32
 	f.MaxLeaf, b, c, d = CPUID(0, 0)
@@ -108,6 +119,15 @@ func (f *Features) Detect() {
 	}
 	if maxExt >= 0x80000007 {
 		_, _, _, f.Ext7D = CPUID(0x80000007, 0)
+	}
+	if maxExt >= 0x80000008 {
+		_, f.Ext8B, _, _ = CPUID(0x80000008, 0)
+	}
+	if maxExt >= 0x80000021 {
+		f.Ext21A, _, _, _ = CPUID(0x80000021, 0)
+	}
+	if f.Has(ArchCaps) {
+		f.Caps = uint32(ReadMSR(MSRArchCaps))
 	}
 	f.Leaf1C &^= 1 << 27 // OSXSAVE mirrors CR4 and is no property of the CPU
 }
@@ -152,7 +172,17 @@ func APICID() uint32 {
 	return ebx >> 24
 }
 
-// Words returns the feature words in a fixed order.
-func (f *Features) Words() [8]uint32 {
-	return [8]uint32{f.Leaf1C, f.Leaf1D, f.Leaf7B, f.Leaf7C, f.Leaf7D, f.Ext1C, f.Ext1D, f.Ext7D}
+// FeatureWords is the length of Words.
+const FeatureWords = 13
+
+// Words returns the features in a fixed order, for FromWords to read.
+func (f *Features) Words() [FeatureWords]uint32 {
+	return [FeatureWords]uint32{f.Leaf1C, f.Leaf1D, f.Leaf7B, f.Leaf7C, f.Leaf7D, f.Ext1C, f.Ext1D, f.Ext7D, f.Ext8B, f.Ext21A,
+		f.Caps, f.MaxLeaf, uint32(f.Vendor)<<24 | uint32(f.Family)<<8 | uint32(f.Model)}
+}
+
+// FromWords returns the features that Words has put down.
+func FromWords(w [FeatureWords]uint32) Features {
+	return Features{Leaf1C: w[0], Leaf1D: w[1], Leaf7B: w[2], Leaf7C: w[3], Leaf7D: w[4], Ext1C: w[5], Ext1D: w[6], Ext7D: w[7],
+		Ext8B: w[8], Ext21A: w[9], Caps: w[10], MaxLeaf: w[11], Vendor: Vendor(w[12] >> 24), Family: uint16(w[12] >> 8), Model: uint8(w[12])}
 }

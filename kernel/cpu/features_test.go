@@ -49,3 +49,9 @@ func TestDetectOnHost(t *testing.T) {
 	a := TSCOrdered()
 	require.Greater(t, TSCOrdered(), a)
 }
+
+func TestWordsRoundTrip(t *testing.T) {
+	f := Features{Leaf1C: 1, Leaf1D: 2, Leaf7B: 3, Leaf7C: 4, Leaf7D: 5, Ext1C: 6, Ext1D: 7, Ext7D: 8, Ext8B: 9, Ext21A: 10,
+		Caps: 11, MaxLeaf: 12, Vendor: VendorAMD, Family: 0x19, Model: 0x21}
+	require.Equal(t, f, FromWords(f.Words()))
+}

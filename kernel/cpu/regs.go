@@ -34,6 +34,8 @@ const (
 // Model-specific registers (Intel SDM vol. 4, "Architectural MSRs").
 const (
 	MSRAPICBase      = 0x01b
+	MSRSpecCtrl      = 0x048
+	MSRArchCaps      = 0x10a
 	MSRX2APIC        = 0x800 // + register offset / 16
 	MSREFER          = 0xc0000080
 	MSRStar          = 0xc0000081
@@ -45,6 +47,7 @@ const (
 	EFERSyscall      = 1 << 0
 	EFERLongMode     = 1 << 8
 	EFERNoExecute    = 1 << 11
+	EFERAutoIBRS     = 1 << 21
 	APICBaseBSP      = 1 << 8
 	APICBaseX2APIC   = 1 << 10
 	APICBaseEnable   = 1 << 11

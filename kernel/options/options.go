@@ -24,6 +24,7 @@ type Options struct {
 	LogLevel int      // loglevel=0..8
 	TickMS   int      // tick=1..1000
 	Scale    int      // deadline-scale=1..1000
+	Full     bool     // mitigations=full, not auto: clear CPU buffers without need
 	Counted  bool     // icount: the clock counts instructions
 	App      string   // app=NAME: run the first module as a program of this name
 	Args     []string // arg=...: its arguments, percent-encoded
@@ -63,6 +64,10 @@ func Parse(line string) (o Options, problems []string) {
 			number(word, value, 1, 1000, &o.TickMS)
 		case name == "deadline-scale":
 			number(word, value, 1, 1000, &o.Scale)
+		case word == "mitigations=auto" || word == "mitigations=full":
+			o.Full = value == "full"
+		case name == "mitigations":
+			complain("%s: neither auto nor full, using the default", word)
 		case name == "run":
 			o.HasRun = true
 			o.Run = append(o.Run, Commands(value)...)

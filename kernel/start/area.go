@@ -63,26 +63,27 @@ func stack(c *percpu.CPU, size, align uintptr) (top uintptr) {
 
 func areaOf(c *percpu.CPU) *area { return (*area)(unsafe.Pointer(c.Area)) }
 
-// protect turns on what keeps the core from user memory by accident, and ring 3
-// from some tables: SMEP, SMAP, UMIP, where the CPU has them.
+// protect turns on what the CPU offers against mistakes of the core and curious
+// programs: cpu.Features.Guard lists it.
 //
 // Context: once on each CPU. boot says that it is the boot CPU, which decides for all.
 func protect(c *percpu.CPU, boot bool) {
 	f := &areaOf(c).features
 	f.Detect()
-	bits := uint64(0)
-	if f.Has(cpu.SMEP) {
-		bits |= cpu.CR4SMEP
-	}
-	if f.Has(cpu.SMAP) && features.Has(cpu.SMAP) {
-		bits |= cpu.CR4SMAP
-	}
-	if f.Has(cpu.UMIP) {
-		bits |= cpu.CR4UMIP
+	bits := f.GuardCR4()
+	if !features.Has(cpu.SMAP) {
+		bits &^= cpu.CR4SMAP // the entries do without CLAC
 	}
 	cpu.WriteCR4(cpu.ReadCR4() | bits)
-	if boot && bits&cpu.CR4SMAP != 0 {
+	f.SetSpeculation()
+	if !boot {
+		return
+	}
+	if bits&cpu.CR4SMAP != 0 {
 		mem.UseSMAP()
+	}
+	if clear, _ := f.Guard(cpu.GuardBuffers); clear || clearAlways {
+		trap.ClearBuffers()
 	}
 }
 

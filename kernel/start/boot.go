@@ -51,7 +51,9 @@ var (
 
 	info     boot.Info
 	features cpu.Features // the boot CPU's
-	bootData abi.Boot
+
+	clearAlways bool // mitigations=full: clear buffers on CPUs that do not need it, too
+	bootData    abi.Boot
 )
 
 func onStack(c *percpu.CPU, fn, top, fs, standin uintptr)
@@ -124,6 +126,10 @@ func readOptions(c *percpu.CPU) {
 	}
 	if v, valid, _ := cmdline.Number(line, "deadline-scale"); valid && v >= 1 && v <= 1000 {
 		clock.SetScale(v)
+	}
+	var word [8]byte
+	if n, ok := cmdline.Value(line, "mitigations", word[:]); ok && string(word[:n]) == "full" {
+		clearAlways = true
 	}
 }
 

@@ -99,6 +99,10 @@ user:
 	JEQ	noAVX
 	VZEROALL
 zeroed:
+	CMPB	·clearBuffers(SB), $0
+	JEQ	kept
+	VERW	·dataSelector(SB)
+kept:
 	POPALL
 	MOVQ	16(SP), CX
 	MOVQ	32(SP), R11
@@ -159,6 +163,10 @@ TEXT ·restoreState(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	ADDQ	$16, SP
 	IRETQ
 user:
+	CMPB	·clearBuffers(SB), $0
+	JEQ	kept
+	VERW	·dataSelector(SB)
+kept:
 	POPALL
 	ADDQ	$16, SP
 	SWAPGS

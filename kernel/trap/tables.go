@@ -117,6 +117,12 @@ func UseState() {
 	*(*uint32)(unsafe.Pointer(&initialState[24])) = cpu.MXCSRDefault // loaded even with XSTATE_BV 0
 }
 
+// ClearBuffers makes every way to ring 3 clear the microarchitectural buffers.
+//
+// Context: boot CPU.
+// Source: Intel SDM vol. 2D, "VERR/VERW"; IA32_ARCH_CAPABILITIES.MDS_NO in vol. 4.
+func ClearBuffers() { clearBuffers = true }
+
 // Load makes the CPU that runs it use b's tables and s's stacks, c as its block,
 // and our system-call entry.
 //

@@ -102,7 +102,9 @@ func ThreadStartPC() uintptr { return threadStartPC }
 var (
 	stateSize    uintptr // bytes of an XSAVE area
 	haveAVX      bool
-	initialState [1024]byte // XSTATE_BV 0, so all components get their reset state
+	clearBuffers bool                // VERW before ring 3
+	dataSelector uint16     = userSS // VERW must name one in memory: the form with a register does not clear
+	initialState [1024]byte          // XSTATE_BV 0, so all components get their reset state
 	lostG        standin.G
 )
 

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"strings"
+
+	"muster/kernel/cpu"
+	"muster/kernel/kcall"
+	"muster/kernel/klog"
+	"muster/kernel/percpu"
+)
+
+// logGuards says which protections are on, on every CPU, and why the others are
+// not; and which CPUs differ from the first.
+func logGuards() {
+	first, err := kcall.CPUInfo(0)
+	if err != nil {
+		klog.Errorf("cpu: %v", err)
+		return
+	}
+	klog.Infof("cpu: protection: %s", guards(cpu.FromWords(first.Features)))
+	for g := range cpu.Guards {
+		f := cpu.FromWords(first.Features)
+		if on, why := f.Guard(g); !on {
+			klog.Infof("cpu: no %s: %s", g.String(), why)
+		}
+	}
+	for n := 1; ; n++ {
+		c, err := kcall.CPUInfo(n)
+		if err != nil {
+			return
+		}
+		if c.State == percpu.Acknowledged && c.Features != first.Features {
+			klog.Warnf("cpu: cpu %d differs from cpu 0 in CPUID; protection: %s", n, guards(cpu.FromWords(c.Features)))
+		}
+	}
+}
+
+// guards lists what is on.
+func guards(f cpu.Features) string {
+	var list []string
+	for g := range cpu.Guards {
+		if on, _ := f.Guard(g); on {
+			list = append(list, g.String())
+		}
+	}
+	return strings.Join(list, ", ")
+}
