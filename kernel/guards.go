@@ -11,7 +11,9 @@ import (
 
 // logGuards says which protections are on, on every CPU, and why the others are
 // not; and which CPUs differ from the first.
-func logGuards() {
+//
+// full is the option mitigations=full.
+func logGuards(full bool) {
 	first, err := kcall.CPUInfo(0)
 	if err != nil {
 		klog.Errorf("cpu: %v", err)
@@ -20,7 +22,11 @@ func logGuards() {
 	klog.Infof("cpu: protection: %s", guards(cpu.FromWords(first.Features)))
 	for g := range cpu.Guards {
 		f := cpu.FromWords(first.Features)
-		if on, why := f.Guard(g); !on {
+		on, why := f.Guard(g)
+		switch {
+		case g == cpu.GuardBuffers && full && !on:
+			klog.Infof("cpu: %s by request, though %s", g.String(), why)
+		case !on:
 			klog.Infof("cpu: no %s: %s", g.String(), why)
 		}
 	}

@@ -36,11 +36,11 @@ func main() {
 	}
 
 	m := discover(info)
-	if m.madt != nil && m.features.Has(cpu.APIC) {
-		irq.SetUp(m.madt)
+	if m.top != nil && m.features.Has(cpu.APIC) {
+		irq.SetUp(m.top)
 	}
 	m.startCPUs(opts)
-	logGuards()
+	logGuards(opts.Full)
 	keyboard, err := serial.Open(m.isa(console.IRQ))
 	if err != nil {
 		klog.Errorf("serial: no keyboard: %v", err)

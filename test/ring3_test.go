@@ -102,6 +102,7 @@ func TestHostile(t *testing.T) {
 		{"pointers", 0, "still here"}, {"maps", 0, "still here"}, {"partial", 0, "partial\nhostile: wrote 8, errno 0\n"},
 		{"flags", 0, "still here"}, {"gs", 0, "still here"}, {"vectors", 0, "still here"}, {"controls", 0, "still here"},
 		{"threads", 7, ""}, {"exit", 123, ""}, {"oom", 137, "out of memory at "},
+		{"sleepers", 0, "still here"},
 	}
 	for _, tc := range tests {
 		t.Run(tc.act, func(t *testing.T) {
@@ -114,6 +115,14 @@ func TestHostile(t *testing.T) {
 			r.lacks("PANIC")
 		})
 	}
+}
+
+// A program that makes the kernel itself use memory, for areas that it never
+// touches, gets an error while the kernel still has its reserve.
+func TestReserve(t *testing.T) {
+	r := runApp(t, build(t, "build", "./testdata/hostile"), []string{"areas"}, "--mem", "64", "--timeout", "120")
+	require.Zero(t, r.status)
+	r.has("hostile: errno 12, many areas: true\n")
 }
 
 // A machine whose CPU has neither SMEP, SMAP nor UMIP: the same, but for SIDT,

@@ -85,7 +85,7 @@ func TestShellErrors(t *testing.T) {
 		"trace x":        "trace: usage: trace [-json] [CPU] [N]",
 		"test nosuch":    `test: no test "nosuch"; test list shows all`,
 		"bench nosuch":   `bench: no benchmark "nosuch"`,
-		"crash":          "crash: usage: crash KIND",
+		"crash":          "crash: usage: crash KIND: one of panic,",
 		"help nosuch":    `help: no command "nosuch", nearest is `,
 	}
 	var commands []string
@@ -114,6 +114,12 @@ func TestSelfTests(t *testing.T) {
 			}
 		})
 	}
+}
+
+// System calls are recorded on request alone.
+func TestTraceSystemCalls(t *testing.T) {
+	boot(t, "--run", "trace 0 500").ok().lacks(" syscall ")
+	boot(t, "--append", "trace=all", "--run", "trace 0 500").ok().has(" syscall ")
 }
 
 // The line editor: echo, editing, history, completion, control-C.

@@ -25,11 +25,11 @@ const (
 	AddIOAPIC                   // id, address, first GSI -> inputs
 	BindIRQ                     // GSI, flags, action, eventfd -> vector
 	UnmaskIRQ                   // GSI
-	SetNMI                      // CPU or ^0 for all, pin, flags
+	SetNMI                      // pins: of the calling CPU, two bytes of NMI flags
 	ConsoleRead                 // buffer, length -> bytes
 	SetCPULimit                 // number of CPUs: makes room, once
-	PrepareCPU                  // APIC id, ACPI id -> CPU number
-	Trampoline                  // page address -> top page table; 0 ends its use
+	PrepareCPU                  // APIC id, ACPI id, pins -> CPU number
+	Trampoline                  // page address; 0 ends its use
 	SendINIT                    // APIC id
 	SendStartup                 // APIC id, page address
 	Proceed                     // CPU: lets a CPU that is online take part
@@ -38,12 +38,13 @@ const (
 	IRQInfo                     // CPU, vector -> count
 	MemInfo                     // *Mem
 	TraceRead                   // CPU, number back from the newest, *TraceRecord; EAGAIN when there is none
-	NewProcess                  // name, length -> process id
+	NewProcess                  // name, length -> process, a handle for the calls below
 	MapProcess                  // process, address, length, rights
 	WriteProcess                // process, address, data, length
 	StartProcess                // process, instruction pointer, stack pointer
 	WaitProcess                 // process -> status
 	KillProcess                 // process, signal
+	DropProcess                 // process, not started
 	Crash                       // kind: breaks the core on purpose, for tests
 	SelfTest                    // kind: runs a test inside the core -> result
 	end
@@ -59,7 +60,7 @@ type Boot struct {
 	CommandLine   uintptr // text in the kernel's memory
 	CommandLength uintptr
 	RSDP          uint64  // physical address, 0 if the loader gave none
-	RSDPCopy      uintptr // a copy in the kernel\'s memory that the loader gave instead, or 0
+	RSDPCopy      uintptr // a copy in the kernel's memory that the loader gave instead, or 0
 	RSDPLength    uintptr
 	Regions       uintptr // *[RegionCount]Region in the kernel's memory
 	RegionCount   uintptr
@@ -114,6 +115,10 @@ type LogEntry struct {
 const (
 	IRQLow   = 1 << 0 // active low
 	IRQLevel = 1 << 1
+
+	// NMIPin says that a local interrupt pin is an NMI. The flags of pin 0 are in
+	// bits 0 to 7 of a word of pins, those of pin 1 in bits 8 to 15.
+	NMIPin = 1 << 7
 
 	ActionEvent   = 0 // level lines are masked; the eventfd counts
 	ActionConsole = 1 // COM1; the eventfd counts when there is input

@@ -27,6 +27,8 @@ var (
 	ErrSignature = errors.New("signature not as expected")
 	ErrRead      = errors.New("memory cannot be read")
 	ErrMissing   = errors.New("not found")
+	ErrNested    = errors.New("a root table within a root table")
+	ErrValue     = errors.New("value makes no sense")
 )
 
 // TableError says where a firmware table stopped making sense.

@@ -15,7 +15,7 @@ const isaBus = 0
 func (m *MADT) ISA(irq uint8) Line {
 	for _, o := range m.Overrides {
 		if o.Bus == isaBus && o.Source == irq {
-			return Line{GSI: o.GSI, Low: o.Polarity == ActiveLow, Level: o.Trigger == Level}
+			return Line{GSI: o.GSI, Low: o.Flags.Polarity() == ActiveLow, Level: o.Flags.Trigger() == Level}
 		}
 	}
 	return Line{GSI: uint32(irq)}

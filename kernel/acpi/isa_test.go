@@ -8,7 +8,7 @@ import (
 
 func TestISA(t *testing.T) {
 	m := &MADT{Overrides: []Override{
-		{0, 0, 2, 0, 0}, {0, 9, 9, ActiveHigh, Level}, {0, 10, 20, ActiveLow, Level}, {1, 4, 99, 0, 0},
+		{0, 0, 2, 0}, {0, 9, 9, 0x0d}, {0, 10, 20, 0x0f}, {1, 4, 99, 0},
 	}}
 	require.Equal(t, Line{GSI: 2}, m.ISA(0), "bus default is edge, high")
 	require.Equal(t, Line{GSI: 9, Level: true}, m.ISA(9))

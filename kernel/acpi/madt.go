@@ -3,34 +3,37 @@ package acpi
 // MADT is the multiple APIC description table: interrupt controllers and CPUs
 // ("Multiple APIC Description Table (MADT)").
 type MADT struct {
-	LocalAPIC  uint64 // physical address, the override of type 5 applied
-	PCATCompat bool   // there is a pair of 8259s to mask
-	CPUs       []CPU
-	IOAPICs    []IOAPIC
-	Overrides  []Override
-	NMIs       []NMISource
-	LocalNMIs  []LocalNMI
-	Wakeup     *Wakeup
-	Unknown    int // entries of types that are not decoded
+	LocalAPIC  uint64      `json:"local_apic_address"` // physical, the override of type 5 applied; 0 where the table has none
+	PCATCompat bool        `json:"pcat_compat"`        // there is a pair of 8259s to mask
+	CPUs       []CPU       `json:"cpus"`
+	IOAPICs    []IOAPIC    `json:"ioapics"`
+	Overrides  []Override  `json:"overrides"`
+	NMIs       []NMISource `json:"nmi_sources"`
+	LocalNMIs  []LocalNMI  `json:"local_nmis"`
+	Wakeup     *Wakeup     `json:"wakeup,omitempty"`
+	Unknown    int         `json:"unknown_entries"` // of types that are not decoded
 }
 
 // CPU is an entry of type 0 or 9.
 type CPU struct {
-	APICID        uint32
-	UID           uint32 // ACPI processor uid
-	Enabled       bool
-	OnlineCapable bool
-	X2APIC        bool // type 9
+	APICID        uint32 `json:"apic_id"`
+	UID           uint32 `json:"processor_uid"`
+	Enabled       bool   `json:"enabled"`
+	OnlineCapable bool   `json:"online_capable"`
+	X2APIC        bool   `json:"x2apic"` // type 9
 }
 
 // IOAPIC is an entry of type 1.
 type IOAPIC struct {
-	ID      uint8
-	Addr    uint32
-	GSIBase uint32
+	ID      uint8  `json:"ioapic_id"`
+	Addr    uint32 `json:"address"`
+	GSIBase uint32 `json:"gsi_base"`
 }
 
-// Polarity and Trigger are the fields of the MPS INTI flags.
+// INTI says how an interrupt is signalled: the MPS INTI flags.
+type INTI uint16
+
+// Polarity and Trigger are the fields of INTI.
 type (
 	Polarity uint8
 	Trigger  uint8
@@ -44,29 +47,38 @@ const (
 	Level      Trigger  = 3
 )
 
-func inti(flags uint16) (Polarity, Trigger) { return Polarity(flags & 3), Trigger(flags >> 2 & 3) }
+// Polarity returns the polarity.
+func (f INTI) Polarity() Polarity { return Polarity(f & 3) }
+
+// Trigger returns the trigger mode.
+func (f INTI) Trigger() Trigger { return Trigger(f >> 2 & 3) }
+
+// String returns the flags in words.
+func (f INTI) String() string {
+	return [4]string{"bus default", "active high", "reserved", "active low"}[f.Polarity()] + ", " +
+		[4]string{"bus default", "edge", "reserved", "level"}[f.Trigger()]
+}
 
 // Override is an entry of type 2: an ISA interrupt that is wired unusually.
 type Override struct {
-	Bus, Source uint8
-	GSI         uint32
-	Polarity    Polarity
-	Trigger     Trigger
+	Bus    uint8  `json:"bus"`
+	Source uint8  `json:"source"`
+	GSI    uint32 `json:"gsi"`
+	Flags  INTI   `json:"flags"`
 }
 
 // NMISource is an entry of type 3.
 type NMISource struct {
-	GSI      uint32
-	Polarity Polarity
-	Trigger  Trigger
+	GSI   uint32 `json:"gsi"`
+	Flags INTI   `json:"flags"`
 }
 
 // LocalNMI is an entry of type 4 or 10: a local interrupt pin that is an NMI.
 type LocalNMI struct {
-	UID      uint32 // AllCPUs for all
-	LINT     uint8
-	Polarity Polarity
-	Trigger  Trigger
+	UID    uint32 `json:"processor_uid"` // AllCPUs for all
+	LINT   uint8  `json:"lint"`
+	Flags  INTI   `json:"flags"`
+	X2APIC bool   `json:"x2apic"` // type 10
 }
 
 // AllCPUs is the uid that stands for every CPU.
@@ -75,8 +87,8 @@ const AllCPUs = ^uint32(0)
 // Wakeup is an entry of type 0x10: the mailbox that starts CPUs where firmware
 // keeps them.
 type Wakeup struct {
-	Version uint16
-	Mailbox uint64
+	Version uint16 `json:"version"`
+	Mailbox uint64 `json:"mailbox"`
 }
 
 // Entry types and their sizes.
@@ -94,7 +106,7 @@ const (
 	madtEntries = headerLength + 8 // behind address and flags
 )
 
-var madtSizes = map[uint8]int{
+var madtSizes = sizes{
 	madtLocalAPIC: 8, madtIOAPIC: 12, madtOverride: 10, madtNMISource: 8, madtLocalNMI: 6,
 	madtLAPICAddress: 12, madtX2APIC: 16, madtX2APICNMI: 12, madtWakeup: 16,
 }
@@ -108,27 +120,24 @@ const (
 // ParseMADT decodes a table whose header has been checked. At the first malformed
 // entry it stops, and returns what came before with an error that says where.
 func ParseMADT(t Table) (*MADT, error) {
-	b := t.Data()
-	if len(b) < madtEntries {
-		return nil, &TableError{"APIC", len(b), ErrShort}
+	b, err := body(t, "APIC", madtEntries)
+	if err != nil {
+		return nil, err
 	}
 	m := &MADT{LocalAPIC: uint64(u32(b[headerLength:])), PCATCompat: u32(b[headerLength+4:])&1 != 0}
-	for off := madtEntries; off < len(b); {
-		if len(b)-off < 2 {
-			return m, &TableError{"APIC", off, ErrShort}
-		}
-		kind, n := b[off], int(b[off+1])
-		if n < 2 || n > len(b)-off || n < madtSizes[kind] {
-			return m, &TableError{"APIC", off, ErrLength}
-		}
-		m.entry(kind, b[off:off+n])
-		off += n
-	}
-	return m, nil
+	var count [256]int // once over the table, so that each list is allocated once
+	err = walk("APIC", b, madtEntries, &madtSizes, func(_ int, kind uint8, _ []byte) { count[kind]++ })
+	m.CPUs = room[CPU](count[madtLocalAPIC] + count[madtX2APIC])
+	m.IOAPICs = room[IOAPIC](count[madtIOAPIC])
+	m.Overrides = room[Override](count[madtOverride])
+	m.NMIs = room[NMISource](count[madtNMISource])
+	m.LocalNMIs = room[LocalNMI](count[madtLocalNMI] + count[madtX2APICNMI])
+	walk("APIC", b, madtEntries, &madtSizes, m.entry)
+	return m, err
 }
 
 // entry adds one entry, whose length suits its type.
-func (m *MADT) entry(kind uint8, e []byte) {
+func (m *MADT) entry(_ int, kind uint8, e []byte) {
 	switch kind {
 	case madtLocalAPIC:
 		m.CPUs = append(m.CPUs, newCPU(uint32(e[3]), uint32(e[2]), u32(e[4:]), false))
@@ -137,21 +146,17 @@ func (m *MADT) entry(kind uint8, e []byte) {
 	case madtIOAPIC:
 		m.IOAPICs = append(m.IOAPICs, IOAPIC{e[2], u32(e[4:]), u32(e[8:])})
 	case madtOverride:
-		p, t := inti(u16(e[8:]))
-		m.Overrides = append(m.Overrides, Override{e[2], e[3], u32(e[4:]), p, t})
+		m.Overrides = append(m.Overrides, Override{e[2], e[3], u32(e[4:]), INTI(u16(e[8:]))})
 	case madtNMISource:
-		p, t := inti(u16(e[2:]))
-		m.NMIs = append(m.NMIs, NMISource{u32(e[4:]), p, t})
+		m.NMIs = append(m.NMIs, NMISource{u32(e[4:]), INTI(u16(e[2:]))})
 	case madtLocalNMI:
 		uid := uint32(e[2])
 		if uid == 0xff {
 			uid = AllCPUs
 		}
-		p, t := inti(u16(e[3:]))
-		m.LocalNMIs = append(m.LocalNMIs, LocalNMI{uid, e[5], p, t})
+		m.LocalNMIs = append(m.LocalNMIs, LocalNMI{uid, e[5], INTI(u16(e[3:])), false})
 	case madtX2APICNMI:
-		p, t := inti(u16(e[2:]))
-		m.LocalNMIs = append(m.LocalNMIs, LocalNMI{u32(e[4:]), e[8], p, t})
+		m.LocalNMIs = append(m.LocalNMIs, LocalNMI{u32(e[4:]), e[8], INTI(u16(e[2:])), true})
 	case madtLAPICAddress:
 		m.LocalAPIC = u64(e[4:])
 	case madtWakeup:
@@ -170,17 +175,3 @@ const (
 	filler8  = 0xff
 	filler32 = 0xffffffff
 )
-
-// Startable returns the CPUs to start, in the table's order: enabled ones, each
-// APIC id once, no fillers. A CPU may have an entry of either type, or both.
-func (m *MADT) Startable() (list []CPU) {
-	seen := make(map[uint32]bool, len(m.CPUs))
-	for _, c := range m.CPUs {
-		if !c.Enabled || c.APICID == filler32 || !c.X2APIC && c.APICID == filler8 || seen[c.APICID] {
-			continue
-		}
-		seen[c.APICID] = true
-		list = append(list, c)
-	}
-	return list
-}

@@ -69,9 +69,9 @@ func TestMADTEntries(t *testing.T) {
 			{APICID: 300, UID: 7, Enabled: true, X2APIC: true},
 		},
 		IOAPICs:   []IOAPIC{{2, 0xfec00000, 24}},
-		Overrides: []Override{{0, 9, 9, ActiveHigh, Level}},
-		NMIs:      []NMISource{{7, ActiveLow, Level}},
-		LocalNMIs: []LocalNMI{{AllCPUs, 1, ActiveHigh, Edge}, {AllCPUs, 1, ActiveHigh, Edge}},
+		Overrides: []Override{{0, 9, 9, 0x0d}},
+		NMIs:      []NMISource{{7, 0x0f}},
+		LocalNMIs: []LocalNMI{{AllCPUs, 1, 0x05, false}, {AllCPUs, 1, 0x05, true}},
 		Wakeup:    &Wakeup{1, 0x1000},
 		Unknown:   1,
 	}, m)
@@ -103,34 +103,4 @@ func TestMADTMalformed(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestStartable(t *testing.T) {
-	m := &MADT{CPUs: []CPU{
-		{APICID: 2, Enabled: true}, {APICID: 0, Enabled: true}, {APICID: 2}, {APICID: 4},
-		{APICID: 0xff, Enabled: true},
-		{APICID: 2, Enabled: true, X2APIC: true}, {APICID: 255, Enabled: true, X2APIC: true},
-		{APICID: 0xffffffff, Enabled: true, X2APIC: true}, {APICID: 6, OnlineCapable: true},
-	}}
-	var ids []uint32
-	for _, c := range m.Startable() {
-		ids = append(ids, c.APICID)
-	}
-	require.Equal(t, []uint32{2, 0, 255}, ids)
-}
-
-func FuzzMADT(f *testing.F) {
-	f.Add(madt(0, 8, 0, 0, 1, 0, 0, 0))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) >= headerLength {
-			fix(b)
-		}
-		tab, err := NewTable(b, 0)
-		if err != nil {
-			return
-		}
-		if m, _ := ParseMADT(tab); m != nil {
-			m.Startable()
-		}
-	})
 }

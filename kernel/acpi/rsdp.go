@@ -24,8 +24,8 @@ const (
 
 var rsdpSignature = []byte("RSD PTR ")
 
-// ParseRSDP decodes a root pointer. Revision 2 and later have a second part with
-// a checksum of its own; if that is damaged, the first part still counts.
+// ParseRSDP decodes a root pointer. Revision 2 and later have a second part, and
+// a checksum over both.
 func ParseRSDP(b []byte, addr uint64) (RSDP, error) {
 	if len(b) < rsdpLength1 {
 		return RSDP{}, &TableError{"RSDP", len(b), ErrShort}
@@ -42,9 +42,9 @@ func ParseRSDP(b []byte, addr uint64) (RSDP, error) {
 	}
 	switch n := int(extent(b)); {
 	case len(b) < rsdpLength2 || n < rsdpLength2 || n > len(b):
-		return r, &TableError{"RSDP", 20, ErrLength}
+		return RSDP{}, &TableError{"RSDP", 20, ErrLength}
 	case sum(b[:n]) != 0:
-		return r, &TableError{"RSDP", 32, ErrChecksum}
+		return RSDP{}, &TableError{"RSDP", 32, ErrChecksum}
 	}
 	r.XSDT = u64(b[24:])
 	return r, nil
@@ -63,7 +63,7 @@ func extent(b []byte) uint32 {
 // BIOS data area, then below 1 MiB, on 16-byte boundaries.
 func FindRSDP(mem Memory, addr uint64, copied []byte) (RSDP, error) {
 	if len(copied) > 0 {
-		return usable(ParseRSDP(copied, 0))
+		return ParseRSDP(copied, 0)
 	}
 	if addr != 0 {
 		b, err := mem(addr, rsdpLength2)
@@ -73,7 +73,7 @@ func FindRSDP(mem Memory, addr uint64, copied []byte) (RSDP, error) {
 		if err != nil {
 			return RSDP{}, &TableError{"RSDP", 0, ErrRead}
 		}
-		return usable(ParseRSDP(b, addr))
+		return ParseRSDP(b, addr)
 	}
 	if b, err := mem(ebdaPointer, 2); err == nil {
 		if at := uint64(u16(b)) << 4; at >= 0x400 && at < 0xa0000 {
@@ -88,14 +88,6 @@ func FindRSDP(mem Memory, addr uint64, copied []byte) (RSDP, error) {
 	return RSDP{}, &TableError{"RSDP", 0, ErrMissing}
 }
 
-// usable drops the error of a damaged second part when the first part will do.
-func usable(r RSDP, err error) (RSDP, error) {
-	if err != nil && r.RSDT == 0 {
-		return RSDP{}, err
-	}
-	return r, nil
-}
-
 func searchRSDP(mem Memory, from uint64, n int) (RSDP, bool) {
 	area, err := mem(from, n)
 	if err != nil {
@@ -105,7 +97,7 @@ func searchRSDP(mem Memory, from uint64, n int) (RSDP, bool) {
 		if !bytes.Equal(area[off:off+8], rsdpSignature) {
 			continue
 		}
-		if r, err := usable(ParseRSDP(area[off:], from+uint64(off))); err == nil {
+		if r, err := ParseRSDP(area[off:], from+uint64(off)); err == nil {
 			return r, true
 		}
 	}

@@ -5,6 +5,15 @@ type Tables struct {
 	Root RSDP
 	From string  // "XSDT" or "RSDT"
 	List []Table // in the firmware's order, each address once
+	Bad  []Bad   // pointers that lead to nothing usable
+	Main Table   // the root table itself
+}
+
+// Bad is a table that cannot be used.
+type Bad struct {
+	Addr   uint64
+	Header []byte // what could be read of the header
+	Err    error
 }
 
 // maxTables bounds how many pointers of a root table are followed.
@@ -29,30 +38,43 @@ func Load(mem Memory, root RSDP) (t Tables, problems []error, err error) {
 	if table.Table == nil {
 		return t, problems, &TableError{"RSDP", 16, ErrMissing}
 	}
-	t.From = table.Sig()
+	t.From, t.Main = table.Sig(), table
 	width := 4
 	if t.From == "XSDT" {
 		width = 8
 	}
 	seen := map[uint64]bool{}
-	body := table.TableData()
-	for off := 0; off+width <= len(body) && len(seen) < maxTables; off += width {
-		addr := uint64(u32(body[off:]))
-		if width == 8 {
-			addr = u64(body[off:]) // need not be aligned
-		}
-		if addr == 0 || seen[addr] {
-			continue
+	forPointers(table, width, func(addr uint64) {
+		if addr == 0 || seen[addr] || len(seen) == maxTables {
+			return
 		}
 		seen[addr] = true
 		one, err := ReadTable(mem, addr)
-		if err != nil {
+		switch {
+		case err != nil:
 			problems = append(problems, err)
-			continue
+			h, _ := mem(addr, headerLength)
+			t.Bad = append(t.Bad, Bad{addr, h, err})
+		case one.Sig() == "RSDT" || one.Sig() == "XSDT": // not followed: a cycle, at best
+			problems = append(problems, &TableError{one.Sig(), 0, ErrNested})
+		default:
+			t.List = append(t.List, one)
 		}
-		t.List = append(t.List, one)
-	}
+	})
 	return t, problems, nil
+}
+
+// forPointers visits the pointers of a root table, each of width bytes. Those of
+// an XSDT need not be aligned. A pointer that is cut off at the end is none.
+func forPointers(table Table, width int, visit func(addr uint64)) {
+	b := table.TableData()
+	for off := 0; off+width <= len(b); off += width {
+		if width == 8 {
+			visit(u64(b[off:]))
+		} else {
+			visit(uint64(u32(b[off:])))
+		}
+	}
 }
 
 func readRoot(mem Memory, addr uint64, sig string) (Table, error) {

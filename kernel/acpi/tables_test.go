@@ -75,9 +75,10 @@ func TestFindRSDP(t *testing.T) {
 func TestRSDPErrors(t *testing.T) {
 	bad := rsdp(2, 1, 2)
 	bad[33]++ // second part
-	r, err := ParseRSDP(bad, 0)
+	_, err := ParseRSDP(bad, 0)
 	require.EqualError(t, err, "acpi: RSDP+0x20: checksum wrong")
-	require.Equal(t, uint32(1), r.RSDT, "the first part still counts")
+	_, err = ParseRSDP(bad[:rsdpLength1], 0)
+	require.EqualError(t, err, "acpi: RSDP+0x14: length field out of range")
 	bad[10]++
 	_, err = ParseRSDP(bad, 0)
 	require.EqualError(t, err, "acpi: RSDP+0x8: checksum wrong")

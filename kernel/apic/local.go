@@ -203,7 +203,7 @@ func accepted() bool {
 }
 
 // fence orders all earlier stores and loads before what follows (Intel SDM
-// vol. 3A, "Memory Access Ordering in x2APIC Mode": MFENCE; LFENCE).
+// vol. 3A, "MSR Access in x2APIC Mode": MFENCE; LFENCE).
 func fence()
 
 // SendIPI sends a vector to one CPU.

@@ -3,7 +3,7 @@ package console
 import "muster/kernel/cpu"
 
 // Emergency sends p by polling and takes no lock: for the panic report alone.
-// Whoever held the lock is stopped, so at worst a character is doubled.
+// Others may still run when it begins, so at worst a character is doubled or lost.
 func Emergency(p []byte) {
 	for _, b := range p {
 		if b == '\n' {

@@ -21,10 +21,10 @@ import (
 	"muster/kernel/klog"
 )
 
-// SetUp takes the I/O APICs of an MADT into use, with every input masked, and
-// wires the NMI pins of this CPU.
-func SetUp(m *acpi.MADT) {
-	for _, a := range m.IOAPICs {
+// SetUp takes the I/O APICs of a machine into use, with every input masked, and
+// programs the NMI pins of the boot CPU, on which it runs.
+func SetUp(t *acpi.Topology) {
+	for _, a := range t.IOAPICs {
 		n, err := kcall.AddIOAPIC(a.ID, uint64(a.Addr), a.GSIBase)
 		if err != nil {
 			klog.Errorf("irq: I/O APIC %d at %#x: %v", a.ID, a.Addr, err)
@@ -32,14 +32,25 @@ func SetUp(m *acpi.MADT) {
 		}
 		klog.Infof("irq: I/O APIC %d at %#x, GSI %d-%d", a.ID, a.Addr, a.GSIBase, int(a.GSIBase)+n-1)
 	}
-	for _, o := range m.Overrides {
+	for _, o := range t.Overrides {
 		klog.Infof("irq: ISA %d is GSI %d", o.Source, o.GSI)
 	}
-	for _, n := range m.LocalNMIs {
-		if n.UID == acpi.AllCPUs || n.UID == 0 {
-			kcall.SetNMI(-1, int(n.LINT), flags(n.Polarity == acpi.ActiveLow, n.Trigger == acpi.Level))
-		}
+	if err := kcall.SetNMI(Pins(t.LocalNMIs, t.CPUs[0].UID)); err != nil {
+		klog.Errorf("irq: NMI pins: %v", err)
 	}
+}
+
+// Pins returns how the local interrupt pins of the CPU with a firmware's uid are
+// NMIs, as abi.NMIPin has it.
+func Pins(list []acpi.LocalNMI, uid uint32) (pins uint32) {
+	for _, n := range list {
+		if n.LINT > 1 || n.UID != acpi.AllCPUs && n.UID != uid {
+			continue
+		}
+		one := abi.NMIPin | flags(n.Flags.Polarity() == acpi.ActiveLow, n.Flags.Trigger() == acpi.Level)
+		pins |= uint32(one) << (8 * n.LINT)
+	}
+	return pins
 }
 
 func flags(low, level bool) (f int) {
@@ -55,6 +66,7 @@ func flags(low, level bool) (f int) {
 // Event is an interrupt line as a goroutine sees it.
 type Event struct {
 	file *os.File
+	line acpi.Line
 	buf  [8]byte
 }
 
@@ -70,11 +82,18 @@ func Bind(line acpi.Line, action int) (*Event, error) {
 		return nil, fmt.Errorf("irq: GSI %d: %w", line.GSI, err)
 	}
 	klog.Infof("irq: GSI %d is vector %#x on cpu0", line.GSI, vector)
-	return &Event{file: os.NewFile(fd, fmt.Sprintf("irq%d", line.GSI))}, nil
+	return &Event{file: os.NewFile(fd, fmt.Sprintf("irq%d", line.GSI)), line: line}, nil
 }
 
-// Wait parks the goroutine until there was an interrupt since the last Wait.
+// Wait parks the goroutine until there was an interrupt since the last Wait. The
+// device is taken to be served: a level-triggered line, which the core masked at
+// the last interrupt, is admitted again.
 func (e *Event) Wait() error {
+	if e.line.Level {
+		if err := kcall.UnmaskIRQ(e.line.GSI); err != nil {
+			return fmt.Errorf("irq: GSI %d: %w", e.line.GSI, err)
+		}
+	}
 	_, err := e.file.Read(e.buf[:])
 	return err
 }

@@ -102,6 +102,16 @@ func MapPhys(addr uint64, n int) ([]byte, error) {
 	return Slice[byte](va, uintptr(n)), nil
 }
 
+// MapDevice maps n bytes of device registers from addr on, for good, and returns
+// their address.
+func MapDevice(addr uint64, n int) (uintptr, error) {
+	va, err := quick(abi.MapPhys, uintptr(addr), uintptr(n), 1, 0)
+	if err != nil {
+		return 0, fmt.Errorf("map %d bytes of registers at %#x: %w", n, addr, err)
+	}
+	return va, nil
+}
+
 // AddIOAPIC takes an I/O APIC into use, all inputs masked, and returns how many
 // it has.
 func AddIOAPIC(id uint8, addr uint64, gsiBase uint32) (inputs int, err error) {
@@ -115,9 +125,15 @@ func BindIRQ(gsi uint32, flags, action, eventfd int) (vector int, err error) {
 	return int(v), err
 }
 
-// SetNMI programs a local interrupt pin of the calling CPU, if cpu is it or negative.
-func SetNMI(cpu, pin, flags int) error {
-	_, err := quick(abi.SetNMI, uintptr(cpu), uintptr(pin), uintptr(flags), 0)
+// SetNMI programs the calling CPU's local interrupt pins, as abi.NMIPin has it.
+func SetNMI(pins uint32) error {
+	_, err := quick(abi.SetNMI, uintptr(pins), 0, 0, 0)
+	return err
+}
+
+// UnmaskIRQ admits a level-triggered line again, whose device was served.
+func UnmaskIRQ(gsi uint32) error {
+	_, err := quick(abi.UnmaskIRQ, uintptr(gsi), 0, 0, 0)
 	return err
 }
 
@@ -133,9 +149,10 @@ func SetCPULimit(n int) error {
 	return err
 }
 
-// PrepareCPU makes what a CPU needs before it starts and returns its number.
-func PrepareCPU(apicID, acpiID uint32) (cpu int, err error) {
-	n, err := quick(abi.PrepareCPU, uintptr(apicID), uintptr(acpiID), 0, 0)
+// PrepareCPU makes what a CPU needs before it starts and returns its number. Its
+// local interrupt pins will be programmed as for SetNMI.
+func PrepareCPU(apicID, acpiID, pins uint32) (cpu int, err error) {
+	n, err := quick(abi.PrepareCPU, uintptr(apicID), uintptr(acpiID), uintptr(pins), 0)
 	return int(n), err
 }
 
@@ -214,6 +231,9 @@ func NewProcess(name string) (*Process, error) {
 	}
 	return &Process{handle: h}, nil
 }
+
+// Drop frees a process that was not started.
+func (p *Process) Drop() { blocking(abi.DropProcess, p.handle, 0, 0, 0) }
 
 // Map makes an area of n bytes at addr with rights prot, bits of syscall.PROT_*.
 func (p *Process) Map(addr, n uint64, prot int) error {

@@ -50,8 +50,9 @@ const (
 	// ImageBase + Load is where linker.ld puts the image.
 	ImageBase = 0xffffffff80000000
 	Load      = 0x200000
-	// ImageWindow is what the boot page tables map from ImageBase+Load on.
-	ImageWindow = 128 << 20
+	// ImageWindow is what the boot page tables map from ImageBase+Load on: 128 MiB
+	// from ImageBase.
+	ImageWindow = 128<<20 - Load
 )
 
 // Segments is the table that linker.ld stores in the first page of the image.

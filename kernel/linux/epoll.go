@@ -108,14 +108,14 @@ func sysEpollCreate(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64)
 	if int32(fr.DI) <= 0 {
 		return c, errno(EINVAL)
 	}
-	return c, t.open(c, newFile(c, kindEpoll))
+	return c, t.open(c, t.newFile(c, kindEpoll))
 }
 
 func sysEpollCreate1(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
 	if fr.DI&^oCloexec != 0 {
 		return c, errno(EINVAL)
 	}
-	return c, t.open(c, newFile(c, kindEpoll))
+	return c, t.open(c, t.newFile(c, kindEpoll))
 }
 
 func sysEpollCtl(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
@@ -137,6 +137,8 @@ func sysEpollCtl(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
 			r = errno(EINVAL)
 		case f.kind == kindConsole || f.kind == kindEpoll:
 			r = errno(EPERM) // cannot be waited for
+		case fr.SI == epollAdd && !t.proc.mayGrow(c):
+			r = errno(ENOMEM)
 		default:
 			r = ef.epoll.control(c, f, fr.SI, fr.DX, events, data)
 		}

@@ -21,7 +21,7 @@ func newEvent(c *percpu.CPU, t *Task, initial, flags uint64) (*percpu.CPU, uint6
 	if flags&^(efdSemaphore|oNonblock|oCloexec) != 0 {
 		return c, errno(EINVAL)
 	}
-	f := newFile(c, kindEvent)
+	f := t.newFile(c, kindEvent)
 	if f != nil {
 		f.count = uint64(uint32(initial))
 		f.semaphore = flags&efdSemaphore != 0

@@ -141,7 +141,10 @@ func (ft *fileTable) closeAll(c *percpu.CPU) *percpu.CPU {
 }
 
 // newFile makes a file with one reference, nil when memory is exhausted.
-func newFile(c *percpu.CPU, kind fileKind) *File {
+func (t *Task) newFile(c *percpu.CPU, kind fileKind) *File {
+	if !t.proc.mayGrow(c) {
+		return nil
+	}
 	f := (*File)(fileCache.Alloc(c))
 	if f != nil {
 		f.init(kind)

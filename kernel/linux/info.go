@@ -113,12 +113,15 @@ func sysPrlimit64(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 
 func sysSysinfo(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	s := mem.ReadStats(c)
+	tasks.mu.Lock(c)
+	n := tasks.n
+	tasks.mu.Unlock(c)
 	var v [14]uint64 // struct sysinfo: 112 bytes
 	v[0] = uint64(clock.Now() / clock.Second)
 	v[4] = s.Total * layout.PageSize
 	v[5] = s.Free * layout.PageSize
-	v[10] = uint64(tasks.n) // processes, a 16-bit field
-	v[13] = 1               // memory unit
+	v[10] = uint64(n) // processes, a 16-bit field
+	v[13] = 1         // memory unit
 	if !t.Space.CopyOut(c, uintptr(f.DI), unsafe.Pointer(&v), unsafe.Sizeof(v)) {
 		return c, errno(EFAULT)
 	}

@@ -94,7 +94,10 @@ func sysPipe(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
 }
 
 func makePipe(c *percpu.CPU, t *Task, out uintptr, flags uint32) (*percpu.CPU, uint64) {
-	p := newPipe(c, flags)
+	var p *pipe
+	if t.proc.mayGrow(c) {
+		p = newPipe(c, flags)
+	}
 	if p == nil {
 		return c, errno(ENOMEM)
 	}

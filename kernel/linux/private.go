@@ -38,7 +38,7 @@ func ThreadInfo(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	return c, uint64(out.ID)
 }
 
-// programs is the list of processes in ring 3, by handle: the address is one.
+// processOf returns the process of a handle: its address is one.
 // The kernel's own code is trusted not to use a handle after WaitProcess.
 func processOf(handle uint64) *Process { return (*Process)(unsafe.Pointer(uintptr(handle))) }
 
@@ -103,6 +103,17 @@ func StartProcess(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	ff.CS, ff.SS, ff.Flags = cpu.UserCS, cpu.UserSS, cpu.FlagFixed|cpu.FlagInterrupt
 	first.start(c, c.ID)
 	return c, uint64(first.ID)
+}
+
+// DropProcess frees process DI, which was not started.
+func DropProcess(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	p := processOf(f.DI)
+	if p.ID != 0 {
+		return c, errno(EBUSY)
+	}
+	c = p.finish(c)
+	processCache.Free(c, unsafe.Pointer(p))
+	return c, 0
 }
 
 // WaitProcess waits for the end of process DI, frees it and returns its status.

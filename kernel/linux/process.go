@@ -24,6 +24,7 @@ type Process struct {
 	mapBase uintptr     // where mmap without an address starts to look
 
 	tasks   *Task // guarded by mu
+	unpoked *Task // of them, those from here on do not know yet that p is exiting; guarded by mu
 	count   int   // tasks, guarded by mu
 	actions [65]action
 	files   fileTable
@@ -66,6 +67,9 @@ func (p *Process) init(s *mem.Space, user bool) {
 	}
 }
 
+// mayGrow reports whether the kernel may allocate for p: programs leave the reserve alone.
+func (p *Process) mayGrow(c *percpu.CPU) bool { return !p.user || mem.Plenty(c) }
+
 // NewProcess makes an empty program for ring 3, nil when memory is exhausted.
 func NewProcess(c *percpu.CPU, name []byte) *Process {
 	p := (*Process)(processCache.Alloc(c))
@@ -106,6 +110,9 @@ func (p *Process) add(c *percpu.CPU, t *Task) bool {
 // remove takes t out and reports whether it was the last.
 func (p *Process) remove(c *percpu.CPU, t *Task) (last bool) {
 	p.mu.Lock(c)
+	if p.unpoked == t {
+		p.unpoked = t.next
+	}
 	if t.prev == nil {
 		p.tasks = t.next
 	} else {
@@ -129,7 +136,23 @@ func (p *Process) end(c *percpu.CPU, status uint32) {
 	}
 	p.status.Store(status)
 	p.mu.Lock(c)
-	for t := p.tasks; t != nil; t = t.next {
+	p.unpoked = p.tasks
+	p.mu.Unlock(c)
+	p.spread(c)
+}
+
+// pokeBatch bounds how many tasks are poked in one step.
+const pokeBatch = 64
+
+// spread makes some more tasks of an ending process leave. Each that leaves calls
+// it again, so all do, and no CPU is busy for long however many there are.
+//
+// Locks: takes p.mu.
+func (p *Process) spread(c *percpu.CPU) {
+	p.mu.Lock(c)
+	for n := 0; n < pokeBatch && p.unpoked != nil; n++ {
+		t := p.unpoked
+		p.unpoked = t.next
 		t.Work.Or(workExit)
 		poke(c, t)
 	}
@@ -141,19 +164,25 @@ func exitTask(c *percpu.CPU, t *Task) {
 	c = sched.Breathe(c) // many may end one after the other
 	p := t.proc
 	forget(c, t)
+	if p.exiting.Load() != 0 {
+		p.spread(c)
+	}
+	// From here on this task needs no program's memory. Said before remove, since
+	// the last task may then take the space away: this CPU must leave it when asked.
+	t.Space = &mem.Kernel
+	c.Lazy = 1
 	if p.remove(c, t) {
-		c = p.finish(c, t)
+		c = p.finish(c)
 	}
 	sched.Exit(c)
 }
 
-// finish frees what a process held. It runs in the last task, which is left with
-// the kernel's own space.
-func (p *Process) finish(c *percpu.CPU, t *Task) *percpu.CPU {
+// finish frees what a process held. The caller needs none of it: it is the last
+// task, left with the kernel's own space, or the kernel itself.
+func (p *Process) finish(c *percpu.CPU) *percpu.CPU {
 	c = p.files.closeAll(c)
 	c = p.unmap(c, 0, ^uintptr(0))
 	s := p.Space
-	t.Space = &mem.Kernel
 	s.Detach(c)
 	for s.FreeTables(c) {
 		c = sched.Breathe(c)

@@ -49,8 +49,6 @@ type Task struct {
 
 	waitNext *Task // in a wait list, guarded by the lock of its owner
 	waitOn   bool
-
-	leave uintptr // set by rt_sigreturn: how to leave, once
 }
 
 // stateBytes is room for an XSAVE area with x87, SSE and AVX: 832 bytes.
@@ -89,6 +87,9 @@ func taskOfNode(n *tree.Node) *Task {
 // newTask makes a task of p that is not running yet. Its frame is zero. nil
 // means that memory is exhausted.
 func newTask(c *percpu.CPU, p *Process) *Task {
+	if !p.mayGrow(c) {
+		return nil
+	}
 	t := (*Task)(taskCache.Alloc(c))
 	if t == nil {
 		return nil

@@ -39,9 +39,11 @@ func pageRange(addr, length uint64) (start, end uintptr, ok bool) {
 func sysMmap(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	p, flags := t.proc, f.R10
 	if flags&mapAnonymous == 0 {
-		if t.proc.files.get(c, f.R8) == nil {
+		file := t.proc.files.get(c, f.R8)
+		if file == nil {
 			return c, errno(EBADF)
 		}
+		file.put(c)
 		return c, errno(ENODEV)
 	}
 	hint := f.DI

@@ -15,13 +15,12 @@ const (
 	RankPipe                     // linux.pipe.mu
 	RankEpoll                    // linux.epoll.mu; wakes threads
 	RankSpace                    // mem.Space.mu; allocates frames
-	RankSignals                  // linux.Task.sigMu; wakes the thread
 	RankTimers                   // sched.timerQueue.mu; wakes threads
 	RankRunQueue                 // sched.runQueue.mu
-	RankCache                    // mem.Cache.mu; allocates frames
-	RankMap                      // mem.mapArea.mu; allocates frames
+	RankCache                    // mem.Cache.mu, sched.stacks.mu; allocate frames
+	RankMap                      // mem.mapped.mu; allocates frames
 	RankFrames                   // mem.frames.mu
-	RankIOAPIC                   // apic.IOAPIC.mu: the register pair
+	RankIOAPIC                   // apic.IOAPIC.mu: the register pair; start.irqMu
 	RankConsole                  // console.mu; last, so a report prints under any lock
 )
 

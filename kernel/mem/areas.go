@@ -105,12 +105,23 @@ func (s *Space) FindHole(c *percpu.CPU, floor, size uintptr) (addr uintptr, ok b
 	return addr, addr <= s.to-size
 }
 
+// maxAreas bounds how many areas a program may have, as vm.max_map_count does on Linux.
+const maxAreas = 65530
+
+// newArea returns an area for s, nil when memory is exhausted, or too many are there.
+func (s *Space) newArea(c *percpu.CPU) *Area {
+	if s.user && (s.count >= maxAreas || !Plenty(c)) {
+		return nil
+	}
+	return (*Area)(areaCache.Alloc(c))
+}
+
 // Insert adds an area over free addresses, and joins it with neighbours that
 // have the same rights. It reports false when memory is exhausted.
 //
 // Locks: as Available.
 func (s *Space) Insert(c *percpu.CPU, start, end uintptr, prot Prot) bool {
-	a := (*Area)(areaCache.Alloc(c))
+	a := s.newArea(c)
 	if a == nil {
 		return false
 	}
@@ -119,6 +130,7 @@ func (s *Space) Insert(c *percpu.CPU, start, end uintptr, prot Prot) bool {
 	a.prot = prot
 	s.mu.Lock(c)
 	s.areas.Insert(&a.node)
+	s.count++
 	s.last = a
 	dead := s.join(start, end)
 	s.mu.Unlock(c)
@@ -144,6 +156,7 @@ func (s *Space) join(start, end uintptr) (dead *Area) {
 			continue
 		}
 		s.areas.Remove(&b.node)
+		s.count--
 		s.areas.Remove(&a.node) // its end changes what its ancestors store
 		a.end = b.end
 		s.areas.Insert(&a.node)
@@ -182,7 +195,7 @@ func (s *Space) split(c *percpu.CPU, at uintptr) bool {
 	if !cross {
 		return true
 	}
-	b := (*Area)(areaCache.Alloc(c))
+	b := s.newArea(c)
 	if b == nil {
 		return false
 	}
@@ -193,6 +206,7 @@ func (s *Space) split(c *percpu.CPU, at uintptr) bool {
 	a.end = at
 	s.areas.Insert(&a.node)
 	s.areas.Insert(&b.node)
+	s.count++
 	s.last = nil
 	s.mu.Unlock(c)
 	return true
@@ -251,6 +265,7 @@ func (s *Space) EndUnmap(c *percpu.CPU, start, end uintptr) {
 	s.last = nil
 	for a := s.next(start); a != nil && a.start() < end; a = s.next(start) {
 		s.areas.Remove(&a.node)
+		s.count--
 		s.last = nil
 		a.node.Right = listNode(dead)
 		dead = a

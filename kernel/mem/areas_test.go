@@ -137,6 +137,7 @@ func TestAreasAgainstModel(t *testing.T) {
 	s.EndUnmap(cpu0, s.from, s.to)
 	require.Nil(t, s.areas.Root)
 	require.Zero(t, areaCache.inUse, "all areas are given back")
+	require.Zero(t, s.count)
 }
 
 func TestNoMemoryForAreas(t *testing.T) {

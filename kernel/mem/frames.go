@@ -109,13 +109,22 @@ func AllocZeroed(c *percpu.CPU) (p PhysAddr, ok bool) {
 
 // AllocUser is AllocZeroed for ring 3: it leaves the kernel's reserve alone.
 func AllocUser(c *percpu.CPU) (p PhysAddr, ok bool) {
-	frames.mu.Lock(c)
-	enough := frames.unused > frames.reserve
-	frames.mu.Unlock(c)
-	if !enough {
+	if !Plenty(c) {
 		return 0, false
 	}
 	return AllocZeroed(c)
+}
+
+// Plenty reports whether more than the kernel's reserve is free. What a program
+// makes the kernel allocate, objects and page tables as well as pages, asks first.
+// Several CPUs that ask at once may each take a page more.
+//
+// Locks: takes frames.mu.
+func Plenty(c *percpu.CPU) bool {
+	frames.mu.Lock(c)
+	yes := frames.unused > frames.reserve
+	frames.mu.Unlock(c)
+	return yes
 }
 
 // mustZeroed is AllocZeroed for what the kernel cannot do without.
@@ -133,10 +142,10 @@ func mustZeroed(c *percpu.CPU) PhysAddr {
 func FreeFrame(c *percpu.CPU, p PhysAddr) {
 	n := uint32(p >> layout.PageShift)
 	w := frameWord(n)
+	frames.mu.Lock(c)
 	if *w != frameUsed {
 		up.Panic(c, "mem: frame freed twice; address, table word", uint64(p), uint64(*w))
 	}
-	frames.mu.Lock(c)
 	*w = frames.free
 	frames.free = n
 	frames.unused++

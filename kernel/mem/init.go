@@ -39,7 +39,7 @@ func earlyPage() PhysAddr {
 // trampolineRoot is a page below 4 GiB: a starting CPU loads CR3 with 32 bits.
 var trampolineRoot PhysAddr
 
-// The fixed places in the map area: the frame table first, then what mapArea cuts.
+// The fixed places in the map area: the frame table first, then what mapped cuts.
 const (
 	frameTable    = layout.MapBase
 	frameTableEnd = layout.MapBase + 16<<30 // 4 Gi words: 16 TiB of RAM

@@ -1,9 +1,6 @@
 package mem
 
 import (
-	"sync/atomic"
-
-	"muster/kernel/cpu"
 	"muster/kernel/layout"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
@@ -87,15 +84,6 @@ func FillMap(c *percpu.CPU, va uintptr, p PhysAddr, n uintptr, kind Caching) {
 		p += layout.PageSize
 	}
 	mapped.mu.Unlock(c)
-}
-
-// Protect makes the page at va, from AllocMapped, read-only.
-//
-// Context: boot CPU, before others start: no other TLB holds the page.
-func Protect(va uintptr) {
-	e := entryOf(kernelRoot, va)
-	atomic.StoreUint64(e, *e&^pteWrite)
-	cpu.InvalidatePage(va)
 }
 
 // TrampolineRoot returns the top table with which CPUs start: the kernel's, and

@@ -48,6 +48,7 @@ type Space struct {
 	low, high uintptr // addresses that pointers may have
 	from, to  uintptr // addresses that mappings may have
 	areas     tree.Tree
+	count     int   // of areas; guarded by mu, and changed by one caller at a time
 	last      *Area // found last
 	user      bool
 	charged   uint64       // pages

@@ -75,6 +75,9 @@ func entryMake(root PhysAddr, va uintptr, tableBits uint64, c *percpu.CPU) *uint
 		}
 		v := *e
 		if v&ptePresent == 0 {
+			if tableBits&pteUser != 0 && !Plenty(c) {
+				return nil
+			}
 			p, ok := AllocZeroed(c)
 			if !ok {
 				return nil

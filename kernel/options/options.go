@@ -39,13 +39,13 @@ func Default() Options { return Options{LogLevel: 7, TickMS: 10, Scale: 1} }
 func Parse(line string) (o Options, problems []string) {
 	o = Default()
 	complain := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	number := func(word, value string, lo, hi int, to *int) {
-		n, err := strconv.Atoi(value)
-		if err != nil || n < lo || n > hi {
+	number := func(word, value string, lo, hi int, to *int, usual int) {
+		n, err := strconv.ParseUint(value, 10, 32)
+		if err != nil || int(n) < lo || int(n) > hi {
 			complain("%s: not a number from %d to %d, using the default", word, lo, hi)
-			return
+			n = uint64(usual)
 		}
-		*to = n
+		*to = int(n)
 	}
 	for _, word := range words.Split(line) {
 		name, value, hasValue := strings.Cut(word, "=")
@@ -57,15 +57,18 @@ func Parse(line string) (o Options, problems []string) {
 		case !hasValue:
 			complain("%s: unknown word, ignored", word)
 		case name == "maxcpus":
-			number(word, value, 1, 4096, &o.MaxCPUs)
+			number(word, value, 1, 4096, &o.MaxCPUs, 0)
 		case name == "loglevel":
-			number(word, value, 0, 8, &o.LogLevel)
+			number(word, value, 0, 8, &o.LogLevel, Default().LogLevel)
 		case name == "tick":
-			number(word, value, 1, 1000, &o.TickMS)
+			number(word, value, 1, 1000, &o.TickMS, Default().TickMS)
 		case name == "deadline-scale":
-			number(word, value, 1, 1000, &o.Scale)
+			number(word, value, 1, 1000, &o.Scale, Default().Scale)
 		case word == "mitigations=auto" || word == "mitigations=full":
 			o.Full = value == "full"
+		case word == "trace=all": // for the core
+		case name == "trace":
+			complain("%s: only trace=all is known, ignored", word)
 		case name == "mitigations":
 			complain("%s: neither auto nor full, using the default", word)
 		case name == "run":

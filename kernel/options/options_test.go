@@ -24,13 +24,17 @@ func TestParse(t *testing.T) {
 			o.App, o.Args, o.Env = "a.test", []string{"-test.run", "^A b$", ""}, []string{"K=V"}
 		})},
 		"runtime's variables": {line: "GODEBUG=gccheckmark=1 GOGC=50", want: Default()},
-		"bad values": {line: "maxcpus=0 tick=abc loglevel=9 deadline-scale=-1 mitigations=off arg=%zz", want: Default(), problems: []string{
+		"bad values": {line: "maxcpus=0 tick=abc loglevel=9 deadline-scale=-1 mitigations=off trace=x arg=%zz", want: Default(), problems: []string{
 			"maxcpus=0: not a number from 1 to 4096, using the default",
 			"tick=abc: not a number from 1 to 1000, using the default",
 			"loglevel=9: not a number from 0 to 8, using the default",
 			"deadline-scale=-1: not a number from 1 to 1000, using the default",
 			"mitigations=off: neither auto nor full, using the default",
+			"trace=x: only trace=all is known, ignored",
 			`arg=%zz: invalid URL escape "%zz", ignored`,
+		}},
+		"the last one counts, even if bad": {line: "tick=5 tick=+7", want: Default(), problems: []string{
+			"tick=+7: not a number from 1 to 1000, using the default",
 		}},
 		"unknown": {line: "nosnp color=red", want: Default(), problems: []string{
 			"nosnp: unknown word, ignored", "color=red: unknown word, ignored",

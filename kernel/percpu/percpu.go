@@ -24,7 +24,7 @@ const Max = 4096
 // CPU is the private block of one CPU, in lines of 64 bytes by who writes them.
 type CPU struct {
 	// Entry state: this CPU alone. The entry stubs of package trap use these by
-	// offset, so a test compares the offsets.
+	// offset, which they take from here.
 	self     uintptr // own address: GS:0
 	StackTop uintptr // kernel stack of the current thread
 	StackLow uintptr // its lowest address

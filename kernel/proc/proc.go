@@ -116,35 +116,46 @@ func Start(file []byte, args, env []string) (*kcall.Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proc: %w", err)
 	}
+	sp, err := fill(p, im, args, env)
+	if err == nil {
+		err = p.Start(im.Entry, sp)
+	}
+	if err != nil {
+		p.Drop()
+		return nil, fmt.Errorf("proc: %w", err)
+	}
+	return p, nil
+}
+
+// fill maps and writes a program's segments and its first stack, and returns the
+// stack pointer.
+func fill(p *kcall.Process, im *Image, args, env []string) (sp uint64, err error) {
 	for _, s := range im.Segments {
 		start := s.Addr &^ (pageSize - 1)
 		end := (s.Addr + s.Size + pageSize - 1) &^ (pageSize - 1)
 		if err := p.Map(start, end-start, s.Prot); err != nil {
-			return nil, fmt.Errorf("proc: %#x bytes at %#x: %w", s.Size, s.Addr, err)
+			return 0, fmt.Errorf("%#x bytes at %#x: %w", s.Size, s.Addr, err)
 		}
 		if err := p.Write(s.Addr, s.Data); err != nil {
-			return nil, fmt.Errorf("proc: %#x bytes at %#x: %w", s.Size, s.Addr, err)
+			return 0, fmt.Errorf("%#x bytes at %#x: %w", s.Size, s.Addr, err)
 		}
 	}
 	if err := p.Map(stackTop-stackSize, stackSize, syscall.PROT_READ|syscall.PROT_WRITE); err != nil {
-		return nil, fmt.Errorf("proc: stack: %w", err)
+		return 0, fmt.Errorf("stack: %w", err)
 	}
 	// Not crypto/rand: it keeps 32 MiB for a source of its own.
 	random := new([16]byte)
 	if _, _, e := syscall.Syscall(sysGetrandom, uintptr(unsafe.Pointer(random)), 16, 0); e != 0 {
-		return nil, fmt.Errorf("proc: getrandom: %w", e)
+		return 0, fmt.Errorf("getrandom: %w", e)
 	}
 	sp, stack, err := Stack(im, args, env, *random)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	if err := p.Write(sp, stack); err != nil {
-		return nil, fmt.Errorf("proc: stack: %w", err)
+		return 0, fmt.Errorf("stack: %w", err)
 	}
-	if err := p.Start(im.Entry, sp); err != nil {
-		return nil, fmt.Errorf("proc: %w", err)
-	}
-	return p, nil
+	return sp, nil
 }
 
 // Entries of the auxiliary vector (Linux, include/uapi/linux/auxvec.h).
@@ -185,7 +196,7 @@ func Stack(im *Image, args, env []string, random [16]byte) (sp uint64, content [
 		envAt = append(envAt, offset(s))
 	}
 	if len(text) > maxStrings {
-		return 0, nil, fmt.Errorf("proc: arguments and environment take %d bytes, at most %d fit", len(text), maxStrings)
+		return 0, nil, fmt.Errorf("arguments and environment take %d bytes, at most %d fit", len(text), maxStrings)
 	}
 	randomAt := offset(string(random[:]))
 	base := (stackTop - uint64(len(text))) &^ 15

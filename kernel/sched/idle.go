@@ -107,7 +107,7 @@ func TimerInterrupt(c *percpu.CPU) {
 		}
 	}
 	q.timers.expire(c, now)
-	apic.ArmTimer(min(q.nextTick, q.timers.first) - clock.Now())
+	apic.ArmTimer(min(q.nextTick, q.timers.earliest()) - clock.Now())
 }
 
 func tick(c *percpu.CPU, q *runQueue) {

@@ -39,15 +39,15 @@ func TestTimerQueue(t *testing.T) {
 		timers[i] = &Timer{node: tree.Node{Key: at}, queue: q, armed: true}
 		q.tree.Insert(&timers[i].node)
 	}
-	q.first = 20
+	q.setFirst(20)
 	q.remove(timers[1])
-	require.EqualValues(t, 20, q.first, "another one is due at the same time")
+	require.EqualValues(t, 20, q.earliest(), "another one is due at the same time")
 	q.remove(timers[3])
-	require.EqualValues(t, 30, q.first)
+	require.EqualValues(t, 30, q.earliest())
 	q.remove(timers[4])
 	q.remove(timers[2])
 	q.remove(timers[0])
-	require.Equal(t, int64(1<<63-1), int64(q.first))
+	require.Equal(t, int64(1<<63-1), int64(q.earliest()))
 	require.False(t, timers[0].armed)
 }
 

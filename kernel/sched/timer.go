@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"muster/kernel/apic"
+	"muster/kernel/atom"
 	"muster/kernel/clock"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
@@ -19,15 +20,21 @@ type Timer struct {
 
 // timerQueue holds one CPU's timers, the earliest first.
 type timerQueue struct {
-	mu    lock.Spin
-	tree  tree.Tree
-	first clock.Time // time of the earliest, Never without one
+	mu   lock.Spin
+	tree tree.Tree
+	// first is the time of the earliest, clock.Never without one. Written under mu;
+	// the CPU of the queue reads it without.
+	first atom.Uint64
 }
 
 func (q *timerQueue) init() {
 	q.mu.Rank = lock.RankTimers
-	q.first = clock.Never
+	q.setFirst(clock.Never)
 }
+
+func (q *timerQueue) earliest() clock.Time { return clock.Time(q.first.Load()) }
+
+func (q *timerQueue) setFirst(at clock.Time) { q.first.Store(uint64(at)) }
 
 func timerOf(n *tree.Node) *Timer { return (*Timer)(unsafe.Pointer(n)) }
 
@@ -46,9 +53,9 @@ func (t *Thread) arm(c *percpu.CPU, at clock.Time) {
 	q.mu.Lock(c)
 	t.timer.armed = true
 	q.tree.Insert(&t.timer.node)
-	earlier := at < q.first
+	earlier := at < q.earliest()
 	if earlier {
-		q.first = at
+		q.setFirst(max(at, 0))
 	}
 	q.mu.Unlock(c)
 	if earlier && at < r.nextTick {
@@ -75,15 +82,21 @@ func (t *Thread) disarm(c *percpu.CPU) (inTime bool) {
 func (q *timerQueue) remove(t *Timer) {
 	q.tree.Remove(&t.node)
 	t.armed = false
-	q.first = clock.Never
+	first := clock.Never
 	if n := q.tree.First(); n != nil {
-		q.first = clock.Time(n.Key)
+		first = clock.Time(n.Key)
 	}
+	q.setFirst(first)
 }
 
-// expire sets off the timers that are due, one critical section each.
+// maxExpired bounds how many timers one interrupt sets off: however many threads
+// a program makes sleep until the same moment, interrupts come in between.
+const maxExpired = 32
+
+// expire sets off timers that are due, one critical section each. If some are
+// left the caller arms the hardware for a time that has passed, and is back soon.
 func (q *timerQueue) expire(c *percpu.CPU, now clock.Time) {
-	for q.first <= now {
+	for n := 0; n < maxExpired && q.earliest() <= now; n++ {
 		q.mu.Lock(c)
 		if n := q.tree.First(); n != nil && clock.Time(n.Key) <= now {
 			t := timerOf(n)

@@ -242,7 +242,7 @@ func bench(ctx context.Context, s *Shell, a args) error {
 
 func crash(_ context.Context, s *Shell, a args) error {
 	if len(a.list) != 1 {
-		return fmt.Errorf("%w: KIND is one of %s", errUsage, strings.Join(s.sys.CrashKinds(), ", "))
+		return fmt.Errorf("usage: crash KIND: one of %s", strings.Join(s.sys.CrashKinds(), ", "))
 	}
 	return s.sys.Crash(a.first())
 }

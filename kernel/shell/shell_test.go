@@ -49,7 +49,7 @@ func TestCommands(t *testing.T) {
 		"upttime":    {want: "upttime: unknown command, nearest is \"uptime\"; help lists all\n", bad: true},
 		"cpus x":     {want: "cpus: usage: cpus [-json]\n", bad: true},
 		"help -json": {want: "help: usage: help [COMMAND]\n", bad: true},
-		"crash":      {want: "crash: usage: crash KIND\n", bad: true},
+		"crash":      {want: "crash: usage: crash KIND: one of panic, nil\n", bad: true},
 		"cpus --json": {want: `[{"cpu":0,"apic_id":0,"acpi_id":0,"bsp":true,"state":"running","stage":"","ticks":0,"switches":0,"idle_ns":0},` +
 			`{"cpu":1,"apic_id":4,"acpi_id":0,"bsp":false,"state":"","stage":"","ticks":0,"switches":0,"idle_ns":0}]` + "\n"},
 	}

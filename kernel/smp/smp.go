@@ -24,12 +24,13 @@ import (
 type Target struct {
 	APICID uint32
 	UID    uint32 // the firmware's name for it
+	Pins   uint32 // its local interrupt pins, as abi.NMIPin has it
 }
 
 // Machine is what starting CPUs needs of the core, and of time.
 type Machine interface {
 	SetCPULimit(n int) error
-	PrepareCPU(apicID, uid uint32) (cpu int, err error)
+	PrepareCPU(t Target) (cpu int, err error)
 	UseTrampoline(page uint64) error // 0 ends its use
 	SendINIT(apicID uint32) error
 	SendStartup(apicID uint32, page uint64) error
@@ -128,7 +129,7 @@ func (r *Result) problem(err error) { r.Problems = append(r.Problems, err) }
 func startBatch(m Machine, list []*starting, cfg Config, r *Result) time.Duration {
 	ready := list[:0:0]
 	for _, s := range list {
-		cpu, err := m.PrepareCPU(s.APICID, s.UID)
+		cpu, err := m.PrepareCPU(s.Target)
 		if err != nil {
 			r.problem(fmt.Errorf("smp: APIC ID %d: no memory for a CPU: %w", s.APICID, err))
 			continue
@@ -158,8 +159,8 @@ func startBatch(m Machine, list []*starting, cfg Config, r *Result) time.Duratio
 	}
 	send("start-up", startup)
 	if !await(m, ready, percpu.Online, startupGap) {
-		// Only to those that no slot knows: a second message would restart one
-		// that is on its way.
+		// Only to those that no slot knows: one that is on its way does not wait
+		// for a message any more.
 		seen := slots(m, cfg.Page, len(ready))
 		for _, s := range ready {
 			if _, ok := seen[s.APICID]; !s.online && !ok {

@@ -46,11 +46,11 @@ func newFake(cpus ...*fakeCPU) *fake {
 
 func (f *fake) SetCPULimit(n int) error { f.limit = n; return nil }
 
-func (f *fake) PrepareCPU(apicID, uid uint32) (int, error) {
+func (f *fake) PrepareCPU(t Target) (int, error) {
 	if f.full {
 		return 0, errors.New("full")
 	}
-	f.cpus = append(f.cpus, f.all[apicID])
+	f.cpus = append(f.cpus, f.all[t.APICID])
 	return len(f.cpus), nil
 }
 

@@ -66,6 +66,7 @@ func prepareCPU(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64
 	a := (*area)(unsafe.Pointer(mem.AllocMapped(c, unsafe.Sizeof(area{}), 64)))
 	a.cpu.Init(id)
 	a.cpu.APICID, a.cpu.ACPIID = uint32(f.DI), uint32(f.SI)
+	a.pins = f.DX
 	a.attach(c, &a.cpu)
 	sched.PrepareCPU(&a.cpu, uintptr(unsafe.Pointer(&a.queue)), &a.idle, a.idleLow, a.idleTop)
 	a.cpu.State.Store(percpu.Booting)
@@ -96,8 +97,22 @@ func useTrampoline(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uin
 
 var trampolinePage mem.PhysAddr
 
+// sendINIT resets a CPU that does not take part. One that hung behind the point
+// where it is asked for flushes would be waited for in vain.
 func sendINIT(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	return c, startupResult(apic.SendINIT(uint32(f.DI)))
+	id := uint32(f.DI)
+	for i := range percpu.Count() {
+		if o := percpu.Get(i); o.APICID == id && o.IsOnline() {
+			return c, linux.Fail(linux.EBUSY)
+		}
+	}
+	e := apic.SendINIT(id)
+	for i := range percpu.Count() {
+		if o := percpu.Get(i); o.APICID == id {
+			online.Clear(o.ID)
+		}
+	}
+	return c, startupResult(e)
 }
 
 func sendStartup(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
@@ -124,15 +139,16 @@ func stage(c *percpu.CPU, s uint32) {
 //
 // Context: on the idle stack, interrupts off, on the kernel's page tables.
 func apMain(c *percpu.CPU) {
-	// From here on a flush of the kernel's area must ask this CPU too; what it
-	// may have cached before goes with the reload.
-	online.Set(c.ID)
-	cpu.WriteCR3(kernelCR3)
 	a := areaOf(c)
 	a.block.Load(c, &a.stacks)
 	stage(c, trampoline.StageTables)
 	apic.Enable(c)
+	usePins(a.pins)
 	stage(c, trampoline.StageLocalAPIC)
+	// From here on a flush of the kernel's area must ask this CPU too: its APIC
+	// takes messages. What it may have cached before goes with the reload.
+	online.Set(c.ID)
+	cpu.WriteCR3(kernelCR3)
 	protect(c, false)
 	stage(c, trampoline.StageProtections)
 	c.State.Store(percpu.Online) // pairs with the Load in smp, through CPUInfo

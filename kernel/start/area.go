@@ -24,6 +24,7 @@ type area struct {
 	stacks trap.Stacks
 
 	idleLow, idleTop uintptr
+	pins             uint64 // abi.NMIPin
 	features         cpu.Features
 }
 

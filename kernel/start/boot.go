@@ -24,6 +24,7 @@ import (
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
 	"muster/kernel/standin"
+	"muster/kernel/trace"
 	"muster/kernel/trap"
 )
 
@@ -76,9 +77,12 @@ func bootMain(magic, information, delta, tsc uint64) {
 	clock.Start(tsc)
 	console.Init()
 	crash.Init()
+	features.Detect()
+	if !features.Has(cpu.SMAP) {
+		trap.PatchCLAC() // before the first exception, and while text can still be written
+	}
 	trap.Init(false)
 	trap.LoadIDT()
-	features.Detect()
 	if features.Has(cpu.RDRand) {
 		cpu.UseRDRand()
 	}
@@ -131,15 +135,15 @@ func readOptions(c *percpu.CPU) {
 	if n, ok := cmdline.Value(line, "mitigations", word[:]); ok && string(word[:n]) == "full" {
 		clearAlways = true
 	}
+	if n, ok := cmdline.Value(line, "trace", word[:]); ok && string(word[:n]) == "all" {
+		trace.On |= 1 << trace.Syscall
+	}
 }
 
 func startMemory(c *percpu.CPU, delta mem.PhysAddr) {
 	var l console.Line
 	console.Say(c, l.Str("muster: ").Str(version()).Str(", loaded by ").Str(info.Protocol.String()).
 		Str(" at ").Hex(uint64(layout.ImageBase+layout.Load)+uint64(delta)))
-	if !features.Has(cpu.SMAP) {
-		trap.PatchCLAC() // while text can still be written
-	}
 	b := plan(delta)
 	mem.Init(c, b)
 	crash.Readable = mem.Readable

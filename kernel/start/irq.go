@@ -75,6 +75,8 @@ func interrupt(c *percpu.CPU, f *cpu.Frame, vector uint8) {
 			legacyInterrupt(c, vector-trap.VecPIC)
 		} else if vector >= trap.VecDeviceFirst && vector <= trap.VecDeviceLast {
 			deviceInterrupt(c, &irqs.lines[vector])
+		} else { // nobody's: without an end it would block all lower ones
+			apic.EOI()
 		}
 	}
 }
@@ -135,8 +137,11 @@ func addIOAPIC(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64)
 	return c, uint64(a.Inputs)
 }
 
-// bindIRQ gives a global system interrupt a vector and admits it, to CPU 0: its
-// APIC id fits the 8 bits of a destination.
+// maxDestination is the highest APIC id that fits the 8 bits of an I/O APIC's
+// destination; 255 is all CPUs.
+const maxDestination = 254
+
+// bindIRQ gives a global system interrupt a vector and admits it, to CPU 0.
 func bindIRQ(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	gsi, flags, action := uint32(f.DI), f.SI, f.DX
 	event := linux.EventOf(c, t, f.R10)
@@ -156,6 +161,10 @@ func bindIRQ(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	if a == nil {
 		return c, linux.Fail(linux.ENODEV)
 	}
+	to := percpu.Get(0).APICID
+	if to > maxDestination {
+		return c, linux.Fail(linux.ERANGE)
+	}
 	vector := freeVector(c, irqLine{used: true, gsi: gsi, level: flags&abi.IRQLevel != 0, action: action, event: event})
 	if vector == 0 {
 		return c, linux.Fail(linux.EBUSY)
@@ -163,7 +172,7 @@ func bindIRQ(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	if action == abi.ActionConsole {
 		irqs.input = event
 	}
-	a.Route(c, gsi, vector, percpu.Get(0).APICID, flags&abi.IRQLow != 0, flags&abi.IRQLevel != 0)
+	a.Route(c, gsi, vector, to, flags&abi.IRQLow != 0, flags&abi.IRQLevel != 0)
 	if action == abi.ActionConsole {
 		console.UseInterrupts(c)
 	}

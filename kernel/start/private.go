@@ -49,6 +49,7 @@ func setPrivate() {
 	linux.SetPrivate(abi.StartProcess, linux.StartProcess)
 	linux.SetPrivate(abi.WaitProcess, linux.WaitProcess)
 	linux.SetPrivate(abi.KillProcess, linux.KillProcess)
+	linux.SetPrivate(abi.DropProcess, linux.DropProcess)
 	linux.SetPrivate(abi.Crash, breakCore)
 	linux.SetPrivate(abi.SelfTest, selfTest)
 }
@@ -151,15 +152,22 @@ func mapPhys(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	return c, uint64(va)
 }
 
-// setNMI programs a local interrupt pin of this CPU, if it is meant.
+// setNMI programs the local interrupt pins of this CPU.
 func setNMI(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	if apic.Legacy() {
 		return c, linux.Fail(linux.ENODEV)
 	}
-	if f.DI == ^uint64(0) || f.DI == uint64(c.ID) {
-		apic.SetNMI(int(f.SI&1), f.DX&abi.IRQLow != 0, f.DX&abi.IRQLevel != 0)
-	}
+	usePins(f.DI)
 	return c, 0
+}
+
+// usePins programs this CPU's local interrupt pins that are NMIs.
+func usePins(pins uint64) {
+	for pin := range 2 {
+		if b := pins >> (8 * pin); b&abi.NMIPin != 0 {
+			apic.SetNMI(pin, b&abi.IRQLow != 0, b&abi.IRQLevel != 0)
+		}
+	}
 }
 
 func consoleRead(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {

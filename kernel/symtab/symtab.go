@@ -7,7 +7,7 @@
 // Context: any, NMI too; reads constant memory.
 // Locks: none.
 // Manual: $GOROOT/src/runtime/symtab.go and $GOROOT/src/internal/abi/symtab.go
-// of Go 1.20 to 1.26; table_test.go compares with runtime.FuncForPC.
+// of Go 1.20 to 1.26; symtab_test.go compares with runtime.FuncForPC.
 // Chapter: docs/02-black-box.md.
 // Left out: inlined calls: the line is the innermost one, the function the outermost.
 package symtab

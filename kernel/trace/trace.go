@@ -25,10 +25,10 @@ const (
 	Interrupt      // vector A at IP B
 	SendIPI        // vector A to CPU B
 	Flush          // TLB flush number A done
-	Fault          // page fault at A, IP B
+	Fault          // page fault at A, error code B
 	Exception      // vector A at IP B
 	Signal         // signal A to thread B
-	Syscall        // number A, result B; off unless asked for
+	Syscall        // number A, result B; off but with trace=all
 	Start          // CPU B reached stage A
 	Exit           // thread A, status B
 	Mark           // anything, for debugging

@@ -148,7 +148,7 @@ restore:
 	JMP	·restoreState(SB)
 
 // restoreState is the only XRSTOR of a state that ring 3 may have written. If it
-// faults, package linux restarts it with the initial state: its address is known.
+// faults, onInside restarts it with the initial state: its address is known.
 //
 // In: SP the Frame, BX the XSAVE area.
 TEXT ·restoreState(SB), NOSPLIT|NOFRAME|TOPFRAME, $0

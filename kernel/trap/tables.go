@@ -30,7 +30,7 @@ const (
 	istEnd
 )
 
-// tss is a 64-bit task-state segment (Intel SDM vol. 3A, "64-Bit Mode Task Management").
+// tss is a 64-bit task-state segment (Intel SDM vol. 3A, "Task Management in 64-bit Mode").
 type tss struct {
 	_     uint32
 	rsp   [3][2]uint32

@@ -106,6 +106,8 @@ var acts = map[string]func(){
 	"controls": controls,
 	"threads":  threads,
 	"oom":      outOfMemory,
+	"areas":    areas,
+	"sleepers": sleepers,
 	"exit":     func() { go spin(); go spin(); time.Sleep(5 * time.Millisecond); os.Exit(123) },
 }
 

@@ -1,0 +1,110 @@
+package cpu
+
+// Levels says how an APIC id is made up: the lowest Core bits number the threads
+// of a core, those up to Die what lies within a die, those up to Package the dies.
+type Levels struct{ Core, Die, Package uint8 }
+
+// Types of level in CPUID leaves 0BH and 1FH.
+const (
+	levelThread = 1
+	levelDie    = 5
+)
+
+// maxLevels bounds the levels that are read of a leaf.
+const maxLevels = 8
+
+// ReadLevels asks CPUID, by the best leaf there is. cpuid is CPUID, or a table of
+// answers in a test.
+//
+// Source: Intel SDM vol. 3A, "Hierarchical Mapping of Shared Resources"; AMD64 APM
+// vol. 3, "Extended Topology Enumeration".
+func ReadLevels(cpuid func(leaf, sub uint32) (a, b, c, d uint32)) (l Levels) {
+	top, _, _, _ := cpuid(0, 0)
+	for _, leaf := range [2]uint32{0x1f, 0x0b} {
+		if top < leaf {
+			continue
+		}
+		if _, b, _, _ := cpuid(leaf, 0); b&0xffff != 0 {
+			return extendedLevels(leaf, cpuid)
+		}
+	}
+	return oldLevels(top, cpuid)
+}
+
+// extendedLevels reads a leaf with one sub-leaf for each level, the lowest first.
+func extendedLevels(leaf uint32, cpuid func(leaf, sub uint32) (a, b, c, d uint32)) (l Levels) {
+	die := false
+	below := uint8(0) // shift of the level below
+	for sub := range uint32(maxLevels) {
+		a, _, c, _ := cpuid(leaf, sub)
+		kind, shift := c>>8&0xff, uint8(a&31)
+		if kind == 0 {
+			break
+		}
+		switch kind {
+		case levelThread:
+			l.Core = shift
+		case levelDie:
+			l.Die, die = below, true
+		}
+		l.Package, below = shift, shift
+	}
+	if !die {
+		l.Die = l.Package
+	}
+	return l
+}
+
+// oldLevels computes the widths from counts, which are rounded up to powers of two.
+func oldLevels(top uint32, cpuid func(leaf, sub uint32) (a, b, c, d uint32)) (l Levels) {
+	const hyperThreading = 1 << 28
+	_, b, _, d := cpuid(1, 0)
+	if d&hyperThreading == 0 {
+		return l
+	}
+	logical := b >> 16 & 0xff
+	cores := uint32(1)
+	if top >= 4 {
+		if a, _, _, _ := cpuid(4, 0); a&0x1f != 0 {
+			cores = a>>26 + 1
+		}
+	}
+	if ext, _, _, _ := cpuid(0x80000000, 0); cores == 1 && ext >= 0x80000008 {
+		if _, _, c, _ := cpuid(0x80000008, 0); c&0xff != 0 { // AMD: cores, and how wide their number is
+			cores = c&0xff + 1
+			if n := c >> 12 & 0xf; n != 0 {
+				cores = 1 << n
+			}
+			logical = max(logical, cores)
+		}
+	}
+	l.Package = bitsFor(logical)
+	l.Core = l.Package - min(bitsFor(cores), l.Package)
+	l.Die = l.Package
+	return l
+}
+
+// bitsFor returns how many bits number n things.
+func bitsFor(n uint32) (bits uint8) {
+	for n > 1<<bits {
+		bits++
+	}
+	return bits
+}
+
+// BusHz returns the frequency of the clock that the local APIC's timer divides,
+// 0 where CPUID does not tell (leaf 15H, the crystal's; leaf 16H, the bus's).
+func BusHz(cpuid func(leaf, sub uint32) (a, b, c, d uint32)) uint64 {
+	top, _, _, _ := cpuid(0, 0)
+	if top >= 0x15 {
+		if _, _, hz, _ := cpuid(0x15, 0); hz != 0 {
+			return uint64(hz)
+		}
+	}
+	if top >= 0x16 {
+		if _, _, mhz, _ := cpuid(0x16, 0); mhz&0xffff != 0 {
+			return uint64(mhz&0xffff) * 1e6
+		}
+	}
+	return 0
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"runtime"
+	"time"
+
+	"muster/kernel/abi"
+	"muster/kernel/cpu"
+	"muster/kernel/irq"
+	"muster/kernel/kcall"
+	"muster/kernel/klog"
+	"muster/kernel/options"
+	"muster/kernel/smp"
+	"muster/trampoline"
+)
+
+// startCPUs starts the CPUs that the firmware lists, as far as the options allow.
+func (m *machine) startCPUs(opts options.Options) {
+	switch {
+	case !m.features.Has(cpu.APIC):
+		klog.Warnf("smp: no local APIC, running on one CPU")
+		return
+	case m.top == nil:
+		klog.Warnf("smp: no MADT and no MP tables (%v), running on one CPU", m.err)
+		return
+	}
+	var targets []smp.Target
+	for _, c := range m.top.CPUs {
+		targets = append(targets, smp.Target{APICID: c.APICID, UID: c.UID, Pins: irq.Pins(m.top.LocalNMIs, c.UID)})
+		mark := ""
+		if c.CPU == 0 {
+			mark = ", boot CPU"
+		}
+		klog.Infof("smp: CPU with APIC ID %d, ACPI id %d%s", c.APICID, c.UID, mark)
+	}
+	if opts.NoSMP {
+		klog.Infof("smp: nosmp, running on one CPU")
+		return
+	}
+	regions := kcall.Slice[abi.Region](m.boot.Regions, m.boot.RegionCount)
+	r := smp.StartAll(coreMachine{m.boot.DirectMap}, targets, smp.Config{
+		Boot:     m.self,
+		Max:      opts.MaxCPUs,
+		Page:     smp.ChoosePage(regions, ebda()),
+		INITWait: initWait(m.features),
+		Timeout:  smp.Limit * time.Duration(opts.Scale),
+	})
+	for _, err := range r.Problems {
+		klog.Errorf("%v", err)
+	}
+	if r.Took > 0 {
+		klog.Infof("smp: %d of %d CPUs running, %.1f ms after the first INIT", r.Online, r.Wanted, r.Took.Seconds()*1e3)
+	} else {
+		klog.Infof("smp: %d of %d CPUs running", r.Online, r.Wanted)
+	}
+	runtime.SetDefaultGOMAXPROCS() // at once; the runtime itself looks every second
+}
+
+// initWait returns the wait between INIT and the start-up message: 10 ms by the
+// manual, none on CPUs that are known to need none, as Linux has it.
+//
+// Source: Intel SDM vol. 3A, "Typical BSP Initialization Sequence".
+func initWait(f cpu.Features) time.Duration {
+	if f.Vendor == cpu.VendorIntel && f.Family >= 6 || f.Vendor == cpu.VendorAMD && f.Family >= 0xf {
+		return 0
+	}
+	return 10 * time.Millisecond
+}
+
+// ebda returns the address of the extended BIOS data area, 0 if there is none.
+func ebda() uint64 {
+	b, err := kcall.MapPhys(0x40e, 2)
+	if err != nil {
+		return 0
+	}
+	return (uint64(b[0]) | uint64(b[1])<<8) << 4
+}
+
+// coreMachine is smp's view of the core.
+type coreMachine struct{ directMap uintptr }
+
+func (coreMachine) SetCPULimit(n int) error { return kcall.SetCPULimit(n) }
+
+func (coreMachine) PrepareCPU(t smp.Target) (int, error) {
+	return kcall.PrepareCPU(t.APICID, t.UID, t.Pins)
+}
+
+func (coreMachine) UseTrampoline(page uint64) error { return kcall.UseTrampoline(page) }
+
+func (coreMachine) SendINIT(apicID uint32) error { return kcall.SendINIT(apicID) }
+
+func (coreMachine) SendStartup(apicID uint32, page uint64) error {
+	return kcall.SendStartup(apicID, page)
+}
+
+func (coreMachine) State(n int) (state, stage uint32) {
+	c, err := kcall.CPUInfo(n)
+	if err != nil {
+		return 0, 0
+	}
+	return c.State, c.Stage
+}
+
+func (m coreMachine) Slot(page uint64, i int) (apicID, stage uint32) {
+	b := kcall.Slice[[trampoline.Size]byte](m.directMap+uintptr(page), 1)
+	return trampoline.Slot(&b[0], i)
+}
+
+func (coreMachine) Proceed(n int) error { return kcall.Proceed(n) }
+
+func (coreMachine) Now() time.Time { return time.Now() }
+
+func (coreMachine) Sleep(d time.Duration) { time.Sleep(d) }

@@ -1,0 +1,53 @@
+//go:build qemu && soak
+
+package test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The long tests: make soak. Each is the long form of one in make test.
+
+// All of the runtime's tests, at full length.
+func TestSoakGoRuntime(t *testing.T) {
+	exe := build(t, "test", "runtime")
+	r := runApp(t, exe, []string{"-test.timeout=3h", "-test.skip=" + runtimeSkip()}, "--mem", "4096", "--timeout", "11000").ok()
+	r.matches(`(?m)^PASS$`)
+}
+
+// Boot after boot: none may fail.
+func TestSoakBoots(t *testing.T) {
+	for _, tc := range []struct{ cpus, boots int }{{4, 200}, {64, 20}} {
+		t.Run(fmt.Sprint(tc.cpus), func(t *testing.T) {
+			for i := range tc.boots {
+				r := boot(t, "--cpus", fmt.Sprint(tc.cpus), "--mem", "1024", "--timeout", "120", "--run", "cpus; uptime").ok()
+				r.has(fmt.Sprintf("smp: %d of %d CPUs running", tc.cpus, tc.cpus))
+				require.False(t, t.Failed(), "boot %d", i+1)
+			}
+		})
+	}
+}
+
+// Half an hour of everything at once, on both builds.
+func TestSoakStress(t *testing.T) {
+	for _, kernel := range []string{"kernel", "kernel-debug"} {
+		t.Run(kernel, func(t *testing.T) {
+			boot(t, "--kernel", root+"/build/"+kernel+".elf", "--mem", "1024", "--timeout", "2400",
+				"--append", "GODEBUG=gccheckmark=1", "--run", "test stress 1800; mem").ok()
+		})
+	}
+}
+
+// Go's own tests in ring 3, at full length, many times over.
+func TestSoakGoPackages(t *testing.T) {
+	for _, p := range []string{"container/heap", "sort", "strings", "sync/atomic", "strconv", "math/bits"} {
+		t.Run(p, func(t *testing.T) {
+			exe := build(t, "test", p)
+			r := runApp(t, exe, []string{"-test.count=3", "-test.timeout=1h"}, "--mem", "2048", "--timeout", "3700").ok()
+			r.matches(`(?m)^PASS$`)
+		})
+	}
+}

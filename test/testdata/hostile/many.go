@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// areas makes the kernel keep as many areas as it will: neighbours with other
+// rights, none of them touched.
+func areas() {
+	const base, page = 0x200000000000, 4096
+	for i := uintptr(0); ; i++ {
+		prot := [2]uintptr{syscall.PROT_READ, syscall.PROT_READ | syscall.PROT_WRITE}[i&1]
+		_, _, e := syscall.RawSyscall6(syscall.SYS_MMAP, base+i*page, page, prot, syscall.MAP_ANON|syscall.MAP_PRIVATE|syscall.MAP_FIXED, ^uintptr(0), 0)
+		if e != 0 {
+			fmt.Printf("hostile: errno %d, many areas: %v\n", int(e), i > 1000)
+			os.Exit(0)
+		}
+	}
+}
+
+// sleepers has many threads sleep until the same moment.
+func sleepers() {
+	until := time.Now().Add(3 * time.Second)
+	var wg sync.WaitGroup
+	for range 400 {
+		wg.Go(func() {
+			left := syscall.NsecToTimespec(int64(time.Until(until)))
+			for syscall.Nanosleep(&left, &left) == syscall.EINTR {
+			}
+		})
+	}
+	wg.Wait()
+	fmt.Println("hostile: still here")
+}
