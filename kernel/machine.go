@@ -1,7 +1,7 @@
 package main
 
 import (
-	"errors"
+	"fmt"
 
 	"muster/kernel/abi"
 	"muster/kernel/acpi"
@@ -118,7 +118,7 @@ func (m *machine) findS5() *acpi.Sleep {
 func (m *machine) readMP() {
 	mp, err := acpi.FindMP(kcall.MapPhys)
 	if err != nil {
-		m.err = errors.Join(m.err, err)
+		m.err = fmt.Errorf("%w; %w", m.err, err)
 		return
 	}
 	klog.Infof("acpi: MP tables of %q at %#x, %d CPUs, for want of an MADT: %v", mp.OEM, mp.Addr, len(mp.CPUs), m.err)

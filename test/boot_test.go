@@ -111,7 +111,10 @@ func TestPoorMachines(t *testing.T) {
 		args []string
 		says string
 	}{
-		"no ACPI": {[]string{"--machine", "pc,acpi=off"}, "smp: no MADT (acpi: RSDP+0x0: not found), running on one CPU"},
+		"no ACPI, and MP tables that list packages alone": {[]string{"--machine", "pc,acpi=off"},
+			"acpi: MP tables of \"BOCHSCPU\" at 0xf"},
+		"neither": {[]string{"--machine", "microvm,acpi=off"},
+			"smp: no MADT and no MP tables (acpi: RSDP+0x0: not found; acpi: _MP_+0x0: not found), running on one CPU\n"},
 		"no local APIC": {[]string{"--machine", "pc", "--cpu", "max,-apic", "--cpus", "1"},
 			"smp: no local APIC, running on one CPU"},
 	}
@@ -121,6 +124,13 @@ func TestPoorMachines(t *testing.T) {
 			require.Len(t, decode[[]shell.CPU](r, "cpus -json"), 1)
 		})
 	}
+}
+
+// Without ACPI the MP tables list the CPUs, one for each package.
+func TestMPTables(t *testing.T) {
+	r := boot(t, "--machine", "pc,acpi=off", "--qemu", "-smp 4,sockets=4", "--run", "test cpus; cpus -json").ok()
+	r.has("4 CPUs, for want of an MADT: acpi: RSDP+0x0: not found", "smp: 4 of 4 CPUs running", "irq: GSI 4 is vector")
+	require.Len(t, decode[[]shell.CPU](r, "cpus -json"), 4)
 }
 
 func TestLittleMemory(t *testing.T) {
