@@ -26,7 +26,7 @@ type machine struct {
 	s5     *acpi.Sleep
 	mp     *acpi.MP
 	top    *acpi.Topology
-	err    error // why there is no topology
+	err    error // why there is no MADT
 }
 
 // discover reads the firmware's tables.
@@ -41,9 +41,7 @@ func discover(boot *abi.Boot) *machine {
 	if m.madt == nil && m.features.Has(cpu.APIC) {
 		m.readMP()
 	}
-	if m.madt != nil {
-		m.makeTopology()
-	}
+	m.makeTopology()
 	return m
 }
 
@@ -140,7 +138,11 @@ func ioapicInputs(addr uint32) int {
 
 // makeTopology puts the tables and what the boot CPU says of itself together.
 func (m *machine) makeTopology() {
-	s := acpi.Sources{MADT: m.madt, SRAT: m.srat, SLIT: m.slit, Boot: m.self, BusHz: cpu.BusHz(cpu.CPUID)}
+	madt := m.madt
+	if madt == nil { // there is the boot CPU at least
+		madt = &acpi.MADT{CPUs: []acpi.CPU{{APICID: m.self, Enabled: true}}}
+	}
+	s := acpi.Sources{MADT: madt, SRAT: m.srat, SLIT: m.slit, Boot: m.self, BusHz: cpu.BusHz(cpu.CPUID)}
 	if m.features.Has(cpu.APIC) {
 		s.APICBase = cpu.ReadMSR(cpu.MSRAPICBase) & apicBaseAddress
 	}

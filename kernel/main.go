@@ -36,7 +36,7 @@ func main() {
 	}
 
 	m := discover(info)
-	if m.top != nil && m.features.Has(cpu.APIC) {
+	if m.madt != nil && m.features.Has(cpu.APIC) {
 		irq.SetUp(m.top)
 	}
 	m.startCPUs(opts)
@@ -49,9 +49,9 @@ func main() {
 	sh := shell.New(&system{machine: m, opts: opts}, os.Stdout)
 	switch {
 	case opts.App != "":
-		kcall.End(runProgram(info, opts))
+		m.off(runProgram(info, opts))
 	case opts.HasRun:
-		kcall.End(sh.RunAll(opts.Run))
+		m.off(sh.RunAll(opts.Run))
 	}
 	fmt.Printf("Muster %s, %s, CPUs: %d. help lists the commands.\n", start.Version, runtime.Version(), runtime.GOMAXPROCS(0))
 	if keyboard != nil {

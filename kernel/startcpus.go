@@ -20,7 +20,7 @@ func (m *machine) startCPUs(opts options.Options) {
 	case !m.features.Has(cpu.APIC):
 		klog.Warnf("smp: no local APIC, running on one CPU")
 		return
-	case m.top == nil:
+	case m.madt == nil:
 		klog.Warnf("smp: no MADT and no MP tables (%v), running on one CPU", m.err)
 		return
 	}

@@ -40,29 +40,8 @@ func (s *system) CPUs() (list []shell.CPU) {
 	}
 }
 
-func (s *system) ACPI() (a shell.ACPI) {
-	a.Tables = []shell.ACPITable{}
-	if s.tables == nil {
-		a.Error = s.err.Error()
-		return a
-	}
-	a.RSDP, a.From = s.tables.Root.Addr, s.tables.From
-	for _, t := range s.tables.List {
-		b := t.Data()
-		a.Tables = append(a.Tables, shell.ACPITable{Signature: t.Sig(), Address: t.Addr, Length: t.Len(), Revision: t.Revision(),
-			OEMID: printable(b[10:16]), TableID: printable(b[16:24])})
-	}
-	return a
-}
-
-// printable returns text from firmware without what would upset a terminal.
-func printable(b []byte) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return ' '
-		}
-		return r
-	}, string(b)))
+func (s *system) Firmware() shell.Firmware {
+	return shell.Firmware{Tables: s.tables, Err: s.err, Topology: s.top}
 }
 
 func (s *system) IRQs() (list []shell.IRQ) {
@@ -130,9 +109,9 @@ func (s *system) Trace(cpu, n int) (list []shell.Event) {
 	return list
 }
 
-func (s *system) End(status int) { kcall.End(status) }
+func (s *system) End(status int) { s.off(status) }
 
-func (s *system) Reboot() { kcall.Reboot() }
+func (s *system) Reboot() { s.reset() }
 
 func (s *system) Instructions() bool { return s.opts.Counted }
 

@@ -212,7 +212,8 @@ case $code in
 	echo "qemu-run.sh: no end within $timeout s" >&2
 	exit 124
 	;;
-0) # the user ended QEMU, or the guest reset
+0) # the guest went off, the user ended QEMU, or the guest reset
+	[[ $status =~ ^[0-9]+$ ]] && exit "$status"
 	[[ $hasrun || $app ]] || exit 0
 	echo "qemu-run.sh: the guest reset without a status" >&2
 	;;

@@ -31,7 +31,7 @@ func TestListings(t *testing.T) {
 	require.Equal(t, "IdleLoop", cpus[3].Stage)
 	require.Positive(t, cpus[2].IdleNS)
 
-	require.Regexp(t, `(?m)^ +APIC +0x[0-9a-f]+ +\d+ +\d+ +BOCHS +BXPC$`, r.output("acpi"))
+	require.Regexp(t, `(?m)^ +APIC +0x[0-9a-f]+ +\d+ +\d+ +BOCHS +BXPC +ok$`, r.output("acpi"))
 	tables := decode[shell.ACPI](r, "acpi -json")
 	var signatures []string
 	for _, table := range tables.Tables {

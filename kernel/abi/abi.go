@@ -18,8 +18,7 @@ const (
 	Log          = First + iota // level, text, length
 	ReadLog                     // position, *LogEntry, text, length -> next position; EAGAIN at the end
 	SetLogLevel                 // level
-	End                         // status: ends the machine
-	Reboot                      //
+	Finish                      // status or Reset, *Step, number of steps: ends the machine
 	BootInfo                    // *Boot
 	MapPhys                     // address, length, 0 read-only or 1 device -> virtual address
 	AddIOAPIC                   // id, address, first GSI -> inputs
@@ -72,6 +71,31 @@ type Boot struct {
 	X2APIC        uint64  // 1: local APICs run in x2APIC mode
 	DirectMap     uintptr // virtual address of physical 0 in the direct map
 }
+
+// Reset, as the status of Finish, says that the machine is to start again.
+const Reset = 1 << 8
+
+// MaxSteps is how many steps Finish takes.
+const MaxSteps = 16
+
+// Step is one access to a register, on the way to power off or reset. See package power.
+type Step struct {
+	Op     uint32
+	Memory uint32 // 1: Addr is a virtual address, 0: a port
+	Bytes  uint32 // 1, 2 or 4
+	Mask   uint32
+	Value  uint32
+	_      uint32
+	Addr   uintptr
+	WaitNS uint64
+}
+
+// Ops of Step.
+const (
+	StepWrite = iota
+	StepModify
+	StepAwait
+)
 
 // Region is an entry of the memory map, with the types of the firmware's E820.
 type Region struct {

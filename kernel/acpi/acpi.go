@@ -13,6 +13,7 @@
 package acpi
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -48,9 +49,23 @@ func (e *TableError) Unwrap() error { return e.Err }
 // Memory returns n bytes of physical memory at addr, or an error.
 type Memory func(addr uint64, n int) ([]byte, error)
 
-// headerLength is the size of the header that all tables but the RSDP share
+// HeaderLength is the size of the header that all tables but the RSDP share
 // ("System Description Table Header").
-const headerLength = 36
+const HeaderLength = 36
+
+const headerLength = HeaderLength
+
+// Header is what the header says, as text that a terminal can bear.
+type Header struct {
+	Signature, OEMID, TableID string
+	Length                    uint32
+	Revision                  uint8
+}
+
+// ParseHeader reads a header of HeaderLength bytes. It checks nothing.
+func ParseHeader(b []byte) Header {
+	return Header{signature(b), Printable(bytes.TrimRight(b[10:16], " \x00")), Printable(bytes.TrimRight(b[16:24], " \x00")), u32(b[4:]), b[8]}
+}
 
 // MaxTable bounds the length that is believed of any table.
 const MaxTable = 16 << 20

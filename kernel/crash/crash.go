@@ -210,6 +210,17 @@ func within(ip uint64, name string) bool {
 
 func hasPrefix(s, p string) bool { return len(s) >= len(p) && s[:len(p)] == p }
 
+// StopOthers stops all other CPUs for good, for an orderly end. If one of them
+// has begun a panic, that goes first.
+//
+// Context: interrupts off. Takes no lock; who holds one is stopped with it.
+func StopOthers(c *percpu.CPU) {
+	if !reporter.CompareAndSwap(0, c.ID+1) && reporter.Load() != c.ID+1 {
+		cpu.Stop()
+	}
+	stopOthers(c)
+}
+
 // stopOthers sends NMIs and gives the other CPUs 100 ms to stop.
 func stopOthers(c *percpu.CPU) {
 	for range 2 { // a second one for a CPU that missed the first

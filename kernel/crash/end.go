@@ -35,16 +35,28 @@ func Emulated() bool {
 // Context: interrupts off; the other CPUs are stopped or do no harm.
 func End(status uint8) {
 	console.EmergencyDrain()
-	if Emulated() {
-		var l console.Line
-		for _, b := range l.Dec(uint64(status)).Byte('\n').Bytes() {
-			cpu.Out8(statusPort, b)
-		}
-		code := uint8(exitStatus)
-		if status == StatusPanic {
-			code = exitPanic
-		}
-		cpu.Out8(exitPort, code) // the last write counts, so there is only one
+	TellStatus(status)
+	if Emulated() && status == StatusPanic {
+		cpu.Out8(exitPort, exitPanic) // the last write counts, so there is only one
 	}
+	ExitEmulator()
 	cpu.Stop()
+}
+
+// TellStatus tells an emulator's caller how it went.
+func TellStatus(status uint8) {
+	if !Emulated() {
+		return
+	}
+	var l console.Line
+	for _, b := range l.Dec(uint64(status)).Byte('\n').Bytes() {
+		cpu.Out8(statusPort, b)
+	}
+}
+
+// ExitEmulator ends the emulator, after TellStatus. On a machine it does nothing.
+func ExitEmulator() {
+	if Emulated() {
+		cpu.Out8(exitPort, exitStatus)
+	}
 }

@@ -72,11 +72,14 @@ func ReadLog() (entries []LogEntry) {
 // SetLogLevel sets the level below which lines are printed.
 func SetLogLevel(level int) { quick(abi.SetLogLevel, uintptr(level), 0, 0, 0) }
 
-// End ends the machine; an emulator's caller gets the status. It does not return.
-func End(status int) { quick(abi.End, uintptr(uint8(status)), 0, 0, 0) }
-
-// Reboot resets the machine. It does not return.
-func Reboot() { quick(abi.Reboot, 0, 0, 0, 0) }
+// Finish ends the machine: with status abi.Reset it starts again, else it goes off,
+// and an emulator's caller gets the low 8 bits. The core stops the other CPUs and
+// takes the steps; if they do nothing it has ways of its own. It does not return
+// but with an error of the arguments.
+func Finish(status int, steps []abi.Step) error {
+	_, err := quick(abi.Finish, uintptr(status), uintptr(unsafe.Pointer(unsafe.SliceData(steps))), uintptr(len(steps)), 0)
+	return err
+}
 
 // BootInfo returns what the loader said.
 func BootInfo() *abi.Boot {

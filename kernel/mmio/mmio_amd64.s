@@ -23,3 +23,27 @@ TEXT ·Store64(SB), NOSPLIT, $0-16
 	MOVQ	v+8(FP), CX
 	MOVQ	CX, (AX)
 	RET
+
+TEXT ·Load8(SB), NOSPLIT, $0-9
+	MOVQ	addr+0(FP), AX
+	MOVB	(AX), CX
+	MOVB	CX, ret+8(FP)
+	RET
+
+TEXT ·Store8(SB), NOSPLIT, $0-9
+	MOVQ	addr+0(FP), AX
+	MOVB	v+8(FP), CX
+	MOVB	CX, (AX)
+	RET
+
+TEXT ·Load16(SB), NOSPLIT, $0-10
+	MOVQ	addr+0(FP), AX
+	MOVW	(AX), CX
+	MOVW	CX, ret+8(FP)
+	RET
+
+TEXT ·Store16(SB), NOSPLIT, $0-10
+	MOVQ	addr+0(FP), AX
+	MOVW	v+8(FP), CX
+	MOVW	CX, (AX)
+	RET

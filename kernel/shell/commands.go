@@ -17,8 +17,8 @@ import (
 func commands() []command {
 	list := []command{
 		{name: "help", usage: "[COMMAND]", about: "list commands", run: help, words: commandNames},
-		{name: "cpus", about: "CPUs, how they are called and what they did", json: true, run: cpus},
-		{name: "acpi", about: "the firmware's tables", json: true, run: acpi},
+		{name: "cpus", usage: "[-topology]", flags: []string{"-topology"}, about: "CPUs and what they did, or how they lie in packages and nodes", json: true, run: cpus},
+		{name: "acpi", usage: "[TABLE|dump]", about: "the firmware's tables: a list, one decoded, or all as acpidump has them", json: true, run: acpi, words: tableNames},
 		{name: "irq", about: "interrupts by vector and CPU", json: true, run: irq},
 		{name: "ps", about: "threads, where they run and for how long", json: true, run: ps},
 		{name: "mem", about: "memory in use and free", json: true, run: mem},
@@ -60,26 +60,18 @@ func commandNames(s *Shell) (names []string) {
 func seconds(ns uint64) string { return fmt.Sprintf("%.3f", float64(ns)/1e9) }
 
 func cpus(_ context.Context, s *Shell, a args) error {
+	switch {
+	case len(a.list) > 0:
+		return errUsage
+	case a.flag("-topology"):
+		return topology(s, a)
+	}
 	return list(s, a, s.sys.CPUs(), "CPU APIC-ID ACPI-ID BSP STATE TICKS SWITCHES IDLE-S", func(w io.Writer, c CPU) {
 		bsp := ""
 		if c.BSP {
 			bsp = "*"
 		}
 		fmt.Fprintf(w, "%d\t%d\t%d\t%s\t%s\t%d\t%d\t%s\t", c.CPU, c.APICID, c.ACPIID, bsp, c.State, c.Ticks, c.Switches, seconds(c.IdleNS))
-	})
-}
-
-func acpi(_ context.Context, s *Shell, a args) error {
-	t := s.sys.ACPI()
-	if a.json {
-		return s.printJSON(t)
-	}
-	if t.Error != "" {
-		return errors.New(t.Error)
-	}
-	fmt.Fprintf(s.out, "RSDP at %#x, tables from the %s\n", t.RSDP, t.From)
-	return list(s, a, t.Tables, "TABLE ADDRESS LENGTH REV OEM OEM-TABLE", func(w io.Writer, t ACPITable) {
-		fmt.Fprintf(w, "%s\t%#x\t%d\t%d\t%s\t%s\t", t.Signature, t.Address, t.Length, t.Revision, t.OEMID, t.TableID)
 	})
 }
 

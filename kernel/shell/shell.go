@@ -25,7 +25,7 @@ import (
 // System is what commands need to know of the machine.
 type System interface {
 	CPUs() []CPU
-	ACPI() ACPI
+	Firmware() Firmware
 	IRQs() []IRQ
 	Threads() []Thread
 	Memory() Memory
@@ -57,6 +57,7 @@ func New(sys System, out io.Writer) *Shell {
 type command struct {
 	name  string
 	usage string // arguments
+	flags []string
 	about string
 	json  bool
 	run   func(ctx context.Context, s *Shell, a args) error
@@ -65,9 +66,13 @@ type command struct {
 
 // args is what follows the command's name.
 type args struct {
-	list []string
-	json bool
+	list  []string
+	flags []string
+	json  bool
 }
+
+// flag reports whether an option was given.
+func (a args) flag(name string) bool { return slices.Contains(a.flags, name) }
 
 // first returns the first argument, "" if there is none.
 func (a args) first() string {
@@ -88,7 +93,8 @@ func (s *Shell) Run(ctx context.Context, line string) error {
 	}
 	err := s.dispatch(ctx, list)
 	if err != nil {
-		fmt.Fprintf(s.out, "%s: %v\n", list[0], err)
+		name := list[0] + ": "
+		fmt.Fprintln(s.out, name+strings.TrimPrefix(err.Error(), name)) // some say it themselves
 	}
 	return err
 }
@@ -103,6 +109,8 @@ func (s *Shell) dispatch(ctx context.Context, words []string) error {
 		switch {
 		case w == "-json" || w == "--json":
 			a.json = true
+		case slices.Contains(c.flags, w):
+			a.flags = append(a.flags, w)
 		case strings.HasPrefix(w, "-") && len(w) > 1:
 			return fmt.Errorf("unknown option %s; %s", w, c.synopsis())
 		default:
@@ -163,6 +171,7 @@ func (s *Shell) Complete(line string) (candidates []string) {
 		if c.words != nil {
 			all = c.words(s)
 		}
+		all = append(all, c.flags...)
 		if c.json {
 			all = append(all, "-json")
 		}

@@ -11,13 +11,16 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	tables "muster/kernel/acpi"
 )
 
 // fake is a machine with two CPUs and nothing to say.
 type fake struct{ ended []int }
 
-func (f *fake) CPUs() []CPU            { return []CPU{{CPU: 0, BSP: true, State: "running"}, {CPU: 1, APICID: 4}} }
-func (f *fake) ACPI() ACPI             { return ACPI{Error: "acpi: RSDP+0x0: not found"} }
+func (f *fake) CPUs() []CPU {
+	return []CPU{{CPU: 0, BSP: true, State: "running"}, {CPU: 1, APICID: 4, State: "offline"}}
+}
 func (f *fake) IRQs() []IRQ            { return nil }
 func (f *fake) Threads() []Thread      { return nil }
 func (f *fake) Memory() Memory         { return Memory{Total: 1 << 20} }
@@ -29,6 +32,28 @@ func (f *fake) Reboot()                {}
 func (f *fake) Crash(string) error     { return errors.New("survived") }
 func (f *fake) CrashKinds() []string   { return []string{"panic", "nil"} }
 func (f *fake) Instructions() bool     { return false }
+
+// Firmware is that of a machine without ACPI: two packages, two nodes.
+func (f *fake) Firmware() Firmware {
+	m := &tables.MADT{CPUs: []tables.CPU{{APICID: 0, Enabled: true}, {APICID: 4, Enabled: true}, {APICID: 5, Enabled: true}, {APICID: 6, OnlineCapable: true}}}
+	srat := &tables.SRAT{CPUs: []tables.CPUAffinity{{APICID: 0, Enabled: true}, {APICID: 4, Domain: 1, Enabled: true}},
+		Memory: []tables.MemoryAffinity{{Base: 0, Size: 64 << 20, Enabled: true}}}
+	top, _ := tables.NewTopology(tables.Sources{MADT: m, SRAT: srat, Levels: tables.Levels{Core: 1, Die: 2, Package: 2}})
+	return Firmware{Err: &tables.TableError{Table: "RSDP", Err: tables.ErrMissing}, Topology: top}
+}
+
+const drawn = `package 0
+    core 0
+      thread 0: cpu 0, APIC ID 0, node 0, running
+package 1
+    core 0
+      thread 0: cpu 1, APIC ID 4, node 1, offline
+      thread 1: cpu 2, APIC ID 5, not started
+node 0: domain 0, distances []
+  memory 0x0 to 0x3ffffff, 64 MiB
+node 1: domain 1, distances []
+1 more CPUs can be enabled
+`
 
 func run(t *testing.T, line string) (string, error) {
 	t.Helper()
@@ -42,16 +67,18 @@ func TestCommands(t *testing.T) {
 		want string
 		bad  bool
 	}{
-		"":           {want: ""},
-		"uptime":     {want: "up 1.5s, 2025-01-01T00:00:00Z\n"},
-		"irq -json":  {want: "[]\n"},
-		"acpi":       {want: "acpi: acpi: RSDP+0x0: not found\n", bad: true},
-		"upttime":    {want: "upttime: unknown command, nearest is \"uptime\"; help lists all\n", bad: true},
-		"cpus x":     {want: "cpus: usage: cpus [-json]\n", bad: true},
-		"help -json": {want: "help: usage: help [COMMAND]\n", bad: true},
-		"crash":      {want: "crash: usage: crash KIND: one of panic, nil\n", bad: true},
+		"":               {want: ""},
+		"uptime":         {want: "up 1.5s, 2025-01-01T00:00:00Z\n"},
+		"irq -json":      {want: "[]\n"},
+		"acpi":           {want: "acpi: RSDP+0x0: not found\n", bad: true},
+		"upttime":        {want: "upttime: unknown command, nearest is \"uptime\"; help lists all\n", bad: true},
+		"cpus x":         {want: "cpus: usage: cpus [-json] [-topology]\n", bad: true},
+		"cpus -tree":     {want: "cpus: unknown option -tree; cpus [-json] [-topology]\n", bad: true},
+		"cpus -topology": {want: drawn},
+		"help -json":     {want: "help: usage: help [COMMAND]\n", bad: true},
+		"crash":          {want: "crash: usage: crash KIND: one of panic, nil\n", bad: true},
 		"cpus --json": {want: `[{"cpu":0,"apic_id":0,"acpi_id":0,"bsp":true,"state":"running","stage":"","ticks":0,"switches":0,"idle_ns":0},` +
-			`{"cpu":1,"apic_id":4,"acpi_id":0,"bsp":false,"state":"","stage":"","ticks":0,"switches":0,"idle_ns":0}]` + "\n"},
+			`{"cpu":1,"apic_id":4,"acpi_id":0,"bsp":false,"state":"offline","stage":"","ticks":0,"switches":0,"idle_ns":0}]` + "\n"},
 	}
 	for line, tc := range tests {
 		t.Run(line, func(t *testing.T) {
@@ -65,7 +92,7 @@ func TestCommands(t *testing.T) {
 func TestComplete(t *testing.T) {
 	s := New(&fake{}, io.Discard)
 	require.Equal(t, []string{"poweroff", "ps"}, s.Complete("p"))
-	require.Equal(t, []string{"-json"}, s.Complete("cpus "))
+	require.Equal(t, []string{"-json", "-topology"}, s.Complete("cpus "))
 	require.Equal(t, []string{"nil", "panic"}, s.Complete("crash "))
 	require.Equal(t, []string{"stress"}, s.Complete("test st"))
 	require.Empty(t, s.Complete("nosuch "))
@@ -126,4 +153,18 @@ func TestServe(t *testing.T) {
 	x.shows(t, "sleep: interrupted")
 	keys.CloseWithError(errors.New("unplugged"))
 	require.EqualError(t, <-done, "unplugged")
+}
+
+// A table is listed with the names of its JSON form.
+func TestRender(t *testing.T) {
+	var out bytes.Buffer
+	nothing := (*uint8)(nil)
+	require.NoError(t, render(&out, &struct {
+		Addr   uint64          `json:"address"`
+		Minor  *uint8          `json:"minor"`
+		Hidden int             `json:"-"`
+		List   []tables.IOAPIC `json:"ioapics"`
+		None   []tables.CPU    `json:"cpus"`
+	}{Addr: 0xfee00000, Minor: nothing, List: []tables.IOAPIC{{ID: 2, Addr: 0xfec00000, GSIBase: 24}}}))
+	require.Equal(t, "address  0xfee00000\nminor    absent\nioapics:\n  IOAPIC_ID     ADDRESS  GSI_BASE\n          2  0xfec00000        24\n", out.String())
 }

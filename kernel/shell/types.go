@@ -22,7 +22,13 @@ type ACPI struct {
 	RSDP   uint64      `json:"rsdp"`
 	From   string      `json:"from"` // XSDT or RSDT
 	Tables []ACPITable `json:"tables"`
-	Error  string      `json:"error,omitempty"`
+}
+
+// ACPIDump is one table with its bytes.
+type ACPIDump struct {
+	Signature string `json:"signature"`
+	Address   uint64 `json:"address"`
+	Data      []byte `json:"data"`
 }
 
 // ACPITable is one table.
@@ -33,6 +39,7 @@ type ACPITable struct {
 	Revision  uint8  `json:"revision"`
 	OEMID     string `json:"oem_id"`
 	TableID   string `json:"oem_table_id"`
+	Checksum  string `json:"checksum"` // ok, or what is wrong
 }
 
 // IRQ is one vector that has interrupted some CPU.

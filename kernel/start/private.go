@@ -8,10 +8,8 @@ import (
 	"muster/kernel/clock"
 	"muster/kernel/console"
 	"muster/kernel/cpu"
-	"muster/kernel/crash"
 	"muster/kernel/layout"
 	"muster/kernel/linux"
-	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
@@ -23,8 +21,7 @@ func setPrivate() {
 	linux.SetPrivate(abi.Log, writeLog)
 	linux.SetPrivate(abi.ReadLog, readLog)
 	linux.SetPrivate(abi.SetLogLevel, setLogLevel)
-	linux.SetPrivate(abi.End, end)
-	linux.SetPrivate(abi.Reboot, reboot)
+	linux.SetPrivate(abi.Finish, finish)
 	linux.SetPrivate(abi.BootInfo, bootInfo)
 	linux.SetPrivate(abi.MapPhys, mapPhys)
 	linux.SetPrivate(abi.AddIOAPIC, addIOAPIC)
@@ -84,44 +81,6 @@ func readLog(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 
 func setLogLevel(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	console.SetLevel(c, console.Level(min(f.DI, 8)))
-	return c, 0
-}
-
-// end ends the machine with a status. It does not return.
-func end(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	if lock.Checked {
-		sayLongest(c)
-	}
-	console.Drain(c)
-	crash.End(uint8(f.DI))
-	return c, 0
-}
-
-// sayLongest logs the longest stretch with interrupts off, and what began it.
-func sayLongest(c *percpu.CPU) {
-	worst := c
-	for i := range percpu.Count() {
-		if o := percpu.Get(i); o.Longest > worst.Longest {
-			worst = o
-		}
-	}
-	var l console.Line
-	console.Log(c, console.Notice, l.Str("core: longest stretch with interrupts off ").Dec(uint64(clock.Span(worst.Longest))).
-		Str(" ns, vector ").Dec(worst.LongestAt>>32).Str(", AX ").Dec(worst.LongestAt&0xffffffff).Bytes())
-}
-
-// reboot resets the machine by the keyboard controller, and by a triple fault if
-// that does nothing.
-func reboot(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	const command, pulseReset = 0x64, 0xfe
-	console.Drain(c)
-	for deadline := clock.After(10 * clock.Millisecond); cpu.In8(command)&2 != 0 && !deadline.Passed(); {
-		cpu.Pause()
-	}
-	cpu.Out8(command, pulseReset)
-	clock.Spin(50 * clock.Millisecond)
-	cpu.LoadIDT(0, 0)
-	cpu.Breakpoint()
 	return c, 0
 }
 

@@ -143,7 +143,7 @@ TEXT ·leave(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	MOVQ	AX, BX
 	CMPQ	BX, $const_LeaveFrame
 	JNE	restore
-	LEAQ	·initialState(SB), BX // XSTATE_BV is 0: everything to its reset state
+	MOVQ	·initialState(SB), BX // XSTATE_BV is 0: everything to its reset state
 restore:
 	JMP	·restoreState(SB)
 

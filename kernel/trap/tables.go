@@ -114,7 +114,8 @@ func UseState() {
 	_, size, _, _ := cpu.CPUID(0x0d, 0)
 	stateSize = uintptr(size)
 	haveAVX = cpu.ReadXCR0()&cpu.XCR0AVX != 0
-	*(*uint32)(unsafe.Pointer(&initialState[24])) = cpu.MXCSRDefault // loaded even with XSTATE_BV 0
+	initialState = (uintptr(unsafe.Pointer(&initialBytes)) + 63) &^ 63
+	*(*uint32)(unsafe.Pointer(initialState + 24)) = cpu.MXCSRDefault // loaded even with XSTATE_BV 0
 }
 
 // ClearBuffers makes every way to ring 3 clear the microarchitectural buffers.

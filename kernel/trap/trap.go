@@ -102,9 +102,10 @@ func ThreadStartPC() uintptr { return threadStartPC }
 var (
 	stateSize    uintptr // bytes of an XSAVE area
 	haveAVX      bool
-	clearBuffers bool                // VERW before ring 3
-	dataSelector uint16     = userSS // VERW must name one in memory: the form with a register does not clear
-	initialState [1024]byte          // XSTATE_BV 0, so all components get their reset state
+	clearBuffers bool                     // VERW before ring 3
+	dataSelector uint16          = userSS // VERW must name one in memory: the form with a register does not clear
+	initialState uintptr                  // an XSAVE area with XSTATE_BV 0, so all components get their reset state
+	initialBytes [1024 + 64]byte          // holds it; the linker does not align variables to the 64 bytes that XRSTOR needs
 	lostG        standin.G
 )
 
@@ -152,7 +153,7 @@ func onInside(c *percpu.CPU, f *cpu.Frame) {
 			up.To.Panic(c, f, "page fault in the core; address, error", uint64(addr), f.Error)
 		}
 	case f.Vector == VecProtection && f.IP == uint64(restorePC):
-		f.BX = uint64(uintptr(unsafe.Pointer(&initialState))) // and again
+		f.BX = uint64(initialState) // and again
 	case f.Vector < 32:
 		up.To.Panic(c, f, "exception in the core; vector, error", f.Vector, f.Error)
 	default:

@@ -1,0 +1,203 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	acpitables "muster/kernel/acpi"
+)
+
+// Firmware is what the firmware's tables say.
+type Firmware struct {
+	Tables   *acpitables.Tables // nil without ACPI
+	Err      error              // why there is none, or no usable one
+	Topology *acpitables.Topology
+}
+
+// tableKinds are the tables that are decoded, by the command's argument.
+var tableKinds = map[string]struct {
+	signature string
+	decode    func(acpitables.Table) (any, error)
+}{
+	"madt": {"APIC", decoder(acpitables.ParseMADT)},
+	"srat": {"SRAT", decoder(acpitables.ParseSRAT)},
+	"slit": {"SLIT", func(t acpitables.Table) (any, error) {
+		s, err := acpitables.ParseSLIT(t)
+		if err != nil {
+			return nil, err
+		}
+		return slit{s.Localities, s.Matrix()}, nil
+	}},
+	"hpet": {"HPET", decoder(acpitables.ParseHPET)},
+	"facp": {"FACP", decoder(acpitables.ParseFADT)},
+	"mcfg": {"MCFG", decoder(acpitables.ParseMCFG)},
+}
+
+// slit is an SLIT as it is listed.
+type slit struct {
+	Localities int     `json:"localities"`
+	Matrix     [][]int `json:"matrix"`
+}
+
+// decoder makes a parser's result plain: what there is, even with an error.
+func decoder[T any](parse func(acpitables.Table) (*T, error)) func(acpitables.Table) (any, error) {
+	return func(t acpitables.Table) (any, error) {
+		v, err := parse(t)
+		if v == nil {
+			return nil, err
+		}
+		return v, err
+	}
+}
+
+func tableNames(*Shell) []string {
+	return append(slices.Sorted(maps.Keys(tableKinds)), "dump")
+}
+
+func acpi(_ context.Context, s *Shell, a args) error {
+	f := s.sys.Firmware()
+	switch {
+	case len(a.list) > 1:
+		return errUsage
+	case f.Tables == nil:
+		return f.Err
+	case a.first() == "":
+		return listTables(s, a, f.Tables)
+	case a.first() == "dump":
+		return dumpTables(s, a, f.Tables)
+	}
+	kind, ok := tableKinds[a.first()]
+	if !ok {
+		return fmt.Errorf("no table %q; known are %s", a.first(), strings.Join(tableNames(s), ", "))
+	}
+	found := []any{}
+	var problems []error
+	for _, t := range f.Tables.List {
+		if t.Sig() != kind.signature {
+			continue
+		}
+		v, err := kind.decode(t)
+		if err != nil {
+			problems = append(problems, err)
+		}
+		if v == nil {
+			continue
+		}
+		found = append(found, v)
+		if !a.json {
+			if err := render(s.out, v); err != nil {
+				return err
+			}
+		}
+	}
+	if len(found) == 0 && problems == nil {
+		problems = append(problems, fmt.Errorf("this machine has no %s", kind.signature))
+	}
+	if a.json {
+		if err := s.printJSON(found); err != nil {
+			return err
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// listTables lists the root table, what it points at, and the DSDT.
+func listTables(s *Shell, a args, t *acpitables.Tables) error {
+	rows := []ACPITable{}
+	for _, x := range append([]acpitables.Table{t.Main}, t.List...) {
+		rows = append(rows, tableRow(x.Addr, x.Data(), "ok"))
+	}
+	for _, b := range t.Bad {
+		rows = append(rows, tableRow(b.Addr, b.Header, b.Err.Error()))
+	}
+	if a.json {
+		return s.printJSON(ACPI{RSDP: t.Root.Addr, From: t.From, Tables: rows})
+	}
+	fmt.Fprintf(s.out, "RSDP at %#x, revision %d, tables from the %s\n", t.Root.Addr, t.Root.Revision, t.From)
+	return list(s, a, rows, "TABLE ADDRESS LENGTH REV OEM OEM-TABLE CHECKSUM", func(w io.Writer, t ACPITable) {
+		fmt.Fprintf(w, "%s\t%#x\t%d\t%d\t%s\t%s\t%s\t", t.Signature, t.Address, t.Length, t.Revision, t.OEMID, t.TableID, t.Checksum)
+	})
+}
+
+// tableRow reads a header, of which some may be missing.
+func tableRow(addr uint64, b []byte, state string) ACPITable {
+	row := ACPITable{Address: addr, Checksum: state}
+	if h := (acpitables.Header{}); len(b) >= acpitables.HeaderLength {
+		h = acpitables.ParseHeader(b)
+		row.Signature, row.Length, row.Revision, row.OEMID, row.TableID = h.Signature, h.Length, h.Revision, h.OEMID, h.TableID
+	}
+	return row
+}
+
+// dumpTables prints every table's bytes as acpidump does.
+func dumpTables(s *Shell, a args, t *acpitables.Tables) error {
+	all := append([]acpitables.Table{t.Main}, t.List...)
+	if a.json {
+		rows := []ACPIDump{}
+		for _, x := range all {
+			rows = append(rows, ACPIDump{x.Sig(), x.Addr, x.Data()})
+		}
+		return s.printJSON(rows)
+	}
+	for _, x := range all {
+		if err := acpitables.Dump(s.out, x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// topology draws packages, dies, cores, threads and nodes.
+func topology(s *Shell, a args) error {
+	t := s.sys.Firmware().Topology
+	if a.json {
+		return s.printJSON(t)
+	}
+	state := map[uint32]string{}
+	for _, c := range s.sys.CPUs() {
+		state[c.APICID] = c.State
+	}
+	cpus := slices.Clone(t.CPUs)
+	slices.SortStableFunc(cpus, func(x, y acpitables.Processor) int {
+		return slices.Compare([]uint32{x.Package, x.Die, x.Core, x.Thread}, []uint32{y.Package, y.Die, y.Core, y.Thread})
+	})
+	dies := t.Levels.Die != t.Levels.Package
+	for i, c := range cpus {
+		first := i == 0
+		if first || cpus[i-1].Package != c.Package {
+			fmt.Fprintf(s.out, "package %d\n", c.Package)
+			first = true
+		}
+		if dies && (first || cpus[i-1].Die != c.Die) {
+			fmt.Fprintf(s.out, "  die %d\n", c.Die)
+			first = true
+		}
+		if first || cpus[i-1].Core != c.Core {
+			fmt.Fprintf(s.out, "    core %d\n", c.Core)
+		}
+		where := state[c.APICID]
+		if where == "" {
+			where = "not started"
+		}
+		node := ""
+		if c.Node >= 0 {
+			node = fmt.Sprintf(", node %d", c.Node)
+		}
+		fmt.Fprintf(s.out, "      thread %d: cpu %d, APIC ID %d%s, %s\n", c.Thread, c.CPU, c.APICID, node, where)
+	}
+	for i, n := range t.Nodes {
+		fmt.Fprintf(s.out, "node %d: domain %d, distances %v\n", i, n.Domain, n.Distances)
+		for _, m := range n.Memory {
+			fmt.Fprintf(s.out, "  memory %#x to %#x, %d MiB\n", m.Base, m.Base+(m.Size-1), m.Size>>20)
+		}
+	}
+	if n := len(t.Standby); n > 0 {
+		fmt.Fprintf(s.out, "%d more CPUs can be enabled\n", n)
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package start
+
+import (
+	"unsafe"
+
+	"muster/kernel/abi"
+	"muster/kernel/clock"
+	"muster/kernel/console"
+	"muster/kernel/cpu"
+	"muster/kernel/crash"
+	"muster/kernel/linux"
+	"muster/kernel/lock"
+	"muster/kernel/mmio"
+	"muster/kernel/percpu"
+)
+
+// finish ends the machine: it stops the other CPUs, takes the steps that the
+// caller prepared, and if these have no effect what is left. It does not return.
+func finish(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	var steps [abi.MaxSteps]abi.Step
+	n := f.DX
+	if n > abi.MaxSteps {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	if n > 0 && !t.Space.CopyIn(c, unsafe.Pointer(&steps), uintptr(f.SI), uintptr(n)*unsafe.Sizeof(steps[0])) {
+		return c, linux.Fail(linux.EFAULT)
+	}
+	if lock.Checked {
+		sayLongest(c)
+	}
+	console.Drain(c)
+	crash.StopOthers(c)
+	if f.DI != abi.Reset {
+		crash.TellStatus(uint8(f.DI))
+	}
+	for i := range n {
+		access(&steps[i])
+	}
+	if f.DI == abi.Reset {
+		tripleFault()
+	}
+	crash.ExitEmulator()
+	console.Emergency(offText[:])
+	cpu.Stop()
+	return c, 0
+}
+
+var offText = [...]byte{'m', 'u', 's', 't', 'e', 'r', ':', ' ', 'o', 'f', 'f', '\n'}
+
+// access makes one access and waits.
+func access(s *abi.Step) {
+	switch s.Op {
+	case abi.StepWrite:
+		store(s, s.Value)
+	case abi.StepModify:
+		store(s, load(s)&^s.Mask|s.Value)
+	case abi.StepAwait:
+		for end := clock.After(clock.Time(s.WaitNS)); load(s)&s.Mask != s.Value && !end.Passed(); {
+			cpu.Pause()
+		}
+		return
+	}
+	clock.Spin(clock.Time(s.WaitNS))
+}
+
+func load(s *abi.Step) uint32 {
+	if s.Memory != 0 {
+		switch s.Bytes {
+		case 1:
+			return uint32(mmio.Load8(s.Addr))
+		case 2:
+			return uint32(mmio.Load16(s.Addr))
+		}
+		return mmio.Load32(s.Addr)
+	}
+	switch port := uint16(s.Addr); s.Bytes {
+	case 1:
+		return uint32(cpu.In8(port))
+	case 2:
+		return uint32(cpu.In16(port))
+	default:
+		return cpu.In32(port)
+	}
+}
+
+func store(s *abi.Step, v uint32) {
+	if s.Memory != 0 {
+		switch s.Bytes {
+		case 1:
+			mmio.Store8(s.Addr, uint8(v))
+		case 2:
+			mmio.Store16(s.Addr, uint16(v))
+		default:
+			mmio.Store32(s.Addr, v)
+		}
+		return
+	}
+	switch port := uint16(s.Addr); s.Bytes {
+	case 1:
+		cpu.Out8(port, uint8(v))
+	case 2:
+		cpu.Out16(port, uint16(v))
+	default:
+		cpu.Out32(port, v)
+	}
+}
+
+// tripleFault resets any machine: an exception without a table to answer it.
+func tripleFault() {
+	cpu.LoadIDT(0, 0)
+	cpu.Breakpoint()
+}
+
+// sayLongest logs the longest stretch with interrupts off, and what began it.
+func sayLongest(c *percpu.CPU) {
+	worst := c
+	for i := range percpu.Count() {
+		if o := percpu.Get(i); o.Longest > worst.Longest {
+			worst = o
+		}
+	}
+	var l console.Line
+	console.Log(c, console.Notice, l.Str("core: longest stretch with interrupts off ").Dec(uint64(clock.Span(worst.Longest))).
+		Str(" ns, vector ").Dec(worst.LongestAt>>32).Str(", AX ").Dec(worst.LongestAt&0xffffffff).Bytes())
+}

@@ -1,0 +1,60 @@
+//go:build qemu
+
+package test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// bare runs QEMU without the device that lets the kernel end it: the machine has
+// to go off, or start again, by its own registers. It returns the serial log.
+func bare(t *testing.T, run string, args ...string) string {
+	t.Helper()
+	qemu := os.Getenv("QEMU")
+	if qemu == "" {
+		qemu = "qemu-system-x86_64"
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	args = append([]string{"-accel", "tcg", "-cpu", "max", "-m", "256", "-smp", "2", "-nodefaults", "-display", "none", "-serial", "stdio",
+		"-kernel", root + "/build/kernel.elf", "-append", "deadline-scale=2 run=\"" + run + "\""}, args...)
+	cmd := exec.CommandContext(ctx, qemu, args...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	require.NoError(t, ctx.Err(), "still on after 30 s\n%s", &out)
+	require.NoError(t, err, "%s", &out)
+	return out.String()
+}
+
+// ACPI's S5, by PM1 control registers and, on microvm, by the sleep control register.
+func TestPowerOffByACPI(t *testing.T) {
+	for _, machine := range []string{"q35", "pc", "microvm"} {
+		t.Run(machine, func(t *testing.T) {
+			out := bare(t, "cpus; poweroff", "-machine", machine)
+			require.Contains(t, out, "muster> poweroff")
+			require.NotContains(t, out, "muster: off", "the line of a machine that stays on")
+		})
+	}
+}
+
+// Without ACPI the log says so, and the emulator's own port is left.
+func TestPowerOffWithoutACPI(t *testing.T) {
+	boot(t, "--machine", "pc,acpi=off", "--run", "poweroff").ok().has("power: no FADT")
+}
+
+// With -no-reboot a reset ends QEMU.
+func TestResetByRegister(t *testing.T) {
+	for _, machine := range []string{"q35", "pc", "pc,acpi=off", "microvm"} {
+		t.Run(machine, func(t *testing.T) {
+			require.Contains(t, bare(t, "reboot", "-machine", machine, "-no-reboot"), "muster> reboot")
+		})
+	}
+}
