@@ -59,7 +59,8 @@ $(BUILD)/muster.iso: $(BUILD)/kernel.elf scripts/mkiso.sh
 setup:
 	@scripts/setup.sh
 
-test: setup
+test:
+	@scripts/setup.sh test
 	@scripts/test.sh
 
 soak: setup build debug

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# setup.sh: installs what building and testing need and this machine lacks, after
-# saying what and why. Debian and Ubuntu; elsewhere it says what to install.
+# setup.sh: installs what building and booting need and this machine lacks, after
+# saying what and why. With the word test it goes on with tools of single tests;
+# without those the tests are skipped, with a message. Debian and Ubuntu; elsewhere
+# it says what to install.
 set -u
 
 need=() # packages
@@ -34,42 +36,57 @@ elif ((qemu < 9)) && [[ $codename == bookworm ]]; then
 	backports=1
 fi
 
-[[ ${#need[@]} == 0 && -z $backports ]] && exit 0
-
-if ! command -v apt-get >/dev/null; then
-	say "install these with your package manager: ${need[*]} ${backports:+qemu}" >&2
-	exit 1
-fi
-if [[ $(id -u) != 0 ]]; then
-	say "to install all of this, type: sudo $0" >&2
-	exit 1
-fi
-
-apt() { DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1 || { cat "$log" >&2; say "apt-get $* failed" >&2; exit 1; }; }
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-
-if [[ $backports ]]; then
-	# The same mirror and key as the machine's own entry for bookworm.
-	entry=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(SIGNED_BY)' 'Created-By: Packages' 2>/dev/null | awk '$2 == "bookworm" {print; exit}')
-	read -r uri _ key <<<"$entry"
-	if [[ -z $uri ]]; then
-		say "no entry for bookworm in apt's sources; QEMU from the main suite will do, without x2APIC"
-		[[ $qemu ]] || need+=(qemu-system-x86)
-		backports=
-	elif ! apt-get indextargets --format '$(RELEASE)' 2>/dev/null | grep -q bookworm-backports; then
-		say "adding suite bookworm-backports of the mirror that apt already uses"
-		echo "deb ${key:+[signed-by=$key] }$uri bookworm-backports main" >/etc/apt/sources.list.d/muster-backports.list
+# install gets the packages in need, and QEMU from backports if it must.
+install() {
+	[[ ${#need[@]} == 0 && -z $backports ]] && return
+	if ! command -v apt-get >/dev/null; then
+		say "install these with your package manager: ${need[*]} ${backports:+qemu}" >&2
+		return 1
 	fi
+	if [[ $(id -u) != 0 ]]; then
+		say "to install all of this, type: sudo $0 ${1-}" >&2
+		return 1
+	fi
+
+	apt() { DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1 || { cat "$log" >&2; say "apt-get $* failed" >&2; return 1; }; }
+	log=$(mktemp)
+	trap 'rm -f "$log"' EXIT
+
+	if [[ $backports ]]; then
+		# The same mirror and key as the machine's own entry for bookworm.
+		entry=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(SIGNED_BY)' 'Created-By: Packages' 2>/dev/null | awk '$2 == "bookworm" {print; exit}')
+		read -r uri _ key <<<"$entry"
+		if [[ -z $uri ]]; then
+			say "no entry for bookworm in apt's sources; QEMU from the main suite will do, without x2APIC"
+			[[ $qemu ]] || need+=(qemu-system-x86)
+			backports=
+		elif ! apt-get indextargets --format '$(RELEASE)' 2>/dev/null | grep -q bookworm-backports; then
+			say "adding suite bookworm-backports of the mirror that apt already uses"
+			echo "deb ${key:+[signed-by=$key] }$uri bookworm-backports main" >/etc/apt/sources.list.d/muster-backports.list
+		fi
+	fi
+	say "apt-get update"
+	apt update || return 1
+	if [[ ${#need[@]} -gt 0 ]]; then
+		say "apt-get install ${need[*]}"
+		apt install --no-install-recommends "${need[@]}" || return 1
+	fi
+	if [[ $backports ]]; then
+		say "apt-get install -t bookworm-backports qemu-system-x86"
+		apt install --no-install-recommends -t bookworm-backports qemu-system-x86 || return 1
+	fi
+	say "done"
+}
+
+install "$@" || exit 1
+need=() backports=
+if [[ ${1-} == test ]]; then
+	want gdb gdb "the tests attach it to the kernel"
+	want iasl acpica-tools "the reference decoder of firmware tables"
+	want bochs bochs "a second, stricter PC to boot"
+	want /usr/share/bochs/BIOS-bochs-latest bochsbios "its firmware"
+	want /usr/lib/x86_64-linux-gnu/bochs/plugins/libbx_term_gui.so.0.0.0 bochs-term "its screen, as text"
+	want script bsdutils "its terminal"
+	install "$@" || say "going on without: the tests that need these are skipped"
 fi
-say "apt-get update"
-apt update
-if [[ ${#need[@]} -gt 0 ]]; then
-	say "apt-get install ${need[*]}"
-	apt install --no-install-recommends "${need[@]}"
-fi
-if [[ $backports ]]; then
-	say "apt-get install -t bookworm-backports qemu-system-x86"
-	apt install --no-install-recommends -t bookworm-backports qemu-system-x86
-fi
-say "done"
+exit 0
