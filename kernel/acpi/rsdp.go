@@ -75,7 +75,7 @@ func FindRSDP(mem Memory, addr uint64, copied []byte) (RSDP, error) {
 		}
 		return ParseRSDP(b, addr)
 	}
-	if b, err := mem(ebdaPointer, 2); err == nil {
+	if b, err := mem(ebdaPointer, 2); err == nil && len(b) >= 2 {
 		if at := uint64(u16(b)) << 4; at >= 0x400 && at < 0xa0000 {
 			if r, ok := searchRSDP(mem, at, ebdaSearch); ok {
 				return r, nil
