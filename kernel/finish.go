@@ -8,14 +8,17 @@ import (
 	"muster/kernel/power"
 )
 
-// off ends the machine with a status. It does not return.
-func (m *machine) off(status int) {
+// preparePower notes how the machine is switched off, and says so if it cannot be.
+func (m *machine) preparePower() {
 	steps, err := power.Off(m.fadt, m.s5)
 	if err != nil {
-		klog.Infof("%v", err)
+		klog.Infof("%v: at its end the machine stays on", err)
 	}
-	m.finish(status&0xff, steps)
+	m.offSteps = steps
 }
+
+// off ends the machine with a status. It does not return.
+func (m *machine) off(status int) { m.finish(status&0xff, m.offSteps) }
 
 // reset starts the machine again. It does not return.
 func (m *machine) reset() { m.finish(abi.Reset, power.Reset(m.fadt)) }

@@ -10,6 +10,7 @@ import (
 	"muster/kernel/klog"
 	"muster/kernel/layout"
 	"muster/kernel/mmio"
+	"muster/kernel/power"
 )
 
 // machine is what the firmware says about the hardware. What it does not have is nil.
@@ -26,7 +27,9 @@ type machine struct {
 	s5     *acpi.Sleep
 	mp     *acpi.MP
 	top    *acpi.Topology
-	err    error // why there is no MADT
+
+	offSteps []power.Step
+	err      error // why there is no MADT
 }
 
 // discover reads the firmware's tables.
@@ -42,6 +45,7 @@ func discover(boot *abi.Boot) *machine {
 		m.readMP()
 	}
 	m.makeTopology()
+	m.preparePower()
 	return m
 }
 
