@@ -11,6 +11,7 @@ import (
 	"muster/kernel/layout"
 	"muster/kernel/mmio"
 	"muster/kernel/power"
+	"muster/kernel/smp"
 )
 
 // machine is what the firmware says about the hardware. What it does not have is nil.
@@ -28,6 +29,7 @@ type machine struct {
 	mp     *acpi.MP
 	top    *acpi.Topology
 
+	marks    []smp.Mark // of the start of the other CPUs
 	offSteps []power.Step
 	err      error // why there is no MADT
 }

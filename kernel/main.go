@@ -39,6 +39,8 @@ func main() {
 	if m.madt != nil && m.features.Has(cpu.APIC) {
 		irq.SetUp(m.top)
 	}
+	f := opts.Faults.IPI
+	kcall.IPIFaults(f.Drop, f.Dup, f.Delay)
 	m.startCPUs(opts)
 	logGuards(opts.Full)
 	keyboard, err := serial.Open(m.isa(console.IRQ))

@@ -6,6 +6,7 @@ import (
 
 	"muster/kernel/abi"
 	"muster/kernel/cpu"
+	"muster/kernel/fault"
 	"muster/kernel/irq"
 	"muster/kernel/kcall"
 	"muster/kernel/klog"
@@ -44,7 +45,13 @@ func (m *machine) startCPUs(opts options.Options) {
 		Page:     smp.ChoosePage(regions, ebda()),
 		INITWait: initWait(m.features),
 		Timeout:  smp.Limit * time.Duration(opts.Scale),
+		Serial:   opts.Serial,
+		Faults:   opts.Faults.AP,
 	})
+	m.marks = r.Marks
+	for _, l := range r.Late {
+		go m.catch(l, catchLimit*time.Duration(opts.Scale))
+	}
 	for _, err := range r.Problems {
 		klog.Errorf("%v", err)
 	}
@@ -54,6 +61,20 @@ func (m *machine) startCPUs(opts options.Options) {
 		klog.Infof("smp: %d of %d CPUs running", r.Online, r.Wanted)
 	}
 	runtime.SetDefaultGOMAXPROCS() // at once; the runtime itself looks every second
+}
+
+// catchLimit is how long a CPU that was late is waited for.
+const catchLimit = 30 * time.Second
+
+// catch takes a CPU in that was on its way when the others went on.
+func (m *machine) catch(l smp.Late, limit time.Duration) {
+	after, err := smp.Catch(coreMachine{m.boot.DirectMap}, l, limit)
+	if err != nil {
+		klog.Errorf("%v", err)
+		return
+	}
+	klog.Infof("smp: cpu %d (APIC ID %d) is late, and running, %.1f ms after the others", l.CPU, l.APICID, after.Seconds()*1e3)
+	runtime.SetDefaultGOMAXPROCS()
 }
 
 // initWait returns the wait between INIT and the start-up message: 10 ms by the
@@ -85,7 +106,9 @@ func (coreMachine) PrepareCPU(t smp.Target) (int, error) {
 	return kcall.PrepareCPU(t.APICID, t.UID, t.Pins)
 }
 
-func (coreMachine) UseTrampoline(page uint64) error { return kcall.UseTrampoline(page) }
+func (coreMachine) UseTrampoline(page uint64, f fault.AP) error {
+	return kcall.UseTrampoline(page, f.Stage, f.Late)
+}
 
 func (coreMachine) SendINIT(apicID uint32) error { return kcall.SendINIT(apicID) }
 
@@ -93,21 +116,22 @@ func (coreMachine) SendStartup(apicID uint32, page uint64) error {
 	return kcall.SendStartup(apicID, page)
 }
 
-func (coreMachine) State(n int) (state, stage uint32) {
+func (coreMachine) State(n int) smp.State {
 	c, err := kcall.CPUInfo(n)
 	if err != nil {
-		return 0, 0
+		return smp.State{}
 	}
-	return c.State, c.Stage
+	return smp.State{State: c.State, Stage: c.Stage, Code: c.Code}
 }
 
-func (m coreMachine) Slot(page uint64, i int) (apicID, stage uint32) {
+func (m coreMachine) Slot(page uint64, i int) trampoline.Report {
 	b := kcall.Slice[[trampoline.Size]byte](m.directMap+uintptr(page), 1)
 	return trampoline.Slot(&b[0], i)
 }
 
 func (coreMachine) Proceed(n int) error { return kcall.Proceed(n) }
 
-func (coreMachine) Now() time.Time { return time.Now() }
+// Now counts from boot, as the core's times do.
+func (coreMachine) Now() time.Time { return time.Unix(0, kcall.UpTime()) }
 
 func (coreMachine) Sleep(d time.Duration) { time.Sleep(d) }

@@ -29,8 +29,8 @@ const (
 	offGDT     = 0x300
 	offSlots   = 0x440
 
-	slotCount = 128
-	slotSize  = 8
+	slotCount = 150
+	slotSize  = 20 // APIC id, stage, low halves of the counter at the first three stages
 )
 
 var _ [Size - offSlots - slotCount*slotSize]byte // the slots fit
@@ -89,6 +89,9 @@ func pieces() (code16, code32, code64 uintptr)
 type Params struct {
 	CR3   uint32 // page tables that map the page to itself, and the upper half
 	Entry uint64 // address of the 64-bit entry in the upper half
+
+	// StopAt makes every CPU that comes here halt at stage 1 to 3, for tests; 0 none.
+	StopAt uint32
 }
 
 // Build fills the page, which will be at physical address phys.
@@ -109,7 +112,31 @@ func Build(page *[Size]byte, phys uint32, p Params) {
 	put(page, offFar64+4, sel64, 2)
 	put(page, offCR3, uint64(p.CR3), 4)
 	put(page, offEntry, p.Entry, 8)
+	switch p.StopAt {
+	case StageRealMode16:
+		haltBehind(page[:offCode32], [...]byte{0xc7, 0x45, 0x04, StageRealMode16, 0})
+	case StageProtected32:
+		haltBehind(page[offCode32:offCode64], [...]byte{0xc7, 0x47, 0x04, StageProtected32, 0})
+	case StageLongMode64:
+		haltBehind(page[offCode64:offGDT], [...]byte{0xc7, 0x47, 0x04, StageLongMode64, 0})
+	}
 }
+
+// haltBehind puts CLI; HLT; JMP back to HLT behind the instruction that stores a stage.
+func haltBehind(piece []byte, store [5]byte) {
+	for i := 0; i+len(store)+6 <= len(piece); i++ {
+		if [5]byte(piece[i:i+5]) == store {
+			at := i + 5
+			if store[1] == 0x47 {
+				at += 2 // the immediate has four bytes there
+			}
+			copy(piece[at:], halt[:])
+			return
+		}
+	}
+}
+
+var halt = [...]byte{0xfa, 0xf4, 0xeb, 0xfd}
 
 func copyPiece(to []byte, from uintptr) {
 	copy(to[:pieceSize], unsafe.Slice((*byte)(unsafe.Pointer(from)), pieceSize))
@@ -121,9 +148,29 @@ func put(page *[Size]byte, off int, v uint64, width int) {
 	}
 }
 
-// Slot returns the APIC id and the stage that slot i reports. The stage is
-// StageNone while nobody has taken the slot.
-func Slot(page *[Size]byte, i int) (apicID, stage uint32) {
-	p := (*[2]uint32)(unsafe.Pointer(&page[offSlots+i*slotSize]))
-	return p[0], p[1]
+// Report is what a CPU on its way has said in its slot.
+type Report struct {
+	APICID uint32
+	Stage  uint32    // StageNone while nobody has taken the slot
+	TSC    [3]uint32 // low halves of the counter at RealMode16, Protected32, LongMode64
+}
+
+// Slot returns what slot i reports.
+func Slot(page *[Size]byte, i int) Report {
+	p := (*[slotSize / 4]uint32)(unsafe.Pointer(&page[offSlots+i*slotSize]))
+	return Report{p[0], p[1], [3]uint32{p[2], p[3], p[4]}}
+}
+
+// Hash sums up what a CPU will execute and read of the page: all in front of the
+// slots but the counter, which changes.
+func Hash(page *[Size]byte) uint64 {
+	const prime, basis = 1099511628211, 14695981039346656037 // FNV-1a
+	h := uint64(basis)
+	for i, b := range page[:offSlots] {
+		if i >= offCounter && i < offCounter+8 {
+			continue
+		}
+		h = (h ^ uint64(b)) * prime
+	}
+	return h
 }

@@ -20,10 +20,9 @@ TEXT ·code16(SB), NOSPLIT|NOFRAME, $0
 	// Take a slot.
 	BYTE	$0x66; BYTE $0xb8; LONG $1                            //| mov eax, 0x1
 	BYTE	$0xf0; BYTE $0x66; BYTE $0x0f; BYTE $0xc1; BYTE $0x06; WORD $const_offCounter //| lock xadd dword ptr [0x430], eax
-	BYTE	$0x66; BYTE $0x3d; LONG $const_slotCount              //| cmp eax, 0x80
-	BYTE	$0x73; BYTE $0x53                                     //| jnb
-	BYTE	$0x66; BYTE $0x89; BYTE $0xc7                         //| mov edi, eax
-	BYTE	$0x66; BYTE $0xc1; BYTE $0xe7; BYTE $0x03             //| shl edi, 0x3
+	BYTE	$0x66; BYTE $0x3d; LONG $const_slotCount              //| cmp eax, 0x96
+	BYTE	$0x73; BYTE $0x56                                     //| jnb
+	BYTE	$0x66; BYTE $0x6b; BYTE $0xf8; BYTE $const_slotSize   //| imul edi, eax, 0x14
 	BYTE	$0x66; BYTE $0x81; BYTE $0xc7; LONG $const_offSlots   //| add edi, 0x440
 	// Who am I? Leaf 0BH gives 32 bits of APIC id, leaf 1 gives 8.
 	BYTE	$0x66; BYTE $0x31; BYTE $0xc0                         //| xor eax, eax
@@ -41,6 +40,8 @@ TEXT ·code16(SB), NOSPLIT|NOFRAME, $0
 	BYTE	$0x66; BYTE $0x89; BYTE $0xda                         //| mov edx, ebx
 	BYTE	$0x66; BYTE $0x89; BYTE $0x15                         //| mov dword ptr [di], edx
 	BYTE	$0xc7; BYTE $0x45; BYTE $0x04; WORD $const_StageRealMode16 //| mov word ptr [di+0x4], 0x1
+	BYTE	$0x0f; BYTE $0x31                                     //| rdtsc
+	BYTE	$0x66; BYTE $0x89; BYTE $0x45; BYTE $0x08             //| mov dword ptr [di+0x8], eax
 	// To protected mode.
 	BYTE	$0x66; BYTE $0x0f; BYTE $0x01; BYTE $0x16; WORD $const_offGDTR //| lgdt ptr [0x400]
 	BYTE	$0x0f; BYTE $0x20; BYTE $0xc0                         //| mov eax, cr0
@@ -64,6 +65,8 @@ TEXT ·code32(SB), NOSPLIT|NOFRAME, $0
 	MOVW	AX, SS                        //| mov ss, ax
 	ADDL	SI, DI                        //| add edi, esi
 	MOVL	$const_StageProtected32, 4(DI) //| mov dword ptr [edi+0x4], 0x2
+	RDTSC                             //| rdtsc
+	MOVL	AX, 12(DI)                    //| mov dword ptr [edi+0xc], eax
 	MOVL	const_offCR3(SI), AX          //| mov eax, dword ptr [esi+0x420]
 	MOVL	AX, CR3                       //| mov cr3, eax
 	MOVL	CR4, AX                       //| mov eax, cr4
@@ -84,6 +87,8 @@ TEXT ·code64(SB), NOSPLIT|NOFRAME, $0
 	MOVL	SI, SI                        //| mov esi, esi
 	MOVL	DI, DI                        //| mov edi, edi
 	MOVL	$const_StageLongMode64, 4(DI) //| mov dword ptr [rdi+0x4], 0x3
+	RDTSC                             //| rdtsc
+	MOVL	AX, 16(DI)                    //| mov dword ptr [rdi+0x10], eax
 	MOVQ	const_offEntry(SI), AX        //| mov rax, qword ptr [rsi+0x428]
 	JMP	AX                            //| jmp rax
 

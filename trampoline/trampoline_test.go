@@ -21,14 +21,11 @@ func TestBuild(t *testing.T) {
 	require.Equal(t, uint32(0x1234000), le.Uint32(page[offCR3:]))
 	require.Equal(t, uint64(0xffffffff80201000), le.Uint64(page[offEntry:]))
 	require.Equal(t, uint64(desc32), le.Uint64(page[offGDT+sel32:]))
-	id, stage := Slot(&page, 0)
-	require.Zero(t, id, "slots are cleared")
-	require.Zero(t, stage)
+	require.Zero(t, Slot(&page, 0), "slots are cleared")
 	le.PutUint32(page[offSlots+slotSize*5:], 300)
 	le.PutUint32(page[offSlots+slotSize*5+4:], StageLongMode64)
-	id, stage = Slot(&page, 5)
-	require.Equal(t, uint32(300), id)
-	require.Equal(t, "LongMode64", StageName(stage))
+	le.PutUint32(page[offSlots+slotSize*5+16:], 77)
+	require.Equal(t, Report{300, StageLongMode64, [3]uint32{0, 0, 77}}, Slot(&page, 5))
 }
 
 func TestStageNames(t *testing.T) {
@@ -37,4 +34,42 @@ func TestStageNames(t *testing.T) {
 		require.NotEmpty(t, StageName(s))
 	}
 	require.Equal(t, "unknown", StageName(99))
+}
+
+// The hash notices each byte that a CPU would use, and no report of one.
+func TestHash(t *testing.T) {
+	var page [Size]byte
+	Build(&page, 0x9000, Params{CR3: 0x1234000, Entry: 0xffffffff80201000})
+	good := Hash(&page)
+	page[offCounter]++
+	page[offSlots+40]++
+	require.Equal(t, good, Hash(&page))
+	for i := range offSlots {
+		if i >= offCounter && i < offCounter+8 {
+			continue
+		}
+		page[i] ^= 0x10
+		require.NotEqual(t, good, Hash(&page), "byte %#x", i)
+		page[i] ^= 0x10
+	}
+}
+
+// For tests a CPU can be made to halt behind the store of each stage.
+func TestStopAt(t *testing.T) {
+	for stage, at := range map[uint32]int{StageRealMode16: 0, StageProtected32: offCode32, StageLongMode64: offCode64} {
+		var page, plain [Size]byte
+		Build(&plain, 0x9000, Params{})
+		Build(&page, 0x9000, Params{StopAt: stage})
+		var changed []int
+		for i := range page {
+			if page[i] != plain[i] {
+				changed = append(changed, i)
+			}
+		}
+		require.NotEmpty(t, changed)
+		require.Greater(t, changed[0], at)
+		require.Less(t, changed[0], at+pieceSize)
+		require.Equal(t, []byte{0xfa, 0xf4, 0xeb, 0xfd}, page[changed[0]:changed[0]+4])
+		require.Contains(t, []byte{byte(stage), 0}, page[changed[0]-2], "behind the immediate")
+	}
 }

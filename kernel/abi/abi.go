@@ -28,11 +28,13 @@ const (
 	ConsoleRead                 // buffer, length -> bytes
 	SetCPULimit                 // number of CPUs: makes room, once
 	PrepareCPU                  // APIC id, ACPI id, pins -> CPU number
-	Trampoline                  // page address; 0 ends its use
+	Trampoline                  // page address, stage to halt at, ns to be late; 0 ends its use
 	SendINIT                    // APIC id
 	SendStartup                 // APIC id, page address
 	Proceed                     // CPU: lets a CPU that is online take part
 	CPUInfo                     // CPU, *CPU
+	StageTimes                  // CPU, *[16]int64: ns since boot at each stage of its start, 0 unknown
+	IPIFaults                   // drop and dup each so-many-th message, delay in ns
 	ThreadInfo                  // lowest id, *Thread -> id; ESRCH at the end
 	IRQInfo                     // CPU, vector -> count
 	MemInfo                     // *Mem
@@ -152,6 +154,8 @@ const (
 type CPU struct {
 	APICID, ACPIID uint32
 	State, Stage   uint32
+	Code           uint32 // why it does not take part: percpu.Code*
+	_              uint32
 	BSP            uint32
 	ThreadID       uint32
 	Ticks          uint64

@@ -13,6 +13,7 @@
 package apic
 
 import (
+	"muster/kernel/atom"
 	"muster/kernel/clock"
 	"muster/kernel/cpu"
 	"muster/kernel/mmio"
@@ -206,9 +207,38 @@ func accepted() bool {
 // vol. 3A, "MSR Access in x2APIC Mode": MFENCE; LFENCE).
 func fence()
 
+// faults is what SendIPI does wrong on request, to find out who relies on it.
+var faults struct {
+	drop, dup uint64 // each so-many-th, 0 none
+	delay     clock.Time
+	count     atom.Uint64
+}
+
+// SetFaults makes each so-many-th message be lost, or sent twice, and each wait.
+func SetFaults(drop, dup uint64, delay clock.Time) {
+	faults.drop, faults.dup, faults.delay = drop, dup, delay
+}
+
+// faulty reports whether a message is to be lost; it sends one more if it is to be doubled.
+func faulty(to *percpu.CPU, vector uint8) (lost bool) {
+	n := faults.count.Add(1)
+	if faults.delay != 0 {
+		clock.Spin(faults.delay)
+	}
+	if faults.dup != 0 && n%faults.dup == 0 {
+		send(to.APICID, icrModeFixed|icrAssert|uint32(vector))
+	}
+	return faults.drop != 0 && n%faults.drop == 0
+}
+
 // SendIPI sends a vector to one CPU.
+//
+// Context: interrupts off.
 func SendIPI(c, to *percpu.CPU, vector uint8) {
 	trace.Add(c, trace.SendIPI, uint64(vector), uint64(to.ID))
+	if faults.drop|faults.dup|uint64(faults.delay) != 0 && faulty(to, vector) {
+		return
+	}
 	if !send(to.APICID, icrModeFixed|icrAssert|uint32(vector)) {
 		up.Panic(c, "apic: ICR busy for 1 ms; CPU, vector", uint64(to.ID), uint64(vector))
 	}

@@ -159,10 +159,26 @@ func PrepareCPU(apicID, acpiID, pins uint32) (cpu int, err error) {
 	return int(n), err
 }
 
-// UseTrampoline builds the trampoline in a page below 1 MiB; 0 ends its use.
-func UseTrampoline(page uint64) error {
-	_, err := quick(abi.Trampoline, uintptr(page), 0, 0, 0)
+// UseTrampoline builds the trampoline in a page below 1 MiB; 0 ends its use, and
+// the page holds again what it held. CPUs that come halt at stage stopAt, if that
+// is not 0, and take late longer than they need: for tests.
+func UseTrampoline(page uint64, stopAt uint32, late time.Duration) error {
+	_, err := quick(abi.Trampoline, uintptr(page), uintptr(stopAt), uintptr(late), 0)
 	return err
+}
+
+// StageTimes returns when a CPU reached each stage of its start, in ns since boot,
+// 0 where nobody knows.
+func StageTimes(cpu int) (*[16]int64, error) {
+	at := new([16]int64)
+	_, err := quick(abi.StageTimes, uintptr(cpu), uintptr(unsafe.Pointer(at)), 0, 0)
+	return at, err
+}
+
+// IPIFaults makes each so-many-th message between CPUs be lost or doubled, and
+// each late: for tests.
+func IPIFaults(drop, dup uint64, delay time.Duration) {
+	quick(abi.IPIFaults, uintptr(drop), uintptr(dup), uintptr(delay), 0)
 }
 
 // SendINIT resets the CPU with an APIC id.

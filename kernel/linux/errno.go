@@ -9,6 +9,7 @@ const (
 	ENOENT       Errno = 2
 	ESRCH        Errno = 3
 	EINTR        Errno = 4
+	EIO          Errno = 5
 	EBADF        Errno = 9
 	ECHILD       Errno = 10
 	EAGAIN       Errno = 11

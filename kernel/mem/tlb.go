@@ -81,21 +81,24 @@ func FlushOne(c, to *percpu.CPU) {
 	await(c, to, n)
 }
 
-// await waits until a CPU has answered request n. After a second it is asked
-// again; after ten the kernel stops, as going on would leave a stale translation.
+// await waits until a CPU has answered request n. After 10 ms it is asked again,
+// and then at doubled intervals: a message may be lost. After ten seconds the
+// kernel stops, as going on would leave a stale translation.
 func await(c, to *percpu.CPU, n uint64) {
 	if answered(to, n) {
 		return
 	}
-	again, end := clock.After(clock.Second), clock.After(10*clock.Second)
+	gap := 10 * clock.Millisecond
+	again, end := clock.After(gap), clock.After(10*clock.Second)
 	for turns := 1; !answered(to, n); turns++ {
 		Answer(c)
 		atom.Pause()
-		if turns%4096 != 0 {
+		if turns%256 != 0 {
 			continue
 		}
 		if again.Passed() {
-			again = clock.After(clock.Second)
+			gap = min(2*gap, clock.Second)
+			again = clock.After(gap)
 			up.To.SendIPI(c, to, VecFlush)
 		}
 		if end.Passed() {

@@ -12,23 +12,26 @@ import (
 	"strconv"
 	"strings"
 
+	"muster/kernel/fault"
 	"muster/kernel/words"
 )
 
 // Options is what the command line asks for.
 type Options struct {
-	NoSMP    bool     // nosmp: one CPU
-	MaxCPUs  int      // maxcpus=N, at least 1; 0 without the word
-	Run      []string // run="cmd; cmd": commands to run unattended
-	HasRun   bool     // run= was given, perhaps empty
-	LogLevel int      // loglevel=0..8
-	TickMS   int      // tick=1..1000
-	Scale    int      // deadline-scale=1..1000
-	Full     bool     // mitigations=full, not auto: clear CPU buffers without need
-	Counted  bool     // icount: the clock counts instructions
-	App      string   // app=NAME: run the first module as a program of this name
-	Args     []string // arg=...: its arguments, percent-encoded
-	Env      []string // env=K=V: its environment, percent-encoded
+	NoSMP    bool         // nosmp: one CPU
+	MaxCPUs  int          // maxcpus=N, at least 1; 0 without the word
+	Run      []string     // run="cmd; cmd": commands to run unattended
+	HasRun   bool         // run= was given, perhaps empty
+	LogLevel int          // loglevel=0..8
+	TickMS   int          // tick=1..1000
+	Scale    int          // deadline-scale=1..1000
+	Full     bool         // mitigations=full, not auto: clear CPU buffers without need
+	Serial   bool         // smp=serial, not parallel: start the CPUs one after the other
+	Faults   fault.Faults // fault=..., may be repeated
+	Counted  bool         // icount: the clock counts instructions
+	App      string       // app=NAME: run the first module as a program of this name
+	Args     []string     // arg=...: its arguments, percent-encoded
+	Env      []string     // env=K=V: its environment, percent-encoded
 }
 
 // Default is what an empty command line means.
@@ -66,6 +69,14 @@ func Parse(line string) (o Options, problems []string) {
 			number(word, value, 1, 1000, &o.Scale, Default().Scale)
 		case word == "mitigations=auto" || word == "mitigations=full":
 			o.Full = value == "full"
+		case word == "smp=serial" || word == "smp=parallel":
+			o.Serial = value == "serial"
+		case name == "smp":
+			complain("%s: neither serial nor parallel, using the default", word)
+		case name == "fault":
+			if err := o.Faults.Add(value); err != nil {
+				complain("%s: %v, ignored", word, err)
+			}
 		case word == "trace=all": // for the core
 		case name == "trace":
 			complain("%s: only trace=all is known, ignored", word)

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"muster/kernel/fault"
 )
 
 func TestParse(t *testing.T) {
@@ -18,19 +20,24 @@ func TestParse(t *testing.T) {
 		"run": {line: `run="cpus -json; ps;; "`, want: with(func(o *Options) {
 			o.HasRun, o.Run = true, []string{"cpus -json", "ps"}
 		})},
+		"start-up": {line: "smp=serial fault=ap2:silent", want: with(func(o *Options) {
+			o.Serial, o.Faults.AP = true, map[int]fault.AP{2: {Silent: true}}
+		})},
 		"mitigations": {line: "mitigations=full", want: with(func(o *Options) { o.Full = true })},
 		"empty run":   {line: "run=", want: with(func(o *Options) { o.HasRun = true })},
 		"program": {line: "app=a.test arg=-test.run arg=%5EA%20b$ arg= env=K%3DV", want: with(func(o *Options) {
 			o.App, o.Args, o.Env = "a.test", []string{"-test.run", "^A b$", ""}, []string{"K=V"}
 		})},
 		"runtime's variables": {line: "GODEBUG=gccheckmark=1 GOGC=50", want: Default()},
-		"bad values": {line: "maxcpus=0 tick=abc loglevel=9 deadline-scale=-1 mitigations=off trace=x arg=%zz", want: Default(), problems: []string{
+		"bad values": {line: "maxcpus=0 tick=abc loglevel=9 deadline-scale=-1 mitigations=off trace=x smp=x fault=x arg=%zz", want: Default(), problems: []string{
 			"maxcpus=0: not a number from 1 to 4096, using the default",
 			"tick=abc: not a number from 1 to 1000, using the default",
 			"loglevel=9: not a number from 0 to 8, using the default",
 			"deadline-scale=-1: not a number from 1 to 1000, using the default",
 			"mitigations=off: neither auto nor full, using the default",
 			"trace=x: only trace=all is known, ignored",
+			"smp=x: neither serial nor parallel, using the default",
+			`fault=x: "x" is neither apN, N from 1 on, nor ipi, ignored`,
 			`arg=%zz: invalid URL escape "%zz", ignored`,
 		}},
 		"the last one counts, even if bad": {line: "tick=5 tick=+7", want: Default(), problems: []string{

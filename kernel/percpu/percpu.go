@@ -73,8 +73,21 @@ type CPU struct {
 	TickAt    atom.Uint64 // counter value of the last tick
 	Switches  atom.Uint64 // thread switches
 	StopFrame atom.Uintptr
-	_         [16]byte
+	Code      atom.Uint32 // why it did not take part: Code*
+	_         [12]byte
+
+	// Written by this CPU while it starts: the counter at each stage.
+	StageAt [Stages]uint64
 }
+
+// Stages is how many stages a CPU goes through, and one.
+const Stages = 16
+
+// Values of Code.
+const (
+	CodeNone     = iota
+	CodeFeatures // it lacks what the boot CPU has and the kernel uses
+)
 
 // The groups begin on lines of their own.
 var (
@@ -82,7 +95,8 @@ var (
 	_ [128]byte = [unsafe.Offsetof(CPU{}.ID)]byte{}
 	_ [192]byte = [unsafe.Offsetof(CPU{}.FlushAsked)]byte{}
 	_ [256]byte = [unsafe.Offsetof(CPU{}.Stage)]byte{}
-	_ [320]byte = [unsafe.Sizeof(CPU{})]byte{}
+	_ [320]byte = [unsafe.Offsetof(CPU{}.StageAt)]byte{}
+	_ [448]byte = [unsafe.Sizeof(CPU{})]byte{}
 )
 
 // SelfOffset is where a block holds its own address.

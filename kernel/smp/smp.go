@@ -1,21 +1,24 @@
 // Package smp starts the CPUs that the firmware lists.
 //
-// All of them get INIT together, then the start-up message; each finds itself by
-// its APIC id and reports in. Every wait is bounded: a CPU that stays silent is
-// named, with how far it came, and the rest go on.
+// All of them get INIT together, one wait, then the start-up message; each finds
+// itself by its APIC id and reports in, and all go on together. Every wait is
+// bounded. A CPU that stays silent is named, with how far it came, and the rest
+// go on; one that answers late is taken in then.
 //
 // Layer: service.
-// Context: one goroutine, once.
+// Context: one goroutine at a time.
 // Locks: none.
 // Manual: Intel SDM vol. 3A, "Typical BSP Initialization Sequence".
 // Chapter: docs/08-starting-cpus.md.
-// Left out: starting a CPU again; the mailbox of MADT type 0x10.
+// Left out: the mailbox of MADT type 0x10.
 package smp
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
+	"muster/kernel/fault"
 	"muster/kernel/percpu"
 	"muster/trampoline"
 )
@@ -27,15 +30,22 @@ type Target struct {
 	Pins   uint32 // its local interrupt pins, as abi.NMIPin has it
 }
 
+// State is what a CPU says of itself.
+type State struct {
+	State uint32 // percpu.Booting and so on
+	Stage uint32
+	Code  uint32 // percpu.CodeNone and so on
+}
+
 // Machine is what starting CPUs needs of the core, and of time.
 type Machine interface {
 	SetCPULimit(n int) error
 	PrepareCPU(t Target) (cpu int, err error)
-	UseTrampoline(page uint64) error // 0 ends its use
+	UseTrampoline(page uint64, f fault.AP) error // 0 ends its use
 	SendINIT(apicID uint32) error
 	SendStartup(apicID uint32, page uint64) error
-	State(cpu int) (state, stage uint32)
-	Slot(page uint64, i int) (apicID, stage uint32)
+	State(cpu int) State
+	Slot(page uint64, i int) trampoline.Report
 	Proceed(cpu int) error
 	Now() time.Time
 	Sleep(time.Duration)
@@ -43,30 +53,64 @@ type Machine interface {
 
 // Config says how to start.
 type Config struct {
-	Boot     uint32        // APIC id of the CPU that runs already
-	Max      int           // CPUs in all, 0 for no limit
-	Page     uint64        // of the trampoline
-	INITWait time.Duration // between INIT and the start-up message
-	Timeout  time.Duration // for a CPU to report in; Limit by default
+	Boot     uint32           // APIC id of the CPU that runs already
+	Max      int              // CPUs in all, 0 for no limit
+	Page     uint64           // of the trampoline
+	INITWait time.Duration    // between INIT and the start-up message
+	Timeout  time.Duration    // for a CPU to report in; Limit by default
+	Serial   bool             // one after the other, for study and for odd firmware
+	Faults   map[int]fault.AP // by CPU number
 }
 
 // Limit is how long a CPU may take to report in.
 const Limit = time.Second
 
-// startupGap is the wait before a silent CPU gets the start-up message again.
-const startupGap = 200 * time.Microsecond
+const (
+	// batchSize leaves slots for CPUs that are reset on their way and take a second one.
+	batchSize = trampoline.Slots * 2 / 3
+	// startupGap is the wait before a silent CPU gets the start-up message again.
+	startupGap = 200 * time.Microsecond
+	// proceedGap is the wait before a CPU is told again to go on: the message may be lost.
+	proceedGap = 10 * time.Millisecond
+)
 
 // Silent is a CPU that did not report in.
 type Silent struct {
 	CPU    int
 	APICID uint32
 	Stage  uint32
+	Code   uint32
 	After  time.Duration
 }
 
 func (s Silent) Error() string {
-	return fmt.Sprintf("smp: cpu %d (APIC ID %d): silent for %v, last stage %d (%s)",
+	text := fmt.Sprintf("smp: cpu %d (APIC ID %d): silent for %v, last stage %d (%s)",
 		s.CPU, s.APICID, s.After, s.Stage, trampoline.StageName(s.Stage))
+	if s.Code == percpu.CodeFeatures {
+		text += ": it lacks features that the boot CPU has"
+	}
+	return text
+}
+
+// Event is a step in the start of a CPU.
+type Event uint8
+
+// Events.
+const (
+	SentINIT Event = iota
+	SentStartup
+	SawOnline
+	SawRunning
+)
+
+// String names the event.
+func (e Event) String() string { return [...]string{"INIT", "SIPI", "online", "running"}[e] }
+
+// Mark says when a step was.
+type Mark struct {
+	CPU   int
+	Event Event
+	At    time.Time
 }
 
 // Result says what came of it.
@@ -75,13 +119,30 @@ type Result struct {
 	Wanted   int           // of how many
 	Took     time.Duration // from the first INIT until all that answered took part
 	Problems []error
+	Late     []Late // CPUs on their way that may still come
+	Marks    []Mark // in the order of events
+}
+
+// Late is a CPU that was on its way when the time was up.
+type Late struct {
+	CPU    int
+	APICID uint32
 }
 
 // starting is a CPU on its way.
 type starting struct {
 	Target
-	cpu    int
-	online bool
+	cpu     int
+	fault   fault.AP
+	reached uint32 // the state that await has seen
+}
+
+// bringUp is one run of StartAll.
+type bringUp struct {
+	Machine
+	Config
+	Result
+	began time.Time
 }
 
 // StartAll starts every target but the boot CPU, up to cfg.Max CPUs in all.
@@ -89,148 +150,275 @@ func StartAll(m Machine, targets []Target, cfg Config) Result {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = Limit
 	}
-	var list []*starting
+	b := &bringUp{Machine: m, Config: cfg}
+	b.Online = 1
+	list := b.choose(targets)
+	if len(list) == 0 || !b.prepare(&list) {
+		return b.Result
+	}
+	b.began = m.Now()
+	var online []*starting
+	if cfg.Serial {
+		for _, s := range list {
+			online = append(online, b.start([]*starting{s})...)
+		}
+	} else {
+		online = b.start(list)
+	}
+	b.barrier(online)
+	b.Took = m.Now().Sub(b.began)
+	return b.Result
+}
+
+func (b *bringUp) problem(format string, args ...any) {
+	b.Problems = append(b.Problems, fmt.Errorf(format, args...))
+}
+
+func (b *bringUp) mark(s *starting, e Event) {
+	b.Marks = append(b.Marks, Mark{s.cpu, e, b.Now()})
+}
+
+// choose returns who is to be started.
+func (b *bringUp) choose(targets []Target) (list []*starting) {
 	for _, t := range targets {
-		if t.APICID != cfg.Boot {
+		if t.APICID != b.Boot {
 			list = append(list, &starting{Target: t})
 		}
 	}
-	r := Result{Online: 1}
-	if cfg.Max > 0 && len(list) > cfg.Max-1 {
-		list = list[:cfg.Max-1]
+	if b.Max > 0 && len(list) > b.Max-1 {
+		list = list[:b.Max-1]
 	}
 	if len(list) > percpu.Max-1 {
-		r.problem(fmt.Errorf("smp: %d CPUs listed, using the first %d", len(list)+1, percpu.Max))
+		b.problem("smp: %d CPUs listed, using the first %d", len(list)+1, percpu.Max)
 		list = list[:percpu.Max-1]
 	}
-	r.Wanted = len(list) + 1
-	if len(list) == 0 {
-		return r
-	}
-	if cfg.Page == 0 {
-		r.problem(fmt.Errorf("smp: no page below 1 MiB for the trampoline, running on one CPU"))
-		return r
-	}
-	if err := m.SetCPULimit(r.Wanted); err != nil {
-		r.problem(fmt.Errorf("smp: no room for %d CPUs: %w", r.Wanted, err))
-		return r
-	}
-	for len(list) > 0 { // as many at a time as the trampoline has slots
-		n := min(len(list), trampoline.Slots)
-		r.Took += startBatch(m, list[:n], cfg, &r)
-		list = list[n:]
-	}
-	return r
+	b.Wanted = len(list) + 1
+	return list
 }
 
-func (r *Result) problem(err error) { r.Problems = append(r.Problems, err) }
-
-// startBatch starts some CPUs and returns how long it took from the first INIT.
-func startBatch(m Machine, list []*starting, cfg Config, r *Result) time.Duration {
-	ready := list[:0:0]
-	for _, s := range list {
-		cpu, err := m.PrepareCPU(s.Target)
+// prepare makes room for all, and leaves out those for which there is none.
+func (b *bringUp) prepare(list *[]*starting) bool {
+	if b.Page == 0 {
+		b.problem("smp: no page below 1 MiB for the trampoline, running on one CPU")
+		return false
+	}
+	if err := b.SetCPULimit(b.Wanted); err != nil {
+		b.problem("smp: no room for %d CPUs: %w", b.Wanted, err)
+		return false
+	}
+	*list = slices.DeleteFunc(*list, func(s *starting) bool {
+		cpu, err := b.PrepareCPU(s.Target)
 		if err != nil {
-			r.problem(fmt.Errorf("smp: APIC ID %d: no memory for a CPU: %w", s.APICID, err))
-			continue
+			b.problem("smp: APIC ID %d: no memory for a CPU: %w", s.APICID, err)
+			return true
 		}
-		s.cpu = cpu
-		ready = append(ready, s)
+		s.cpu, s.fault = cpu, b.Faults[cpu]
+		return false
+	})
+	return len(*list) > 0
+}
+
+// start resets all CPUs of a list, waits once, and lets them come, as many at a
+// time as the trampoline has slots. One that is to fail comes alone. It returns
+// those that are online.
+func (b *bringUp) start(list []*starting) (online []*starting) {
+	for _, s := range list {
+		b.init(s)
 	}
-	if err := m.UseTrampoline(cfg.Page); err != nil {
-		r.problem(fmt.Errorf("smp: trampoline at %#x: %w", cfg.Page, err))
-		return 0
+	if b.INITWait > 0 {
+		b.Sleep(b.INITWait)
 	}
-	began := m.Now()
-	send := func(what string, f func(*starting) error) {
-		for _, s := range ready {
-			if s.online {
-				continue
-			}
-			if err := f(s); err != nil {
-				r.problem(fmt.Errorf("smp: cpu %d (APIC ID %d): %s: %w", s.cpu, s.APICID, what, err))
-			}
+	var healthy []*starting
+	var alone [][]*starting
+	for _, s := range list {
+		if s.fault == (fault.AP{}) {
+			healthy = append(healthy, s)
+		} else {
+			alone = append(alone, []*starting{s})
 		}
 	}
-	startup := func(s *starting) error { return m.SendStartup(s.APICID, cfg.Page) }
-	send("INIT", func(s *starting) error { return m.SendINIT(s.APICID) })
-	if cfg.INITWait > 0 {
-		m.Sleep(cfg.INITWait)
+	for batch := range slices.Chunk(healthy, batchSize) {
+		b.batch(batch)
 	}
-	send("start-up", startup)
-	if !await(m, ready, percpu.Online, startupGap) {
-		// Only to those that no slot knows: one that is on its way does not wait
-		// for a message any more.
-		seen := slots(m, cfg.Page, len(ready))
-		for _, s := range ready {
-			if _, ok := seen[s.APICID]; !s.online && !ok {
-				if err := startup(s); err != nil {
-					r.problem(fmt.Errorf("smp: cpu %d (APIC ID %d): start-up: %w", s.cpu, s.APICID, err))
+	for _, batch := range alone {
+		b.batch(batch)
+	}
+	for _, s := range list {
+		if s.reached >= percpu.Online {
+			online = append(online, s)
+		}
+	}
+	return online
+}
+
+func (b *bringUp) init(s *starting) {
+	b.mark(s, SentINIT)
+	if err := b.SendINIT(s.APICID); err != nil {
+		b.problem("smp: cpu %d (APIC ID %d): INIT: %w", s.cpu, s.APICID, err)
+	}
+}
+
+func (b *bringUp) startup(s *starting) {
+	if s.fault.Silent {
+		return
+	}
+	b.mark(s, SentStartup)
+	if err := b.SendStartup(s.APICID, b.Page); err != nil {
+		b.problem("smp: cpu %d (APIC ID %d): start-up: %w", s.cpu, s.APICID, err)
+	}
+}
+
+// batch sends the start-up message to CPUs that have been reset, again to those
+// that no slot knows after 200 us, and after the limit INIT and all again to those
+// that have not left the trampoline. What is silent then is reported.
+func (b *bringUp) batch(list []*starting) {
+	if err := b.UseTrampoline(b.Page, list[0].fault); err != nil {
+		b.problem("smp: trampoline at %#x: %w", b.Page, err)
+		return
+	}
+	defer b.UseTrampoline(0, fault.AP{})
+	for attempt := range 2 {
+		if attempt > 0 {
+			missing := b.before(list, trampoline.StageFoundBlock)
+			for _, s := range missing {
+				b.init(s)
+			}
+			if len(missing) > 0 && b.INITWait > 0 {
+				b.Sleep(b.INITWait)
+			}
+			for _, s := range missing {
+				b.startup(s)
+			}
+		} else {
+			for _, s := range list {
+				b.startup(s)
+			}
+		}
+		if b.await(list, percpu.Online, startupGap, nil) {
+			return
+		}
+		for _, s := range b.before(list, trampoline.StageRealMode16) { // one on its way waits for no message
+			b.startup(s)
+		}
+		if b.await(list, percpu.Online, b.Timeout, nil) {
+			return
+		}
+	}
+	seen := b.slots()
+	for _, s := range list {
+		if s.reached < percpu.Online {
+			b.giveUp(s, seen[s.APICID])
+		}
+	}
+}
+
+// before returns the CPUs that have not reached a stage.
+func (b *bringUp) before(list []*starting, stage uint32) (missing []*starting) {
+	seen := b.slots()
+	for _, s := range list {
+		if s.reached < percpu.Online && max(b.State(s.cpu).Stage, seen[s.APICID]) < stage {
+			missing = append(missing, s)
+		}
+	}
+	return missing
+}
+
+// giveUp reports a silent CPU. One that has left the trampoline may still come,
+// and does no harm; any other is reset, lest it come to a page that is used for
+// something else. So is one that has given up itself.
+func (b *bringUp) giveUp(s *starting, slot uint32) {
+	st := b.State(s.cpu)
+	b.Problems = append(b.Problems, Silent{s.cpu, s.APICID, max(st.Stage, slot), st.Code, b.Now().Sub(b.began).Round(100 * time.Millisecond)})
+	if st.Stage >= trampoline.StageFoundBlock && st.Code == percpu.CodeNone {
+		b.Late = append(b.Late, Late{s.cpu, s.APICID})
+		return
+	}
+	b.SendINIT(s.APICID)
+}
+
+// barrier lets the CPUs that are online go on together, and waits until all run.
+func (b *bringUp) barrier(list []*starting) {
+	proceed := func() {
+		for _, s := range list {
+			if s.reached < percpu.Acknowledged {
+				if err := b.Proceed(s.cpu); err != nil {
+					b.problem("smp: cpu %d (APIC ID %d): %w", s.cpu, s.APICID, err)
 				}
 			}
 		}
-		await(m, ready, percpu.Online, cfg.Timeout)
 	}
-	var running []*starting
-	seen := slots(m, cfg.Page, len(ready))
-	for _, s := range ready {
-		if s.online {
-			if err := m.Proceed(s.cpu); err != nil {
-				r.problem(fmt.Errorf("smp: cpu %d (APIC ID %d): %w", s.cpu, s.APICID, err))
-				continue
-			}
-			s.online = false // now: takes part
-			running = append(running, s)
+	proceed()
+	b.await(list, percpu.Acknowledged, b.Timeout, proceed)
+	for _, s := range list {
+		if s.reached >= percpu.Acknowledged {
+			b.Online++
 			continue
 		}
-		_, stage := m.State(s.cpu)
-		r.problem(Silent{s.cpu, s.APICID, max(stage, seen[s.APICID]), cfg.Timeout})
-		m.SendINIT(s.APICID) // it must not come late to a page that is used for something else
+		st := b.State(s.cpu)
+		b.Problems = append(b.Problems, Silent{s.cpu, s.APICID, st.Stage, st.Code, b.Timeout})
+		b.SendINIT(s.APICID)
 	}
-	await(m, running, percpu.Acknowledged, cfg.Timeout)
-	for _, s := range running {
-		if s.online {
-			r.Online++
-		} else {
-			_, stage := m.State(s.cpu)
-			r.problem(Silent{s.cpu, s.APICID, stage, cfg.Timeout})
-		}
-	}
-	took := m.Now().Sub(began)
-	m.UseTrampoline(0)
-	return took
 }
 
 // await waits until all CPUs of a list have reached a state, or the time is up.
-func await(m Machine, list []*starting, state uint32, limit time.Duration) bool {
-	end := m.Now().Add(limit)
+// again, if there is one, is called now and then.
+func (b *bringUp) await(list []*starting, state uint32, limit time.Duration, again func()) bool {
+	began := b.Now()
+	next := began.Add(proceedGap)
 	for {
-		missing := 0
+		missing := false
 		for _, s := range list {
-			if got, _ := m.State(s.cpu); !s.online && got >= state {
-				s.online = true
-			}
-			if !s.online {
-				missing++
+			if s.reached < state {
+				if s.reached = b.State(s.cpu).State; s.reached < state {
+					missing = true
+					continue
+				}
+				b.mark(s, map[uint32]Event{percpu.Online: SawOnline, percpu.Acknowledged: SawRunning}[state])
 			}
 		}
-		if missing == 0 {
+		if !missing {
 			return true
 		}
-		if m.Now().After(end) {
+		now := b.Now()
+		if now.Sub(began) > limit {
 			return false
 		}
-		m.Sleep(50 * time.Microsecond)
+		if again != nil && now.After(next) {
+			again()
+			next = now.Add(proceedGap)
+		}
+		b.Sleep(50 * time.Microsecond)
 	}
 }
 
 // slots returns the stages that CPUs have reported in the trampoline's page.
-func slots(m Machine, page uint64, n int) map[uint32]uint32 {
-	seen := make(map[uint32]uint32, n)
-	for i := range min(n, trampoline.Slots) {
-		if id, stage := m.Slot(page, i); stage != trampoline.StageNone {
-			seen[id] = stage
+func (b *bringUp) slots() map[uint32]uint32 {
+	seen := map[uint32]uint32{}
+	for i := range trampoline.Slots {
+		r := b.Slot(b.Page, i)
+		if r.Stage == trampoline.StageNone {
+			break // they are taken in order
 		}
+		seen[r.APICID] = r.Stage // a CPU that was reset has taken another one
 	}
 	return seen
+}
+
+// Catch waits for a CPU that was late, and takes it in. After the limit it is
+// reset; the error then says so.
+func Catch(m Machine, l Late, limit time.Duration) (after time.Duration, err error) {
+	b := &bringUp{Machine: m}
+	s := []*starting{{Target: Target{APICID: l.APICID}, cpu: l.CPU}}
+	began := m.Now()
+	if !b.await(s, percpu.Online, limit, nil) {
+		st := m.State(l.CPU)
+		m.SendINIT(l.APICID)
+		return 0, Silent{l.CPU, l.APICID, st.Stage, st.Code, limit}
+	}
+	b.Timeout = limit
+	b.barrier(s)
+	if len(b.Problems) > 0 {
+		return 0, b.Problems[0]
+	}
+	return m.Now().Sub(began), nil
 }

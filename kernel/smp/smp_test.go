@@ -2,6 +2,7 @@ package smp
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/abi"
+	"muster/kernel/fault"
 	"muster/kernel/percpu"
 	"muster/trampoline"
 )
@@ -16,13 +18,19 @@ import (
 // fakeCPU is a CPU of a machine made for a test.
 type fakeCPU struct {
 	apicID  uint32
-	ignores int // start-up messages that it does not answer
-	stopsAt uint32
+	ignores int           // start-up messages that it does not answer
+	stopsAt uint32        // halts at this stage
+	late    time.Duration // takes so long from the stage Control on
+	deaf    int           // messages to go on that do not reach it
+	code    uint32
+
 	state   uint32
 	stage   uint32
 	slot    bool
+	started time.Time
 	inits   int
 	starts  int
+	told    int
 }
 
 // fake is a machine whose CPUs answer at once, or as they are told.
@@ -54,7 +62,7 @@ func (f *fake) PrepareCPU(t Target) (int, error) {
 	return len(f.cpus), nil
 }
 
-func (f *fake) UseTrampoline(page uint64) error {
+func (f *fake) UseTrampoline(page uint64, _ fault.AP) error {
 	f.page = page
 	for _, c := range f.cpus {
 		c.slot = false
@@ -62,25 +70,39 @@ func (f *fake) UseTrampoline(page uint64) error {
 	return nil
 }
 
-func (f *fake) SendINIT(apicID uint32) error { f.all[apicID].inits++; return nil }
+func (f *fake) SendINIT(apicID uint32) error {
+	c := f.all[apicID]
+	c.inits++
+	c.stage, c.state = 0, percpu.Booting
+	return nil
+}
 
 func (f *fake) SendStartup(apicID uint32, page uint64) error {
 	c := f.all[apicID]
 	c.starts++
-	if c.starts > c.ignores && c.inits > 0 && page == f.page {
-		c.slot = true
-		c.stage = trampoline.StageReady
-		c.state = percpu.Online
+	if c.starts > c.ignores && c.inits > 0 && page == f.page && c.stage == 0 {
+		c.slot, c.started = true, f.now
+		c.stage = trampoline.StageControl
 		if c.stopsAt != 0 {
-			c.stage, c.state = c.stopsAt, percpu.Booting
+			c.stage = c.stopsAt
 		}
 	}
 	return nil
 }
 
-func (f *fake) State(cpu int) (uint32, uint32) { return f.cpus[cpu-1].state, f.cpus[cpu-1].stage }
+func (f *fake) State(cpu int) State {
+	c := f.cpus[cpu-1]
+	if c.stage == trampoline.StageControl && c.stopsAt == 0 && f.now.Sub(c.started) >= c.late {
+		c.stage, c.state = trampoline.StageReady, percpu.Online
+	}
+	stage := c.stage
+	if stage < trampoline.StageFoundBlock {
+		stage = 0 // only the slot knows
+	}
+	return State{c.state, stage, c.code}
+}
 
-func (f *fake) Slot(page uint64, i int) (uint32, uint32) {
+func (f *fake) Slot(page uint64, i int) trampoline.Report {
 	var in []*fakeCPU
 	for _, c := range f.cpus {
 		if c.slot {
@@ -88,12 +110,19 @@ func (f *fake) Slot(page uint64, i int) (uint32, uint32) {
 		}
 	}
 	if i < len(in) {
-		return in[i].apicID, min(in[i].stage, trampoline.StageLongMode64)
+		return trampoline.Report{APICID: in[i].apicID, Stage: min(in[i].stage, trampoline.StageLongMode64)}
 	}
-	return 0, 0
+	return trampoline.Report{}
 }
 
-func (f *fake) Proceed(cpu int) error { f.cpus[cpu-1].state = percpu.Acknowledged; return nil }
+func (f *fake) Proceed(cpu int) error {
+	c := f.cpus[cpu-1]
+	if c.told++; c.told > c.deaf {
+		c.state = percpu.Acknowledged
+	}
+	return nil
+}
+
 func (f *fake) Now() time.Time        { return f.now }
 func (f *fake) Sleep(d time.Duration) { f.now = f.now.Add(d) }
 
@@ -110,7 +139,13 @@ func TestStartsAll(t *testing.T) {
 	f := newFake(&fakeCPU{apicID: 4}, &fakeCPU{apicID: 300}, &fakeCPU{apicID: 2})
 	r := StartAll(f, targets(2, 0, 300, 4), config)
 	require.Empty(t, r.Problems)
-	require.Equal(t, Result{Online: 4, Wanted: 4, Took: r.Took}, r)
+	require.Equal(t, []int{4, 4}, []int{r.Online, r.Wanted})
+	var events []Event
+	for _, m := range r.Marks {
+		events = append(events, m.Event)
+	}
+	require.Equal(t, []Event{SentINIT, SentINIT, SentINIT, SentStartup, SentStartup, SentStartup,
+		SawOnline, SawOnline, SawOnline, SawRunning, SawRunning, SawRunning}, events, "together")
 	require.Less(t, r.Took, 12*time.Millisecond)
 	require.Equal(t, 4, f.limit)
 	require.Zero(t, f.page, "the trampoline is put away")
@@ -131,16 +166,88 @@ func TestSecondStartup(t *testing.T) {
 }
 
 func TestSilent(t *testing.T) {
-	f := newFake(&fakeCPU{apicID: 1}, &fakeCPU{apicID: 6, ignores: 9}, &fakeCPU{apicID: 7, stopsAt: trampoline.StageTables})
-	r := StartAll(f, targets(0, 1, 6, 7), config)
+	f := newFake(&fakeCPU{apicID: 1}, &fakeCPU{apicID: 6, ignores: 9}, &fakeCPU{apicID: 7, stopsAt: trampoline.StageLongMode64},
+		&fakeCPU{apicID: 8, stopsAt: trampoline.StageTables}, &fakeCPU{apicID: 9, stopsAt: trampoline.StageLocalAPIC, code: percpu.CodeFeatures})
+	r := StartAll(f, targets(0, 1, 6, 7, 8, 9), config)
+	require.Equal(t, []int{2, 6}, []int{r.Online, r.Wanted})
+	var texts []string
+	for _, p := range r.Problems {
+		texts = append(texts, p.Error())
+	}
+	require.Equal(t, []string{
+		"smp: cpu 2 (APIC ID 6): silent for 2s, last stage 0 (none)",
+		"smp: cpu 3 (APIC ID 7): silent for 2s, last stage 3 (LongMode64)",
+		"smp: cpu 4 (APIC ID 8): silent for 2s, last stage 7 (Tables)",
+		"smp: cpu 5 (APIC ID 9): silent for 2s, last stage 8 (LocalAPIC): it lacks features that the boot CPU has",
+	}, texts)
+	require.Equal(t, []Late{{4, 8}}, r.Late, "it has left the trampoline and may still come")
+	require.Equal(t, []int{1, 3, 3, 1, 2}, []int{f.all[1].inits, f.all[6].inits, f.all[7].inits, f.all[8].inits, f.all[9].inits},
+		"a second try, and put back to sleep")
+	require.Equal(t, 1, f.all[8].starts, "one on its way is not restarted")
+	require.Less(t, r.Took, 2200*time.Millisecond, "one wait for all")
+}
+
+// A CPU whose first INIT was of no use, as one in SMM, comes with the second.
+func TestSecondINIT(t *testing.T) {
+	f := newFake(&fakeCPU{apicID: 1, ignores: 2})
+	r := StartAll(f, targets(0, 1), config)
+	require.Empty(t, r.Problems)
 	require.Equal(t, 2, r.Online)
-	require.Equal(t, 4, r.Wanted)
-	require.Len(t, r.Problems, 2)
-	require.EqualError(t, r.Problems[0], "smp: cpu 2 (APIC ID 6): silent for 1s, last stage 0 (none)")
-	require.EqualError(t, r.Problems[1], "smp: cpu 3 (APIC ID 7): silent for 1s, last stage 7 (Tables)")
-	require.Equal(t, 2, f.all[6].inits, "put back to sleep")
-	require.Equal(t, 1, f.all[7].starts, "one on its way is not restarted")
-	require.Less(t, r.Took, 1100*time.Millisecond, "one wait for all")
+	require.Equal(t, 2, f.all[1].inits)
+}
+
+// The message to go on may be lost.
+func TestProceedAgain(t *testing.T) {
+	f := newFake(&fakeCPU{apicID: 1, deaf: 3}, &fakeCPU{apicID: 2})
+	r := StartAll(f, targets(0, 1, 2), config)
+	require.Empty(t, r.Problems)
+	require.Equal(t, 3, r.Online)
+	require.Equal(t, 1, f.all[2].told)
+	require.Less(t, r.Took, 60*time.Millisecond)
+}
+
+func TestCatch(t *testing.T) {
+	f := newFake(&fakeCPU{apicID: 1}, &fakeCPU{apicID: 5, late: 3500 * time.Millisecond})
+	r := StartAll(f, targets(0, 1, 5), config)
+	require.Equal(t, 2, r.Online)
+	require.EqualError(t, r.Problems[0], "smp: cpu 2 (APIC ID 5): silent for 2s, last stage 6 (Control)")
+	require.Equal(t, []Late{{2, 5}}, r.Late)
+	after, err := Catch(f, r.Late[0], 10*time.Second)
+	require.NoError(t, err)
+	require.InDelta(t, 1.5, after.Seconds(), 0.1)
+	require.Equal(t, uint32(percpu.Acknowledged), f.all[5].state)
+
+	f = newFake(&fakeCPU{apicID: 5, stopsAt: trampoline.StageTables})
+	r = StartAll(f, targets(0, 5), config)
+	_, err = Catch(f, r.Late[0], 10*time.Second)
+	require.EqualError(t, err, "smp: cpu 1 (APIC ID 5): silent for 10s, last stage 7 (Tables)")
+	require.Equal(t, 2, f.all[5].inits, "put back to sleep at last")
+}
+
+// One after the other: INIT to the next only when the last one is there.
+func TestSerial(t *testing.T) {
+	f := newFake(&fakeCPU{apicID: 1}, &fakeCPU{apicID: 2})
+	cfg := config
+	cfg.Serial = true
+	r := StartAll(f, targets(0, 1, 2), cfg)
+	require.Equal(t, 3, r.Online)
+	var order []string
+	for _, m := range r.Marks {
+		order = append(order, fmt.Sprint(m.CPU, m.Event))
+	}
+	require.Equal(t, []string{"1 INIT", "1 SIPI", "1 online", "2 INIT", "2 SIPI", "2 online", "1 running", "2 running"}, order)
+	require.GreaterOrEqual(t, r.Took, 20*time.Millisecond, "two waits")
+}
+
+// A fault that was asked for hits one CPU, and no other in its batch.
+func TestSilentByRequest(t *testing.T) {
+	f := newFake(&fakeCPU{apicID: 1}, &fakeCPU{apicID: 2}, &fakeCPU{apicID: 3})
+	cfg := config
+	cfg.Faults = map[int]fault.AP{2: {Silent: true}}
+	r := StartAll(f, targets(0, 1, 2, 3), cfg)
+	require.Equal(t, 3, r.Online)
+	require.Zero(t, f.all[2].starts)
+	require.EqualError(t, r.Problems[0], "smp: cpu 2 (APIC ID 2): silent for 2s, last stage 0 (none)")
 }
 
 func TestLimits(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"muster/kernel/apic"
+	"muster/kernel/clock"
 	"muster/kernel/cpu"
 	"muster/kernel/layout"
 	"muster/kernel/linux"
@@ -78,44 +79,113 @@ func prepareCPU(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64
 // perCPUPages is more than the memory of one CPU: area, stacks, trace ring.
 const perCPUPages = 32
 
-// useTrampoline makes a low page executable for starting CPUs, or ends that.
+// low is the page below 1 MiB through which CPUs start.
+var low struct {
+	page  mem.PhysAddr // 0 while none is in use
+	saved uintptr      // *[PageSize]byte: what was in it before
+	hash  uint64
+}
+
+func trampolineBytes() *[trampoline.Size]byte {
+	return (*[trampoline.Size]byte)(unsafe.Pointer(mem.Direct(low.page)))
+}
+
+// useTrampoline builds the trampoline in a low page and makes it executable for
+// starting CPUs, or ends that: the page then holds again what it held before.
+// SI and DX are faults for tests: the stage at which a CPU halts, and how many
+// nanoseconds it takes before it goes on.
 func useTrampoline(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	page := mem.PhysAddr(f.DI)
 	if page == 0 {
-		mem.UnmapTrampoline(trampolinePage)
+		putTrampolineAway()
 		return c, 0
 	}
 	if page&(layout.PageSize-1) != 0 || page >= mem.LowMemory {
 		return c, linux.Fail(linux.EINVAL)
 	}
-	trampolinePage = page
+	if low.page != 0 {
+		return c, linux.Fail(linux.EBUSY)
+	}
+	if low.saved == 0 {
+		low.saved = mem.AllocMapped(c, layout.PageSize, layout.PageSize)
+	}
+	low.page = page
+	*(*[trampoline.Size]byte)(unsafe.Pointer(low.saved)) = *trampolineBytes()
+	stopAt, lateTicks = uint32(f.SI), clock.Ticks(clock.Time(f.DX))
 	root := mem.TrampolineRoot(c, page)
-	trampoline.Build((*[trampoline.Size]byte)(unsafe.Pointer(mem.Direct(page))), uint32(page),
-		trampoline.Params{CR3: uint32(root), Entry: uint64(apEntryPC)})
+	trampoline.Build(trampolineBytes(), uint32(page), trampoline.Params{CR3: uint32(root), Entry: uint64(apEntryPC), StopAt: uint32(f.SI)})
+	low.hash = trampoline.Hash(trampolineBytes())
 	return c, 0
 }
 
-var trampolinePage mem.PhysAddr
+// Faults for tests, of the CPUs that start now.
+var (
+	stopAt    uint32
+	lateTicks uint64
+)
+
+// putTrampolineAway notes when each CPU passed the trampoline, and gives the page
+// back as it was.
+func putTrampolineAway() {
+	if low.page == 0 {
+		return
+	}
+	mem.UnmapTrampoline(low.page)
+	for i := range trampoline.Slots {
+		r := trampoline.Slot(trampolineBytes(), i)
+		if r.Stage == trampoline.StageNone {
+			break
+		}
+		if o := byAPICID(r.APICID); o != nil {
+			for k, half := range r.TSC {
+				// The upper half is that of the next stage that has both.
+				if full := o.StageAt[trampoline.StageHighHalf]; half != 0 && full != 0 {
+					o.StageAt[trampoline.StageRealMode16+k] = full - uint64(uint32(full)-half)
+				}
+			}
+		}
+	}
+	*trampolineBytes() = *(*[trampoline.Size]byte)(unsafe.Pointer(low.saved))
+	low.page = 0
+}
+
+// byAPICID returns the CPU with an APIC id, nil if none has it.
+func byAPICID(id uint32) *percpu.CPU {
+	for i := range percpu.Count() {
+		if o := percpu.Get(i); o.APICID == id {
+			return o
+		}
+	}
+	return nil
+}
 
 // sendINIT resets a CPU that does not take part. One that hung behind the point
 // where it is asked for flushes would be waited for in vain.
 func sendINIT(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	id := uint32(f.DI)
-	for i := range percpu.Count() {
-		if o := percpu.Get(i); o.APICID == id && o.IsOnline() {
-			return c, linux.Fail(linux.EBUSY)
-		}
+	o := byAPICID(id)
+	if o != nil && o.IsOnline() {
+		return c, linux.Fail(linux.EBUSY)
 	}
 	e := apic.SendINIT(id)
-	for i := range percpu.Count() {
-		if o := percpu.Get(i); o.APICID == id {
-			online.Clear(o.ID)
-		}
+	if o != nil {
+		online.Clear(o.ID)
+		o.State.Store(percpu.Booting)
+		o.Stage.Store(trampoline.StageNone)
+		o.Code.Store(percpu.CodeNone)
+		o.Go.Store(0)
 	}
 	return c, startupResult(e)
 }
 
+// sendStartup starts a CPU at the trampoline, if that is still what was built.
 func sendStartup(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if low.page == 0 || uint64(low.page) != f.SI {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	if trampoline.Hash(trampolineBytes()) != low.hash {
+		return c, linux.Fail(linux.EIO)
+	}
 	return c, startupResult(apic.SendStartup(uint32(f.DI), f.SI))
 }
 
@@ -129,43 +199,53 @@ func startupResult(e apic.Code) uint64 {
 	return linux.Fail(linux.EINVAL)
 }
 
-// stage notes how far this CPU came.
+// stage notes how far this CPU came, and when.
 func stage(c *percpu.CPU, s uint32) {
+	c.StageAt[s] = cpu.TSC()
 	c.Stage.Store(s)
 	trace.Add(c, trace.Start, uint64(s), uint64(c.ID))
+	if s == areaOf(c).stopAt {
+		cpu.Stop()
+	}
 }
 
 // apMain is every other CPU's way to its scheduler, in order.
 //
 // Context: on the idle stack, interrupts off, on the kernel's page tables.
 func apMain(c *percpu.CPU) {
+	for began := cpu.TSC(); cpu.TSC()-began < lateTicks; {
+		cpu.Pause()
+	}
 	a := areaOf(c)
+	a.stopAt = stopAt // those that come later may have other faults, or none
 	a.block.Load(c, &a.stacks)
 	stage(c, trampoline.StageTables)
 	apic.Enable(c)
 	usePins(a.pins)
 	stage(c, trampoline.StageLocalAPIC)
-	// From here on a flush of the kernel's area must ask this CPU too: its APIC
-	// takes messages. What it may have cached before goes with the reload.
-	online.Set(c.ID)
-	cpu.WriteCR3(kernelCR3)
-	protect(c, false)
+	if !protect(c, false) {
+		c.Code.Store(percpu.CodeFeatures)
+		cpu.Stop()
+	}
 	stage(c, trampoline.StageProtections)
 	c.State.Store(percpu.Online) // pairs with the Load in smp, through CPUInfo
 	stage(c, trampoline.StageReady)
 	awaitProceed(c)
 	stage(c, trampoline.StageProceed)
+	// From here on a flush of the kernel's area must ask this CPU too. What it may
+	// have cached before goes with the reload.
+	online.Set(c.ID)
+	cpu.WriteCR3(kernelCR3)
 	sched.StartTick(c)
 	stage(c, trampoline.StageTimer)
-	c.State.Store(percpu.Acknowledged)
 	stage(c, trampoline.StageScheduler)
 	stage(c, trampoline.StageIdleLoop)
+	c.State.Store(percpu.Acknowledged)
 	sched.Idle(c)
 }
 
-// awaitProceed halts until this CPU is told to go on, and answers interrupts
-// meanwhile. There is no deadline: a CPU that nobody takes in stays out, and
-// harms nobody.
+// awaitProceed halts until this CPU is told to go on. There is no deadline: a CPU
+// that nobody takes in stays out, and harms nobody, as nobody asks it for anything.
 func awaitProceed(c *percpu.CPU) {
 	for c.Go.Load() == 0 {
 		trap.Wait(c)
@@ -178,7 +258,9 @@ func proceed(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return c, linux.Fail(linux.EINVAL)
 	}
 	to := percpu.Get(uint32(f.DI))
-	if to.State.Load() != percpu.Online {
+	if s := to.State.Load(); s == percpu.Acknowledged {
+		return c, 0
+	} else if s != percpu.Online {
 		return c, linux.Fail(linux.EBUSY)
 	}
 	to.TickAt.Store(cpu.TSC()) // the watchdog counts from now

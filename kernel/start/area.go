@@ -25,6 +25,7 @@ type area struct {
 
 	idleLow, idleTop uintptr
 	pins             uint64 // abi.NMIPin
+	stopAt           uint32 // for tests: the stage at which the CPU halts
 	features         cpu.Features
 }
 
@@ -67,18 +68,24 @@ func areaOf(c *percpu.CPU) *area { return (*area)(unsafe.Pointer(c.Area)) }
 // protect turns on what the CPU offers against mistakes of the core and curious
 // programs: cpu.Features.Guard lists it.
 //
+// It reports false on a CPU that lacks what the boot CPU has and the kernel relies
+// on: the entry stubs of a kernel with SMAP are not for a CPU without.
+//
 // Context: once on each CPU. boot says that it is the boot CPU, which decides for all.
-func protect(c *percpu.CPU, boot bool) {
+func protect(c *percpu.CPU, boot bool) (ok bool) {
 	f := &areaOf(c).features
 	f.Detect()
 	bits := f.GuardCR4()
+	if features.Has(cpu.SMAP) && !f.Has(cpu.SMAP) {
+		return false
+	}
 	if !features.Has(cpu.SMAP) {
 		bits &^= cpu.CR4SMAP // the entries do without CLAC
 	}
 	cpu.WriteCR4(cpu.ReadCR4() | bits)
 	f.SetSpeculation()
 	if !boot {
-		return
+		return true
 	}
 	if bits&cpu.CR4SMAP != 0 {
 		mem.UseSMAP()
@@ -86,6 +93,7 @@ func protect(c *percpu.CPU, boot bool) {
 	if clear, _ := f.Guard(cpu.GuardBuffers); clear || clearAlways {
 		trap.ClearBuffers()
 	}
+	return true
 }
 
 // startAPIC turns on the boot CPU's local APIC and calibrates its timer. Without

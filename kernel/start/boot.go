@@ -36,6 +36,7 @@ const (
 	offKernelFS = unsafe.Offsetof(percpu.CPU{}.KernelFS)
 	offAPICID   = unsafe.Offsetof(percpu.CPU{}.APICID)
 	offStage    = unsafe.Offsetof(percpu.CPU{}.Stage)
+	offStageAt  = unsafe.Offsetof(percpu.CPU{}.StageAt)
 	fsInG       = unsafe.Sizeof(standin.G{}) - 8
 	tlsInG      = fsInG - 8
 

@@ -36,6 +36,8 @@ func setPrivate() {
 	linux.SetPrivate(abi.SendStartup, sendStartup)
 	linux.SetPrivate(abi.Proceed, proceed)
 	linux.SetPrivate(abi.CPUInfo, cpuInfo)
+	linux.SetPrivate(abi.StageTimes, stageTimes)
+	linux.SetPrivate(abi.IPIFaults, ipiFaults)
 	linux.SetPrivate(abi.ThreadInfo, linux.ThreadInfo)
 	linux.SetPrivate(abi.IRQInfo, irqInfo)
 	linux.SetPrivate(abi.MemInfo, memInfo)
@@ -145,7 +147,7 @@ func cpuInfo(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	o := percpu.Get(uint32(f.DI))
 	out := abi.CPU{
 		APICID: o.APICID, ACPIID: o.ACPIID,
-		State: o.State.Load(), Stage: o.Stage.Load(), ThreadID: o.ThreadID,
+		State: o.State.Load(), Stage: o.Stage.Load(), Code: o.Code.Load(), ThreadID: o.ThreadID,
 		Ticks: o.Ticks.Load(), Switches: o.Switches.Load(),
 		IdleNS:    uint64(clock.Span(sched.IdleTicks(o))),
 		LongestNS: uint64(clock.Span(o.Longest)), LongestAt: o.LongestAt,
@@ -157,6 +159,28 @@ func cpuInfo(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	if !t.Space.CopyOut(c, uintptr(f.SI), unsafe.Pointer(&out), unsafe.Sizeof(out)) {
 		return c, linux.Fail(linux.EFAULT)
 	}
+	return c, 0
+}
+
+func stageTimes(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if f.DI >= uint64(percpu.Count()) {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	var out [percpu.Stages]int64
+	for i, tsc := range percpu.Get(uint32(f.DI)).StageAt {
+		if tsc != 0 {
+			out[i] = int64(clock.At(tsc))
+		}
+	}
+	if !t.Space.CopyOut(c, uintptr(f.SI), unsafe.Pointer(&out), unsafe.Sizeof(out)) {
+		return c, linux.Fail(linux.EFAULT)
+	}
+	return c, 0
+}
+
+// ipiFaults makes messages between CPUs fail, for tests.
+func ipiFaults(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	apic.SetFaults(f.DI, f.SI, clock.Time(f.DX))
 	return c, 0
 }
 

@@ -57,6 +57,12 @@ TEXT ·control(SB), NOSPLIT|NOFRAME, $0
 // Calls: apFn(c) on the CPU's idle stack; it does not return.
 TEXT ·apEntry(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	MOVL	$const_stageHighHalf, 4(DI)
+	RDTSC
+	SHLQ	$32, DX
+	ORQ	DX, AX
+	MOVQ	AX, R15               // when: the block is not known yet
+	CMPL	·stopAt(SB), $const_stageHighHalf
+	JEQ	stranger
 	MOVL	0(DI), R9             // APIC id
 	MOVQ	·apTable(SB), R10     // [apCount]*percpu.CPU
 	MOVL	·apCount(SB), CX
@@ -66,13 +72,26 @@ next:
 	MOVQ	(R10)(CX*8), R12
 	CMPL	R9, const_offAPICID(R12)
 	JNE	next
+	MOVQ	R15, (const_offStageAt+8*const_stageHighHalf)(R12)
+	RDTSC
+	SHLQ	$32, DX
+	ORQ	DX, AX
+	MOVQ	AX, (const_offStageAt+8*const_stageFoundBlock)(R12)
 	MOVL	$const_stageFoundBlock, 4(DI)
 	MOVL	$const_stageFoundBlock, const_offStage(R12)
+	CMPL	·stopAt(SB), $const_stageFoundBlock
+	JEQ	stranger
 	MOVQ	const_offStackTop(R12), SP
 	MOVQ	·kernelCR3(SB), AX
 	MOVQ	AX, CR3
 	CALL	·control(SB)
+	RDTSC
+	SHLQ	$32, DX
+	ORQ	DX, AX
+	MOVQ	AX, (const_offStageAt+8*const_stageControl)(R12)
 	MOVL	$const_stageControl, const_offStage(R12)
+	CMPL	·stopAt(SB), $const_stageControl
+	JEQ	stranger
 	WRGSBASEQ R12
 	MOVQ	const_offKernelFS(R12), DX
 	WRFSBASEQ DX
@@ -84,7 +103,7 @@ next:
 	MOVQ	(DX), CX
 	CALL	CX
 	INT	$3
-stranger: // nobody has a block for this CPU
+stranger: // nobody has a block for this CPU, or it is to fail
 	CLI
 	HLT
 	JMP	stranger

@@ -1,0 +1,71 @@
+//go:build qemu
+
+package test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"muster/kernel/shell"
+	"muster/trampoline"
+)
+
+// states returns how many CPUs are in each state.
+func states(cpus []shell.CPU) map[string]int {
+	n := map[string]int{}
+	for _, c := range cpus {
+		n[c.State]++
+	}
+	return n
+}
+
+// A CPU that halts at any stage of its start is named with that stage, and the
+// machine runs on with the others: TLB flushes, which wait for every CPU, too.
+func TestFaultStages(t *testing.T) {
+	for k := uint32(1); k <= trampoline.StageIdleLoop; k++ {
+		t.Run(trampoline.StageName(k), func(t *testing.T) {
+			r := boot(t, "--append", fmt.Sprintf("fault=ap2:stage%d", k), "--run", "cpus -json; test tlb; test cpus").ok()
+			r.matches(fmt.Sprintf(`smp: cpu 2 \(APIC ID 2\): silent for \d+s, last stage %d \(%s\)`, k, trampoline.StageName(k)))
+			r.has("smp: 3 of 4 CPUs running")
+			require.Equal(t, map[string]int{"running": 3, "booting": 1}, states(decode[[]shell.CPU](r, "cpus -json")))
+		})
+	}
+}
+
+func TestFaultSilent(t *testing.T) {
+	r := boot(t, "--append", "fault=ap1:silent fault=ap3:silent", "--run", "cpus -json; test tlb").ok()
+	r.has("smp: cpu 1 (APIC ID 1): silent", "smp: cpu 3 (APIC ID 3): silent", "smp: 2 of 4 CPUs running")
+	require.Equal(t, map[string]int{"running": 2, "booting": 2}, states(decode[[]shell.CPU](r, "cpus -json")))
+}
+
+// A CPU that is late but within the limit is like any other; one that comes after
+// it was reported is taken in.
+func TestFaultLate(t *testing.T) {
+	r := boot(t, "--append", "fault=ap1:late=300", "--run", "cpus -json").ok()
+	r.has("smp: 4 of 4 CPUs running").lacks("silent")
+	r = boot(t, "--append", "fault=ap3:late=4500", "--run", "test stress 3; cpus -json; test cpus").ok()
+	r.matches(`smp: cpu 3 \(APIC ID 3\): silent for 4s, last stage 6 \(Control\)`,
+		`smp: cpu 3 \(APIC ID 3\) is late, and running, \d+\.\d ms after the others`)
+	require.Equal(t, map[string]int{"running": 4}, states(decode[[]shell.CPU](r, "cpus -json")))
+}
+
+// Messages that are lost, doubled or late cost time, and nothing else.
+func TestFaultIPI(t *testing.T) {
+	for _, f := range []string{"drop=1/4", "dup=1/2", "delay=300"} {
+		t.Run(strings.ReplaceAll(f, "/", ":"), func(t *testing.T) {
+			boot(t, "--append", "fault=ipi:"+f, "--timeout", "120", "--run", "test; test stress 5").ok().has("smp: 4 of 4 CPUs running")
+		})
+	}
+}
+
+func TestSerialStart(t *testing.T) {
+	boot(t, "--append", "smp=serial", "--run", "test cpus").ok().has("smp: 4 of 4 CPUs running")
+}
+
+func TestBadFault(t *testing.T) {
+	boot(t, "--append", "fault=ap2:stage99", "--run", "cpus").ok().
+		has("options: fault=ap2:stage99: stage99: stages are 1 to 14, ignored", "smp: 4 of 4 CPUs running")
+}
