@@ -63,7 +63,9 @@ type CPU struct {
 	// Written by other CPUs.
 	FlushAsked atom.Uint64 // TLB flushes asked for
 	Go         atom.Uint32 // 1: take part; see package start
-	_          [52]byte
+	CallSent   atom.Uint32 // 1: a message of package cross is on its way
+	OutLeft    atom.Uint32 // CPUs that have not ended this one's call
+	_          [44]byte
 
 	// Written by this CPU, read by others.
 	Stage     atom.Uint32 // how far start-up came
@@ -75,6 +77,11 @@ type CPU struct {
 	StopFrame atom.Uintptr
 	Code      atom.Uint32 // why it did not take part: Code*
 	_         [12]byte
+	OutFunc   atom.Uint64 // the call that it makes of others
+	OutWord   atom.Uint64
+	Called    atom.Uint64 // what cross.Count has added
+	Callers   Mask        // CPUs whose call waits for this one; others write its words
+	_         [24]byte
 
 	// Written by this CPU while it starts: the counter at each stage.
 	StageAt [Stages]uint64
@@ -95,8 +102,8 @@ var (
 	_ [128]byte = [unsafe.Offsetof(CPU{}.ID)]byte{}
 	_ [192]byte = [unsafe.Offsetof(CPU{}.FlushAsked)]byte{}
 	_ [256]byte = [unsafe.Offsetof(CPU{}.Stage)]byte{}
-	_ [320]byte = [unsafe.Offsetof(CPU{}.StageAt)]byte{}
-	_ [448]byte = [unsafe.Sizeof(CPU{})]byte{}
+	_ [384]byte = [unsafe.Offsetof(CPU{}.StageAt)]byte{}
+	_ [512]byte = [unsafe.Sizeof(CPU{})]byte{}
 )
 
 // SelfOffset is where a block holds its own address.

@@ -16,6 +16,7 @@ func areas() {
 		prot := [2]uintptr{syscall.PROT_READ, syscall.PROT_READ | syscall.PROT_WRITE}[i&1]
 		_, _, e := syscall.RawSyscall6(syscall.SYS_MMAP, base+i*page, page, prot, syscall.MAP_ANON|syscall.MAP_PRIVATE|syscall.MAP_FIXED, ^uintptr(0), 0)
 		if e != 0 {
+			syscall.RawSyscall(syscall.SYS_MUNMAP, base, i*page, 0) // the runtime may want an area too
 			fmt.Printf("hostile: errno %d, many areas: %v\n", int(e), i > 1000)
 			os.Exit(0)
 		}

@@ -1,0 +1,157 @@
+// Package cross runs core functions on other CPUs.
+//
+// A call names a function of a table and carries one word. The caller puts both
+// into its own block, enters itself in a set of each target, and sends a message.
+// A target that finds a member in its set takes it out, and who takes it out runs
+// the call: so a lost message costs a repetition, a doubled one nothing, and no
+// call runs twice. Any number of CPUs may call the same one at the same time.
+//
+// Layer: core.
+// Context: interrupts off.
+// Locks: none, and none may be held by a caller: its targets may wait for it.
+// Manual: Intel SDM vol. 3A, "Issuing Interprocessor Interrupts".
+// Chapter: docs/06-interrupts.md.
+package cross
+
+import (
+	"muster/kernel/atom"
+	"muster/kernel/clock"
+	"muster/kernel/lock"
+	"muster/kernel/percpu"
+	"muster/kernel/up"
+)
+
+// Func names a function that can be called.
+type Func uint64
+
+// Functions.
+const (
+	Nop   Func = iota // is answered, no more
+	Count             // adds the word to the target's counter
+	funcs
+)
+
+// table has the functions. They run with interrupts off, on the stack of whatever
+// was interrupted, take no lock that is held around a call, and make no call.
+var table = [funcs]func(c *percpu.CPU, word uint64){
+	Nop:   func(*percpu.CPU, uint64) {},
+	Count: func(c *percpu.CPU, word uint64) { c.Called.Add(word) },
+}
+
+// Valid reports whether a number names a function.
+func Valid(f uint64) bool { return f < uint64(funcs) }
+
+// Vector is the message; package start sets it.
+var Vector uint8
+
+// Silent is no CPU: all have answered.
+const Silent = ^uint32(0)
+
+const (
+	firstGap = 10 * clock.Millisecond // until the message is repeated, then doubled
+	hardEnd  = 10                     // limits until a CPU that has begun must have ended
+)
+
+// Call runs f(word) on the CPUs of a set, c itself among them if it is a member,
+// and returns when all have. A CPU that has not begun within the limit is left out:
+// Call then returns its number, otherwise Silent's.
+//
+// Context: no lock held. c may have one call under way: calls do not nest.
+func Call(c *percpu.CPU, set *percpu.Mask, f Func, word uint64, limit clock.Time) (missing uint32) {
+	lock.AssertNone(c)
+	c.OutFunc.Store(uint64(f))
+	c.OutWord.Store(word)
+	c.OutLeft.Store(1) // no target can bring it to 0 before all are entered
+	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
+		if to := percpu.Get(id); to != c {
+			c.OutLeft.Add(1)
+			to.Callers.Set(c.ID) // publishes OutFunc and OutWord
+			notify(c, to)
+		}
+	}
+	if set.Has(c.ID) {
+		table[f](c, word)
+	}
+	c.OutLeft.Add(^uint32(0))
+	return await(c, set, limit)
+}
+
+// notify sends the message unless one is on its way: a CPU that many call gets one.
+func notify(c, to *percpu.CPU) {
+	if to.CallSent.Swap(1) == 0 {
+		up.To.SendIPI(c, to, Vector)
+	}
+}
+
+// await answers others while it waits for its own call.
+func await(c *percpu.CPU, set *percpu.Mask, limit clock.Time) (missing uint32) {
+	missing = Silent
+	if c.OutLeft.Load() == 0 {
+		return missing
+	}
+	gap := firstGap
+	again, end, hard := clock.After(gap), clock.After(limit), clock.After(hardEnd*limit)
+	for turns := 1; c.OutLeft.Load() != 0; turns++ {
+		Serve(c)
+		up.To.SpinPoll(c)
+		atom.Pause()
+		if turns%256 != 0 {
+			continue
+		}
+		if again.Passed() {
+			gap *= 2
+			again = clock.After(gap)
+			repeat(c, set)
+		}
+		if missing == Silent && end.Passed() {
+			missing = withdraw(c, set)
+		}
+		if hard.Passed() {
+			up.Panic(c, "cross: a call has begun and does not end; CPUs, function", uint64(c.OutLeft.Load()), c.OutFunc.Load())
+		}
+	}
+	return missing
+}
+
+// repeat sends the message again to those that have not begun.
+func repeat(c *percpu.CPU, set *percpu.Mask) {
+	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
+		if to := percpu.Get(id); to != c && to.Callers.Has(c.ID) {
+			up.To.SendIPI(c, to, Vector)
+		}
+	}
+}
+
+// withdraw takes the call back from those that have not begun.
+func withdraw(c *percpu.CPU, set *percpu.Mask) (missing uint32) {
+	missing = Silent
+	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
+		if to := percpu.Get(id); to != c && to.Callers.Clear(c.ID) {
+			c.OutLeft.Add(^uint32(0))
+			missing = id
+		}
+	}
+	return missing
+}
+
+// Serve runs the calls that other CPUs have made of c.
+//
+// Context: the message's interrupt, and await.
+func Serve(c *percpu.CPU) {
+	if c.CallSent.Load() == 0 {
+		return
+	}
+	c.CallSent.Store(0) // before the look: who comes later sends again
+	for id, ok := c.Callers.Next(0); ok; id, ok = c.Callers.Next(id + 1) {
+		if !c.Callers.Clear(id) {
+			continue // withdrawn
+		}
+		from := percpu.Get(id)
+		f := from.OutFunc.Load()
+		if f >= uint64(funcs) {
+			up.Panic(c, "cross: a call of no function; caller, function", uint64(id), f)
+		}
+		table[f](c, from.OutWord.Load())
+		from.OutLeft.Add(^uint32(0))
+	}
+}
