@@ -69,3 +69,21 @@ func TestBadFault(t *testing.T) {
 	boot(t, "--append", "fault=ap2:stage99", "--run", "cpus").ok().
 		has("options: fault=ap2:stage99: stage99: stages are 1 to 14, ignored", "smp: 4 of 4 CPUs running")
 }
+
+// Every CPU calls every CPU, in the older APIC mode too, and when messages fail.
+func TestCrossCalls(t *testing.T) {
+	for name, args := range map[string][]string{
+		"x2APIC": {"--cpus", "8"}, "xAPIC": {"--cpu", "max,-x2apic"}, "one CPU": {"--cpus", "1"},
+		"lost": {"--append", "fault=ipi:drop=1/7"}, "doubled": {"--append", "fault=ipi:dup=1/2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			boot(t, append(args, "--timeout", "120", "--run", "test ipi; irq")...).ok()
+		})
+	}
+}
+
+// All CPUs call all others for a while, with messages that are late.
+func TestCrossStorm(t *testing.T) {
+	boot(t, "--append", "fault=ipi:delay=50", "--timeout", "120", "--run", "test storm 30; irq").ok()
+	boot(t, "--kernel", root+"/build/kernel-debug.elf", "--timeout", "120", "--run", "test storm 5; test ipi").ok()
+}

@@ -35,6 +35,8 @@ const (
 	CPUInfo                     // CPU, *CPU
 	StageTimes                  // CPU, *[16]int64: ns since boot at each stage of its start, 0 unknown
 	IPIFaults                   // drop and dup each so-many-th message, delay in ns
+	CrossCall                   // CPU or ^0 for all, function, word -> the calling CPU; ETIMEDOUT
+	CrossCount                  // CPU -> what cross.Count has added there
 	ThreadInfo                  // lowest id, *Thread -> id; ESRCH at the end
 	IRQInfo                     // CPU, vector -> count
 	MemInfo                     // *Mem

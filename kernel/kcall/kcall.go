@@ -15,6 +15,7 @@ import (
 	"unsafe"
 
 	"muster/kernel/abi"
+	"muster/kernel/cross"
 )
 
 // quick makes a call that does not block. Pointers among the arguments are
@@ -173,6 +174,28 @@ func StageTimes(cpu int) (*[16]int64, error) {
 	at := new([16]int64)
 	_, err := quick(abi.StageTimes, uintptr(cpu), uintptr(unsafe.Pointer(at)), 0, 0)
 	return at, err
+}
+
+// AllCPUs stands for all CPUs in Call.
+const AllCPUs = -1
+
+// Functions for Call.
+const (
+	CallNop   = uint64(cross.Nop)
+	CallCount = uint64(cross.Count)
+)
+
+// Call runs a core function on a CPU that runs, or on all, and returns which CPU
+// made the call. The error is ETIMEDOUT if one did not answer; the log names it.
+func Call(cpu int, function, word uint64) (from int, err error) {
+	n, err := quick(abi.CrossCall, uintptr(cpu), uintptr(function), uintptr(word), 0)
+	return int(n), err
+}
+
+// CallCounted returns the sum of the words of all CallCounts that a CPU has run.
+func CallCounted(cpu int) uint64 {
+	n, _ := quick(abi.CrossCount, uintptr(cpu), 0, 0, 0)
+	return uint64(n)
 }
 
 // IPIFaults makes each so-many-th message between CPUs be lost or doubled, and

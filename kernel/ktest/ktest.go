@@ -21,6 +21,9 @@ type Test struct {
 	About string                          `json:"about"`
 	Run   func(ctx context.Context) error `json:"-"`
 	Long  bool                            `json:"long"` // not run by "test" without a name
+
+	// For makes a test that lasts as long as is wanted; nil for one that does not.
+	For func(time.Duration) func(ctx context.Context) error `json:"-"`
 }
 
 // Tests lists all tests in the order in which they run.
@@ -35,9 +38,11 @@ func Tests() []Test {
 		{Name: "vector", About: "vector registers survive preemption and migration", Run: vectorState},
 		{Name: "threads", About: "blocked threads do not hold up others", Run: blockedThreads},
 		{Name: "tlb", About: "no CPU sees a page that was unmapped", Run: shootdown},
+		{Name: "ipi", About: "every CPU calls a function on every CPU, and each call runs once", Run: allPairs},
 		{Name: "rights", About: "text and rodata are read-only, data is not executable", Run: rights},
 		{Name: "pointers", About: "bad pointers in system calls give EFAULT", Run: pointers},
-		{Name: "stress", About: "GC, preemption, nil dereferences and channels at once, for 60 s", Run: Stress(60 * time.Second), Long: true},
+		{Name: "stress", About: "GC, preemption, nil dereferences and channels at once, for 60 s", Run: Stress(60 * time.Second), Long: true, For: Stress},
+		{Name: "storm", About: "all CPUs call functions on one another, for 30 s", Run: storm(30 * time.Second), Long: true, For: storm},
 	}
 }
 

@@ -175,10 +175,10 @@ func test(ctx context.Context, s *Shell, a args) error {
 	}
 	if len(a.list) > 1 {
 		n, err := strconv.Atoi(a.list[1])
-		if err != nil || n < 1 || a.first() != "stress" {
+		if err != nil || n < 1 || tests[0].For == nil {
 			return errUsage
 		}
-		tests[0].Run = ktest.Stress(time.Duration(n) * time.Second)
+		tests[0].Run = tests[0].For(time.Duration(n) * time.Second)
 	}
 	w := s.out
 	if a.json {

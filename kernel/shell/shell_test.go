@@ -94,7 +94,7 @@ func TestComplete(t *testing.T) {
 	require.Equal(t, []string{"poweroff", "ps"}, s.Complete("p"))
 	require.Equal(t, []string{"-json", "-topology"}, s.Complete("cpus "))
 	require.Equal(t, []string{"nil", "panic"}, s.Complete("crash "))
-	require.Equal(t, []string{"stress"}, s.Complete("test st"))
+	require.Equal(t, []string{"storm", "stress"}, s.Complete("test st"))
 	require.Empty(t, s.Complete("nosuch "))
 	require.Contains(t, s.Complete(""), "help")
 }

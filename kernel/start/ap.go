@@ -46,7 +46,8 @@ func setCPULimit(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint6
 	}
 	apTable = mem.AllocMapped(c, uintptr(n)*8, layout.PageSize)
 	percpu.SetTable(apTable, n)
-	masks := mem.AllocMapped(c, 2*percpu.MaskBytes(n), layout.PageSize)
+	masks := mem.AllocMapped(c, 3*percpu.MaskBytes(n), layout.PageSize)
+	c.Callers.Init(masks+2*percpu.MaskBytes(n), n)
 	online.Init(masks, n)
 	online.Set(0)
 	sched.InitIdle(masks+percpu.MaskBytes(n), n)
@@ -68,6 +69,7 @@ func prepareCPU(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64
 	a.cpu.Init(id)
 	a.cpu.APICID, a.cpu.ACPIID = uint32(f.DI), uint32(f.SI)
 	a.pins = f.DX
+	a.cpu.Callers.Init(mem.AllocMapped(c, percpu.MaskBytes(percpu.Limit()), 64), percpu.Limit())
 	a.attach(c, &a.cpu)
 	sched.PrepareCPU(&a.cpu, uintptr(unsafe.Pointer(&a.queue)), &a.idle, a.idleLow, a.idleTop)
 	a.cpu.State.Store(percpu.Booting)

@@ -7,6 +7,7 @@ import (
 	"muster/kernel/apic"
 	"muster/kernel/console"
 	"muster/kernel/cpu"
+	"muster/kernel/cross"
 	"muster/kernel/layout"
 	"muster/kernel/linux"
 	"muster/kernel/lock"
@@ -65,6 +66,9 @@ func interrupt(c *percpu.CPU, f *cpu.Frame, vector uint8) {
 	case trap.VecFlush:
 		apic.EOI()
 		mem.Answer(c)
+	case trap.VecCall:
+		apic.EOI()
+		cross.Serve(c)
 	case trap.VecError:
 		apic.EOI()
 		var l console.Line

@@ -8,6 +8,7 @@ import (
 	"muster/kernel/clock"
 	"muster/kernel/console"
 	"muster/kernel/cpu"
+	"muster/kernel/cross"
 	"muster/kernel/layout"
 	"muster/kernel/linux"
 	"muster/kernel/mem"
@@ -38,6 +39,8 @@ func setPrivate() {
 	linux.SetPrivate(abi.CPUInfo, cpuInfo)
 	linux.SetPrivate(abi.StageTimes, stageTimes)
 	linux.SetPrivate(abi.IPIFaults, ipiFaults)
+	linux.SetPrivate(abi.CrossCall, crossCall)
+	linux.SetPrivate(abi.CrossCount, crossCount)
 	linux.SetPrivate(abi.ThreadInfo, linux.ThreadInfo)
 	linux.SetPrivate(abi.IRQInfo, irqInfo)
 	linux.SetPrivate(abi.MemInfo, memInfo)
@@ -176,6 +179,41 @@ func stageTimes(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64
 		return c, linux.Fail(linux.EFAULT)
 	}
 	return c, 0
+}
+
+// crossLimit is how long a CPU may take before it begins with a call.
+const crossLimit = clock.Second
+
+// crossCall calls a function on one CPU or on all.
+func crossCall(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	n := uint64(percpu.Count())
+	if !cross.Valid(f.SI) || f.DI != ^uint64(0) && f.DI >= n {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	set := &online
+	var one percpu.Mask
+	var words [percpu.Max / 64]uint64
+	if f.DI != ^uint64(0) {
+		if !online.Has(uint32(f.DI)) {
+			return c, linux.Fail(linux.ENODEV)
+		}
+		one.Init(uintptr(unsafe.Pointer(&words)), uint32(n))
+		one.Set(uint32(f.DI))
+		set = &one
+	}
+	if missing := cross.Call(c, set, cross.Func(f.SI), f.DX, crossLimit*clock.Time(clock.Scale())); missing != cross.Silent {
+		var l console.Line
+		console.Warn(c, l.Str("cross: cpu").Dec(uint64(missing)).Str(" did not answer a call within ").Dec(clock.Scale()).Str(" s"))
+		return c, linux.Fail(linux.ETIMEDOUT)
+	}
+	return c, uint64(c.ID)
+}
+
+func crossCount(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if f.DI >= uint64(percpu.Count()) {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	return c, percpu.Get(uint32(f.DI)).Called.Load()
 }
 
 // ipiFaults makes messages between CPUs fail, for tests.

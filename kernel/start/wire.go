@@ -3,6 +3,7 @@ package start
 import (
 	"muster/kernel/apic"
 	"muster/kernel/crash"
+	"muster/kernel/cross"
 	"muster/kernel/linux"
 	"muster/kernel/mem"
 	"muster/kernel/sched"
@@ -30,6 +31,7 @@ func wire() {
 	}
 	trap.SetSyscall(linux.Syscall)
 	mem.VecFlush = trap.VecFlush
+	cross.Vector = trap.VecCall
 	sched.VecReschedule = trap.VecReschedule
 	apic.VecTimer = trap.VecTimer
 	apic.VecError = trap.VecError
