@@ -10,7 +10,7 @@ ENTRY  := muster/boot.entry32
 CORE := $(sort $(dir $(shell grep -ls '^// Layer: core' boot/*.go trampoline/*.go kernel/*/*.go)))
 COREFLAGS := $(foreach p,$(CORE),-gcflags='muster/$(p:/=)=-+ -wb=false')
 
-.PHONY: help run build debug iso test soak bench setup checkdocs clean FORCE
+.PHONY: help run build debug iso test soak bench trace setup checkdocs clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -21,6 +21,7 @@ help:
 	@echo 'make iso        $(BUILD)/muster.iso, for CD and USB stick, BIOS and UEFI'
 	@echo 'make debug      $(BUILD)/kernel-debug.elf: lock order and other checks on'
 	@echo 'make bench      measure, and write docs/measurements.md'
+	@echo 'make trace      draw how the CPUs are started: docs/bringup.svg'
 	@echo 'make soak       the long tests'
 	@echo 'make setup      install what is missing on this machine'
 	@echo 'make checkdocs  look up every name that the docs mention'
@@ -68,6 +69,9 @@ soak: setup build debug
 
 bench: setup build
 	go run ./tools/bench -o docs/measurements.md
+
+trace: setup build
+	go run ./tools/trace -o docs/bringup.svg
 
 checkdocs:
 	go run ./tools/checkdocs

@@ -28,7 +28,7 @@ func TestFaultStages(t *testing.T) {
 	for k := uint32(1); k <= trampoline.StageIdleLoop; k++ {
 		t.Run(trampoline.StageName(k), func(t *testing.T) {
 			r := boot(t, "--append", fmt.Sprintf("fault=ap2:stage%d", k), "--run", "cpus -json; test tlb; test cpus").ok()
-			r.matches(fmt.Sprintf(`smp: cpu 2 \(APIC ID 2\): silent for \d+s, last stage %d \(%s\)`, k, trampoline.StageName(k)))
+			r.matches(fmt.Sprintf(`smp: cpu 2 \(APIC ID 2\): silent for [\d.]+s, last stage %d \(%s\)`, k, trampoline.StageName(k)))
 			r.has("smp: 3 of 4 CPUs running")
 			require.Equal(t, map[string]int{"running": 3, "booting": 1}, states(decode[[]shell.CPU](r, "cpus -json")))
 		})
@@ -47,7 +47,7 @@ func TestFaultLate(t *testing.T) {
 	r := boot(t, "--append", "fault=ap1:late=300", "--run", "cpus -json").ok()
 	r.has("smp: 4 of 4 CPUs running").lacks("silent")
 	r = boot(t, "--append", "fault=ap3:late=4500", "--run", "test stress 3; cpus -json; test cpus").ok()
-	r.matches(`smp: cpu 3 \(APIC ID 3\): silent for 4s, last stage 6 \(Control\)`,
+	r.matches(`smp: cpu 3 \(APIC ID 3\): silent for 4[\d.]*s, last stage 6 \(Control\)`,
 		`smp: cpu 3 \(APIC ID 3\) is late, and running, \d+\.\d ms after the others`)
 	require.Equal(t, map[string]int{"running": 4}, states(decode[[]shell.CPU](r, "cpus -json")))
 }
@@ -86,4 +86,31 @@ func TestCrossCalls(t *testing.T) {
 func TestCrossStorm(t *testing.T) {
 	boot(t, "--append", "fault=ipi:delay=50", "--timeout", "120", "--run", "test storm 30; irq").ok()
 	boot(t, "--kernel", root+"/build/kernel-debug.elf", "--timeout", "120", "--run", "test storm 5; test ipi").ok()
+}
+
+// The time line has every stage of every CPU, in order, behind INIT and start-up.
+func TestBringUpTimes(t *testing.T) {
+	r := boot(t, "--cpus", "6", "--run", "smp trace -json; smp trace").ok()
+	rows := decode[[]shell.BringUp](r, "smp trace -json")
+	require.Len(t, rows, 5)
+	for i, row := range rows {
+		require.Equal(t, i+1, row.CPU)
+		at := map[string]float64{}
+		for _, s := range row.Steps {
+			if _, twice := at[s.Name]; !twice {
+				at[s.Name] = s.Micros
+			}
+		}
+		require.GreaterOrEqual(t, at["INIT"], 0.0)
+		require.Greater(t, at["SIPI"], at["INIT"])
+		last := at["SIPI"]
+		for k := uint32(1); k <= trampoline.StageIdleLoop; k++ {
+			us, ok := at[trampoline.StageName(k)]
+			require.True(t, ok, "cpu %d: no time of %s", row.CPU, trampoline.StageName(k))
+			require.GreaterOrEqual(t, us, last, "cpu %d: %s", row.CPU, trampoline.StageName(k))
+			last = us
+		}
+		require.GreaterOrEqual(t, at["seen running"], at["seen online"])
+	}
+	require.Contains(t, r.output("smp trace"), "cpu 5, APIC ID 5, us: INIT ")
 }

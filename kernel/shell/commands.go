@@ -18,6 +18,7 @@ func commands() []command {
 	list := []command{
 		{name: "help", usage: "[COMMAND]", about: "list commands", run: help, words: commandNames},
 		{name: "cpus", usage: "[-topology]", flags: []string{"-topology"}, about: "CPUs and what they did, or how they lie in packages and nodes", json: true, run: cpus},
+		{name: "smp", usage: "trace", about: "the time line of the CPUs' start", json: true, run: smpTrace, words: func(*Shell) []string { return []string{"trace"} }},
 		{name: "acpi", usage: "[TABLE|dump]", about: "the firmware's tables: a list, one decoded, or all as acpidump has them", json: true, run: acpi, words: tableNames},
 		{name: "irq", about: "interrupts by vector and CPU", json: true, run: irq},
 		{name: "ps", about: "threads, where they run and for how long", json: true, run: ps},

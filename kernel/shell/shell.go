@@ -26,6 +26,7 @@ import (
 type System interface {
 	CPUs() []CPU
 	Firmware() Firmware
+	BringUp() []BringUp
 	IRQs() []IRQ
 	Threads() []Thread
 	Memory() Memory

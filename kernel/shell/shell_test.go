@@ -21,6 +21,9 @@ type fake struct{ ended []int }
 func (f *fake) CPUs() []CPU {
 	return []CPU{{CPU: 0, BSP: true, State: "running"}, {CPU: 1, APICID: 4, State: "offline"}}
 }
+func (f *fake) BringUp() []BringUp {
+	return []BringUp{{CPU: 1, APICID: 4, Steps: []Step{{"INIT", 0}, {"RealMode16", 12.34}}}}
+}
 func (f *fake) IRQs() []IRQ            { return nil }
 func (f *fake) Threads() []Thread      { return nil }
 func (f *fake) Memory() Memory         { return Memory{Total: 1 << 20} }
@@ -73,6 +76,8 @@ func TestCommands(t *testing.T) {
 		"acpi":           {want: "acpi: RSDP+0x0: not found\n", bad: true},
 		"upttime":        {want: "upttime: unknown command, nearest is \"uptime\"; help lists all\n", bad: true},
 		"cpus x":         {want: "cpus: usage: cpus [-json] [-topology]\n", bad: true},
+		"smp trace":      {want: "cpu 1, APIC ID 4, us: INIT 0.0, RealMode16 12.3\n"},
+		"smp":            {want: "smp: usage: smp [-json] trace\n", bad: true},
 		"cpus -tree":     {want: "cpus: unknown option -tree; cpus [-json] [-topology]\n", bad: true},
 		"cpus -topology": {want: drawn},
 		"help -json":     {want: "help: usage: help [COMMAND]\n", bad: true},
