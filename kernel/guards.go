@@ -7,6 +7,7 @@ import (
 	"muster/kernel/kcall"
 	"muster/kernel/klog"
 	"muster/kernel/percpu"
+	"muster/kernel/shell"
 )
 
 // logGuards says which protections are on, on every CPU, and why the others are
@@ -50,4 +51,27 @@ func guards(f cpu.Features) string {
 		}
 	}
 	return strings.Join(list, ", ")
+}
+
+// vendors are the names of cpu.Vendor.
+var vendors = [...]string{cpu.VendorOther: "other", cpu.VendorIntel: "Intel", cpu.VendorAMD: "AMD"}
+
+// Features tells of every CPU that takes part.
+func (s *system) Features() (list []shell.Features) {
+	for n := 0; ; n++ {
+		c, err := kcall.CPUInfo(n)
+		if err != nil {
+			return list
+		}
+		if c.State != percpu.Acknowledged {
+			continue
+		}
+		f := cpu.FromWords(c.Features)
+		row := shell.Features{CPU: n, Vendor: vendors[f.Vendor], Family: f.Family, Model: f.Model, Words: c.Features[:]}
+		for g := range cpu.Guards {
+			on, why := f.Guard(g)
+			row.Guards = append(row.Guards, shell.Guard{Name: g.String(), On: on, Reason: why})
+		}
+		list = append(list, row)
+	}
 }

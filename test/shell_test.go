@@ -116,6 +116,21 @@ func TestSelfTests(t *testing.T) {
 	}
 }
 
+// Every CPU is protected alike.
+func TestFeatures(t *testing.T) {
+	r := boot(t, "--run", "cpus -features -json; cpus -features").ok()
+	list := decode[[]shell.Features](r, "cpus -features -json")
+	require.Len(t, list, 4)
+	for _, f := range list {
+		require.Equal(t, list[0].Guards, f.Guards)
+		require.Equal(t, list[0].Words, f.Words)
+		for _, g := range f.Guards {
+			require.Equal(t, g.On, g.Reason == "", g.Name)
+		}
+	}
+	require.Regexp(t, `(?m)^SMAP +on +on +on +on *$`, r.output("cpus -features"))
+}
+
 // System calls are recorded on request alone.
 func TestTraceSystemCalls(t *testing.T) {
 	boot(t, "--run", "trace 0 500").ok().lacks(" syscall ")

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unsafe"
 
+	"muster/kernel/cpu"
 	"muster/kernel/layout"
 )
 
@@ -143,7 +144,46 @@ func call(addr uintptr)
 // returnCode is RET, in data: what would run if data were executable.
 var returnCode = [16]byte{0xc3}
 
-func rights(context.Context) error {
+// rights tries all accesses that must fault, and some that must not, on every CPU.
+func rights(ctx context.Context) error {
+	cpus := running()
+	var mu sync.Mutex
+	done := map[int]bool{}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	err := parallel(len(cpus), func(int) error {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		for ctx.Err() == nil {
+			before := currentCPU()
+			if err := rightsHere(); err != nil {
+				return fmt.Errorf("cpu %d or so: %w", before, err)
+			}
+			mu.Lock()
+			if before == currentCPU() {
+				done[before] = true
+			}
+			all := len(done) == len(cpus)
+			mu.Unlock()
+			if all {
+				return nil
+			}
+		}
+		return nil
+	})
+	if err == nil && len(done) != len(cpus) {
+		return fmt.Errorf("tried on %d of %d CPUs", len(done), len(cpus))
+	}
+	return err
+}
+
+// rightsHere is rights for whatever CPU runs it.
+func rightsHere() error {
+	var f cpu.Features
+	f.Detect()
+	if want := f.GuardCR4(); cpu.ReadCR4()&want != want {
+		return fmt.Errorf("CR4 is %#x, without some of %#x", cpu.ReadCR4(), want)
+	}
 	im := layout.Image()
 	poke := func(addr uintptr) func() {
 		return func() {

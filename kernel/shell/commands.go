@@ -17,7 +17,7 @@ import (
 func commands() []command {
 	list := []command{
 		{name: "help", usage: "[COMMAND]", about: "list commands", run: help, words: commandNames},
-		{name: "cpus", usage: "[-topology]", flags: []string{"-topology"}, about: "CPUs and what they did, or how they lie in packages and nodes", json: true, run: cpus},
+		{name: "cpus", usage: "[-topology|-features]", flags: []string{"-topology", "-features"}, about: "CPUs and what they did, how they lie in packages and nodes, how they are protected", json: true, run: cpus},
 		{name: "smp", usage: "trace", about: "the time line of the CPUs' start", json: true, run: smpTrace, words: func(*Shell) []string { return []string{"trace"} }},
 		{name: "acpi", usage: "[TABLE|dump]", about: "the firmware's tables: a list, one decoded, or all as acpidump has them", json: true, run: acpi, words: tableNames},
 		{name: "irq", about: "interrupts by vector and CPU", json: true, run: irq},
@@ -66,6 +66,8 @@ func cpus(_ context.Context, s *Shell, a args) error {
 		return errUsage
 	case a.flag("-topology"):
 		return topology(s, a)
+	case a.flag("-features"):
+		return features(s, a)
 	}
 	return list(s, a, s.sys.CPUs(), "CPU APIC-ID ACPI-ID BSP STATE TICKS SWITCHES IDLE-S", func(w io.Writer, c CPU) {
 		bsp := ""

@@ -27,6 +27,7 @@ type System interface {
 	CPUs() []CPU
 	Firmware() Firmware
 	BringUp() []BringUp
+	Features() []Features
 	IRQs() []IRQ
 	Threads() []Thread
 	Memory() Memory

@@ -21,6 +21,10 @@ type fake struct{ ended []int }
 func (f *fake) CPUs() []CPU {
 	return []CPU{{CPU: 0, BSP: true, State: "running"}, {CPU: 1, APICID: 4, State: "offline"}}
 }
+func (f *fake) Features() []Features {
+	return []Features{{CPU: 0, Words: []uint32{1}, Guards: []Guard{{"SMEP", true, ""}, {"IBT", false, "old"}}},
+		{CPU: 1, Words: []uint32{2}, Guards: []Guard{{"SMEP", false, "odd"}, {"IBT", false, "old"}}}}
+}
 func (f *fake) BringUp() []BringUp {
 	return []BringUp{{CPU: 1, APICID: 4, Steps: []Step{{"INIT", 0}, {"RealMode16", 12.34}}}}
 }
@@ -75,11 +79,12 @@ func TestCommands(t *testing.T) {
 		"irq -json":      {want: "[]\n"},
 		"acpi":           {want: "acpi: RSDP+0x0: not found\n", bad: true},
 		"upttime":        {want: "upttime: unknown command, nearest is \"uptime\"; help lists all\n", bad: true},
-		"cpus x":         {want: "cpus: usage: cpus [-json] [-topology]\n", bad: true},
+		"cpus x":         {want: "cpus: usage: cpus [-json] [-topology|-features]\n", bad: true},
 		"smp trace":      {want: "cpu 1, APIC ID 4, us: INIT 0.0, RealMode16 12.3\n"},
 		"smp":            {want: "smp: usage: smp [-json] trace\n", bad: true},
-		"cpus -tree":     {want: "cpus: unknown option -tree; cpus [-json] [-topology]\n", bad: true},
+		"cpus -tree":     {want: "cpus: unknown option -tree; cpus [-json] [-topology|-features]\n", bad: true},
 		"cpus -topology": {want: drawn},
+		"cpus -features": {want: "PROTECTION  CPU0  CPU1  WHY NOT\nSMEP        on    -     odd\nIBT         -     -     old\ncpu 1 differs from cpu 0 in CPUID\n"},
 		"help -json":     {want: "help: usage: help [COMMAND]\n", bad: true},
 		"crash":          {want: "crash: usage: crash KIND: one of panic, nil\n", bad: true},
 		"cpus --json": {want: `[{"cpu":0,"apic_id":0,"acpi_id":0,"bsp":true,"state":"running","stage":"","ticks":0,"switches":0,"idle_ns":0},` +
@@ -97,7 +102,7 @@ func TestCommands(t *testing.T) {
 func TestComplete(t *testing.T) {
 	s := New(&fake{}, io.Discard)
 	require.Equal(t, []string{"poweroff", "ps"}, s.Complete("p"))
-	require.Equal(t, []string{"-json", "-topology"}, s.Complete("cpus "))
+	require.Equal(t, []string{"-features", "-json", "-topology"}, s.Complete("cpus "))
 	require.Equal(t, []string{"nil", "panic"}, s.Complete("crash "))
 	require.Equal(t, []string{"storm", "stress"}, s.Complete("test st"))
 	require.Empty(t, s.Complete("nosuch "))
