@@ -119,7 +119,7 @@ func (s *system) Instructions() bool { return s.opts.Counted }
 var crashKinds = []string{
 	abi.CrashPanic: "panic", abi.CrashBounds: "bounds", abi.CrashNil: "nil", abi.CrashDivide: "divide",
 	abi.CrashOverflow: "overflow", abi.CrashSyscall: "syscall", abi.CrashHeap: "heap", abi.CrashLock: "lock",
-	abi.CrashHang: "hang", abi.CrashGuard: "guard", abi.CrashText: "text", abi.CrashExec: "exec", abi.CrashNested: "nested", abi.CrashDeadlock: "deadlock", abi.CrashFrame: "frame",
+	abi.CrashHang: "hang", abi.CrashGuard: "guard", abi.CrashText: "text", abi.CrashExec: "exec", abi.CrashNested: "nested", abi.CrashBlock: "block", abi.CrashDeadlock: "deadlock", abi.CrashFrame: "frame",
 }
 
 // crashGo is the kind that breaks the Go side: a panic that nobody recovers.

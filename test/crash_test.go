@@ -20,7 +20,7 @@ var crashes = map[string][]string{
 	"frame":    {"page fault in the core", "cause: kernel stack too small for the next call", "in muster/kernel/start.bigFrames+0x"},
 	"syscall":  {"SYSCALL on a core stack; number, first argument 0x27", "muster/kernel/start.systemCall+0x"},
 	"heap":     {"page fault in the core; address, error 0xffffdead", "cause: heap allocation in muster/kernel/start.heapObject+0x"},
-	"guard":    {"page fault in the core; address, error 0xffffc", "muster/kernel/start.breakCore+0x"},
+	"guard":    {"thread 1 (kernel): page fault in the core; address, error 0xffffc", "cause: the page below the kernel stack of this thread was touched, a stack overflow, in muster/kernel/start.breakCore+0x"},
 	"text":     {"page fault in the core; address, error 0xffffffff80201000 0x3", "muster/kernel/start.breakCore+0x"},
 	"exec":     {"page fault in the core; address, error 0xffffffff80", " 0x11\n", "muster/kernel/start.breakCore+0x"},
 	"deadlock": {"lock: not free for 5 s; rank, holder+1", "muster/kernel/lock.(*Spin).wait+0x"},
@@ -67,4 +67,11 @@ func TestGoPanic(t *testing.T) {
 	r := boot(t, "--cpus", "2", "--append", "GODEBUG=gcstoptheworld=nonsense", "--run", "crash go")
 	require.Equal(t, 125, r.status)
 	r.has("panic: crash on request", "goroutine ", "the kernel's own Go runtime exited; status 0x2")
+}
+
+// The debug build looks at each CPU's block at every entry.
+func TestBlockIsChecked(t *testing.T) {
+	r := boot(t, "--kernel", root+"/build/kernel-debug.elf", "--cpus", "2", "--timeout", "20", "--run", "crash block")
+	require.Equal(t, 125, r.status)
+	r.has("trap: not a CPU's block; address, number 0xf")
 }

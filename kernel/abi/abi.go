@@ -213,6 +213,7 @@ const (
 	CrashText            // a store to text
 	CrashExec            // a jump to data
 	CrashNested          // a panic within the panic
+	CrashBlock           // an overwritten per-CPU block, which debug builds notice
 	CrashDeadlock        // a lock that is never released
 	CrashFrame           // recursion with large frames
 )

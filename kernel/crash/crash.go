@@ -34,11 +34,12 @@ var (
 
 // cause is what Panic was called with; the reporter alone uses it.
 var cause struct {
-	c      *percpu.CPU
-	f      *cpu.Frame
-	msg    string
-	a, b   uint64
-	ip, bp uint64
+	c        *percpu.CPU
+	f        *cpu.Frame
+	msg      string
+	a, b     uint64
+	ip, bp   uint64
+	stackLow uintptr // of the thread that was hit
 }
 
 // Init finds the symbols of the running kernel.
@@ -75,6 +76,7 @@ func Panic(c *percpu.CPU, f *cpu.Frame, msg string, a, b uint64) {
 		End(StatusPanic)
 	}
 	cause.c, cause.f, cause.msg, cause.a, cause.b = c, f, msg, a, b
+	cause.stackLow = c.StackLow
 	bp := callerFrame()
 	cause.ip, cause.bp = *(*uint64)(unsafe.Pointer(bp + 8)), *(*uint64)(unsafe.Pointer(bp))
 	if c.PanicTop == 0 {
@@ -111,8 +113,8 @@ func report() {
 	c := cause.c
 	console.EmergencyFlush()
 	var l console.Line
-	say(l.Str("\nmuster: PANIC on cpu").Dec(uint64(c.ID)).Str(", thread ").Dec(uint64(c.ThreadID)).Str(": ").
-		Str(cause.msg).Byte(' ').Hex(cause.a).Byte(' ').Hex(cause.b))
+	say(l.Str("\nmuster: PANIC on cpu").Dec(uint64(c.ID)).Str(", thread ").Dec(uint64(c.ThreadID)).
+		Str(" (").Str(threadName(c)).Str("): ").Str(cause.msg).Byte(' ').Hex(cause.a).Byte(' ').Hex(cause.b))
 	if culprit(&l) {
 		say(&l)
 	}
@@ -135,6 +137,19 @@ func report() {
 	End(StatusPanic)
 }
 
+// threadName returns the name of the thread that a CPU ran.
+func threadName(c *percpu.CPU) string {
+	if c.Current == 0 || up.To.ThreadName == nil {
+		return "none"
+	}
+	name := up.To.ThreadName(c.Current)
+	n := 0
+	for n < len(name) && name[n] != 0 {
+		n++
+	}
+	return unsafe.String(&name[0], n)
+}
+
 // culprit adds a second line for causes that show up as something else: core
 // code that called a part of the runtime that it must not use, or ran out of stack.
 func culprit(l *console.Line) bool {
@@ -143,6 +158,10 @@ func culprit(l *console.Line) bool {
 		return false
 	}
 	*l = console.Line{}
+	if low := uint64(cause.stackLow); f.Vector == 14 && cause.a < low && cause.a >= low-layout.PageSize {
+		symbolLine(l.Str("cause: the page below the kernel stack of this thread was touched, a stack overflow, in "), f.IP)
+		return true
+	}
 	if f.Vector == 14 && cause.a < 4096 {
 		symbolLine(l.Str("cause: nil dereference in "), f.IP)
 		return true

@@ -81,7 +81,8 @@ type CPU struct {
 	OutWord   atom.Uint64
 	Called    atom.Uint64 // what cross.Count has added
 	Callers   Mask        // CPUs whose call waits for this one; others write its words
-	_         [24]byte
+	magic     uint64      // of a block that is what it should be
+	_         [16]byte
 
 	// Written by this CPU while it starts: the counter at each stage.
 	StageAt [Stages]uint64
@@ -126,8 +127,20 @@ func This() *CPU
 // Init makes c the block that SetGS can load. c is zero otherwise.
 func (c *CPU) Init(id uint32) {
 	c.self = uintptr(unsafe.Pointer(c))
+	c.magic = magic
 	c.ID = id
 }
+
+const magic = 0x4d75737465724350 // "MusterCP"
+
+// Valid reports whether c is a block, of a registered CPU, that nobody has
+// overwritten. Debug builds ask at each entry to the core.
+func Valid(c *CPU) bool {
+	return c.magic == magic && c.self == uintptr(unsafe.Pointer(c)) && c.ID < Count() && Get(c.ID) == c
+}
+
+// Damage makes a block invalid, for a test of who notices.
+func Damage(c *CPU) { c.magic++ }
 
 // Addr returns the block's address, the value for GS base.
 func (c *CPU) Addr() uintptr { return c.self }

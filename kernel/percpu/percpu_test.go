@@ -21,6 +21,12 @@ func TestTable(t *testing.T) {
 	}
 	require.False(t, Register(&cpus[4]))
 	require.Equal(t, uint32(4), Count())
+	require.True(t, Valid(&cpus[3]))
+	require.False(t, Valid(&cpus[4]), "not registered")
+	copied := cpus[2]
+	require.False(t, Valid(&copied), "not where it should be")
+	Damage(&cpus[1])
+	require.False(t, Valid(&cpus[1]))
 	for i := range uint32(4) {
 		require.Same(t, &cpus[i], Get(i))
 	}

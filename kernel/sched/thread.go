@@ -185,3 +185,6 @@ func used(low uintptr) uint64 {
 	}
 	return uint64(top - a)
 }
+
+// NameOf returns where a thread's name is.
+func NameOf(thread uintptr) *[16]byte { return &(*Thread)(unsafe.Pointer(thread)).Name }

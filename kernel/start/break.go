@@ -59,6 +59,10 @@ func breakCore(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64)
 		*(*uint64)(unsafe.Pointer(layout.Image().TextStart)) = 1
 	case abi.CrashExec:
 		callData()
+	case abi.CrashBlock:
+		if lock.Checked {
+			percpu.Damage(c)
+		}
 	case abi.CrashNested:
 		up.To.SendNMI = func(c, to *percpu.CPU) { up.Panic(c, "crash within the crash", 0, 0) }
 		up.Panic(c, "crash on request, and then another", 0, 0)

@@ -25,6 +25,7 @@ func wire() {
 		Interrupt:    interrupt,
 		Leave:        linux.Leave,
 		ThreadStart:  linux.ThreadStart,
+		ThreadName:   sched.NameOf,
 		Reap:         linux.Reap,
 		ConsoleSpace: linux.ConsoleSpace,
 		ConsoleInput: consoleInput,

@@ -199,9 +199,13 @@ func count(c *percpu.CPU, vector uint64) {
 	}
 }
 
-// Enter notes the start of a stretch with interrupts off, in debug builds.
+// Enter notes the start of a stretch with interrupts off, and checks that the
+// CPU's block is one, in debug builds.
 func Enter(c *percpu.CPU, f *cpu.Frame) {
 	if lock.Checked {
+		if !percpu.Valid(c) {
+			up.To.Panic(c, f, "trap: not a CPU's block; address, number", uint64(uintptr(unsafe.Pointer(c))), uint64(c.ID))
+		}
 		c.Entered = cpu.TSC()
 		c.EnteredAt = f.Vector<<32 | f.AX&0xffffffff
 	}

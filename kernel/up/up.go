@@ -62,6 +62,10 @@ type Table struct {
 	// it. From package trap; to package linux.
 	ThreadStart func(c *percpu.CPU, f *cpu.Frame) uintptr
 
+	// ThreadName returns where a thread's name is, which ends at the first zero.
+	// From package crash; to package sched.
+	ThreadName func(thread uintptr) *[16]byte
+
 	// Reap frees a thread that has exited. From package sched; to package linux.
 	Reap func(c *percpu.CPU, thread uintptr)
 
