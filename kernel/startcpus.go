@@ -2,6 +2,7 @@ package main
 
 import (
 	"runtime"
+	"syscall"
 	"time"
 
 	"muster/kernel/abi"
@@ -134,4 +135,9 @@ func (coreMachine) Proceed(n int) error { return kcall.Proceed(n) }
 // Now counts from boot, as the core's times do.
 func (coreMachine) Now() time.Time { return time.Unix(0, kcall.UpTime()) }
 
-func (coreMachine) Sleep(d time.Duration) { time.Sleep(d) }
+// Sleep blocks the thread: the runtime's own timers are good for a millisecond.
+func (coreMachine) Sleep(d time.Duration) {
+	left := syscall.NsecToTimespec(int64(d))
+	for syscall.Nanosleep(&left, &left) == syscall.EINTR {
+	}
+}

@@ -70,6 +70,8 @@ const (
 	batchSize = trampoline.Slots * 2 / 3
 	// startupGap is the wait before a silent CPU gets the start-up message again.
 	startupGap = 200 * time.Microsecond
+	// pollGap is the time between two looks at what the CPUs say.
+	pollGap = 100 * time.Microsecond
 	// proceedGap is the wait before a CPU is told again to go on: the message may be lost.
 	proceedGap = 10 * time.Millisecond
 )
@@ -143,6 +145,7 @@ type bringUp struct {
 	Config
 	Result
 	began time.Time
+	timed bool
 }
 
 // StartAll starts every target but the boot CPU, up to cfg.Max CPUs in all.
@@ -156,7 +159,6 @@ func StartAll(m Machine, targets []Target, cfg Config) Result {
 	if len(list) == 0 || !b.prepare(&list) {
 		return b.Result
 	}
-	b.began = m.Now()
 	var online []*starting
 	if cfg.Serial {
 		for _, s := range list {
@@ -222,12 +224,6 @@ func (b *bringUp) prepare(list *[]*starting) bool {
 // time as the trampoline has slots. One that is to fail comes alone. It returns
 // those that are online.
 func (b *bringUp) start(list []*starting) (online []*starting) {
-	for _, s := range list {
-		b.init(s)
-	}
-	if b.INITWait > 0 {
-		b.Sleep(b.INITWait)
-	}
 	var healthy []*starting
 	var alone [][]*starting
 	for _, s := range list {
@@ -237,11 +233,25 @@ func (b *bringUp) start(list []*starting) (online []*starting) {
 			alone = append(alone, []*starting{s})
 		}
 	}
-	for batch := range slices.Chunk(healthy, batchSize) {
-		b.batch(batch)
+	batches := append(slices.Collect(slices.Chunk(healthy, batchSize)), alone...)
+	ready := b.use(batches[0]) // before the first INIT: nobody need wait for it
+	if !b.timed {
+		b.began, b.timed = b.Now(), true
 	}
-	for _, batch := range alone {
-		b.batch(batch)
+	for _, s := range list {
+		b.init(s)
+	}
+	if b.INITWait > 0 {
+		b.Sleep(b.INITWait)
+	}
+	for i, batch := range batches {
+		if i > 0 {
+			ready = b.use(batch)
+		}
+		if ready {
+			b.batch(batch)
+			b.UseTrampoline(0, fault.AP{})
+		}
 	}
 	for _, s := range list {
 		if s.reached >= percpu.Online {
@@ -249,6 +259,15 @@ func (b *bringUp) start(list []*starting) (online []*starting) {
 		}
 	}
 	return online
+}
+
+// use builds the trampoline for a batch.
+func (b *bringUp) use(batch []*starting) bool {
+	if err := b.UseTrampoline(b.Page, batch[0].fault); err != nil {
+		b.problem("smp: trampoline at %#x: %w", b.Page, err)
+		return false
+	}
+	return true
 }
 
 func (b *bringUp) init(s *starting) {
@@ -272,11 +291,6 @@ func (b *bringUp) startup(s *starting) {
 // that no slot knows after 200 us, and after the limit INIT and all again to those
 // that have not left the trampoline. What is silent then is reported.
 func (b *bringUp) batch(list []*starting) {
-	if err := b.UseTrampoline(b.Page, list[0].fault); err != nil {
-		b.problem("smp: trampoline at %#x: %w", b.Page, err)
-		return
-	}
-	defer b.UseTrampoline(0, fault.AP{})
 	for attempt := range 2 {
 		if attempt > 0 {
 			missing := b.before(list, trampoline.StageFoundBlock)
@@ -387,7 +401,7 @@ func (b *bringUp) await(list []*starting, state uint32, limit time.Duration, aga
 			again()
 			next = now.Add(proceedGap)
 		}
-		b.Sleep(50 * time.Microsecond)
+		b.Sleep(pollGap)
 	}
 }
 
