@@ -166,9 +166,19 @@ if [[ $boot == pvh ]]; then
 	[[ $app ]] && args+=(-initrd "$app")
 else
 	iso=$root/build/muster.iso
-	if [[ $line || $app || $kernel != "$root/build/kernel.elf" ]]; then
+	if [[ $app ]]; then
 		iso=$tmp/run.iso
-		"$root/scripts/mkiso.sh" "$iso" "$kernel" "$line" $app || broken "the ISO image could not be made"
+		"$root/scripts/mkiso.sh" "$iso" "$kernel" "$line" "$app" || broken "the ISO image could not be made"
+	elif [[ $line || $kernel != "$root/build/kernel.elf" ]]; then
+		# The last few images are kept: the same kernel with the same line comes again.
+		images=$root/build/images
+		mkdir -p "$images" || exit 125
+		iso=$images/$({ stat -c '%n %Y %s' "$kernel" "$root/scripts/mkiso.sh"; echo "$line"; } | cksum | tr ' ' -).iso
+		if [[ ! -f $iso ]]; then
+			"$root/scripts/mkiso.sh" "$tmp/run.iso" "$kernel" "$line" || broken "the ISO image could not be made"
+			mv "$tmp/run.iso" "$iso"
+			find "$images" -name '*.iso' -printf '%T@ %p\n' | sort -rn | tail -n +9 | cut -d' ' -f2- | tr '\n' '\0' | xargs -0 -r rm -f
+		fi
 	fi
 	[[ -f $iso ]] || broken "$iso does not exist; make iso makes it"
 	if [[ $media == usb ]]; then

@@ -54,7 +54,7 @@ func TestBootLog(t *testing.T) {
 
 // every CPU must be online, take ticks, and run threads.
 func TestCPUCounts(t *testing.T) {
-	for _, n := range []string{"1", "2", "4", "8"} {
+	for _, n := range []string{"1", "2", "3", "4", "8", "16"} {
 		t.Run(n, func(t *testing.T) {
 			r := boot(t, "--cpus", n, "--run", "test cpus; cpus -json; irq -json").ok()
 			r.has("smp: " + n + " of " + n + " CPUs running")

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"muster/kernel/shell"
 )
 
 // The long tests: make soak. Each is the long form of one in make test.
@@ -48,6 +50,27 @@ func TestSoakGoPackages(t *testing.T) {
 			exe := build(t, "test", p)
 			r := runApp(t, exe, []string{"-test.count=3", "-test.timeout=1h"}, "--mem", "2048", "--timeout", "3700").ok()
 			r.matches(`(?m)^PASS$`)
+		})
+	}
+}
+
+// The whole matrix of machines: all CPUs online, goroutines on each, every pair
+// of them in calls. Above 255 CPUs QEMU wants interrupt remapping.
+func TestSoakMatrix(t *testing.T) {
+	many := []string{"--machine", "q35,kernel-irqchip=split", "--cpu", "max,+x2apic"}
+	for name, args := range map[string][]string{
+		"1": {"--cpus", "1"}, "2": {"--cpus", "2"}, "3": {"--cpus", "3"}, "4": {"--cpus", "4"}, "8": {"--cpus", "8"},
+		"16": {"--cpus", "16"}, "64": {"--cpus", "64"}, "255": {"--cpus", "255"},
+		"64 xAPIC": {"--cpus", "64", "--cpu", "max,-x2apic"}, "255 xAPIC": {"--cpus", "255", "--cpu", "max,-x2apic"},
+		"288": append([]string{"--append", "deadline-scale=144", "--qemu", "-device intel-iommu,intremap=on,eim=on -smp 288"}, many...),
+		"512": append([]string{"--append", "deadline-scale=256", "--qemu", "-device intel-iommu,intremap=on,eim=on -smp 512"}, many...),
+		"gaps": {"--qemu", "-smp 30,sockets=2,cores=5,threads=3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := boot(t, append(args, "--mem", "4096", "--timeout", "1200", "--run", "test cpus; test ipi; cpus -json")...).ok()
+			for _, c := range decode[[]shell.CPU](r, "cpus -json") {
+				require.Equal(t, "running", c.State, c.CPU)
+			}
 		})
 	}
 }

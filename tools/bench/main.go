@@ -180,7 +180,7 @@ func (b *book) boot() error {
 		b.line("| %s | %.2f | %.2f to %.2f | %.1f | %.1f to %.1f |", how, median(prompt), slices.Min(prompt), slices.Max(prompt),
 			median(started), slices.Min(started), slices.Max(started))
 	}
-	b.line("\nThe time includes making an image with the command line, where the script needs one.\n")
+	b.line("\nThe script keeps the image with this command line from the first of the boots on.\n")
 	return nil
 }
 
