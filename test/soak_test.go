@@ -62,8 +62,8 @@ func TestSoakMatrix(t *testing.T) {
 		"1": {"--cpus", "1"}, "2": {"--cpus", "2"}, "3": {"--cpus", "3"}, "4": {"--cpus", "4"}, "8": {"--cpus", "8"},
 		"16": {"--cpus", "16"}, "64": {"--cpus", "64"}, "255": {"--cpus", "255"},
 		"64 xAPIC": {"--cpus", "64", "--cpu", "max,-x2apic"}, "255 xAPIC": {"--cpus", "255", "--cpu", "max,-x2apic"},
-		"288": append([]string{"--append", "deadline-scale=144", "--qemu", "-device intel-iommu,intremap=on,eim=on -smp 288"}, many...),
-		"512": append([]string{"--append", "deadline-scale=256", "--qemu", "-device intel-iommu,intremap=on,eim=on -smp 512"}, many...),
+		"288":  append([]string{"--append", "deadline-scale=144", "--qemu", "-device intel-iommu,intremap=on,eim=on -smp 288"}, many...),
+		"512":  append([]string{"--append", "deadline-scale=256", "--qemu", "-device intel-iommu,intremap=on,eim=on -smp 512"}, many...),
 		"gaps": {"--qemu", "-smp 30,sockets=2,cores=5,threads=3"},
 	} {
 		t.Run(name, func(t *testing.T) {
