@@ -34,6 +34,8 @@ func Benchmarks() []Benchmark {
 		{"PageFault", "first touch of a page, and its share of unmapping", 8192, pageFault},
 		{"ContextSwitch", "from one thread to another, in the core alone", 20000, contextSwitch},
 		{"IPIRoundTrip", "a CPU flushes its TLB on request; with one CPU, an IPI to itself", 5000, ipiRoundTrip},
+		{"CallOne", "a function of the core runs on another CPU; with one CPU, on this", 5000, callOne},
+		{"CallAll", "a function of the core runs on every CPU, and all have ended", 2000, callAll},
 		{"ChannelPingPong", "two goroutines exchange a value and back", 20000, channelPingPong},
 	}
 }
@@ -164,6 +166,26 @@ func ipiRoundTrip(n int) error {
 	for range n {
 		if !kcall.SelfTest(kcall.TestIPI) {
 			return errors.New("no answer")
+		}
+	}
+	return nil
+}
+
+func callOne(n int) error {
+	cpus := running()
+	for range n {
+		to := cpus[(currentCPU()+1)%len(cpus)]
+		if _, err := kcall.Call(to, kcall.CallNop, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func callAll(n int) error {
+	for range n {
+		if _, err := kcall.Call(kcall.AllCPUs, kcall.CallNop, 0); err != nil {
+			return err
 		}
 	}
 	return nil
