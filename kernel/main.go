@@ -37,6 +37,8 @@ func main() {
 
 	m := discover(info)
 	if m.madt != nil && m.features.Has(cpu.APIC) {
+		mode := map[bool]string{true: "x2APIC", false: "xAPIC"}[info.X2APIC != 0]
+		klog.Infof("irq: local APIC at %#x in %s mode", m.top.LocalAPIC, mode)
 		irq.SetUp(m.top)
 	}
 	f := opts.Faults.IPI

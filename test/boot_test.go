@@ -23,6 +23,7 @@ var bootLog = []string{
 	`cpu0: clock: time-stamp counter at \d+ kHz by \w+`,
 	`cpu\d: go: runtime go1\.\d+(\.\d+)? is up, command line "deadline-scale=`,
 	`cpu\d: acpi: RSDP revision \d from "BOCHS", \d+ tables from the [RX]SDT$`,
+	`cpu\d: irq: local APIC at 0xfee00000 in x2APIC mode$`,
 	`cpu\d: irq: I/O APIC 0 at 0xfec00000, GSI 0-23$`,
 	`cpu\d: irq: ISA 0 is GSI 2$`,
 	`cpu\d: smp: CPU with APIC ID 0, ACPI id 0, boot CPU$`,
@@ -81,6 +82,7 @@ func TestCPUCounts(t *testing.T) {
 
 func TestXAPIC(t *testing.T) {
 	r := boot(t, "--cpu", "max,-x2apic", "--run", "test tlb; cpus").ok()
+	r.has("in xAPIC mode")
 	r.has("smp: 4 of 4 CPUs running")
 }
 

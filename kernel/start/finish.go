@@ -40,6 +40,7 @@ func finish(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		tripleFault()
 	}
 	crash.ExitEmulator()
+	clock.Spin(clock.Second / 10) // an emulator that ends takes its time
 	console.Emergency(offText[:])
 	cpu.Stop()
 	return c, 0
