@@ -26,7 +26,6 @@ type machine struct {
 	slit   *acpi.SLIT
 	fadt   *acpi.FADT
 	s5     *acpi.Sleep
-	mp     *acpi.MP
 	top    *acpi.Topology
 
 	marks    []smp.Mark // of the start of the other CPUs
@@ -126,7 +125,7 @@ func (m *machine) readMP() {
 		return
 	}
 	klog.Infof("acpi: MP tables of %q at %#x, %d CPUs, for want of an MADT: %v", mp.OEM, mp.Addr, len(mp.CPUs), m.err)
-	m.mp, m.madt = mp, mp.MADT(ioapicInputs)
+	m.madt = mp.MADT(ioapicInputs)
 }
 
 // ioapicInputs asks an I/O APIC how many inputs it has (Intel 82093AA data sheet,
@@ -148,12 +147,10 @@ func (m *machine) makeTopology() {
 	if madt == nil { // there is the boot CPU at least
 		madt = &acpi.MADT{CPUs: []acpi.CPU{{APICID: m.self, Enabled: true}}}
 	}
-	s := acpi.Sources{MADT: madt, SRAT: m.srat, SLIT: m.slit, Boot: m.self, BusHz: cpu.BusHz(cpu.CPUID)}
+	s := acpi.Sources{MADT: madt, SRAT: m.srat, SLIT: m.slit, Boot: m.self, BusHz: acpi.BusHz(cpu.CPUID), Levels: acpi.ReadLevels(cpu.CPUID)}
 	if m.features.Has(cpu.APIC) {
 		s.APICBase = cpu.ReadMSR(cpu.MSRAPICBase) & apicBaseAddress
 	}
-	l := cpu.ReadLevels(cpu.CPUID)
-	s.Levels = acpi.Levels{Core: l.Core, Die: l.Die, Package: l.Package}
 	top, problems := acpi.NewTopology(s)
 	for _, p := range problems {
 		klog.Warnf("%v", p)

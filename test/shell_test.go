@@ -6,7 +6,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -145,8 +144,7 @@ func TestLineEditor(t *testing.T) {
 	m.say("upt\t\r").expect("uptime ").expect("\nup ").expect("muster> ")        // completion
 	m.say("cpus -j\t\r").expect("cpus -json ").expect(`[{"cpu":0`).expect("muster> ")
 	m.say("p\t").expect("poweroff  ps").say("\x03").expect("muster> ") // candidates; give up
-	m.say("test stre\t10\r").expect("test stress 10")
-	time.Sleep(time.Second)
+	m.say("test\r").expect("ok   basics")
 	m.say("\x03").expect("test: interrupted").expect("muster> ")
 	m.say("\r").expect("muster> ").say("poweroff\r").end(0)
 }

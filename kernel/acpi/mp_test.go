@@ -90,7 +90,7 @@ func TestMPMalformed(t *testing.T) {
 		want string
 	}{
 		"empty":           {nil, "acpi: PCMP+0x0: table too short"},
-		"signature":       {append([]byte("XXXX"), twoCPUs[4:]...), "acpi: PCMP+0x0: signature not as expected"},
+		"signature":       {append([]byte("PCMQ"), twoCPUs[4:]...), "acpi: PCMP+0x0: signature not as expected"},
 		"cut":             {twoCPUs[:60], "acpi: PCMP+0x4: length field out of range"},
 		"checksum":        {append(append([]byte(nil), twoCPUs[:len(twoCPUs)-1]...), 7), "acpi: PCMP+0x7: checksum wrong"},
 		"unknown entry":   {unknown, "acpi: PCMP+0x2c: value makes no sense"},

@@ -10,15 +10,6 @@ import (
 // MaxCPUs is how many CPUs the kernel takes note of.
 const MaxCPUs = 4096
 
-// Levels says how the bits of an APIC id name package, die, core and thread, as
-// CPUID tells: thread is the lowest Core bits, the core those up to Die, the die
-// those up to Package, the package the rest.
-type Levels struct {
-	Core    uint8 `json:"core_shift"`
-	Die     uint8 `json:"die_shift"`
-	Package uint8 `json:"package_shift"`
-}
-
 // Processor is a logical CPU.
 type Processor struct {
 	CPU           int    `json:"cpu"` // dense number, the boot CPU is 0; -1 for one that is not enabled

@@ -215,6 +215,8 @@ var faults struct {
 }
 
 // SetFaults makes each so-many-th message be lost, or sent twice, and each wait.
+//
+// Context: while one CPU runs.
 func SetFaults(drop, dup uint64, delay clock.Time) {
 	faults.drop, faults.dup, faults.delay = drop, dup, delay
 }

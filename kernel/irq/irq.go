@@ -6,7 +6,7 @@
 // Layer: service.
 // Context: any goroutine.
 // Locks: none.
-// Manual: ACPI Specification 6.5, "Interrupt Source Overrides".
+// Manual: ACPI Specification 6.5, "Interrupt Source Override Structure".
 // Chapter: docs/06-interrupts.md.
 package irq
 

@@ -9,6 +9,7 @@ import (
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
+	"muster/kernel/trace"
 )
 
 // Process is a program: an address space and the tasks in it. Process 1 is the
@@ -163,6 +164,7 @@ func (p *Process) spread(c *percpu.CPU) {
 func exitTask(c *percpu.CPU, t *Task) {
 	c = sched.Breathe(c) // many may end one after the other
 	p := t.proc
+	trace.Add(c, trace.Exit, uint64(t.ID), uint64(p.status.Load()))
 	forget(c, t)
 	if p.exiting.Load() != 0 {
 		p.spread(c)

@@ -13,14 +13,12 @@ func ptrTo[T any](p *T) unsafe.Pointer { return unsafe.Pointer(p) }
 
 // Flags of clone.
 const (
-	cloneVM            = 0x100
-	cloneFiles         = 0x400
-	cloneSighand       = 0x800
-	cloneThread        = 0x10000
-	cloneSettls        = 0x80000
-	cloneParentSettid  = 0x100000
-	cloneChildCleartid = 0x200000
-	cloneChildSettid   = 0x1000000
+	cloneVM           = 0x100
+	cloneSighand      = 0x800
+	cloneThread       = 0x10000
+	cloneSettls       = 0x80000
+	cloneParentSettid = 0x100000
+	cloneChildSettid  = 0x1000000
 
 	cloneThreadFlags = cloneVM | cloneSighand | cloneThread
 )
@@ -164,7 +162,7 @@ func sysArchPrctl(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	return c, errno(EINVAL)
 }
 
-// prSetVMA names an area of memory, which we have no place for: as on a Linux
+// sysPrctl would name an area of memory, which we have no place for: as on a Linux
 // built without it.
 func sysPrctl(c *percpu.CPU, _ *Task, _ *cpu.Frame) (*percpu.CPU, uint64) { return c, errno(EINVAL) }
 

@@ -10,7 +10,6 @@ import (
 
 // Flags of mmap.
 const (
-	mapShared         = 0x01
 	mapFixed          = 0x10
 	mapAnonymous      = 0x20
 	mapFixedNoReplace = 0x100000
@@ -182,7 +181,6 @@ const (
 	madvNoHugepage  = 15
 	madvDontDump    = 16
 	madvDoDump      = 17
-	madvPopulateRW  = 23
 	madvDontNeedNow = 24
 )
 

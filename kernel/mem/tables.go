@@ -9,7 +9,7 @@ import (
 	"muster/kernel/up"
 )
 
-// Page-table entry bits (Intel SDM vol. 3A, "Paging-Structure Entries").
+// Page-table entry bits (Intel SDM vol. 3A, "4-Level Paging and 5-Level Paging").
 const (
 	ptePresent  = 1 << 0
 	pteWrite    = 1 << 1

@@ -143,8 +143,9 @@ func TestServe(t *testing.T) {
 	in, keys := io.Pipe()
 	x := &terminal{Reader: in}
 	s := New(&fake{}, x)
-	stopped := make(chan struct{})
+	started, stopped := make(chan struct{}), make(chan struct{})
 	s.commands = append(s.commands, command{name: "sleep", run: func(ctx context.Context, s *Shell, a args) error {
+		close(started)
 		<-ctx.Done()
 		close(stopped)
 		return errors.New("interrupted")
@@ -157,7 +158,7 @@ func TestServe(t *testing.T) {
 	io.WriteString(keys, "half a line\x03\x04upttime\x7f\r") // dropped; control-D is nothing
 	x.shows(t, "upttim: unknown command")
 	io.WriteString(keys, "sleep\r")
-	time.Sleep(20 * time.Millisecond)
+	<-started
 	io.WriteString(keys, "\x03")
 	<-stopped
 	x.shows(t, "sleep: interrupted")

@@ -41,12 +41,10 @@ func finish(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	}
 	crash.ExitEmulator()
 	clock.Spin(clock.Second / 10) // an emulator that ends takes its time
-	console.Emergency(offText[:])
+	console.Emergency([]byte("muster: off\n"))
 	cpu.Stop()
 	return c, 0
 }
-
-var offText = [...]byte{'m', 'u', 's', 't', 'e', 'r', ':', ' ', 'o', 'f', 'f', '\n'}
 
 // access makes one access and waits.
 func access(s *abi.Step) {

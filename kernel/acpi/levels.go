@@ -1,8 +1,13 @@
-package cpu
+package acpi
 
-// Levels says how an APIC id is made up: the lowest Core bits number the threads
-// of a core, those up to Die what lies within a die, those up to Package the dies.
-type Levels struct{ Core, Die, Package uint8 }
+// Levels says how the bits of an APIC id name package, die, core and thread, as
+// CPUID tells: thread is the lowest Core bits, the core those up to Die, the die
+// those up to Package, the package the rest.
+type Levels struct {
+	Core    uint8 `json:"core_shift"`
+	Die     uint8 `json:"die_shift"`
+	Package uint8 `json:"package_shift"`
+}
 
 // Types of level in CPUID leaves 0BH and 1FH.
 const (
@@ -13,8 +18,8 @@ const (
 // maxLevels bounds the levels that are read of a leaf.
 const maxLevels = 8
 
-// ReadLevels asks CPUID, by the best leaf there is. cpuid is CPUID, or a table of
-// answers in a test.
+// ReadLevels asks CPUID, by the best leaf there is. cpuid is the instruction, on
+// any CPU of the machine, or a table of answers in a test.
 //
 // Source: Intel SDM vol. 3A, "Hierarchical Mapping of Shared Resources"; AMD64 APM
 // vol. 3, "Extended Topology Enumeration".
