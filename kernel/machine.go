@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"sync"
 
 	"muster/kernel/abi"
 	"muster/kernel/acpi"
@@ -28,6 +29,8 @@ type machine struct {
 	s5     *acpi.Sleep
 	top    *acpi.Topology
 
+	starting sync.Mutex // one start of CPUs at a time
+	startCfg smp.Config
 	marks    []smp.Mark // of the start of the other CPUs
 	offSteps []power.Step
 	err      error // why there is no MADT

@@ -43,6 +43,9 @@ func main() {
 	}
 	f := opts.Faults.IPI
 	kcall.IPIFaults(f.Drop, f.Dup, f.Delay)
+	if err := kcall.IPIRules(opts.Physical, opts.Share); err != nil {
+		klog.Errorf("ipi: %v", err)
+	}
 	m.startCPUs(opts)
 	logGuards(opts.Full)
 	keyboard, err := serial.Open(m.isa(console.IRQ))

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"runtime"
 	"syscall"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"muster/kernel/kcall"
 	"muster/kernel/klog"
 	"muster/kernel/options"
+	"muster/kernel/percpu"
 	"muster/kernel/smp"
 	"muster/trampoline"
 )
@@ -40,7 +43,7 @@ func (m *machine) startCPUs(opts options.Options) {
 		return
 	}
 	regions := kcall.Slice[abi.Region](m.boot.Regions, m.boot.RegionCount)
-	r := smp.StartAll(coreMachine{m.boot.DirectMap}, targets, smp.Config{
+	m.startCfg = smp.Config{
 		Boot:     m.self,
 		Max:      opts.MaxCPUs,
 		Page:     smp.ChoosePage(regions, ebda()),
@@ -48,7 +51,8 @@ func (m *machine) startCPUs(opts options.Options) {
 		Timeout:  smp.Limit * time.Duration(opts.Scale),
 		Serial:   opts.Serial,
 		Faults:   opts.Faults.AP,
-	})
+	}
+	r := smp.StartAll(coreMachine{m.boot.DirectMap}, targets, m.startCfg)
 	m.marks = r.Marks
 	for _, l := range r.Late {
 		go m.catch(l, catchLimit*time.Duration(opts.Scale))
@@ -76,6 +80,33 @@ func (m *machine) catch(l smp.Late, limit time.Duration) {
 	}
 	klog.Infof("smp: cpu %d (APIC ID %d) is late, and running, %.1f ms after the others", l.CPU, l.APICID, after.Seconds()*1e3)
 	runtime.SetDefaultGOMAXPROCS()
+}
+
+// StartCPU starts one CPU that does not take part: it was silent, or halted on its
+// way. The command line's faults are for the first start alone.
+func (m *machine) StartCPU(n int) error {
+	m.starting.Lock()
+	defer m.starting.Unlock()
+	c, err := kcall.CPUInfo(n)
+	switch {
+	case err != nil:
+		return fmt.Errorf("there is no CPU %d", n)
+	case c.State == percpu.Acknowledged:
+		return fmt.Errorf("cpu %d runs already", n)
+	}
+	cfg := m.startCfg
+	cfg.Faults = nil
+	r := smp.StartAgain(coreMachine{m.boot.DirectMap}, n, c.APICID, cfg)
+	for _, l := range r.Late {
+		go m.catch(l, catchLimit)
+	}
+	m.marks = append(m.marks, r.Marks...)
+	if len(r.Problems) > 0 {
+		return errors.Join(r.Problems...)
+	}
+	klog.Infof("smp: cpu %d (APIC ID %d) running, %.1f ms after its INIT", n, c.APICID, r.Took.Seconds()*1e3)
+	runtime.SetDefaultGOMAXPROCS()
+	return nil
 }
 
 // initWait returns the wait between INIT and the start-up message: 10 ms by the

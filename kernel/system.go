@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"muster/kernel/abi"
+	"muster/kernel/cpu"
+	"muster/kernel/ipi"
 	"muster/kernel/kcall"
 	"muster/kernel/layout"
 	"muster/kernel/options"
@@ -68,6 +70,33 @@ func field(b []byte) string {
 	return text
 }
 
+func (s *system) Messages() (list []shell.Message) {
+	n := len(s.CPUs())
+	for k := range ipi.Kinds {
+		m := shell.Message{Kind: k.String()}
+		for x := range ipi.Counters {
+			row := shell.Counter{Name: x.String(), Counts: make([]uint64, n)}
+			for i := range n {
+				row.Counts[i] = kcall.IPICount(i, k, x)
+			}
+			m.Counters = append(m.Counters, row)
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+func (s *system) Audit() (list []shell.Audited) {
+	for x := range cpu.Classes {
+		n, ok := kcall.AuditCount(x)
+		if !ok {
+			return nil
+		}
+		list = append(list, shell.Audited{Class: x.String(), Count: n})
+	}
+	return list
+}
+
 func (s *system) Threads() (list []shell.Thread) {
 	for _, t := range kcall.Threads() {
 		list = append(list, shell.Thread{ID: t.ID, Process: t.Process, Name: field(t.Name[:]), Ring: t.Ring, CPU: t.CPU,
@@ -102,9 +131,9 @@ func (s *system) Uptime() shell.Uptime {
 	return shell.Uptime{UpNS: kcall.UpTime(), Date: time.Now().UTC().Format(time.RFC3339)}
 }
 
-func (s *system) Trace(cpu, n int) (list []shell.Event) {
-	for _, r := range kcall.Trace(cpu, n) {
-		list = append(list, shell.Event{TimeNS: r.TimeNS, CPU: cpu, Thread: r.Thread, Event: trace.Kind(r.Kind).String(), A: r.A, B: r.B})
+func (s *system) Trace(id, n int) (list []shell.Event) {
+	for _, r := range kcall.Trace(id, n) {
+		list = append(list, shell.Event{TimeNS: r.TimeNS, CPU: id, Thread: r.Thread, Event: trace.Kind(r.Kind).String(), A: r.A, B: r.B})
 	}
 	return list
 }
@@ -120,6 +149,7 @@ var crashKinds = []string{
 	abi.CrashPanic: "panic", abi.CrashBounds: "bounds", abi.CrashNil: "nil", abi.CrashDivide: "divide",
 	abi.CrashOverflow: "overflow", abi.CrashSyscall: "syscall", abi.CrashHeap: "heap", abi.CrashLock: "lock",
 	abi.CrashHang: "hang", abi.CrashGuard: "guard", abi.CrashText: "text", abi.CrashExec: "exec", abi.CrashNested: "nested", abi.CrashBlock: "block", abi.CrashDeadlock: "deadlock", abi.CrashFrame: "frame",
+	abi.CrashIST: "ist", abi.CrashDeaf: "deaf", abi.CrashTimer: "timer",
 }
 
 // crashGo is the kind that breaks the Go side: a panic that nobody recovers.
@@ -137,6 +167,8 @@ func (s *system) Crash(kind string) error {
 	if i < 0 {
 		return fmt.Errorf("no kind %q; there are %s", kind, strings.Join(s.CrashKinds(), ", "))
 	}
-	kcall.Crash(i)
+	if kcall.Crash(i) == nil {
+		return nil // it shows when this CPU has nothing to do
+	}
 	return fmt.Errorf("the kernel survived %q", kind)
 }

@@ -49,24 +49,32 @@ install() {
 	fi
 
 	apt() { DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1 || { cat "$log" >&2; say "apt-get $* failed" >&2; return 1; }; }
+	local added=
 	log=$(mktemp)
 	trap 'rm -f "$log"' EXIT
 
 	if [[ $backports ]]; then
-		# The same mirror and key as the machine's own entry for bookworm.
-		entry=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(SIGNED_BY)' 'Created-By: Packages' 2>/dev/null | awk '$2 == "bookworm" {print; exit}')
-		read -r uri _ key <<<"$entry"
+		# The same mirror and key as the machine's own entry for bookworm. The key's file
+		# stands in that entry alone, in either of the two formats; without one, or with a
+		# key written out there, apt uses those that it trusts anyway.
+		entry=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(SOURCESENTRY)' 'Created-By: Packages' 2>/dev/null | awk '$2 == "bookworm" {print; exit}')
+		read -r uri _ file <<<"$entry"
+		key=$(sed -nE 's|^Signed-By: *(/[^ ]+) *$|\1|p; s|^deb .*signed-by=(/[^] ]+).*|\1|p' "${file%:*}" 2>/dev/null | head -n 1)
 		if [[ -z $uri ]]; then
 			say "no entry for bookworm in apt's sources; QEMU from the main suite will do, without x2APIC"
 			[[ $qemu ]] || need+=(qemu-system-x86)
 			backports=
 		elif ! apt-get indextargets --format '$(RELEASE)' 2>/dev/null | grep -q bookworm-backports; then
 			say "adding suite bookworm-backports of the mirror that apt already uses"
-			echo "deb ${key:+[signed-by=$key] }$uri bookworm-backports main" >/etc/apt/sources.list.d/muster-backports.list
+			added=/etc/apt/sources.list.d/muster-backports.list
+			echo "deb ${key:+[signed-by=$key] }$uri bookworm-backports main" >$added
 		fi
 	fi
 	say "apt-get update"
-	apt update || return 1
+	if ! apt update; then # leave apt as it was
+		[[ -z $added ]] || rm -f "$added"
+		return 1
+	fi
 	if [[ ${#need[@]} -gt 0 ]]; then
 		say "apt-get install ${need[*]}"
 		apt install --no-install-recommends "${need[@]}" || return 1
@@ -85,6 +93,7 @@ if [[ ${1-} == test ]]; then
 	want iasl acpica-tools "the reference decoder of firmware tables"
 	want bochs bochs "a second, stricter PC to boot"
 	want /usr/share/bochs/BIOS-bochs-latest bochsbios "its firmware"
+	want /usr/share/bochs/VGABIOS-lgpl-latest vgabios "its video firmware"
 	want /usr/lib/x86_64-linux-gnu/bochs/plugins/libbx_term_gui.so.0.0.0 bochs-term "its screen, as text"
 	want script bsdutils "its terminal"
 	want spin spin "the model checker of two protocols"

@@ -43,7 +43,7 @@ suite generated generated
 suite host hosted
 suite race raced
 suite ranks go test -count=1 -tags debug ./kernel/lock
-suite explore go test -count=1 -tags explore ./kernel/explore ./kernel/lock ./kernel/sched ./kernel/mem ./kernel/cross
+suite explore go test -count=1 -tags explore ./kernel/explore ./kernel/lock ./kernel/sched ./kernel/mem ./kernel/cross ./kernel/smp
 suite build make --no-print-directory build debug iso
 suite docs go run ./tools/checkdocs
 if [[ " ${failed[*]-} " != *" build "* ]]; then

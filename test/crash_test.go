@@ -20,9 +20,10 @@ var crashes = map[string][]string{
 	"frame":    {"page fault in the core", "cause: kernel stack too small for the next call", "in muster/kernel/start.bigFrames+0x"},
 	"syscall":  {"SYSCALL on a core stack; number, first argument 0x27", "muster/kernel/start.systemCall+0x"},
 	"heap":     {"page fault in the core; address, error 0xffffdead", "cause: heap allocation in muster/kernel/start.heapObject+0x"},
-	"guard":    {"thread 1 (kernel): page fault in the core; address, error 0xffffc", "cause: the page below the kernel stack of this thread was touched, a stack overflow, in muster/kernel/start.breakCore+0x"},
+	"guard":    {" (kernel): page fault in the core; address, error 0xffffc", "cause: the page below the kernel stack of this thread was touched, a stack overflow, in muster/kernel/start.breakCore+0x"},
 	"text":     {"page fault in the core; address, error 0xffffffff80201000 0x3", "muster/kernel/start.breakCore+0x"},
 	"exec":     {"page fault in the core; address, error 0xffffffff80", " 0x11\n", "muster/kernel/start.breakCore+0x"},
+	"ist":      {"page fault in the core; address, error 0xffffc", "cause: the page below the NMI stack of cpu"},
 	"deadlock": {"lock: not free for 5 s; rank, holder+1", "muster/kernel/lock.(*Spin).wait+0x"},
 	"hang":     {"watchdog: no tick for 10 s; CPU, ticks before 0x", "muster/kernel/start.breakCore+0x"},
 }

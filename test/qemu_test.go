@@ -108,6 +108,7 @@ func (r *result) output(command string) string {
 	_, after, ok := strings.Cut(r.log, "muster> "+command+"\n")
 	require.True(r.t, ok, "command %q was not run", command)
 	before, _, _ := strings.Cut(after, "\nmuster> ")
+	before, _, _ = strings.Cut(before, "\nmuster: ") // what the kernel says at its end
 	return strings.TrimSuffix(before, "\n") + "\n"
 }
 

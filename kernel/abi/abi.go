@@ -35,6 +35,13 @@ const (
 	CPUInfo                     // CPU, *CPU
 	StageTimes                  // CPU, *[16]int64: ns since boot at each stage of its start, 0 unknown
 	IPIFaults                   // drop and dup each so-many-th message, delay in ns
+	IPIRules                    // 1 for physical destinations, percent of time for calls
+	AuditRead                   // cpu.Class -> count; EINVAL without a debug build
+	IPICount                    // CPU, ipi.Kind, ipi.Counter -> count
+	Pin                         // CPU or ^0 for any: of the calling thread
+	Backtrace                   // CPU, *crash.Trace; ETIMEDOUT
+	Protections                 // CPU, *[16]uint64: what cross.Guards and cross.Controls found
+	Sequences                   // SequenceBegin, SequenceEnd -> disorder; or SequenceLast, CPU, caller -> number
 	CrossCall                   // CPU or ^0 for all, function, word -> the calling CPU; ETIMEDOUT
 	CrossCount                  // CPU -> what cross.Count has added there
 	ThreadInfo                  // lowest id, *Thread -> id; ESRCH at the end
@@ -216,6 +223,16 @@ const (
 	CrashBlock           // an overwritten per-CPU block, which debug builds notice
 	CrashDeadlock        // a lock that is never released
 	CrashFrame           // recursion with large frames
+	CrashIST             // a store below the stack of NMIs
+	CrashDeaf            // this CPU takes no interrupts any more: the watchdog's case, when it is idle
+	CrashTimer           // this CPU's timer stops: the watchdog's other case
+)
+
+// Operations of Sequences.
+const (
+	SequenceBegin = iota // makes room for each CPU's last numbers, all 0
+	SequenceLast         // the last number that a CPU had from a caller
+	SequenceEnd          // frees the room -> calls that came out of order
 )
 
 // Kinds of SelfTest.

@@ -22,9 +22,12 @@ func page(t *testing.T) *xapicRegs {
 func TestSendXAPIC(t *testing.T) {
 	r := page(t)
 	to := &percpu.CPU{ID: 1, APICID: 6}
-	SendIPI(&percpu.CPU{}, to, 0xf3)
+	SendVector(&percpu.CPU{}, to, 0xf3)
 	require.Equal(t, uint32(6<<24), r.icrHi.v)
 	require.Equal(t, uint32(0x40f3), r.icrLo.v)
+	SendLogical(&percpu.CPU{}, 0x0b, 0xf2)
+	require.Equal(t, uint32(0x0b<<24), r.icrHi.v, "CPUs 0, 1 and 3 of the flat model")
+	require.Equal(t, uint32(0x48f2), r.icrLo.v)
 	SendNMI(&percpu.CPU{}, to)
 	require.Equal(t, uint32(0x4400), r.icrLo.v)
 	require.Equal(t, OK, SendStartup(7, 0x9000))
@@ -32,6 +35,16 @@ func TestSendXAPIC(t *testing.T) {
 	require.Equal(t, uint32(7<<24), r.icrHi.v)
 	require.Equal(t, OK, SendINIT(7))
 	require.Equal(t, uint32(0x8500), r.icrLo.v, "ends with the de-assert")
+}
+
+// The first eight CPUs have a bit of the flat model; others are reached one by one.
+func TestLogicalID(t *testing.T) {
+	r := page(t)
+	require.Equal(t, uint32(1<<3), logicalID(&percpu.CPU{ID: 3}))
+	require.Equal(t, uint32(1<<27), r.ldr.v)
+	require.Equal(t, uint32(0xffffffff), r.dfr.v)
+	require.Zero(t, logicalID(&percpu.CPU{ID: 8}))
+	require.Zero(t, r.ldr.v)
 }
 
 func TestStartupErrors(t *testing.T) {

@@ -8,17 +8,15 @@
 // Manual: Intel SDM vol. 3A, "Advanced Programmable Interrupt Controller (APIC)";
 // Intel 82093AA I/O APIC data sheet.
 // Chapter: docs/06-interrupts.md.
-// Left out: thermal and performance-counter vectors; logical destinations;
-// lowest-priority delivery, which many CPUs ignore.
+// Left out: thermal and performance-counter vectors; lowest-priority delivery,
+// which many CPUs ignore.
 package apic
 
 import (
-	"muster/kernel/atom"
 	"muster/kernel/clock"
 	"muster/kernel/cpu"
 	"muster/kernel/mmio"
 	"muster/kernel/percpu"
-	"muster/kernel/trace"
 	"muster/kernel/up"
 )
 
@@ -105,6 +103,30 @@ func Enable(c *percpu.CPU) {
 		EOI()
 	}
 	c.APICID = ID()
+	c.Logical = logicalID(c)
+}
+
+// flatCPUs is how many CPUs have a bit of their own in the flat model of xAPIC mode.
+const flatCPUs = 8
+
+// logicalID returns this CPU's logical destination, 0 for none: in x2APIC mode what
+// the hardware derives from the id, a cluster and one of 16 bits; in xAPIC mode the
+// flat model's bit, which software assigns, for the first eight CPUs. The other
+// model of xAPIC mode, clusters of four, is not used: many chipsets lack it.
+//
+// Source: Intel SDM vol. 3A, "Logical Destination Mode" and "Deriving Logical
+// x2APIC ID from the Local x2APIC ID".
+func logicalID(c *percpu.CPU) uint32 {
+	if x2 {
+		return read(offLDR)
+	}
+	if c.ID >= flatCPUs {
+		write(offLDR, 0)
+		return 0
+	}
+	write(offDFR, dfrFlat)
+	write(offLDR, 1<<c.ID<<24)
+	return 1 << c.ID
 }
 
 // present reports whether the APIC has an entry of its local vector table: the
@@ -136,6 +158,10 @@ func ID() uint32 {
 	}
 	return read(offID) >> 24
 }
+
+// Deafen holds back every interrupt but NMI, INIT and start-up on this CPU, to see
+// who notices.
+func Deafen() { write(offTPR, 0xff) }
 
 // EOI ends the interrupt in service. A spurious interrupt has none to end.
 func EOI() { write(offEOI, 0) }
@@ -207,42 +233,23 @@ func accepted() bool {
 // vol. 3A, "MSR Access in x2APIC Mode": MFENCE; LFENCE).
 func fence()
 
-// faults is what SendIPI does wrong on request, to find out who relies on it.
-var faults struct {
-	drop, dup uint64 // each so-many-th, 0 none
-	delay     clock.Time
-	count     atom.Uint64
-}
-
-// SetFaults makes each so-many-th message be lost, or sent twice, and each wait.
-//
-// Context: while one CPU runs.
-func SetFaults(drop, dup uint64, delay clock.Time) {
-	faults.drop, faults.dup, faults.delay = drop, dup, delay
-}
-
-// faulty reports whether a message is to be lost; it sends one more if it is to be doubled.
-func faulty(to *percpu.CPU, vector uint8) (lost bool) {
-	n := faults.count.Add(1)
-	if faults.delay != 0 {
-		clock.Spin(faults.delay)
-	}
-	if faults.dup != 0 && n%faults.dup == 0 {
-		send(to.APICID, icrModeFixed|icrAssert|uint32(vector))
-	}
-	return faults.drop != 0 && n%faults.drop == 0
-}
-
-// SendIPI sends a vector to one CPU.
+// SendVector interrupts one CPU, by its physical destination.
 //
 // Context: interrupts off.
-func SendIPI(c, to *percpu.CPU, vector uint8) {
-	trace.Add(c, trace.SendIPI, uint64(vector), uint64(to.ID))
-	if faults.drop|faults.dup|uint64(faults.delay) != 0 && faulty(to, vector) {
-		return
-	}
+func SendVector(c, to *percpu.CPU, vector uint8) {
 	if !send(to.APICID, icrModeFixed|icrAssert|uint32(vector)) {
 		up.Panic(c, "apic: ICR busy for 1 ms; CPU, vector", uint64(to.ID), uint64(vector))
+	}
+}
+
+// SendLogical interrupts the CPUs of one cluster whose bits are set in the lower
+// half of dest, which is made of their CPU.Logical.
+//
+// Context: interrupts off.
+// Source: Intel SDM vol. 3A, "Logical Destination Mode".
+func SendLogical(c *percpu.CPU, dest uint32, vector uint8) {
+	if !send(dest, icrModeFixed|icrLogical|icrAssert|uint32(vector)) {
+		up.Panic(c, "apic: ICR busy for 1 ms; logical destination, vector", uint64(dest), uint64(vector))
 	}
 }
 

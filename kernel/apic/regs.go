@@ -45,6 +45,7 @@ type xapicRegs struct {
 // Both lengths on a line agree, or the package does not compile.
 var (
 	_ [0x0b0]byte  = [unsafe.Offsetof(xapicRegs{}.eoi)]byte{}
+	_ [0x0d0]byte  = [unsafe.Offsetof(xapicRegs{}.ldr)]byte{}
 	_ [0x0f0]byte  = [unsafe.Offsetof(xapicRegs{}.svr)]byte{}
 	_ [0x280]byte  = [unsafe.Offsetof(xapicRegs{}.esr)]byte{}
 	_ [0x300]byte  = [unsafe.Offsetof(xapicRegs{}.icrLo)]byte{}
@@ -59,6 +60,8 @@ const (
 	offVersion  = unsafe.Offsetof(xapicRegs{}.version)
 	offTPR      = unsafe.Offsetof(xapicRegs{}.tpr)
 	offEOI      = unsafe.Offsetof(xapicRegs{}.eoi)
+	offLDR      = unsafe.Offsetof(xapicRegs{}.ldr)
+	offDFR      = unsafe.Offsetof(xapicRegs{}.dfr)
 	offSVR      = unsafe.Offsetof(xapicRegs{}.svr)
 	offESR      = unsafe.Offsetof(xapicRegs{}.esr)
 	offICR      = unsafe.Offsetof(xapicRegs{}.icrLo)
@@ -73,6 +76,9 @@ const (
 	offCurrent  = unsafe.Offsetof(xapicRegs{}.current)
 	offDivide   = unsafe.Offsetof(xapicRegs{}.divide)
 )
+
+// Destination format register: the flat model (Intel SDM vol. 3A, "Logical Destination Mode").
+const dfrFlat = 0xffffffff
 
 // Spurious-interrupt vector register (Intel SDM vol. 3A, "Spurious Interrupt").
 const svrEnable = 1 << 8
@@ -95,6 +101,7 @@ const (
 	icrModeNMI     = 4 << 8
 	icrModeINIT    = 5 << 8
 	icrModeStartup = 6 << 8
+	icrLogical     = 1 << 11 // destination mode
 	icrPending     = 1 << 12 // xAPIC, read-only: not yet accepted
 	icrAssert      = 1 << 14
 	icrLevel       = 1 << 15

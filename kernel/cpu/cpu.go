@@ -19,21 +19,16 @@ func In16(port uint16) uint16
 // In32 reads four bytes from an I/O port.
 func In32(port uint16) uint32
 
-// Out8 writes one byte to an I/O port.
-func Out8(port uint16, v uint8)
-
-// Out16 writes two bytes to an I/O port.
-func Out16(port uint16, v uint16)
-
-// Out32 writes four bytes to an I/O port.
-func Out32(port uint16, v uint32)
+// What package cpu writes to privileged registers with; audit.go has the callers.
+func out8(port uint16, v uint8)
+func out16(port uint16, v uint16)
+func out32(port uint16, v uint32)
 
 // ReadMSR returns a model-specific register. One that this CPU does not have
 // raises #GP: check CPUID first.
 func ReadMSR(msr uint32) uint64
 
-// WriteMSR sets a model-specific register; #GP as for ReadMSR and for reserved bits.
-func WriteMSR(msr uint32, v uint64)
+func writeMSR(msr uint32, v uint64)
 
 // CPUID returns the registers that CPUID leaves for leaf EAX and subleaf ECX.
 // It serializes execution.
@@ -50,8 +45,7 @@ func TSCOrdered() uint64
 // ReadCR0 returns control register 0.
 func ReadCR0() uint64
 
-// WriteCR0 sets control register 0.
-func WriteCR0(v uint64)
+func writeCR0(v uint64)
 
 // ReadCR2 returns the address of the last page fault.
 func ReadCR2() uintptr
@@ -59,33 +53,24 @@ func ReadCR2() uintptr
 // ReadCR3 returns the physical address of the page-table root, and flags in the low 12 bits.
 func ReadCR3() uint64
 
-// WriteCR3 changes the address space; all TLB entries go but the global ones.
-func WriteCR3(v uint64)
+func writeCR3(v uint64)
 
 // ReadCR4 returns control register 4.
 func ReadCR4() uint64
 
-// WriteCR4 sets control register 4.
-func WriteCR4(v uint64)
+func writeCR4(v uint64)
 
 // ReadXCR0 returns the set of enabled XSAVE state components.
 func ReadXCR0() uint64
 
-// WriteXCR0 enables XSAVE state components.
-func WriteXCR0(v uint64)
+func writeXCR0(v uint64)
 
 // InvalidatePage drops this CPU's TLB entries for the page of va, global ones too.
 func InvalidatePage(va uintptr)
 
-// LoadGDT makes the n bytes at base the descriptor table and reloads SS, DS, ES
-// with selector data. CS keeps its hidden part: base tables must agree on it.
-func LoadGDT(base uintptr, n uint16, data uint16)
-
-// LoadIDT makes the n bytes at base the interrupt descriptor table.
-func LoadIDT(base uintptr, n uint16)
-
-// LoadTR loads the task register; the descriptor becomes busy.
-func LoadTR(selector uint16)
+func loadGDT(base uintptr, n uint16, data uint16)
+func loadIDT(base uintptr, n uint16)
+func loadTR(selector uint16)
 
 // ReadFlags returns RFLAGS.
 func ReadFlags() uint64

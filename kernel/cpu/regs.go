@@ -36,6 +36,7 @@ const (
 	MSRAPICBase      = 0x01b
 	MSRSpecCtrl      = 0x048
 	MSRArchCaps      = 0x10a
+	MSRPAT           = 0x277
 	MSRX2APIC        = 0x800 // + register offset / 16
 	MSREFER          = 0xc0000080
 	MSRStar          = 0xc0000081

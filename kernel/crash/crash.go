@@ -29,7 +29,6 @@ var (
 	reporter atom.Uint32 // CPU number + 1 of the CPU that reports
 	symbols  symtab.Table
 	reportG  standin.G
-	unknown  atom.Uint32 // NMIs that nobody asked for
 )
 
 // cause is what Panic was called with; the reporter alone uses it.
@@ -64,8 +63,7 @@ func Panic(c *percpu.CPU, f *cpu.Frame, msg string, a, b uint64) {
 	cpu.DisableInterrupts()
 	if !reporter.CompareAndSwap(0, c.ID+1) {
 		if reporter.Load() != c.ID+1 {
-			c.StopFrame.Store(uintptr(unsafe.Pointer(f)))
-			cpu.Stop() // another CPU reports, and this one with it
+			halt(c, f) // another CPU reports, and this one with it
 		}
 		console.Emergency([]byte("\nmuster: panic within the panic: "))
 		var l console.Line
@@ -91,23 +89,6 @@ func Panic(c *percpu.CPU, f *cpu.Frame, msg string, a, b uint64) {
 // PanicStack is the size of the stack that a report runs on.
 const PanicStack = 16 << 10
 
-// NMI answers an NMI: the CPU stops for good if another one reports.
-//
-// Context: NMI, on its own stack.
-func NMI(c *percpu.CPU, f *cpu.Frame) {
-	if r := reporter.Load(); r != 0 {
-		if r != c.ID+1 {
-			c.StopFrame.Store(uintptr(unsafe.Pointer(f)))
-			cpu.Stop()
-		}
-		return
-	}
-	unknown.Add(1)
-}
-
-// UnknownNMIs returns how many NMIs came that no CPU had sent.
-func UnknownNMIs() uint32 { return unknown.Load() }
-
 // report prints everything. It runs on the panic stack.
 func report() {
 	c := cause.c
@@ -118,7 +99,7 @@ func report() {
 	if culprit(&l) {
 		say(&l)
 	}
-	stopOthers(c)
+	stopByNMI(c)
 	heldLocks(c)
 	if cause.f != nil {
 		printFrame(cause.f)
@@ -161,6 +142,12 @@ func culprit(l *console.Line) bool {
 	if low := uint64(cause.stackLow); f.Vector == 14 && cause.a < low && cause.a >= low-layout.PageSize {
 		symbolLine(l.Str("cause: the page below the kernel stack of this thread was touched, a stack overflow, in "), f.IP)
 		return true
+	}
+	if f.Vector == 14 {
+		if name, id := StackBelow(uintptr(cause.a)); name != "" {
+			symbolLine(l.Str("cause: the page below the ").Str(name).Str(" stack of cpu").Dec(uint64(id)).Str(" was touched, a stack overflow, in "), f.IP)
+			return true
+		}
 	}
 	if f.Vector == 14 && cause.a < 4096 {
 		symbolLine(l.Str("cause: nil dereference in "), f.IP)
@@ -229,42 +216,6 @@ func within(ip uint64, name string) bool {
 
 func hasPrefix(s, p string) bool { return len(s) >= len(p) && s[:len(p)] == p }
 
-// StopOthers stops all other CPUs for good, for an orderly end. If one of them
-// has begun a panic, that goes first.
-//
-// Context: interrupts off. Takes no lock; who holds one is stopped with it.
-func StopOthers(c *percpu.CPU) {
-	if !reporter.CompareAndSwap(0, c.ID+1) && reporter.Load() != c.ID+1 {
-		cpu.Stop()
-	}
-	stopOthers(c)
-}
-
-// stopOthers sends NMIs and gives the other CPUs 100 ms to stop.
-func stopOthers(c *percpu.CPU) {
-	for range 2 { // a second one for a CPU that missed the first
-		waiting := false
-		for i := range percpu.Count() {
-			if o := percpu.Get(i); o != c && o.State.Load() >= percpu.Online && o.StopFrame.Load() == 0 {
-				up.To.SendNMI(c, o)
-				waiting = true
-			}
-		}
-		for end := clock.After(100 * clock.Millisecond); waiting && !end.Passed(); {
-			waiting = false
-			for i := range percpu.Count() {
-				if o := percpu.Get(i); o != c && o.State.Load() >= percpu.Online && o.StopFrame.Load() == 0 {
-					waiting = true
-				}
-			}
-			cpu.Pause()
-		}
-		if !waiting {
-			return
-		}
-	}
-}
-
 // heldLocks prints the ranks of the locks that a CPU holds; debug builds know.
 func heldLocks(c *percpu.CPU) {
 	if !lock.Checked || c.LockDepth == 0 {
@@ -328,6 +279,10 @@ func symbolLine(l *console.Line, pc uint64) {
 // fault; package start sets it to mem.Readable.
 var Readable = func(uintptr) bool { return false }
 
+// StackBelow names the stack of a CPU whose guard page an address lies in, "" if there
+// is none; package start sets it.
+var StackBelow = func(uintptr) (name string, id uint32) { return "", 0 }
+
 // next follows a frame pointer: the return address and the caller's frame pointer.
 func next(bp uint64) (ip, callerBP uint64, ok bool) {
 	a := uintptr(bp)
@@ -375,11 +330,16 @@ func printOther(o *percpu.CPU) {
 	}
 	var l console.Line
 	l.Str("cpu").Dec(uint64(o.ID)).Str(", thread ").Dec(uint64(o.ThreadID))
-	f := (*cpu.Frame)(unsafe.Pointer(o.StopFrame.Load()))
-	if f == nil {
+	at := o.StopFrame.Load()
+	if at == 0 {
 		say(l.Str(": did not stop within 200 ms"))
 		return
 	}
+	if at == stoppedAnyhow {
+		say(l.Str(": stopped by itself"))
+		return
+	}
+	f := (*cpu.Frame)(unsafe.Pointer(at))
 	say(l.Str(", stopped at"))
 	if f.User() {
 		l = console.Line{}

@@ -16,6 +16,8 @@ package cross
 import (
 	"muster/kernel/atom"
 	"muster/kernel/clock"
+	"muster/kernel/cpu"
+	"muster/kernel/ipi"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
 	"muster/kernel/up"
@@ -26,8 +28,11 @@ type Func uint64
 
 // Functions.
 const (
-	Nop   Func = iota // is answered, no more
-	Count             // adds the word to the target's counter
+	Nop      Func = iota // is answered, no more
+	Count                // adds the word to the target's counter
+	Sequence             // checks that the calls of each CPU come in order, each once
+	Controls             // notes the target's control registers
+	Guards               // tries the target's protections
 	funcs
 )
 
@@ -38,11 +43,13 @@ var table = [funcs]func(c *percpu.CPU, word uint64){
 	Count: func(c *percpu.CPU, word uint64) { c.Called.Add(word) },
 }
 
-// Valid reports whether a number names a function.
-func Valid(f uint64) bool { return f < uint64(funcs) }
+// Set names a function that lives in a package above.
+//
+// Context: boot CPU, before the first call.
+func Set(f Func, fn func(c *percpu.CPU, word uint64)) { table[f] = fn }
 
-// Vector is the message; package start sets it.
-var Vector uint8
+// Valid reports whether a number names a function.
+func Valid(f uint64) bool { return f < uint64(funcs) && table[f] != nil }
 
 // Silent is no CPU: all have answered.
 const Silent = ^uint32(0)
@@ -66,21 +73,14 @@ func Call(c *percpu.CPU, set *percpu.Mask, f Func, word uint64, limit clock.Time
 		if to := percpu.Get(id); to != c {
 			c.OutLeft.Add(1)
 			to.Callers.Set(c.ID) // publishes OutFunc and OutWord
-			notify(c, to)
 		}
 	}
+	ipi.SendSet(c, set, ipi.Call)
 	if set.Has(c.ID) {
 		table[f](c, word)
 	}
 	c.OutLeft.Add(^uint32(0))
 	return await(c, set, limit)
-}
-
-// notify sends the message unless one is on its way: a CPU that many call gets one.
-func notify(c, to *percpu.CPU) {
-	if to.CallSent.Swap(1) == 0 {
-		up.To.SendIPI(c, to, Vector)
-	}
 }
 
 // await answers others while it waits for its own call.
@@ -92,7 +92,7 @@ func await(c *percpu.CPU, set *percpu.Mask, limit clock.Time) (missing uint32) {
 	gap := firstGap
 	again, end, hard := clock.After(gap), clock.After(limit), clock.After(hardEnd*limit)
 	for turns := 1; c.OutLeft.Load() != 0; turns++ {
-		Serve(c)
+		Poll(c)
 		up.To.SpinPoll(c)
 		atom.Pause()
 		if turns%256 != 0 {
@@ -117,7 +117,7 @@ func await(c *percpu.CPU, set *percpu.Mask, limit clock.Time) (missing uint32) {
 func repeat(c *percpu.CPU, set *percpu.Mask) {
 	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
 		if to := percpu.Get(id); to != c && to.Callers.Has(c.ID) {
-			up.To.SendIPI(c, to, Vector)
+			ipi.Repeat(c, to, ipi.Call)
 		}
 	}
 }
@@ -134,21 +134,57 @@ func withdraw(c *percpu.CPU, set *percpu.Mask) (missing uint32) {
 	return missing
 }
 
-// Serve runs the calls that other CPUs have made of c.
+// share is the part of a CPU's time, in percent, that calls of others may take by
+// interrupting it.
+var share uint64 = 50
+
+// SetShare sets how much of a CPU's time, in percent from 1 to 100, others' calls
+// may take.
 //
-// Context: the message's interrupt, and await.
-func Serve(c *percpu.CPU) {
-	if c.CallSent.Load() == 0 {
+// Context: boot CPU, while one CPU runs.
+func SetShare(percent uint64) { share = percent }
+
+// Interrupt runs the calls that a message has brought, unless the CPU has spent its
+// share of this tick on calls: then they wait for the next, and so do their
+// messages. Without that, CPUs that call without pause could keep the target from
+// its own work.
+//
+// Context: the message's interrupt, the call taken out of the pending word. period
+// is the time between two ticks.
+func Interrupt(c *percpu.CPU, period clock.Time) {
+	if c.CallTicks > clock.Ticks(period)/100*share {
+		ipi.PutBack(c, ipi.Call)
 		return
 	}
-	c.CallSent.Store(0) // before the look: who comes later sends again
+	began := cpu.TSC()
+	serve(c)
+	c.CallTicks += cpu.TSC() - began
+}
+
+// Tick begins a new period of the rate limit.
+//
+// Context: the timer's interrupt.
+func Tick(c *percpu.CPU) { c.CallTicks = 0 }
+
+// Poll runs the calls that other CPUs have made of c.
+//
+// Context: a CPU that spins with interrupts off, in await.
+func Poll(c *percpu.CPU) {
+	if ipi.TakeOne(c, ipi.Call) {
+		serve(c)
+	}
+}
+
+// serve looks through the set of callers. The call has been taken out of the pending
+// word before: who comes later sends again.
+func serve(c *percpu.CPU) {
 	for id, ok := c.Callers.Next(0); ok; id, ok = c.Callers.Next(id + 1) {
 		if !c.Callers.Clear(id) {
 			continue // withdrawn
 		}
 		from := percpu.Get(id)
 		f := from.OutFunc.Load()
-		if f >= uint64(funcs) {
+		if !Valid(f) {
 			up.Panic(c, "cross: a call of no function; caller, function", uint64(id), f)
 		}
 		table[f](c, from.OutWord.Load())

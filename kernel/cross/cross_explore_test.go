@@ -12,6 +12,7 @@ import (
 	"muster/kernel/atom"
 	"muster/kernel/clock"
 	"muster/kernel/explore"
+	"muster/kernel/ipi"
 	"muster/kernel/percpu"
 	"muster/kernel/up"
 )
@@ -49,7 +50,7 @@ func newMachine(n int) *machine {
 		m.all.Set(uint32(i))
 	}
 	up.To.SpinPoll = func(*percpu.CPU) {}
-	up.To.SendIPI = func(c, to *percpu.CPU, _ uint8) {
+	up.To.SendVector = func(c, to *percpu.CPU, _ uint8) {
 		if m.lose > 0 {
 			m.lose--
 			return
@@ -63,7 +64,7 @@ func newMachine(n int) *machine {
 func (m *machine) interrupt(c *percpu.CPU) {
 	if m.ipi[c.ID].Load() == 1 {
 		m.ipi[c.ID].Store(0)
-		Serve(c)
+		Poll(c)
 	}
 }
 
@@ -144,7 +145,7 @@ func TestWithdraw(t *testing.T) {
 			a.OutWord.Store(1)
 			a.OutLeft.Store(1)
 			b.Callers.Set(0)
-			notify(a, b)
+			ipi.Send(a, b, ipi.Call)
 			missing = withdraw(a, &m.all)
 			for a.OutLeft.Load() != 0 {
 				atom.Pause()
@@ -172,7 +173,7 @@ func TestLostMessage(t *testing.T) {
 	a.OutWord.Store(5)
 	a.OutLeft.Store(1)
 	b.Callers.Set(0)
-	notify(a, b)
+	ipi.Send(a, b, ipi.Call)
 	m.interrupt(b)
 	require.Zero(t, b.Called.Load())
 	repeat(a, &m.all)
@@ -188,7 +189,7 @@ func TestForgettingLateIsFound(t *testing.T) {
 	r := explore.Run(explore.Model{Preemptions: 2, Setup: func() ([]func(), func() error) {
 		m := newMachine(3)
 		serve := func(c *percpu.CPU) {
-			if c.CallSent.Load() == 0 {
+			if c.Pending.Load() == 0 {
 				return
 			}
 			for id, ok := c.Callers.Next(0); ok; id, ok = c.Callers.Next(id + 1) {
@@ -198,7 +199,7 @@ func TestForgettingLateIsFound(t *testing.T) {
 					from.OutLeft.Add(^uint32(0))
 				}
 			}
-			c.CallSent.Store(0) // too late
+			ipi.TakeOne(c, ipi.Call) // too late
 		}
 		caller := func(c *percpu.CPU) func() {
 			return func() {
@@ -206,7 +207,7 @@ func TestForgettingLateIsFound(t *testing.T) {
 				c.OutWord.Store(1)
 				c.OutLeft.Store(1)
 				m.cpus[2].Callers.Set(c.ID)
-				notify(c, m.cpus[2])
+				ipi.Send(c, m.cpus[2], ipi.Call)
 				for c.OutLeft.Load() != 0 {
 					atom.Pause()
 				}

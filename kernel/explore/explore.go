@@ -81,15 +81,25 @@ func Run(m Model) Result {
 	}
 }
 
+// until blocks the current CPU of a run; nil outside one.
+var until func(cond func() bool)
+
+// Until stops the CPU that calls it until cond holds. It is for the parts of a model
+// that are not the kernel's code, such as hardware: a loop around atom.Pause would do
+// too, but each turn that changes nothing makes interleavings of its own. cond reads
+// the model's words, and changes nothing.
+func Until(cond func() bool) { until(cond) }
+
 // proc is one CPU of a run.
 type proc struct {
 	id      int
 	resume  chan bool // false: the run is over, unwind
 	waiting bool      // in a spin loop, until another CPU has written
 	done    bool
-	writing bool // its next step changes a word
-	writes  int  // steps of this CPU that changed a word
-	seen    int  // writes by others when it last left Pause
+	cond    func() bool // not nil: waits for it
+	writing bool        // its next step changes a word
+	writes  int         // steps of this CPU that changed a word
+	seen    int         // writes by others when it last left Pause
 }
 
 // abandoned unwinds the goroutines of a run that has failed.
@@ -118,7 +128,15 @@ func once(m Model, path []choice) (out []choice, schedule []int, err error) {
 			panic(abandoned{})
 		}
 	}
-	defer func() { atom.Hook = nil }()
+	until = func(cond func() bool) {
+		p := current
+		p.writing, p.cond = false, cond
+		yielded <- nil
+		if !<-p.resume {
+			panic(abandoned{})
+		}
+	}
+	defer func() { atom.Hook, until = nil, nil }()
 	for i, program := range programs {
 		p := &proc{id: i, resume: make(chan bool)}
 		procs[i] = p
@@ -171,12 +189,13 @@ func once(m Model, path []choice) (out []choice, schedule []int, err error) {
 			pick = options[path[at].taken]
 			at++
 		}
-		if last >= 0 && pick != last && !procs[last].done && !procs[last].waiting {
+		if last >= 0 && pick != last && procs[last].canRun() {
 			preempted++
 		}
 		last = pick
 		schedule = append(schedule, pick)
 		current = procs[pick]
+		current.cond = nil
 		wrote := current.writing
 		current.resume <- true
 		if err := <-yielded; err != nil {
@@ -200,18 +219,21 @@ func once(m Model, path []choice) (out []choice, schedule []int, err error) {
 	return path, schedule, nil
 }
 
+// canRun reports whether a CPU could make a step.
+func (p *proc) canRun() bool { return !p.done && !p.waiting && (p.cond == nil || p.cond()) }
+
 // runnable lists the CPUs that can go on, the one that ran last first. Without
 // preemption left, that one alone if it can.
 func runnable(procs []*proc, last int, preempt bool) []int {
 	var list []int
-	if last >= 0 && !procs[last].done && !procs[last].waiting {
+	if last >= 0 && procs[last].canRun() {
 		list = append(list, last)
 		if !preempt {
 			return list
 		}
 	}
 	for _, p := range procs {
-		if p.id != last && !p.done && !p.waiting {
+		if p.id != last && p.canRun() {
 			list = append(list, p.id)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -73,36 +72,86 @@ func (l *ledger) all() error {
 	return nil
 }
 
-// allPairs has every CPU call every CPU, itself too.
-func allPairs(ctx context.Context) error {
-	l := newLedger()
-	n := len(l.cpus)
-	pairs := make([]atomic.Uint32, n*n)
-	turn := make([]atomic.Uint32, n)
-	var covered atomic.Int64
-	limit := time.Minute + time.Duration(n*n)*10*time.Millisecond // an emulator takes its time
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	err := parallel(n, func(int) error {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		for covered.Load() < int64(n*n) && ctx.Err() == nil {
-			// Each CPU has its turn of targets; a thread that moves goes on with another's.
-			to := int(turn[currentCPU()%len(turn)].Add(1)) % n
-			from, err := l.one(to)
-			if err != nil {
-				return err
-			}
-			if pairs[slices.Index(l.cpus, from)*n+to].Add(1) == 1 {
-				covered.Add(1)
+// onEach runs f on each CPU that takes part, one after the other.
+func onEach(ctx context.Context, f func(cpu int) error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer kcall.Pin(kcall.Anywhere)
+	for _, n := range running() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := kcall.Pin(n); err != nil {
+			return fmt.Errorf("cpu %d: %w", n, err)
+		}
+		if err := f(n); err != nil {
+			return fmt.Errorf("on cpu %d: %w", n, err)
+		}
+		if now := currentCPU(); now != n {
+			return fmt.Errorf("pinned to cpu %d, and on cpu %d", n, now)
+		}
+	}
+	return nil
+}
+
+// perPair is how many calls each CPU makes of each in allPairs.
+const perPair = 3
+
+// allPairs has every CPU call every CPU, itself too, with numbers: each target checks
+// that those of each caller come in order, each once.
+func allPairs(ctx context.Context) (err error) {
+	if err := kcall.BeginSequences(); err != nil {
+		return fmt.Errorf("room for the numbers: %w", err)
+	}
+	defer func() {
+		if n := kcall.EndSequences(); n != 0 {
+			err = errors.Join(err, fmt.Errorf("%d calls came out of order", n))
+		}
+	}()
+	cpus := running()
+	if err := onEach(ctx, func(caller int) error {
+		for number := range uint64(perPair) {
+			for _, to := range cpus {
+				from, err := kcall.Call(to, kcall.CallSequence, uint64(caller)<<32|(number+1))
+				if err != nil {
+					return fmt.Errorf("call of cpu %d: %w", to, err)
+				}
+				if from != caller {
+					return fmt.Errorf("cpu %d made the call of cpu %d", from, caller)
+				}
 			}
 		}
 		return nil
-	})
-	if err == nil && covered.Load() < int64(n*n) {
-		return fmt.Errorf("%d of %d pairs of CPUs in %v", covered.Load(), n*n, limit)
+	}); err != nil {
+		return err
 	}
-	return errors.Join(err, l.check())
+	for _, to := range cpus {
+		for _, caller := range cpus {
+			if n := kcall.LastSequence(to, caller); n != perPair {
+				return fmt.Errorf("cpu %d had %d of %d calls of cpu %d", to, n, perPair, caller)
+			}
+		}
+	}
+	return nil
+}
+
+// disorder is the negative control of allPairs: a number that is left out, and one
+// that comes twice, must be noticed.
+func disorder(context.Context) error {
+	for name, numbers := range map[string][]uint64{"a gap": {1, 3}, "a double": {1, 1}, "none": {1, 2}} {
+		if err := kcall.BeginSequences(); err != nil {
+			return err
+		}
+		for _, n := range numbers {
+			if _, err := kcall.Call(0, kcall.CallSequence, n); err != nil {
+				return err
+			}
+		}
+		if noticed := kcall.EndSequences() != 0; noticed == (name == "none") {
+			return fmt.Errorf("%s in the sequence: noticed %v", name, noticed)
+		}
+	}
+	return nil
 }
 
 // storm has all CPUs call one or all others, all the time.

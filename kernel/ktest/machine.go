@@ -12,7 +12,6 @@ import (
 	"time"
 	"unsafe"
 
-	"muster/kernel/cpu"
 	"muster/kernel/layout"
 )
 
@@ -146,44 +145,11 @@ var returnCode = [16]byte{0xc3}
 
 // rights tries all accesses that must fault, and some that must not, on every CPU.
 func rights(ctx context.Context) error {
-	cpus := running()
-	var mu sync.Mutex
-	done := map[int]bool{}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	err := parallel(len(cpus), func(int) error {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		for ctx.Err() == nil {
-			before := currentCPU()
-			if err := rightsHere(); err != nil {
-				return fmt.Errorf("cpu %d or so: %w", before, err)
-			}
-			mu.Lock()
-			if before == currentCPU() {
-				done[before] = true
-			}
-			all := len(done) == len(cpus)
-			mu.Unlock()
-			if all {
-				return nil
-			}
-		}
-		return nil
-	})
-	if err == nil && len(done) != len(cpus) {
-		return fmt.Errorf("tried on %d of %d CPUs", len(done), len(cpus))
-	}
-	return err
+	return onEach(ctx, func(int) error { return rightsHere() })
 }
 
 // rightsHere is rights for whatever CPU runs it.
 func rightsHere() error {
-	var f cpu.Features
-	f.Detect()
-	if want := f.GuardCR4(); cpu.ReadCR4()&want != want {
-		return fmt.Errorf("CR4 is %#x, without some of %#x", cpu.ReadCR4(), want)
-	}
 	im := layout.Image()
 	poke := func(addr uintptr) func() {
 		return func() {
@@ -208,6 +174,7 @@ func rightsHere() error {
 		{"call of the heap", func() { call(uintptr(unsafe.Pointer(&onHeap[0]))) }, true},
 		{"call of a stack", func() { call(uintptr(unsafe.Pointer(&onStack))) }, true},
 		{"call of the direct map", func() { call(layout.DirectBase + 0x100000) }, true},
+		{"call of memory below 1 MiB", func() { call(0x9e000) }, true},
 		{"store to nil", poke(0), true},
 		{"store to the poison area", poke(layout.Poison), true},
 	}

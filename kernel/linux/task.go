@@ -17,12 +17,12 @@ import (
 
 	"muster/kernel/atom"
 	"muster/kernel/cpu"
+	"muster/kernel/ipi"
 	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
 	"muster/kernel/tree"
-	"muster/kernel/up"
 )
 
 // Task is a thread with what Linux knows of one.
@@ -164,7 +164,7 @@ func (t *Task) interrupted() bool {
 func poke(c *percpu.CPU, t *Task) {
 	sched.Unpark(c, t.thread())
 	if to := percpu.Get(t.CPU()); to != c && to.Current == uintptr(unsafe.Pointer(t)) {
-		up.To.SendIPI(c, to, sched.VecReschedule)
+		ipi.Send(c, to, ipi.Reschedule)
 	}
 }
 

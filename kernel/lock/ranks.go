@@ -17,6 +17,7 @@ const (
 	RankSpace                    // mem.Space.mu; allocates frames
 	RankTimers                   // sched.timerQueue.mu; wakes threads
 	RankRunQueue                 // sched.runQueue.mu
+	RankPerCPU                   // mem.perCPU.mu; allocates a chunk, maps pages
 	RankCache                    // mem.Cache.mu, sched.stacks.mu; allocate frames
 	RankMap                      // mem.mapped.mu; allocates frames
 	RankFrames                   // mem.frames.mu

@@ -108,3 +108,30 @@ func UnmapTrampoline(page PhysAddr) {
 		*e = 0
 	}
 }
+
+// UserPage is one page that ring 3 may use, in an address space of its own: for a
+// test of what keeps the kernel away from such pages.
+type UserPage struct {
+	Root PhysAddr // top table; 0 when there was no memory
+	Addr uintptr
+}
+
+// NewUserPage makes a page whose first byte is b, which ring 3 may read, write and
+// execute. It stays.
+func NewUserPage(c *percpu.CPU, b byte) UserPage {
+	root, ok := AllocZeroed(c)
+	page, also := AllocZeroed(c)
+	if !ok || !also {
+		return UserPage{}
+	}
+	for i := uintptr(entries / 2); i < entries; i++ {
+		*entryAt(root, i) = *entryAt(kernelRoot, i)
+	}
+	e := entryMake(root, layout.UserStart, pteUserTable, c)
+	if e == nil {
+		return UserPage{}
+	}
+	*ptr[byte](Direct(page)) = b
+	*e = uint64(page) | ptePresent | pteWrite | pteUser
+	return UserPage{root, layout.UserStart}
+}

@@ -4,6 +4,7 @@ import (
 	"muster/kernel/atom"
 	"muster/kernel/clock"
 	"muster/kernel/cpu"
+	"muster/kernel/ipi"
 	"muster/kernel/percpu"
 	"muster/kernel/trace"
 	"muster/kernel/up"
@@ -13,9 +14,6 @@ import (
 // to flush, and waits until all have. A CPU answers in its interrupt handler, or
 // while it spins with interrupts off. Each request is a number; one flush answers
 // all requests that were made before it.
-
-// VecFlush is the vector of the flush IPI; package start sets it.
-var VecFlush uint8
 
 // ask adds a request to those of a CPU and returns its number.
 func ask(to *percpu.CPU) uint64 { return to.FlushAsked.Add(1) }
@@ -57,13 +55,13 @@ func flushOthers(c *percpu.CPU, set *percpu.Mask) {
 	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
 		if to := percpu.Get(id); to != c {
 			ask(to)
-			up.To.SendIPI(c, to, VecFlush)
 			n++
 		}
 	}
 	if n == 0 {
 		return
 	}
+	ipi.SendSet(c, set, ipi.Flush)
 	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
 		if to := percpu.Get(id); to != c {
 			await(c, to, to.FlushAsked.Load())
@@ -77,7 +75,7 @@ func FlushOne(c, to *percpu.CPU) {
 		return
 	}
 	n := ask(to)
-	up.To.SendIPI(c, to, VecFlush)
+	ipi.Send(c, to, ipi.Flush)
 	await(c, to, n)
 }
 
@@ -99,7 +97,7 @@ func await(c, to *percpu.CPU, n uint64) {
 		if again.Passed() {
 			gap = min(2*gap, clock.Second)
 			again = clock.After(gap)
-			up.To.SendIPI(c, to, VecFlush)
+			ipi.Repeat(c, to, ipi.Flush)
 		}
 		if end.Passed() {
 			up.Panic(c, "mem: TLB flush not answered; CPU, request", uint64(to.ID), n)

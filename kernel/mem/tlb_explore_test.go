@@ -10,6 +10,7 @@ import (
 
 	"muster/kernel/atom"
 	"muster/kernel/explore"
+	"muster/kernel/ipi"
 	"muster/kernel/percpu"
 	"muster/kernel/up"
 )
@@ -42,7 +43,7 @@ func newPage(n int) *page {
 		p.set.Set(uint32(i))
 	}
 	p.present.Store(1)
-	up.To.SendIPI = func(c, to *percpu.CPU, _ uint8) { p.ipi[to.ID].Store(1) }
+	up.To.SendVector = func(c, to *percpu.CPU, _ uint8) { p.ipi[to.ID].Store(1) }
 	return p
 }
 
@@ -61,23 +62,28 @@ func (p *page) access(id int) {
 
 func (p *page) flush(c *percpu.CPU) { p.cached[c.ID] = false }
 
+// interrupt takes a message, if there is one.
+func (p *page) interrupt(id int) {
+	if p.ipi[id].Load() != 0 {
+		p.ipi[id].Store(0)
+		if ipi.TakeOne(p.cpus[id], ipi.Flush) {
+			answer(p.cpus[id], p.flush)
+		}
+	}
+}
+
 // reader accesses the page a few times, and takes interrupts in between.
 func (p *page) reader(id int) func() {
 	return func() {
 		for range 2 {
 			p.access(id)
-			if p.ipi[id].Load() != 0 {
-				answer(p.cpus[id], p.flush)
-			}
+			p.interrupt(id)
 		}
 		p.cached[id] = false // goes elsewhere: another CR3
 		p.set.Clear(uint32(id))
 		answer(p.cpus[id], p.flush)
 		for p.freed.Load() == 0 { // idle, and still answering
-			if p.ipi[id].Load() != 0 {
-				p.ipi[id].Store(0)
-				answer(p.cpus[id], p.flush)
-			}
+			p.interrupt(id)
 			atom.Pause()
 		}
 	}

@@ -28,6 +28,8 @@ type Options struct {
 	Full     bool         // mitigations=full, not auto: clear CPU buffers without need
 	Serial   bool         // smp=serial, not parallel: start the CPUs one after the other
 	Faults   fault.Faults // fault=..., may be repeated
+	Physical bool         // ipi=physical, not logical: address each CPU by itself
+	Share    int          // callshare=1..100: percent of a CPU's time that others' calls may take
 	Counted  bool         // icount: the clock counts instructions
 	App      string       // app=NAME: run the first module as a program of this name
 	Args     []string     // arg=...: its arguments, percent-encoded
@@ -35,7 +37,7 @@ type Options struct {
 }
 
 // Default is what an empty command line means.
-func Default() Options { return Options{LogLevel: 7, TickMS: 10, Scale: 1} }
+func Default() Options { return Options{LogLevel: 7, TickMS: 10, Scale: 1, Share: 50} }
 
 // Parse reads the command line. Each problem is one sentence; the setting then
 // keeps its default.
@@ -67,6 +69,12 @@ func Parse(line string) (o Options, problems []string) {
 			number(word, value, 1, 1000, &o.TickMS, Default().TickMS)
 		case name == "deadline-scale":
 			number(word, value, 1, 1000, &o.Scale, Default().Scale)
+		case name == "callshare":
+			number(word, value, 1, 100, &o.Share, Default().Share)
+		case word == "ipi=logical" || word == "ipi=physical":
+			o.Physical = value == "physical"
+		case name == "ipi":
+			complain("%s: neither logical nor physical, using the default", word)
 		case word == "mitigations=auto" || word == "mitigations=full":
 			o.Full = value == "full"
 		case word == "smp=serial" || word == "smp=parallel":

@@ -15,8 +15,9 @@ func TestParse(t *testing.T) {
 		want     Options
 		problems []string
 	}{
-		"empty":   {line: "", want: Default()},
-		"numbers": {line: "nosmp maxcpus=2 loglevel=4 tick=5 deadline-scale=3", want: Options{NoSMP: true, MaxCPUs: 2, LogLevel: 4, TickMS: 5, Scale: 3}},
+		"empty":    {line: "", want: Default()},
+		"numbers":  {line: "nosmp maxcpus=2 loglevel=4 tick=5 deadline-scale=3 callshare=7", want: Options{NoSMP: true, MaxCPUs: 2, LogLevel: 4, TickMS: 5, Scale: 3, Share: 7}},
+		"messages": {line: "ipi=logical ipi=physical", want: with(func(o *Options) { o.Physical = true })},
 		"run": {line: `run="cpus -json; ps;; "`, want: with(func(o *Options) {
 			o.HasRun, o.Run = true, []string{"cpus -json", "ps"}
 		})},
@@ -29,7 +30,7 @@ func TestParse(t *testing.T) {
 			o.App, o.Args, o.Env = "a.test", []string{"-test.run", "^A b$", ""}, []string{"K=V"}
 		})},
 		"runtime's variables": {line: "GODEBUG=gccheckmark=1 GOGC=50", want: Default()},
-		"bad values": {line: "maxcpus=0 tick=abc loglevel=9 deadline-scale=-1 mitigations=off trace=x smp=x fault=x arg=%zz", want: Default(), problems: []string{
+		"bad values": {line: "maxcpus=0 tick=abc loglevel=9 deadline-scale=-1 mitigations=off trace=x smp=x fault=x arg=%zz ipi=x callshare=0", want: Default(), problems: []string{
 			"maxcpus=0: not a number from 1 to 4096, using the default",
 			"tick=abc: not a number from 1 to 1000, using the default",
 			"loglevel=9: not a number from 0 to 8, using the default",
@@ -39,6 +40,8 @@ func TestParse(t *testing.T) {
 			"smp=x: neither serial nor parallel, using the default",
 			`fault=x: "x" is neither apN, N from 1 on, nor ipi, ignored`,
 			`arg=%zz: invalid URL escape "%zz", ignored`,
+			"ipi=x: neither logical nor physical, using the default",
+			"callshare=0: not a number from 1 to 100, using the default",
 		}},
 		"the last one counts, even if bad": {line: "tick=5 tick=+7", want: Default(), problems: []string{
 			"tick=+7: not a number from 1 to 1000, using the default",

@@ -48,35 +48,46 @@ type CPU struct {
 	EnteredAt uint64      // debug builds: vector and system call of the entry
 	LongestAt uint64      // debug builds: EnteredAt of the longest stretch
 
-	// Read mostly: written before the CPU starts.
+	// This CPU alone, seldom.
+	Space     uintptr // *mem.Space of the program whose tables are loaded
+	CallTicks uint64  // counter ticks spent on others' calls since the last tick: the rate limit's measure
+	Probe     uintptr // where a fault that package start provokes goes on, 0 for none expected
+	Probed    uint64  // the error code of that fault, with bit 63 set
+	WatchTick uint64  // Ticks when the watchdog last saw its neighbour alive
+	Watched   uint64  // that neighbour's TickAt
+	_         [16]byte
+
+	// Read mostly: written before the CPU takes part.
 	ID       uint32  // dense, 0 is the boot CPU; index arrays with it
 	APICID   uint32  // the hardware's name for it; may have gaps
+	Logical  uint32  // its logical destination: cluster in the upper half, one bit in the lower; 0 for none
 	ACPIID   uint32  // the firmware's name for it
-	Boot     bool    // IA32_APIC_BASE bit 8
 	PanicTop uintptr // stack for the panic report
 	Area     uintptr // *start.area: all memory that is this CPU's
 	Trace    uintptr // ring of trace records
 	Sched    uintptr // *sched.runQueue
 	Counts   uintptr // *[256]uint64, interrupts by vector
-	Space    uintptr // *mem.Space of the program whose tables are loaded; this CPU alone
+	IPI      uintptr // *ipi.Stats
 
 	// Written by other CPUs.
 	FlushAsked atom.Uint64 // TLB flushes asked for
-	Go         atom.Uint32 // 1: take part; see package start
-	CallSent   atom.Uint32 // 1: a message of package cross is on its way
+	Pending    atom.Uint32 // what this CPU is asked to do: bits of package ipi
+	NMIAsked   atom.Uint32 // what the next NMI is for: bits of package crash
+	Go         atom.Uint32 // 1: take part; see handshake.go
 	OutLeft    atom.Uint32 // CPUs that have not ended this one's call
-	_          [44]byte
+	_          [40]byte
 
 	// Written by this CPU, read by others.
 	Stage     atom.Uint32 // how far start-up came
 	State     atom.Uint32 // Offline to Acknowledged
 	FlushDone atom.Uint64 // TLB flushes done
-	Ticks     atom.Uint64 // timer ticks; the heartbeat
-	TickAt    atom.Uint64 // counter value of the last tick
+	Ticks     atom.Uint64 // timer ticks
+	TickAt    atom.Uint64 // counter value of the last tick; the heartbeat
 	Switches  atom.Uint64 // thread switches
 	StopFrame atom.Uintptr
 	Code      atom.Uint32 // why it did not take part: Code*
-	_         [12]byte
+	Boot      bool        // IA32_APIC_BASE bit 8
+	_         [11]byte
 	OutFunc   atom.Uint64 // the call that it makes of others
 	OutWord   atom.Uint64
 	Called    atom.Uint64 // what cross.Count has added
@@ -100,23 +111,16 @@ const (
 // The groups begin on lines of their own.
 var (
 	_ [64]byte  = [unsafe.Offsetof(CPU{}.Resched)]byte{}
-	_ [128]byte = [unsafe.Offsetof(CPU{}.ID)]byte{}
-	_ [192]byte = [unsafe.Offsetof(CPU{}.FlushAsked)]byte{}
-	_ [256]byte = [unsafe.Offsetof(CPU{}.Stage)]byte{}
-	_ [384]byte = [unsafe.Offsetof(CPU{}.StageAt)]byte{}
-	_ [512]byte = [unsafe.Sizeof(CPU{})]byte{}
+	_ [128]byte = [unsafe.Offsetof(CPU{}.Space)]byte{}
+	_ [192]byte = [unsafe.Offsetof(CPU{}.ID)]byte{}
+	_ [256]byte = [unsafe.Offsetof(CPU{}.FlushAsked)]byte{}
+	_ [320]byte = [unsafe.Offsetof(CPU{}.Stage)]byte{}
+	_ [448]byte = [unsafe.Offsetof(CPU{}.StageAt)]byte{}
+	_ [576]byte = [unsafe.Sizeof(CPU{})]byte{}
 )
 
 // SelfOffset is where a block holds its own address.
 const SelfOffset = unsafe.Offsetof(CPU{}.self)
-
-// States of a CPU.
-const (
-	Offline      = iota
-	Booting      // INIT sent
-	Online       // runs its own initialisation
-	Acknowledged // takes part in everything
-)
 
 // This returns the block of the CPU that runs the call.
 //
@@ -196,6 +200,3 @@ func Limit() uint32 { return table.limit }
 
 // Get returns the block of CPU i, which is below Count.
 func Get(i uint32) *CPU { return *slot(i) }
-
-// IsOnline reports whether c takes interrupts and runs threads.
-func (c *CPU) IsOnline() bool { return c.State.Load() == Acknowledged }

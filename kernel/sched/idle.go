@@ -10,7 +10,6 @@ import (
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/trap"
-	"muster/kernel/up"
 )
 
 // tickPeriod is the time between two ticks of a CPU.
@@ -71,7 +70,7 @@ func Idle(c *percpu.CPU) {
 // that a waker who has not seen the announcement has its thread seen here.
 func look(c *percpu.CPU) *Thread {
 	idle.Set(c.ID)
-	next := local(c).take(c, classes)
+	next := local(c).take(c, classes, false)
 	if next == nil {
 		next = steal(c)
 	}
@@ -119,25 +118,7 @@ func tick(c *percpu.CPU, q *runQueue) {
 			kick(c, percpu.Get(id))
 		}
 	}
-	watch(c)
-}
-
-// watchTimeout is how long a CPU may go without a tick.
-const watchTimeout = 10 * clock.Second
-
-// watch looks after the next CPU: each is watched by its predecessor.
-func watch(c *percpu.CPU) {
-	n := percpu.Count()
-	for i := uint32(1); i < n; i++ {
-		v := percpu.Get((c.ID + i) % n)
-		if !v.IsOnline() {
-			continue
-		}
-		if silent := cpu.TSC() - v.TickAt.Load(); int64(silent) > int64(clock.Ticks(watchTimeout)*clock.Scale()) {
-			up.Panic(c, "watchdog: no tick for 10 s; CPU, ticks before", uint64(v.ID), v.Ticks.Load())
-		}
-		return
-	}
+	watch(c, q)
 }
 
 // IdleTicks returns how long a CPU has been idle, in counter ticks, up to its last switch.

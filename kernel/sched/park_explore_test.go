@@ -10,6 +10,7 @@ import (
 
 	"muster/kernel/atom"
 	"muster/kernel/explore"
+	"muster/kernel/ipi"
 	"muster/kernel/percpu"
 	"muster/kernel/up"
 )
@@ -109,7 +110,7 @@ func newMachine(n int) *machine {
 		}
 	}
 	idle.Init(uintptr(unsafe.Pointer(&m.words)), uint32(n))
-	up.To.SendIPI = func(c, to *percpu.CPU, _ uint8) { m.ipi[to.ID].Store(1) }
+	up.To.SendVector = func(c, to *percpu.CPU, _ uint8) { m.ipi[to.ID].Store(1) }
 	return m
 }
 
@@ -132,6 +133,7 @@ func (m *machine) idleLoop(id, threads int, look func(*percpu.CPU) *Thread) func
 				atom.Pause()
 			}
 			m.ipi[id].Store(0)
+			ipi.Take(m.cpus[id], ipi.Reschedule)
 		}
 	}
 }
@@ -178,7 +180,7 @@ func TestIdleTakesWork(t *testing.T) {
 // idle sleeps beside a ready thread.
 func TestLookBeforeAnnounceIsFound(t *testing.T) {
 	wrong := func(c *percpu.CPU) *Thread {
-		next := local(c).take(c, classes)
+		next := local(c).take(c, classes, false)
 		if next == nil {
 			next = steal(c)
 		}

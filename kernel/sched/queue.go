@@ -5,10 +5,10 @@ import (
 
 	"muster/kernel/atom"
 	"muster/kernel/clock"
+	"muster/kernel/ipi"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
 	"muster/kernel/trace"
-	"muster/kernel/up"
 )
 
 // runQueue is what one CPU has to run.
@@ -41,15 +41,25 @@ func (l *list) push(t *Thread) {
 	l.tail = t
 }
 
-func (l *list) pop() *Thread {
+// pop takes the first thread out; with free, the first that is not pinned.
+func (l *list) pop(free bool) *Thread {
+	var before *Thread
 	t := l.head
-	if t != nil {
-		l.head = t.next
-		if l.head == nil {
-			l.tail = nil
-		}
-		t.next = nil
+	for free && t != nil && t.pinned {
+		before, t = t, t.next
 	}
+	if t == nil {
+		return nil
+	}
+	if before == nil {
+		l.head = t.next
+	} else {
+		before.next = t.next
+	}
+	if l.tail == t {
+		l.tail = before
+	}
+	t.next = nil
 	return t
 }
 
@@ -76,15 +86,16 @@ func (q *runQueue) put(c *percpu.CPU, t *Thread) {
 }
 
 // take removes the first thread of the best class, nil if there is none below limit.
+// free is for another CPU than the queue's: it leaves pinned threads alone.
 //
 // Locks: takes q.mu.
-func (q *runQueue) take(c *percpu.CPU, limit Class) (t *Thread) {
+func (q *runQueue) take(c *percpu.CPU, limit Class, free bool) (t *Thread) {
 	if q.count.Load() == 0 {
 		return nil
 	}
 	q.mu.Lock(c)
 	for class := Class(0); class < limit && t == nil; class++ {
-		t = q.lists[class].pop()
+		t = q.lists[class].pop(free)
 	}
 	if t != nil {
 		q.count.Store(q.count.Load() - 1)
@@ -103,6 +114,11 @@ var idle percpu.Mask
 // Locks: takes the queue's.
 func enqueue(c *percpu.CPU, t *Thread) {
 	last := t.cpu.Load()
+	if t.pinned {
+		idle.Clear(last)
+		give(c, percpu.Get(last), t)
+		return
+	}
 	if id, ok := claim(last); ok {
 		give(c, percpu.Get(id), t)
 		return
@@ -145,11 +161,8 @@ func kick(c, to *percpu.CPU) {
 		c.Resched = 1
 		return
 	}
-	up.To.SendIPI(c, to, VecReschedule)
+	ipi.Send(c, to, ipi.Reschedule)
 }
-
-// VecReschedule is the vector of the reschedule IPI; package start sets it.
-var VecReschedule uint8
 
 // steal takes a thread from another CPU's queue, nil if all are empty.
 //
@@ -161,7 +174,7 @@ func steal(c *percpu.CPU) *Thread {
 		if v.Sched == 0 {
 			continue // registered, not started
 		}
-		if t := local(v).take(c, classes); t != nil {
+		if t := local(v).take(c, classes, true); t != nil {
 			return t
 		}
 	}

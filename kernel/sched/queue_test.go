@@ -17,16 +17,16 @@ func TestQueueOrder(t *testing.T) {
 	c := &percpu.CPU{}
 	q := &runQueue{}
 	q.init(&Thread{})
-	require.Nil(t, q.take(c, classes))
+	require.Nil(t, q.take(c, classes, false))
 	for _, x := range []*Thread{thread(1, ClassUser), thread(2, ClassKernel), thread(3, ClassUser), thread(4, ClassKernel)} {
 		q.put(c, x)
 	}
 	require.Equal(t, uint32(4), q.count.Load())
-	require.Equal(t, uint32(2), q.take(c, classes).ID)
-	require.Equal(t, uint32(4), q.take(c, ClassUser).ID)
-	require.Nil(t, q.take(c, ClassUser), "none of a better class is left")
-	require.Equal(t, uint32(1), q.take(c, classes).ID)
-	require.Equal(t, uint32(3), q.take(c, classes).ID)
+	require.Equal(t, uint32(2), q.take(c, classes, false).ID)
+	require.Equal(t, uint32(4), q.take(c, ClassUser, false).ID)
+	require.Nil(t, q.take(c, ClassUser, false), "none of a better class is left")
+	require.Equal(t, uint32(1), q.take(c, classes, false).ID)
+	require.Equal(t, uint32(3), q.take(c, classes, false).ID)
 	require.Zero(t, q.count.Load())
 }
 

@@ -17,6 +17,7 @@ type leaving uint8
 const (
 	leaveReady  leaving = iota // goes to the end of its queue
 	leaveParked                // waits for a token
+	leaveMoved                 // goes to the queue of the CPU that it is pinned to
 	leaveDead                  // is freed
 	leaveIdle                  // the idle thread: nothing
 )
@@ -40,6 +41,24 @@ func Exit(c *percpu.CPU) {
 	up.Panic(percpu.This(), "sched: a dead thread ran", 0, 0)
 }
 
+// Pin makes the current thread run on the CPU with a number alone, from now on. It
+// is for tests that want to see a certain CPU.
+//
+// Context: no lock held; the CPU takes part. Returns the CPU on which the thread
+// goes on: that one.
+func Pin(c *percpu.CPU, cpu uint32) *percpu.CPU {
+	t := Current(c)
+	t.pinned = true
+	if cpu == c.ID {
+		return c
+	}
+	t.cpu.Store(cpu)
+	return reschedule(c, leaveMoved)
+}
+
+// Unpin lets the current thread run anywhere again.
+func Unpin(c *percpu.CPU) { Current(c).pinned = false }
+
 // reschedule gives the CPU to the next thread.
 func reschedule(c *percpu.CPU, how leaving) *percpu.CPU {
 	lock.AssertNone(c)
@@ -49,7 +68,7 @@ func reschedule(c *percpu.CPU, how leaving) *percpu.CPU {
 	if how == leaveReady {
 		limit = prev.Class + 1
 	}
-	next := q.take(c, limit)
+	next := q.take(c, limit, false)
 	if next == nil {
 		if how == leaveReady {
 			return c
@@ -126,6 +145,9 @@ func finish(c *percpu.CPU) {
 		if prev.nowParked() {
 			enqueue(c, prev)
 		}
+	case leaveMoved:
+		prev.state.Store(stReady)
+		enqueue(c, prev)
 	case leaveDead:
 		up.To.Reap(c, uintptr(unsafe.Pointer(prev)))
 	}

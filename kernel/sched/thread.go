@@ -60,9 +60,10 @@ type Thread struct {
 	token atom.Uint32 // 1: an Unpark that no Park has taken yet
 	Work  atom.Uint32 // what to do before leaving the core: bits of package linux
 
-	cpu      atom.Uint32 // CPU that ran it last
+	cpu      atom.Uint32 // CPU that ran it last, or is to
 	next     *Thread     // in a run queue, guarded by its lock
 	waitNext *Thread     // in a mutex's list, guarded by its lock
+	pinned   bool        // runs on cpu alone; changed while it runs
 	granted  bool        // a mutex was handed over, guarded by its lock
 	timer    Timer
 	ranTicks atom.Uint64 // counter ticks on a CPU; stored by the CPU that runs it

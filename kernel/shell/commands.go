@@ -18,7 +18,9 @@ func commands() []command {
 	list := []command{
 		{name: "help", usage: "[COMMAND]", about: "list commands", run: help, words: commandNames},
 		{name: "cpus", usage: "[-topology|-features]", flags: []string{"-topology", "-features"}, about: "CPUs and what they did, how they lie in packages and nodes, how they are protected", json: true, run: cpus},
-		{name: "smp", usage: "trace", about: "the time line of the CPUs' start", json: true, run: smpTrace, words: func(*Shell) []string { return []string{"trace"} }},
+		{name: "smp", usage: "trace | start CPU", about: "the time line of the CPUs' start; start one that does not take part", json: true, run: smp, words: func(*Shell) []string { return []string{"trace", "start"} }},
+		{name: "ipi", about: "messages from CPU to CPU: how many, and what became of them", json: true, run: messages},
+		{name: "audit", about: "privileged operations by class, in a debug build", json: true, run: audit},
 		{name: "acpi", usage: "[TABLE|dump]", about: "the firmware's tables: a list, one decoded, or all as acpidump has them", json: true, run: acpi, words: tableNames},
 		{name: "irq", about: "interrupts by vector and CPU", json: true, run: irq},
 		{name: "ps", about: "threads, where they run and for how long", json: true, run: ps},
@@ -69,12 +71,12 @@ func cpus(_ context.Context, s *Shell, a args) error {
 	case a.flag("-features"):
 		return features(s, a)
 	}
-	return list(s, a, s.sys.CPUs(), "CPU APIC-ID ACPI-ID BSP STATE TICKS SWITCHES IDLE-S", func(w io.Writer, c CPU) {
+	return list(s, a, s.sys.CPUs(), "CPU APIC-ID ACPI-ID BSP STATE STAGE TICKS SWITCHES IDLE-S", func(w io.Writer, c CPU) {
 		bsp := ""
 		if c.BSP {
 			bsp = "*"
 		}
-		fmt.Fprintf(w, "%d\t%d\t%d\t%s\t%s\t%d\t%d\t%s\t", c.CPU, c.APICID, c.ACPIID, bsp, c.State, c.Ticks, c.Switches, seconds(c.IdleNS))
+		fmt.Fprintf(w, "%d\t%d\t%d\t%s\t%s\t%s\t%d\t%d\t%s\t", c.CPU, c.APICID, c.ACPIID, bsp, c.State, c.Stage, c.Ticks, c.Switches, seconds(c.IdleNS))
 	})
 }
 
@@ -92,6 +94,44 @@ func irq(_ context.Context, s *Shell, a args) error {
 			fmt.Fprintf(w, "%d\t", n)
 		}
 	})
+}
+
+// messages prints what has happened to each kind of message, a column for each CPU.
+func messages(_ context.Context, s *Shell, a args) error {
+	if len(a.list) > 0 {
+		return errUsage
+	}
+	rows := s.sys.Messages()
+	if a.json {
+		return s.printJSON(rows)
+	}
+	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(w, "MESSAGE\tCOUNTER\t")
+	for i := range s.sys.CPUs() {
+		fmt.Fprintf(w, "CPU%d\t", i)
+	}
+	fmt.Fprintln(w)
+	for _, m := range rows {
+		for _, n := range m.Counters {
+			if slices.Max(n.Counts) == 0 {
+				continue
+			}
+			fmt.Fprintf(w, "%s\t%s\t", m.Kind, n.Name)
+			for _, v := range n.Counts {
+				fmt.Fprintf(w, "%d\t", v)
+			}
+			fmt.Fprintln(w)
+		}
+	}
+	return w.Flush()
+}
+
+func audit(_ context.Context, s *Shell, a args) error {
+	rows := s.sys.Audit()
+	if rows == nil {
+		return errors.New("this is not a debug build: make debug, and scripts/qemu-run.sh --kernel build/kernel-debug.elf")
+	}
+	return list(s, a, rows, "CLASS COUNT", func(w io.Writer, x Audited) { fmt.Fprintf(w, "%s\t%d\t", x.Class, x.Count) })
 }
 
 func ps(_ context.Context, s *Shell, a args) error {

@@ -28,6 +28,9 @@ type System interface {
 	Firmware() Firmware
 	BringUp() []BringUp
 	Features() []Features
+	StartCPU(cpu int) error // one that does not take part
+	Messages() []Message
+	Audit() []Audited // nil without a debug build
 	IRQs() []IRQ
 	Threads() []Thread
 	Memory() Memory

@@ -28,6 +28,16 @@ func (f *fake) Features() []Features {
 func (f *fake) BringUp() []BringUp {
 	return []BringUp{{CPU: 1, APICID: 4, Steps: []Step{{"INIT", 0}, {"RealMode16", 12.34}}}}
 }
+func (f *fake) StartCPU(n int) error {
+	if n != 1 {
+		return errors.New("no such CPU")
+	}
+	return nil
+}
+func (f *fake) Messages() []Message {
+	return []Message{{"call", []Counter{{"sent", []uint64{3, 0}}, {"lost", []uint64{0, 0}}}}}
+}
+func (f *fake) Audit() []Audited       { return nil }
 func (f *fake) IRQs() []IRQ            { return nil }
 func (f *fake) Threads() []Thread      { return nil }
 func (f *fake) Memory() Memory         { return Memory{Total: 1 << 20} }
@@ -77,11 +87,14 @@ func TestCommands(t *testing.T) {
 		"":               {want: ""},
 		"uptime":         {want: "up 1.5s, 2025-01-01T00:00:00Z\n"},
 		"irq -json":      {want: "[]\n"},
+		"ipi":            {want: "  MESSAGE  COUNTER  CPU0  CPU1\n     call     sent     3     0\n"},
+		"smp start 1":    {want: ""},
+		"smp start 9":    {want: "smp: no such CPU\n", bad: true},
 		"acpi":           {want: "acpi: RSDP+0x0: not found\n", bad: true},
 		"upttime":        {want: "upttime: unknown command, nearest is \"uptime\"; help lists all\n", bad: true},
 		"cpus x":         {want: "cpus: usage: cpus [-json] [-topology|-features]\n", bad: true},
 		"smp trace":      {want: "cpu 1, APIC ID 4, us: INIT 0.0, RealMode16 12.3\n"},
-		"smp":            {want: "smp: usage: smp [-json] trace\n", bad: true},
+		"smp":            {want: "smp: usage: smp [-json] trace | start CPU\n", bad: true},
 		"cpus -tree":     {want: "cpus: unknown option -tree; cpus [-json] [-topology|-features]\n", bad: true},
 		"cpus -topology": {want: drawn},
 		"cpus -features": {want: "PROTECTION  CPU0  CPU1  WHY NOT\nSMEP        on    -     odd\nIBT         -     -     old\ncpu 1 differs from cpu 0 in CPUID\n"},
@@ -104,7 +117,7 @@ func TestComplete(t *testing.T) {
 	require.Equal(t, []string{"poweroff", "ps"}, s.Complete("p"))
 	require.Equal(t, []string{"-features", "-json", "-topology"}, s.Complete("cpus "))
 	require.Equal(t, []string{"nil", "panic"}, s.Complete("crash "))
-	require.Equal(t, []string{"storm", "stress"}, s.Complete("test st"))
+	require.Equal(t, []string{"stacks", "storm", "stress"}, s.Complete("test st"))
 	require.Empty(t, s.Complete("nosuch "))
 	require.Contains(t, s.Complete(""), "help")
 }

@@ -3,6 +3,7 @@ package shell
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -19,11 +20,22 @@ type Step struct {
 	Micros float64 `json:"us"` // from the first INIT
 }
 
-// smpTrace prints the time line of the start of all CPUs.
-func smpTrace(_ context.Context, s *Shell, a args) error {
-	if a.first() != "trace" || len(a.list) > 1 {
-		return errUsage
+// smp prints the time line of the start of all CPUs, or starts one.
+func smp(_ context.Context, s *Shell, a args) error {
+	switch {
+	case a.first() == "trace" && len(a.list) == 1:
+		return smpTrace(s, a)
+	case a.first() == "start" && len(a.list) == 2 && !a.json:
+		n, err := strconv.Atoi(a.list[1])
+		if err != nil {
+			return errUsage
+		}
+		return s.sys.StartCPU(n)
 	}
+	return errUsage
+}
+
+func smpTrace(s *Shell, a args) error {
 	rows := s.sys.BringUp()
 	if a.json {
 		if rows == nil {

@@ -49,6 +49,24 @@ type IRQ struct {
 	Counts []uint64 `json:"counts"` // by CPU
 }
 
+// Message is one kind of message between CPUs, and what has happened to it.
+type Message struct {
+	Kind     string    `json:"kind"`
+	Counters []Counter `json:"counters"`
+}
+
+// Counter is how often something has happened on each CPU.
+type Counter struct {
+	Name   string   `json:"name"`
+	Counts []uint64 `json:"counts"` // by CPU
+}
+
+// Audited is a class of privileged operations, and how often it was executed.
+type Audited struct {
+	Class string `json:"class"`
+	Count uint64 `json:"count"`
+}
+
 // Thread is one thread.
 type Thread struct {
 	ID       uint32 `json:"id"`

@@ -72,6 +72,9 @@ const (
 	startupGap = 200 * time.Microsecond
 	// pollGap is the time between two looks at what the CPUs say.
 	pollGap = 100 * time.Microsecond
+	// manualWait is the wait between INIT and the start-up message that the manual
+	// asks for; Config.INITWait may be shorter.
+	manualWait = 10 * time.Millisecond
 	// proceedGap is the wait before a CPU is told again to go on: the message may be lost.
 	proceedGap = 10 * time.Millisecond
 )
@@ -297,8 +300,8 @@ func (b *bringUp) batch(list []*starting) {
 			for _, s := range missing {
 				b.init(s)
 			}
-			if len(missing) > 0 && b.INITWait > 0 {
-				b.Sleep(b.INITWait)
+			if len(missing) > 0 {
+				b.Sleep(manualWait) // they are in trouble: no short cut
 			}
 			for _, s := range missing {
 				b.startup(s)
@@ -319,10 +322,14 @@ func (b *bringUp) batch(list []*starting) {
 		}
 	}
 	seen := b.slots()
+	reset := false
 	for _, s := range list {
 		if s.reached < percpu.Online {
-			b.giveUp(s, seen[s.APICID])
+			reset = b.giveUp(s, seen[s.APICID]) || reset
 		}
+	}
+	if reset {
+		b.Sleep(manualWait) // the page goes away next: by then nobody is in it
 	}
 }
 
@@ -340,14 +347,15 @@ func (b *bringUp) before(list []*starting, stage uint32) (missing []*starting) {
 // giveUp reports a silent CPU. One that has left the trampoline may still come,
 // and does no harm; any other is reset, lest it come to a page that is used for
 // something else. So is one that has given up itself.
-func (b *bringUp) giveUp(s *starting, slot uint32) {
+func (b *bringUp) giveUp(s *starting, slot uint32) (reset bool) {
 	st := b.State(s.cpu)
 	b.Problems = append(b.Problems, Silent{s.cpu, s.APICID, max(st.Stage, slot), st.Code, b.Now().Sub(b.began).Round(100 * time.Millisecond)})
 	if st.Stage >= trampoline.StageFoundBlock && st.Code == percpu.CodeNone {
 		b.Late = append(b.Late, Late{s.cpu, s.APICID})
-		return
+		return false
 	}
 	b.SendINIT(s.APICID)
+	return true
 }
 
 // barrier lets the CPUs that are online go on together, and waits until all run.
@@ -364,13 +372,15 @@ func (b *bringUp) barrier(list []*starting) {
 	proceed()
 	b.await(list, percpu.Acknowledged, b.Timeout, proceed)
 	for _, s := range list {
-		if s.reached >= percpu.Acknowledged {
-			b.Online++
-			continue
+		if s.reached < percpu.Acknowledged {
+			st := b.State(s.cpu)
+			b.SendINIT(s.APICID) // refused if it takes part after all
+			if b.State(s.cpu).State != percpu.Acknowledged {
+				b.Problems = append(b.Problems, Silent{s.cpu, s.APICID, st.Stage, st.Code, b.Timeout})
+				continue
+			}
 		}
-		st := b.State(s.cpu)
-		b.Problems = append(b.Problems, Silent{s.cpu, s.APICID, st.Stage, st.Code, b.Timeout})
-		b.SendINIT(s.APICID)
+		b.Online++
 	}
 }
 
@@ -418,13 +428,26 @@ func (b *bringUp) slots() map[uint32]uint32 {
 	return seen
 }
 
+// StartAgain starts a single CPU that was prepared before and does not take part: one
+// that was silent, or that halted on its way. cfg is as for StartAll.
+func StartAgain(m Machine, cpu int, apicID uint32, cfg Config) Result {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = Limit
+	}
+	b := &bringUp{Machine: m, Config: cfg}
+	b.Wanted = 1
+	b.barrier(b.start([]*starting{{Target: Target{APICID: apicID}, cpu: cpu}}))
+	b.Took = m.Now().Sub(b.began)
+	return b.Result
+}
+
 // Catch waits for a CPU that was late, and takes it in. After the limit it is
 // reset; the error then says so.
 func Catch(m Machine, l Late, limit time.Duration) (after time.Duration, err error) {
 	b := &bringUp{Machine: m}
 	s := []*starting{{Target: Target{APICID: l.APICID}, cpu: l.CPU}}
 	began := m.Now()
-	if !b.await(s, percpu.Online, limit, nil) {
+	if !b.await(s, percpu.Online, limit, nil) { // it takes part only when it is told to
 		st := m.State(l.CPU)
 		m.SendINIT(l.APICID)
 		return 0, Silent{l.CPU, l.APICID, st.Stage, st.Code, limit}

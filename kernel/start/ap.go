@@ -6,6 +6,7 @@ import (
 	"muster/kernel/apic"
 	"muster/kernel/clock"
 	"muster/kernel/cpu"
+	"muster/kernel/ipi"
 	"muster/kernel/layout"
 	"muster/kernel/linux"
 	"muster/kernel/mem"
@@ -66,20 +67,37 @@ func prepareCPU(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64
 		return c, linux.Fail(linux.ENOMEM)
 	}
 	a := (*area)(unsafe.Pointer(mem.AllocMapped(c, unsafe.Sizeof(area{}), 64)))
+	mem.AddPerCPU(c, id)
 	a.cpu.Init(id)
 	a.cpu.APICID, a.cpu.ACPIID = uint32(f.DI), uint32(f.SI)
 	a.pins = f.DX
 	a.cpu.Callers.Init(mem.AllocMapped(c, percpu.MaskBytes(percpu.Limit()), 64), percpu.Limit())
 	a.attach(c, &a.cpu)
-	sched.PrepareCPU(&a.cpu, uintptr(unsafe.Pointer(&a.queue)), &a.idle, a.idleLow, a.idleTop)
-	a.cpu.State.Store(percpu.Booting)
+	renew(&a.cpu)
 	percpu.Register(&a.cpu)
+	mem.AddPerCPU(c, id) // objects made since the first look
 	apCount = id + 1
 	return c, uint64(id)
 }
 
-// perCPUPages is more than the memory of one CPU: area, stacks, trace ring.
-const perCPUPages = 32
+// perCPUPages is more than the memory of one CPU: area, stacks, trace ring, objects.
+const perCPUPages = 40
+
+// renew makes a CPU's block what it was before the CPU first ran.
+//
+// Context: the CPU waits for its start-up message, and has never taken part.
+func renew(o *percpu.CPU) {
+	a := areaOf(o)
+	o.Resched, o.LockDepth, o.NoFault, o.Depth = 0, 0, 0, 0
+	o.Space, o.CallTicks, o.Probe = 0, 0, 0
+	o.Pending.Store(0)
+	o.NMIAsked.Store(0)
+	o.StopFrame.Store(0)
+	o.FlushDone.Store(o.FlushAsked.Load())
+	o.Stage.Store(trampoline.StageNone)
+	o.StageAt = [percpu.Stages]uint64{}
+	sched.PrepareCPU(o, uintptr(unsafe.Pointer(&a.queue)), &a.idle, a.idleLow, a.idleTop)
+}
 
 // low is the page below 1 MiB through which CPUs start.
 var low struct {
@@ -161,23 +179,13 @@ func byAPICID(id uint32) *percpu.CPU {
 	return nil
 }
 
-// sendINIT resets a CPU that does not take part. One that hung behind the point
-// where it is asked for flushes would be waited for in vain.
+// sendINIT resets a CPU that does not take part.
 func sendINIT(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	id := uint32(f.DI)
-	o := byAPICID(id)
-	if o != nil && o.IsOnline() {
+	if o := byAPICID(id); o != nil && !o.Reset() {
 		return c, linux.Fail(linux.EBUSY)
 	}
-	e := apic.SendINIT(id)
-	if o != nil {
-		online.Clear(o.ID)
-		o.State.Store(percpu.Booting)
-		o.Stage.Store(trampoline.StageNone)
-		o.Code.Store(percpu.CodeNone)
-		o.Go.Store(0)
-	}
-	return c, startupResult(e)
+	return c, startupResult(apic.SendINIT(id))
 }
 
 // sendStartup starts a CPU at the trampoline, if that is still what was built.
@@ -187,6 +195,9 @@ func sendStartup(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint6
 	}
 	if trampoline.Hash(trampolineBytes()) != low.hash {
 		return c, linux.Fail(linux.EIO)
+	}
+	if o := byAPICID(uint32(f.DI)); o != nil && o.Expect() {
+		renew(o)
 	}
 	return c, startupResult(apic.SendStartup(uint32(f.DI), f.SI))
 }
@@ -230,26 +241,32 @@ func apMain(c *percpu.CPU) {
 		cpu.Stop()
 	}
 	stage(c, trampoline.StageProtections)
-	c.State.Store(percpu.Online) // pairs with the Load in smp, through CPUInfo
+	if !c.ReportReady() { // given up on the way
+		cpu.Stop()
+	}
 	stage(c, trampoline.StageReady)
+	trap.Restart(c)
 	awaitProceed(c)
 	stage(c, trampoline.StageProceed)
-	// From here on a flush of the kernel's area must ask this CPU too. What it may
-	// have cached before goes with the reload.
-	online.Set(c.ID)
-	cpu.WriteCR3(kernelCR3)
 	sched.StartTick(c)
 	stage(c, trampoline.StageTimer)
 	stage(c, trampoline.StageScheduler)
 	stage(c, trampoline.StageIdleLoop)
-	c.State.Store(percpu.Acknowledged)
+	if !c.Join() {
+		cpu.Stop()
+	}
+	// From here on a flush of the kernel's area must ask this CPU too. What it may
+	// have cached before goes with the reload. Nothing that can fail comes between:
+	// who asks a CPU that hangs would wait for it.
+	online.Set(c.ID)
+	cpu.WriteCR3(kernelCR3)
 	sched.Idle(c)
 }
 
 // awaitProceed halts until this CPU is told to go on. There is no deadline: a CPU
 // that nobody takes in stays out, and harms nobody, as nobody asks it for anything.
 func awaitProceed(c *percpu.CPU) {
-	for c.Go.Load() == 0 {
+	for !c.ToldToGo() {
 		trap.Wait(c)
 	}
 }
@@ -260,13 +277,12 @@ func proceed(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return c, linux.Fail(linux.EINVAL)
 	}
 	to := percpu.Get(uint32(f.DI))
-	if s := to.State.Load(); s == percpu.Acknowledged {
+	if to.IsOnline() {
 		return c, 0
-	} else if s != percpu.Online {
+	}
+	if !to.LetGo() {
 		return c, linux.Fail(linux.EBUSY)
 	}
-	to.TickAt.Store(cpu.TSC()) // the watchdog counts from now
-	to.Go.Store(1)
-	apic.SendIPI(c, to, trap.VecReschedule)
+	ipi.Repeat(c, to, ipi.Reschedule)
 	return c, 0
 }

@@ -6,12 +6,14 @@ import (
 	"muster/kernel/apic"
 	"muster/kernel/cpu"
 	"muster/kernel/crash"
+	"muster/kernel/ipi"
 	"muster/kernel/layout"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
 	"muster/kernel/trace"
 	"muster/kernel/trap"
+	"muster/kernel/up"
 )
 
 // area is the memory of one CPU, all of it allocated before the CPU starts.
@@ -19,7 +21,6 @@ type area struct {
 	cpu    percpu.CPU // the boot CPU has its own
 	block  trap.Block
 	queue  [sched.QueueBytes]byte
-	counts [256]uint64
 	idle   sched.Thread
 	stacks trap.Stacks
 
@@ -27,6 +28,28 @@ type area struct {
 	pins             uint64 // abi.NMIPin
 	stopAt           uint32 // for tests: the stage at which the CPU halts
 	features         cpu.Features
+	controls         controls   // when last asked
+	probe            guardProbe // when last tried
+	disorder         uint64     // calls out of sequence
+}
+
+// Per-CPU objects that every CPU has from its start.
+var (
+	vectorCounts  mem.PerCPU // [256]uint64, interrupts by vector
+	messageCounts mem.PerCPU // ipi.Stats
+)
+
+// allocCounts makes the objects.
+//
+// Context: boot CPU, before the first area.
+func allocCounts(c *percpu.CPU) {
+	mem.InitPerCPU()
+	var ok, also bool
+	_, vectorCounts, ok = mem.AllocPerCPU(c, 256*8, nil)
+	_, messageCounts, also = mem.AllocPerCPU(c, ipi.StatsBytes, nil)
+	if !ok || !also {
+		up.Panic(c, "start: no memory for the boot CPU's counters", 0, 0)
+	}
 }
 
 // commonStack is the size of the stack for most vectors: a frame lies there
@@ -54,13 +77,38 @@ func (a *area) attach(c, to *percpu.CPU) {
 	a.idleTop = stack(c, sched.StackSize, layout.PageSize)
 	a.idleLow = a.idleTop - sched.StackSize
 	to.PanicTop = stack(c, crash.PanicStack, layout.PageSize)
-	to.Counts = uintptr(unsafe.Pointer(&a.counts))
+	to.Counts = vectorCounts.On(to.ID)
+	to.IPI = messageCounts.On(to.ID)
 	to.Area = uintptr(unsafe.Pointer(a))
 	to.Trace = mem.AllocMapped(c, trace.Bytes, layout.PageSize) // last: recording begins
 }
 
 func stack(c *percpu.CPU, size, align uintptr) (top uintptr) {
 	return mem.AllocMapped(c, size, align) + size
+}
+
+// stackBelow names the stack of a CPU whose guard page addr lies in. See package crash.
+func stackBelow(addr uintptr) (name string, id uint32) {
+	for id = range percpu.Count() {
+		c := percpu.Get(id)
+		if c.Area == 0 {
+			continue
+		}
+		a := areaOf(c)
+		for _, s := range [7]struct {
+			name string
+			low  uintptr
+		}{
+			{"interrupt", a.stacks.Common - commonStack}, {"NMI", a.stacks.NMI - trap.ISTSize},
+			{"double fault", a.stacks.Double - trap.ISTSize}, {"machine check", a.stacks.Machine - trap.ISTSize},
+			{"debug", a.stacks.Debug - trap.ISTSize}, {"idle", a.idleLow}, {"panic", c.PanicTop - crash.PanicStack},
+		} {
+			if addr < s.low && addr >= s.low-layout.PageSize {
+				return s.name, id
+			}
+		}
+	}
+	return "", 0
 }
 
 func areaOf(c *percpu.CPU) *area { return (*area)(unsafe.Pointer(c.Area)) }

@@ -26,6 +26,7 @@ import (
 	"muster/kernel/standin"
 	"muster/kernel/trace"
 	"muster/kernel/trap"
+	"muster/trampoline"
 )
 
 // Values for the assembly.
@@ -148,6 +149,7 @@ func startMemory(c *percpu.CPU, delta mem.PhysAddr) {
 	b := plan(delta)
 	mem.Init(c, b)
 	crash.Readable = mem.Readable
+	crash.StackBelow = stackBelow
 	s := mem.ReadStats(c)
 	l = console.Line{}
 	console.Say(c, l.Str("mem: ").Dec(s.Free*layout.PageSize>>20).Str(" MiB free of ").
@@ -157,6 +159,7 @@ func startMemory(c *percpu.CPU, delta mem.PhysAddr) {
 func startTraps(c *percpu.CPU) {
 	trap.UseState()
 	trap.SetLostStack()
+	allocCounts(c)
 	a := newArea(c, c)
 	trap.Init(true)
 	a.block.Load(c, &a.stacks)
@@ -204,5 +207,6 @@ var (
 func startRuntime(c *percpu.CPU) {
 	linux.StartKernel(c, runtimePC, info.CommandLine)
 	sched.StartTick(c)
+	c.Stage.Store(trampoline.StageIdleLoop)
 	sched.Idle(c)
 }

@@ -8,6 +8,7 @@ import (
 	"muster/kernel/clock"
 	"muster/kernel/console"
 	"muster/kernel/cpu"
+	"muster/kernel/ipi"
 	"muster/kernel/layout"
 	"muster/kernel/linux"
 	"muster/kernel/lock"
@@ -63,6 +64,19 @@ func breakCore(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64)
 		if lock.Checked {
 			percpu.Damage(c)
 		}
+	case abi.CrashIST:
+		*(*uint64)(unsafe.Pointer(areaOf(c).stacks.NMI - trap.ISTSize - 8)) = 1
+	case abi.CrashDeaf:
+		if !apic.Legacy() {
+			apic.StopTimer()
+			apic.Deafen()
+		}
+		return c, 0
+	case abi.CrashTimer:
+		if !apic.Legacy() {
+			apic.StopTimer()
+		}
+		return c, 0
 	case abi.CrashNested:
 		up.To.SendNMI = func(c, to *percpu.CPU) { up.Panic(c, "crash within the crash", 0, 0) }
 		up.Panic(c, "crash on request, and then another", 0, 0)
@@ -116,9 +130,10 @@ func selfTest(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) 
 		if apic.Legacy() {
 			break
 		}
-		before := areaOf(c).counts[trap.VecFlush]
-		apic.SendIPI(c, c, trap.VecFlush)
-		for end := clock.After(clock.Millisecond); areaOf(c).counts[trap.VecFlush] == before; {
+		flushes := &(*[256]uint64)(unsafe.Pointer(c.Counts))[trap.VecFlush]
+		before := *flushes
+		ipi.Send(c, c, ipi.Flush)
+		for end := clock.After(clock.Millisecond); *flushes == before; {
 			trap.Window(c)
 			if end.Passed() {
 				return c, linux.Fail(linux.ETIMEDOUT)

@@ -29,7 +29,7 @@ func finish(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		sayLongest(c)
 	}
 	console.Drain(c)
-	crash.StopOthers(c)
+	stopOthers(c)
 	if f.DI != abi.Reset {
 		crash.TellStatus(uint8(f.DI))
 	}
@@ -44,6 +44,21 @@ func finish(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	console.Emergency([]byte("muster: off\n"))
 	cpu.Stop()
 	return c, 0
+}
+
+// stopOthers stops the other CPUs and says how that went. They hold no lock then,
+// unless one did not answer.
+func stopOthers(c *percpu.CPU) {
+	if percpu.Count() == 1 {
+		return
+	}
+	stopped, missing := crash.StopOthers(c, &online)
+	var l console.Line
+	l.Str("muster: ").Dec(uint64(stopped)).Str(" other CPUs stopped")
+	if missing != crash.None {
+		l.Str(", cpu").Dec(uint64(missing)).Str(" does not answer, not even an NMI")
+	}
+	console.Emergency(l.Byte('\n').Bytes())
 }
 
 // access makes one access and waits.

@@ -7,7 +7,6 @@ import (
 	"muster/kernel/apic"
 	"muster/kernel/console"
 	"muster/kernel/cpu"
-	"muster/kernel/cross"
 	"muster/kernel/layout"
 	"muster/kernel/linux"
 	"muster/kernel/lock"
@@ -59,16 +58,10 @@ func interrupt(c *percpu.CPU, f *cpu.Frame, vector uint8) {
 	switch vector {
 	case trap.VecTimer:
 		apic.EOI()
-		sched.TimerInterrupt(c)
-	case trap.VecReschedule:
+		timer(c, f)
+	case trap.VecReschedule, trap.VecCall, trap.VecFlush, trap.VecTimerMessage, trap.VecStop:
 		apic.EOI()
-		c.Resched = 1
-	case trap.VecFlush:
-		apic.EOI()
-		mem.Answer(c)
-	case trap.VecCall:
-		apic.EOI()
-		cross.Serve(c)
+		message(c, f, kindOf(vector))
 	case trap.VecError:
 		apic.EOI()
 		var l console.Line

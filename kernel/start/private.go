@@ -8,7 +8,9 @@ import (
 	"muster/kernel/clock"
 	"muster/kernel/console"
 	"muster/kernel/cpu"
+	"muster/kernel/crash"
 	"muster/kernel/cross"
+	"muster/kernel/ipi"
 	"muster/kernel/layout"
 	"muster/kernel/linux"
 	"muster/kernel/mem"
@@ -39,6 +41,13 @@ func setPrivate() {
 	linux.SetPrivate(abi.CPUInfo, cpuInfo)
 	linux.SetPrivate(abi.StageTimes, stageTimes)
 	linux.SetPrivate(abi.IPIFaults, ipiFaults)
+	linux.SetPrivate(abi.IPIRules, ipiRules)
+	linux.SetPrivate(abi.AuditRead, auditRead)
+	linux.SetPrivate(abi.IPICount, ipiCount)
+	linux.SetPrivate(abi.Pin, pin)
+	linux.SetPrivate(abi.Backtrace, backtrace)
+	linux.SetPrivate(abi.Protections, protections)
+	linux.SetPrivate(abi.Sequences, sequences)
 	linux.SetPrivate(abi.CrossCall, crossCall)
 	linux.SetPrivate(abi.CrossCount, crossCount)
 	linux.SetPrivate(abi.ThreadInfo, linux.ThreadInfo)
@@ -201,6 +210,9 @@ func crossCall(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64)
 		one.Set(uint32(f.DI))
 		set = &one
 	}
+	if f.SI == uint64(cross.Guards) && !prepareProbe(c) {
+		return c, linux.Fail(linux.ENOMEM)
+	}
 	if missing := cross.Call(c, set, cross.Func(f.SI), f.DX, crossLimit*clock.Time(clock.Scale())); missing != cross.Silent {
 		var l console.Line
 		console.Warn(c, l.Str("cross: cpu").Dec(uint64(missing)).Str(" did not answer a call within ").Dec(clock.Scale()).Str(" s"))
@@ -218,7 +230,67 @@ func crossCount(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64
 
 // ipiFaults makes messages between CPUs fail, for tests.
 func ipiFaults(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	apic.SetFaults(f.DI, f.SI, clock.Time(f.DX))
+	ipi.SetFaults(f.DI, f.SI, clock.Time(f.DX))
+	return c, 0
+}
+
+// ipiRules chooses destinations, and the share of a CPU's time that calls may take.
+func ipiRules(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if f.SI < 1 || f.SI > 100 || percpu.Count() > 1 {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	if f.DI != 0 {
+		ipi.UsePhysical()
+	}
+	cross.SetShare(f.SI)
+	return c, 0
+}
+
+// auditRead returns how often a class of privileged operations was executed.
+func auditRead(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if !cpu.Audited || f.DI >= uint64(cpu.Classes) {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	return c, cpu.AuditCount(cpu.Class(f.DI))
+}
+
+// ipiCount returns a counter of package ipi.
+func ipiCount(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if f.DI >= uint64(percpu.Count()) || f.SI >= uint64(ipi.Kinds) || f.DX >= uint64(ipi.Counters) {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	return c, ipi.Read(percpu.Get(uint32(f.DI)), ipi.Kind(f.SI), ipi.Counter(f.DX))
+}
+
+// pin makes the calling thread run on one CPU alone, or anywhere again. The errno
+// says that the CPU does not take part.
+func pin(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if f.DI == ^uint64(0) {
+		sched.Unpin(c)
+		return c, 0
+	}
+	if !online.Has(uint32(min(f.DI, percpu.Max))) {
+		return c, linux.Fail(linux.ENODEV)
+	}
+	return sched.Pin(c, uint32(f.DI)), 0
+}
+
+// backtrace asks a CPU where it is, by NMI.
+func backtrace(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if f.DI >= uint64(percpu.Count()) {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	to := percpu.Get(uint32(f.DI))
+	if to == c || !to.IsOnline() || apic.Legacy() {
+		return c, linux.Fail(linux.ENODEV)
+	}
+	var out crash.Trace
+	if !crash.Backtrace(c, to, &out) {
+		return c, linux.Fail(linux.ETIMEDOUT)
+	}
+	if !t.Space.CopyOut(c, uintptr(f.SI), unsafe.Pointer(&out), unsafe.Sizeof(out)) {
+		return c, linux.Fail(linux.EFAULT)
+	}
 	return c, 0
 }
 
@@ -226,7 +298,7 @@ func irqInfo(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	if f.DI >= uint64(percpu.Count()) || f.SI > 255 {
 		return c, linux.Fail(linux.EINVAL)
 	}
-	return c, areaOf(percpu.Get(uint32(f.DI))).counts[f.SI]
+	return c, (*[256]uint64)(unsafe.Pointer(vectorCounts.On(uint32(f.DI))))[f.SI]
 }
 
 func memInfo(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {

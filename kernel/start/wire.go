@@ -3,7 +3,6 @@ package start
 import (
 	"muster/kernel/apic"
 	"muster/kernel/crash"
-	"muster/kernel/cross"
 	"muster/kernel/linux"
 	"muster/kernel/mem"
 	"muster/kernel/sched"
@@ -17,7 +16,8 @@ func wire() {
 	up.To = up.Table{
 		Panic:        crash.Panic,
 		SpinPoll:     mem.Answer,
-		SendIPI:      apic.SendIPI,
+		SendVector:   apic.SendVector,
+		SendLogical:  apic.SendLogical,
 		SendNMI:      apic.SendNMI,
 		NMI:          crash.NMI,
 		Exception:    linux.Exception,
@@ -31,10 +31,5 @@ func wire() {
 		ConsoleInput: consoleInput,
 	}
 	trap.SetSyscall(linux.Syscall)
-	mem.VecFlush = trap.VecFlush
-	cross.Vector = trap.VecCall
-	sched.VecReschedule = trap.VecReschedule
-	apic.VecTimer = trap.VecTimer
-	apic.VecError = trap.VecError
-	apic.VecSpurious = trap.VecSpurious
+	wireMessages()
 }

@@ -26,12 +26,14 @@ const (
 	VecDeviceFirst = 0x30
 	VecDeviceLast  = 0xdf
 
-	VecReschedule = 0xf1
-	VecCall       = 0xf2
-	VecFlush      = 0xf3
-	VecTimer      = 0xf8
-	VecError      = 0xfe
-	VecSpurious   = 0xff
+	VecReschedule   = 0xf1
+	VecCall         = 0xf2
+	VecFlush        = 0xf3
+	VecTimerMessage = 0xf4
+	VecStop         = 0xf5
+	VecTimer        = 0xf8
+	VecError        = 0xfe
+	VecSpurious     = 0xff
 
 	// VecSyscall stands in a Frame for SYSCALL; it is no vector of the IDT.
 	VecSyscall = 256
@@ -57,6 +59,10 @@ func Name(vector uint64) string {
 		return "call function"
 	case vector == VecFlush:
 		return "TLB flush"
+	case vector == VecTimerMessage:
+		return "timer message"
+	case vector == VecStop:
+		return "stop"
 	case vector == VecTimer:
 		return "local timer"
 	case vector == VecError:

@@ -27,10 +27,12 @@ type Table struct {
 	// others: TLB flushes. From package lock; to package mem.
 	SpinPoll func(c *percpu.CPU)
 
-	// SendIPI sends a vector to one CPU. From package mem; to package apic.
-	SendIPI func(c, to *percpu.CPU, vector uint8)
+	// SendVector interrupts one CPU, SendLogical those of a logical destination.
+	// From package ipi; to package apic.
+	SendVector  func(c, to *percpu.CPU, vector uint8)
+	SendLogical func(c *percpu.CPU, dest uint32, vector uint8)
 
-	// SendNMI sends an NMI to one CPU. From package mem; to package apic.
+	// SendNMI sends an NMI to one CPU. From package crash; to package apic.
 	SendNMI func(c, to *percpu.CPU)
 
 	// NMI answers an NMI: backtrace or stop. From package trap; to package crash.

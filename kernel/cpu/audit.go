@@ -1,0 +1,128 @@
+package cpu
+
+import "sync/atomic"
+
+// The audit counts privileged operations by class, in debug builds. Most classes are
+// for the start of a CPU alone: a number that grows later says that something changes
+// what must not change.
+
+// Class is a class of privileged operations.
+type Class uint8
+
+// Classes.
+const (
+	AuditCR0    Class = iota // the start of a CPU alone
+	AuditCR3                 // address spaces, TLB flushes
+	AuditCR4                 // the start of a CPU alone
+	AuditXCR0                // the start of a CPU alone
+	AuditTables              // GDT, IDT, TR: the start of a CPU alone
+	AuditAPIC                // local APIC in x2APIC mode
+	AuditSystem              // EFER, STAR, LSTAR, FMASK, APIC base, PAT: the start of a CPU alone
+	AuditSpec                // speculation controls: the start of a CPU alone
+	AuditBase                // GS base, by MSR: the start of a CPU alone
+	AuditMSR                 // any other MSR
+	AuditSerial              // serial port
+	AuditTimer               // 8254, and its gate
+	AuditPIC                 // 8259 pair: the start alone
+	AuditPort                // any other port
+	Classes
+)
+
+var classNames = [Classes]string{"CR0", "CR3", "CR4", "XCR0", "tables", "APIC", "system MSRs", "speculation", "segment bases",
+	"other MSRs", "serial port", "8254", "8259", "other ports"}
+
+// String names the class.
+func (x Class) String() string { return classNames[x] }
+
+var auditCounts [Classes]uint64
+
+// AuditCount returns how often operations of a class were executed.
+func AuditCount(x Class) uint64 { return atomic.LoadUint64(&auditCounts[x]) }
+
+func audit(x Class) {
+	if Audited {
+		atomic.AddUint64(&auditCounts[x], 1)
+	}
+}
+
+// classOfMSR sorts writes of model-specific registers.
+func classOfMSR(msr uint32) Class {
+	switch {
+	case msr >= MSRX2APIC && msr < MSRX2APIC+0x100:
+		return AuditAPIC
+	case msr >= MSREFER && msr <= MSRFMask, msr == MSRAPICBase, msr == MSRPAT:
+		return AuditSystem
+	case msr == MSRSpecCtrl:
+		return AuditSpec
+	case msr >= MSRFSBase && msr <= MSRKernelGSBase:
+		return AuditBase
+	}
+	return AuditMSR
+}
+
+// classOfPort sorts writes to I/O ports.
+func classOfPort(port uint16) Class {
+	switch {
+	case port >= 0x3f8 && port < 0x400:
+		return AuditSerial
+	case port >= 0x40 && port < 0x44, port == 0x61:
+		return AuditTimer
+	case port == 0x20, port == 0x21, port == 0xa0, port == 0xa1:
+		return AuditPIC
+	}
+	return AuditPort
+}
+
+// Out8 writes one byte to an I/O port.
+func Out8(port uint16, v uint8) {
+	if Audited {
+		audit(classOfPort(port))
+	}
+	out8(port, v)
+}
+
+// Out16 writes two bytes to an I/O port.
+func Out16(port uint16, v uint16) {
+	if Audited {
+		audit(classOfPort(port))
+	}
+	out16(port, v)
+}
+
+// Out32 writes four bytes to an I/O port.
+func Out32(port uint16, v uint32) {
+	if Audited {
+		audit(classOfPort(port))
+	}
+	out32(port, v)
+}
+
+// WriteMSR sets a model-specific register; #GP as for ReadMSR and for reserved bits.
+func WriteMSR(msr uint32, v uint64) {
+	if Audited {
+		audit(classOfMSR(msr))
+	}
+	writeMSR(msr, v)
+}
+
+// WriteCR0 sets control register 0.
+func WriteCR0(v uint64) { audit(AuditCR0); writeCR0(v) }
+
+// WriteCR3 changes the address space; all TLB entries go but the global ones.
+func WriteCR3(v uint64) { audit(AuditCR3); writeCR3(v) }
+
+// WriteCR4 sets control register 4.
+func WriteCR4(v uint64) { audit(AuditCR4); writeCR4(v) }
+
+// WriteXCR0 enables XSAVE state components.
+func WriteXCR0(v uint64) { audit(AuditXCR0); writeXCR0(v) }
+
+// LoadGDT makes the n bytes at base the descriptor table and reloads SS, DS, ES
+// with selector data. CS keeps its hidden part: base tables must agree on it.
+func LoadGDT(base uintptr, n uint16, data uint16) { audit(AuditTables); loadGDT(base, n, data) }
+
+// LoadIDT makes the n bytes at base the interrupt descriptor table.
+func LoadIDT(base uintptr, n uint16) { audit(AuditTables); loadIDT(base, n) }
+
+// LoadTR loads the task register; the descriptor becomes busy.
+func LoadTR(selector uint16) { audit(AuditTables); loadTR(selector) }

@@ -1,0 +1,6 @@
+//go:build !debug
+
+package cpu
+
+// Audited says whether this build counts privileged operations.
+const Audited = false

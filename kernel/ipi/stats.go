@@ -1,0 +1,56 @@
+package ipi
+
+import (
+	"unsafe"
+
+	"muster/kernel/percpu"
+)
+
+// Counter is something that can happen to a message.
+type Counter uint8
+
+// Counters, of the CPU that sends and then of the CPU that is asked.
+const (
+	sent     Counter = iota // interrupts sent
+	merged                  // asked for what was on its way already
+	grouped                 // of those sent, to a logical destination
+	repeated                // of those sent, once more
+	lost                    // of those sent, by a fault on request
+	received                // interrupts taken
+	stray                   // of them, with nothing in the pending word
+	deferred                // left for the tick, by the rate limit
+	Counters
+)
+
+var counterNames = [Counters]string{"sent", "merged", "grouped", "repeated", "lost", "received", "stray", "deferred"}
+
+// String names the counter.
+func (n Counter) String() string {
+	if n < Counters {
+		return counterNames[n]
+	}
+	return "unknown"
+}
+
+// Stats counts the messages of one CPU. That CPU alone writes it; others may read
+// numbers that are about to change.
+type Stats [Kinds][Counters]uint64
+
+// StatsBytes is the memory that a CPU's counters need.
+const StatsBytes = unsafe.Sizeof(Stats{})
+
+// none takes the counts of CPUs that have no counters yet; nobody reads it.
+var none Stats
+
+// stats returns c's counters.
+func stats(c *percpu.CPU) *Stats {
+	if c.IPI == 0 {
+		return &none
+	}
+	return (*Stats)(unsafe.Pointer(c.IPI))
+}
+
+func (s *Stats) note(n Counter, k Kind) { s[k][n]++ }
+
+// Read returns a counter of a CPU.
+func Read(c *percpu.CPU, k Kind, n Counter) uint64 { return stats(c)[k][n] }

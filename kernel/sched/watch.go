@@ -1,0 +1,83 @@
+package sched
+
+import (
+	"muster/kernel/apic"
+	"muster/kernel/clock"
+	"muster/kernel/console"
+	"muster/kernel/ipi"
+	"muster/kernel/percpu"
+	"muster/kernel/up"
+)
+
+// The watchdog: at its tick each CPU looks whether the next one has ticked since.
+// One that has not is sent a timer message, which makes it do what its timer should
+// have made it do. A busy CPU may have a reason not to answer, a long stretch with
+// interrupts off, and gets more time than an idle one, which has none.
+//
+// Time is counted in the watcher's own ticks: when a host stops the whole machine
+// for a while, nobody is taken for dead.
+const (
+	pokeAfter = clock.Second      // without a tick, until the message
+	idleEnd   = 2 * clock.Second  // until an idle CPU is taken for dead: 1 s to answer
+	busyEnd   = 10 * clock.Second // until a busy one is
+)
+
+// Errors of the watchdog, for whoever reads a panic.
+const (
+	saysIdle = "watchdog: an idle CPU does not answer a message within 1 s; CPU, ticks before"
+	saysBusy = "watchdog: no tick for 10 s; CPU, ticks before"
+)
+
+// watch looks after the next CPU.
+func watch(c *percpu.CPU, q *runQueue) {
+	v := neighbour(c)
+	if v == nil {
+		return
+	}
+	now, seen := c.Ticks.Load(), v.TickAt.Load()
+	if seen != c.Watched {
+		c.Watched, c.WatchTick = seen, now
+		return
+	}
+	quiet := now - c.WatchTick
+	if busy := local(v).running.Load() != uint32(classes); busy && quiet >= watchTicks(busyEnd) {
+		up.Panic(c, saysBusy, uint64(v.ID), v.Ticks.Load())
+	} else if !busy && quiet >= watchTicks(idleEnd) {
+		up.Panic(c, saysIdle, uint64(v.ID), v.Ticks.Load())
+	}
+	if quiet != 0 && quiet%watchTicks(pokeAfter) == 0 {
+		ipi.Repeat(c, v, ipi.Timer)
+	}
+}
+
+// neighbour returns the next CPU that takes part, nil if there is no other.
+func neighbour(c *percpu.CPU) *percpu.CPU {
+	n := percpu.Count()
+	for i := uint32(1); i < n; i++ {
+		if v := percpu.Get((c.ID + i) % n); v.IsOnline() {
+			return v
+		}
+	}
+	return nil
+}
+
+// watchTicks returns how many ticks a time is, stretched as all deadlines are: at
+// least two for each second, as the phase of two CPUs' ticks differs.
+func watchTicks(d clock.Time) uint64 {
+	return max(uint64(d/tickPeriod), 2*uint64(d/clock.Second)) * clock.Scale()
+}
+
+// Poked answers a timer message: it does what is due, and makes sure that the timer
+// goes on.
+//
+// Context: the message's interrupt.
+func Poked(c *percpu.CPU) {
+	late := clock.Now() - local(c).nextTick
+	apic.StartTimer()
+	TimerInterrupt(c)
+	if late > pokeAfter/2 {
+		var l console.Line
+		console.Warn(c, l.Str("sched: the timer of cpu").Dec(uint64(c.ID)).Str(" did not go off; started again after ").
+			Dec(uint64(late/clock.Millisecond)).Str(" ms"))
+	}
+}
