@@ -29,7 +29,8 @@ type machine struct {
 	s5     *acpi.Sleep
 	top    *acpi.Topology
 
-	starting sync.Mutex // one start of CPUs at a time
+	starting sync.Mutex       // one start of CPUs at a time
+	catching map[int]*catcher // by CPU: who waits for one that is late; by starting
 	startCfg smp.Config
 	marks    []smp.Mark // of the start of the other CPUs
 	offSteps []power.Step

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -51,12 +52,17 @@ func (m *machine) startCPUs(opts options.Options) {
 		Timeout:  smp.Limit * time.Duration(opts.Scale),
 		Serial:   opts.Serial,
 		Faults:   opts.Faults.AP,
+		Spoil:    opts.Faults.Page.Spoil,
+	}
+	m.starting.Lock()
+	defer m.starting.Unlock()
+	m.catching = map[int]*catcher{}
+	if m.startCfg.Page != 0 && len(targets) > 1 {
+		klog.Infof("smp: starting through the page at %#x", m.startCfg.Page)
 	}
 	r := smp.StartAll(coreMachine{m.boot.DirectMap}, targets, m.startCfg)
 	m.marks = r.Marks
-	for _, l := range r.Late {
-		go m.catch(l, catchLimit*time.Duration(opts.Scale))
-	}
+	m.catch(r.Late, catchLimit*time.Duration(opts.Scale))
 	for _, err := range r.Problems {
 		klog.Errorf("%v", err)
 	}
@@ -71,15 +77,45 @@ func (m *machine) startCPUs(opts options.Options) {
 // catchLimit is how long a CPU that was late is waited for.
 const catchLimit = 30 * time.Second
 
-// catch takes a CPU in that was on its way when the others went on.
-func (m *machine) catch(l smp.Late, limit time.Duration) {
-	after, err := smp.Catch(coreMachine{m.boot.DirectMap}, l, limit)
-	if err != nil {
-		klog.Errorf("%v", err)
-		return
+// catcher waits for a CPU that was on its way when the others went on.
+type catcher struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// catch begins to wait for late CPUs, and takes them in when they come.
+//
+// Locks: m.starting is held.
+func (m *machine) catch(late []smp.Late, limit time.Duration) {
+	for _, l := range late {
+		ctx, cancel := context.WithCancel(context.Background())
+		c := &catcher{cancel, make(chan struct{})}
+		m.catching[l.CPU] = c
+		go func() {
+			defer close(c.done)
+			defer cancel()
+			after, err := smp.Catch(ctx, coreMachine{m.boot.DirectMap}, l, limit)
+			switch {
+			case errors.Is(err, context.Canceled):
+			case err != nil:
+				klog.Errorf("%v", err)
+			default:
+				klog.Infof("smp: cpu %d (APIC ID %d) is late, and running, %.1f ms after the others", l.CPU, l.APICID, after.Seconds()*1e3)
+				runtime.SetDefaultGOMAXPROCS()
+			}
+		}()
 	}
-	klog.Infof("smp: cpu %d (APIC ID %d) is late, and running, %.1f ms after the others", l.CPU, l.APICID, after.Seconds()*1e3)
-	runtime.SetDefaultGOMAXPROCS()
+}
+
+// endCatch ends the wait for a CPU that was late, as somebody else starts it.
+//
+// Locks: m.starting is held.
+func (m *machine) endCatch(n int) {
+	if c := m.catching[n]; c != nil {
+		c.cancel()
+		<-c.done
+		delete(m.catching, n)
+	}
 }
 
 // StartCPU starts one CPU that does not take part: it was silent, or halted on its
@@ -87,6 +123,7 @@ func (m *machine) catch(l smp.Late, limit time.Duration) {
 func (m *machine) StartCPU(n int) error {
 	m.starting.Lock()
 	defer m.starting.Unlock()
+	m.endCatch(n)
 	c, err := kcall.CPUInfo(n)
 	switch {
 	case err != nil:
@@ -95,11 +132,9 @@ func (m *machine) StartCPU(n int) error {
 		return fmt.Errorf("cpu %d runs already", n)
 	}
 	cfg := m.startCfg
-	cfg.Faults = nil
+	cfg.Faults, cfg.Spoil = nil, 0
 	r := smp.StartAgain(coreMachine{m.boot.DirectMap}, n, c.APICID, cfg)
-	for _, l := range r.Late {
-		go m.catch(l, catchLimit)
-	}
+	m.catch(r.Late, catchLimit)
 	m.marks = append(m.marks, r.Marks...)
 	if len(r.Problems) > 0 {
 		return errors.Join(r.Problems...)
@@ -138,14 +173,18 @@ func (coreMachine) PrepareCPU(t smp.Target) (int, error) {
 	return kcall.PrepareCPU(t.APICID, t.UID, t.Pins)
 }
 
-func (coreMachine) UseTrampoline(page uint64, f fault.AP) error {
-	return kcall.UseTrampoline(page, f.Stage, f.Late)
+func (coreMachine) UseTrampoline(page uint64, f fault.AP, spoil bool) error {
+	return kcall.UseTrampoline(page, f.Stage, f.Late, spoil)
 }
 
 func (coreMachine) SendINIT(apicID uint32) error { return kcall.SendINIT(apicID) }
 
 func (coreMachine) SendStartup(apicID uint32, page uint64) error {
-	return kcall.SendStartup(apicID, page)
+	err := kcall.SendStartup(apicID, page)
+	if errors.Is(err, syscall.EIO) {
+		return smp.ErrSpoilt
+	}
+	return err
 }
 
 func (coreMachine) State(n int) smp.State {

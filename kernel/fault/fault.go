@@ -31,23 +31,37 @@ type IPI struct {
 	Delay time.Duration // each waits so long before it is sent
 }
 
+// Page is what happens to the page that CPUs start through.
+type Page struct {
+	Spoil int // so often it is written over when it has been built
+}
+
 // Faults is all that was asked for.
 type Faults struct {
-	AP  map[int]AP // by CPU number
-	IPI IPI
+	AP   map[int]AP // by CPU number
+	IPI  IPI
+	Page Page
 }
 
 // Add reads the value of one word fault=: apN:silent, apN:late=MS, apN:stageK,
-// ipi:drop=1/K, ipi:dup=1/K or ipi:delay=US.
+// ipi:drop=1/K, ipi:dup=1/K, ipi:delay=US or page:spoil=N.
 func (f *Faults) Add(value string) error {
 	who, what, _ := strings.Cut(value, ":")
 	name, arg, hasArg := strings.Cut(what, "=")
 	if who == "ipi" && hasArg {
 		return f.addIPI(name, arg)
 	}
+	if who == "page" {
+		n, err := strconv.ParseUint(arg, 10, 8)
+		if name != "spoil" || err != nil || n == 0 {
+			return fmt.Errorf("%q: a page can be written over, spoil=N, N from 1 to 255", what)
+		}
+		f.Page.Spoil = int(n)
+		return nil
+	}
 	n, err := strconv.ParseUint(strings.TrimPrefix(who, "ap"), 10, 16)
 	if !strings.HasPrefix(who, "ap") || err != nil || n == 0 {
-		return fmt.Errorf("%q is neither apN, N from 1 on, nor ipi", who)
+		return fmt.Errorf("%q is neither apN, N from 1 on, nor ipi, nor page", who)
 	}
 	a := f.AP[int(n)]
 	switch {

@@ -9,20 +9,21 @@ import (
 
 func TestAdd(t *testing.T) {
 	var f Faults
-	for _, v := range []string{"ap2:silent", "ap3:late=1500", "ap1:stage6", "ap3:stage14", "ipi:drop=1/3", "ipi:dup=1/50", "ipi:delay=200"} {
+	for _, v := range []string{"ap2:silent", "ap3:late=1500", "ap1:stage6", "ap3:stage14", "ipi:drop=1/3", "ipi:dup=1/50", "ipi:delay=200", "page:spoil=2"} {
 		require.NoError(t, f.Add(v), v)
 	}
 	require.Equal(t, Faults{
-		AP:  map[int]AP{1: {Stage: 6}, 2: {Silent: true}, 3: {Late: 1500 * time.Millisecond, Stage: 14}},
-		IPI: IPI{Drop: 3, Dup: 50, Delay: 200 * time.Microsecond},
+		AP:   map[int]AP{1: {Stage: 6}, 2: {Silent: true}, 3: {Late: 1500 * time.Millisecond, Stage: 14}},
+		IPI:  IPI{Drop: 3, Dup: 50, Delay: 200 * time.Microsecond},
+		Page: Page{Spoil: 2},
 	}, f)
 }
 
 func TestAddErrors(t *testing.T) {
 	for v, want := range map[string]string{
-		"":                `"" is neither apN, N from 1 on, nor ipi`,
-		"ap0:silent":      `"ap0" is neither apN, N from 1 on, nor ipi`,
-		"cpu2:silent":     `"cpu2" is neither apN, N from 1 on, nor ipi`,
+		"":                `"" is neither apN, N from 1 on, nor ipi, nor page`,
+		"ap0:silent":      `"ap0" is neither apN, N from 1 on, nor ipi, nor page`,
+		"cpu2:silent":     `"cpu2" is neither apN, N from 1 on, nor ipi, nor page`,
 		"ap2":             `"": a CPU can be silent, late=MS or stageK`,
 		"ap2:dead":        `"dead": a CPU can be silent, late=MS or stageK`,
 		"ap2:late=soon":   "late=soon: not milliseconds",
@@ -31,6 +32,9 @@ func TestAddErrors(t *testing.T) {
 		"ipi:drop=3":      "drop=3: not 1/K, K from 2 on",
 		"ipi:drop=1/1":    "drop=1/1: not 1/K, K from 2 on",
 		"ipi:delay=99999": "delay=99999: not microseconds up to 10000",
+		"page:spoil":      `"spoil": a page can be written over, spoil=N, N from 1 to 255`,
+		"page:spoil=0":    `"spoil=0": a page can be written over, spoil=N, N from 1 to 255`,
+		"page:gone":       `"gone": a page can be written over, spoil=N, N from 1 to 255`,
 		"ipi:eat=1/2":     `"eat": messages can be lost (drop), doubled (dup) or late (delay)`,
 	} {
 		var f Faults

@@ -16,9 +16,6 @@ import (
 
 	"muster/kernel/abi"
 	"muster/kernel/cpu"
-	"muster/kernel/crash"
-	"muster/kernel/cross"
-	"muster/kernel/ipi"
 )
 
 // quick makes a call that does not block. Pointers among the arguments are
@@ -150,171 +147,11 @@ func ConsoleRead(p []byte) int {
 	return int(n)
 }
 
-// SetCPULimit makes room for n CPUs. It works once.
-func SetCPULimit(n int) error {
-	_, err := quick(abi.SetCPULimit, uintptr(n), 0, 0, 0)
-	return err
-}
-
-// PrepareCPU makes what a CPU needs before it starts and returns its number. Its
-// local interrupt pins will be programmed as for SetNMI.
-func PrepareCPU(apicID, acpiID, pins uint32) (cpu int, err error) {
-	n, err := quick(abi.PrepareCPU, uintptr(apicID), uintptr(acpiID), uintptr(pins), 0)
-	return int(n), err
-}
-
-// UseTrampoline builds the trampoline in a page below 1 MiB; 0 ends its use, and
-// the page holds again what it held. CPUs that come halt at stage stopAt, if that
-// is not 0, and take late longer than they need: for tests.
-func UseTrampoline(page uint64, stopAt uint32, late time.Duration) error {
-	_, err := quick(abi.Trampoline, uintptr(page), uintptr(stopAt), uintptr(late), 0)
-	return err
-}
-
-// StageTimes returns when a CPU reached each stage of its start, in ns since boot,
-// 0 where nobody knows.
-func StageTimes(cpu int) (*[16]int64, error) {
-	at := new([16]int64)
-	_, err := quick(abi.StageTimes, uintptr(cpu), uintptr(unsafe.Pointer(at)), 0, 0)
-	return at, err
-}
-
-// AllCPUs stands for all CPUs in Call.
-const AllCPUs = -1
-
-// Functions for Call.
-const (
-	CallNop      = uint64(cross.Nop)
-	CallCount    = uint64(cross.Count)
-	CallSequence = uint64(cross.Sequence)
-	callControls = uint64(cross.Controls)
-	callGuards   = uint64(cross.Guards)
-)
-
-// Call runs a core function on a CPU that runs, or on all, and returns which CPU
-// made the call. The error is ETIMEDOUT if one did not answer; the log names it.
-func Call(n int, function, word uint64) (from int, err error) {
-	caller, err := quick(abi.CrossCall, uintptr(n), uintptr(function), uintptr(word), 0)
-	return int(caller), err
-}
-
-// CallCounted returns the sum of the words of all CallCounts that a CPU has run.
-func CallCounted(cpu int) uint64 {
-	n, _ := quick(abi.CrossCount, uintptr(cpu), 0, 0, 0)
-	return uint64(n)
-}
-
-// IPIFaults makes each so-many-th message between CPUs be lost or doubled, and
-// each late: for tests.
-func IPIFaults(drop, dup uint64, delay time.Duration) {
-	quick(abi.IPIFaults, uintptr(drop), uintptr(dup), uintptr(delay), 0)
-}
-
-// IPIRules chooses physical destinations for messages to many CPUs, and how much of a
-// CPU's time, in percent, others' calls may take.
-func IPIRules(physical bool, share int) error {
-	p := uintptr(0)
-	if physical {
-		p = 1
-	}
-	_, err := quick(abi.IPIRules, p, uintptr(share), 0, 0)
-	return err
-}
-
 // AuditCount returns how often a class of privileged operations was executed. ok is
 // false when that is not counted: it is in debug builds.
 func AuditCount(class cpu.Class) (n uint64, ok bool) {
 	v, err := quick(abi.AuditRead, uintptr(class), 0, 0, 0)
 	return uint64(v), err == nil
-}
-
-// IPICount returns how often something has happened to messages of a kind on a CPU.
-func IPICount(cpu int, k ipi.Kind, n ipi.Counter) uint64 {
-	v, err := quick(abi.IPICount, uintptr(cpu), uintptr(k), uintptr(n), 0)
-	if err != nil {
-		return 0
-	}
-	return uint64(v)
-}
-
-// Anywhere, for Pin, ends it.
-const Anywhere = -1
-
-// Pin makes the calling thread run on one CPU alone. The caller has locked its
-// goroutine to the thread.
-func Pin(cpu int) error {
-	_, err := blocking(abi.Pin, uintptr(cpu), 0, 0, 0)
-	return err
-}
-
-// Backtrace asks another CPU by NMI where it is.
-func Backtrace(cpu int) (*crash.Trace, error) {
-	t := new(crash.Trace)
-	_, err := quick(abi.Backtrace, uintptr(cpu), uintptr(unsafe.Pointer(t)), 0, 0)
-	return t, err
-}
-
-// Protections is what a CPU said of its protections: error codes of page faults, with
-// bit 63 set, or 0 where there was none; and control registers.
-type Protections struct {
-	FetchOff, FetchOn uint64 // a fetch from a user page, without SMEP and with
-	LoadOff, LoadOn   uint64 // a load from a user page, without SMAP and with
-	FetchData         uint64 // a fetch from data
-	StoreText         uint64 // a store to text
-	CR0, CR4, XCR0    uint64
-	EFER, PAT, Star   uint64
-	LStar, FMask      uint64
-	Spec, APICBase    uint64 // IA32_SPEC_CTRL; IA32_APIC_BASE without the boot CPU's bit
-}
-
-var _ [16 * 8]byte = [unsafe.Sizeof(Protections{})]byte{}
-
-// TryProtections has a CPU try its protections and read its control registers.
-func TryProtections(cpu int) (*Protections, error) {
-	for _, f := range [2]uint64{callGuards, callControls} {
-		if _, err := Call(cpu, f, 0); err != nil {
-			return nil, err
-		}
-	}
-	p := new(Protections)
-	_, err := quick(abi.Protections, uintptr(cpu), uintptr(unsafe.Pointer(p)), 0, 0)
-	return p, err
-}
-
-// BeginSequences makes room for the numbers of CallSequence.
-func BeginSequences() error {
-	_, err := blocking(abi.Sequences, abi.SequenceBegin, 0, 0, 0)
-	return err
-}
-
-// LastSequence returns the last number that a CPU had from a caller.
-func LastSequence(cpu, caller int) uint32 {
-	n, _ := quick(abi.Sequences, abi.SequenceLast, uintptr(cpu), uintptr(caller), 0)
-	return uint32(n)
-}
-
-// EndSequences frees the room and returns how many calls came out of order.
-func EndSequences() uint64 {
-	n, _ := blocking(abi.Sequences, abi.SequenceEnd, 0, 0, 0)
-	return uint64(n)
-}
-
-// SendINIT resets the CPU with an APIC id.
-func SendINIT(apicID uint32) error {
-	_, err := quick(abi.SendINIT, uintptr(apicID), 0, 0, 0)
-	return err
-}
-
-// SendStartup starts a CPU that was reset, at a page below 1 MiB.
-func SendStartup(apicID uint32, page uint64) error {
-	_, err := quick(abi.SendStartup, uintptr(apicID), uintptr(page), 0, 0)
-	return err
-}
-
-// Proceed lets a CPU that is online take part.
-func Proceed(cpu int) error {
-	_, err := quick(abi.Proceed, uintptr(cpu), 0, 0, 0)
-	return err
 }
 
 // CPUInfo tells of one CPU. The error is EINVAL behind the last.
@@ -351,70 +188,6 @@ func MemInfo() *abi.Mem {
 	m := new(abi.Mem)
 	quick(abi.MemInfo, uintptr(unsafe.Pointer(m)), 0, 0, 0)
 	return m
-}
-
-// Process is a program that is being made or runs.
-type Process struct {
-	handle uintptr
-	ID     int
-}
-
-// NewProcess makes an empty process.
-func NewProcess(name string) (*Process, error) {
-	b := []byte(name)
-	h, err := quick(abi.NewProcess, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), 0, 0)
-	if err != nil {
-		return nil, err
-	}
-	return &Process{handle: h}, nil
-}
-
-// Drop frees a process that was not started.
-func (p *Process) Drop() { blocking(abi.DropProcess, p.handle, 0, 0, 0) }
-
-// Map makes an area of n bytes at addr with rights prot, bits of syscall.PROT_*.
-func (p *Process) Map(addr, n uint64, prot int) error {
-	_, err := quick(abi.MapProcess, p.handle, uintptr(addr), uintptr(n), uintptr(prot))
-	return err
-}
-
-// Write copies b to addr, whatever rights the area there has. b may lie anywhere,
-// in the direct map too: it goes through the heap, where system calls may look.
-func (p *Process) Write(addr uint64, b []byte) error {
-	page := make([]byte, 4096)
-	for len(b) > 0 {
-		k := copy(page, b)
-		n, err := quick(abi.WriteProcess, p.handle, uintptr(addr), uintptr(unsafe.Pointer(unsafe.SliceData(page))), uintptr(k))
-		if err != nil {
-			return err
-		}
-		addr += uint64(n)
-		b = b[n:]
-	}
-	return nil
-}
-
-// Start starts the first thread.
-func (p *Process) Start(ip, sp uint64) error {
-	id, err := quick(abi.StartProcess, p.handle, uintptr(ip), uintptr(sp), 0)
-	p.ID = int(id)
-	return err
-}
-
-// Wait waits for the end and returns the status. The process is gone then.
-func (p *Process) Wait() int {
-	for {
-		status, err := blocking(abi.WaitProcess, p.handle, 0, 0, 0)
-		if err == nil {
-			return int(status)
-		}
-	}
-}
-
-// Signal sends a signal to the process.
-func (p *Process) Signal(sig syscall.Signal) error {
-	_, err := quick(abi.KillProcess, p.handle, uintptr(sig), 0, 0)
-	return err
 }
 
 // Crash breaks the core on purpose. It returns nil for a kind that shows later.

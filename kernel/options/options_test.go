@@ -38,7 +38,7 @@ func TestParse(t *testing.T) {
 			"mitigations=off: neither auto nor full, using the default",
 			"trace=x: only trace=all is known, ignored",
 			"smp=x: neither serial nor parallel, using the default",
-			`fault=x: "x" is neither apN, N from 1 on, nor ipi, ignored`,
+			`fault=x: "x" is neither apN, N from 1 on, nor ipi, nor page, ignored`,
 			`arg=%zz: invalid URL escape "%zz", ignored`,
 			"ipi=x: neither logical nor physical, using the default",
 			"callshare=0: not a number from 1 to 100, using the default",

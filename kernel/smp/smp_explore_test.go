@@ -3,6 +3,7 @@
 package smp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -78,7 +79,7 @@ func (m *model) SetCPULimit(int) error { return nil }
 
 func (m *model) PrepareCPU(t Target) (int, error) { return int(t.APICID), nil }
 
-func (m *model) UseTrampoline(page uint64, _ fault.AP) error {
+func (m *model) UseTrampoline(page uint64, _ fault.AP, _ bool) error {
 	if page == 0 {
 		m.page.Store(0)
 		return nil
@@ -172,7 +173,7 @@ func (m *model) boot() {
 	}
 	m.result = StartAll(m, list, Config{Page: 0x8000, Timeout: time.Millisecond})
 	for _, l := range m.result.Late {
-		if _, err := Catch(m, l, time.Millisecond); err == nil {
+		if _, err := Catch(context.Background(), m, l, time.Millisecond); err == nil {
 			m.caught++
 		}
 	}

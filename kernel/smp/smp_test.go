@@ -1,6 +1,7 @@
 package smp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,13 +36,14 @@ type fakeCPU struct {
 
 // fake is a machine whose CPUs answer at once, or as they are told.
 type fake struct {
-	cpus  []*fakeCPU // by CPU number, from 1
-	all   map[uint32]*fakeCPU
-	now   time.Time
-	limit int
-	page  uint64
-	full  bool
-	log   []string
+	cpus   []*fakeCPU // by CPU number, from 1
+	all    map[uint32]*fakeCPU
+	now    time.Time
+	limit  int
+	page   uint64
+	full   bool
+	spoilt bool
+	log    []string
 }
 
 func newFake(cpus ...*fakeCPU) *fake {
@@ -62,8 +64,8 @@ func (f *fake) PrepareCPU(t Target) (int, error) {
 	return len(f.cpus), nil
 }
 
-func (f *fake) UseTrampoline(page uint64, _ fault.AP) error {
-	f.page = page
+func (f *fake) UseTrampoline(page uint64, _ fault.AP, spoil bool) error {
+	f.page, f.spoilt = page, spoil
 	for _, c := range f.cpus {
 		c.slot = false
 	}
@@ -79,6 +81,9 @@ func (f *fake) SendINIT(apicID uint32) error {
 
 func (f *fake) SendStartup(apicID uint32, page uint64) error {
 	c := f.all[apicID]
+	if f.spoilt {
+		return ErrSpoilt
+	}
 	c.starts++
 	if c.starts > c.ignores && c.inits > 0 && page == f.page && c.stage == 0 {
 		c.slot, c.started = true, f.now
@@ -206,20 +211,41 @@ func TestProceedAgain(t *testing.T) {
 	require.Less(t, r.Took, 60*time.Millisecond)
 }
 
+// A page that was written over starts nobody; it is built again, once.
+func TestSpoiltPage(t *testing.T) {
+	f := newFake(&fakeCPU{apicID: 1}, &fakeCPU{apicID: 2})
+	cfg := config
+	cfg.Spoil = 1
+	r := StartAll(f, targets(0, 1, 2), cfg)
+	require.Equal(t, 3, r.Online)
+	require.Len(t, r.Problems, 1)
+	require.EqualError(t, r.Problems[0], "smp: cpu 1 (APIC ID 1): start-up: the trampoline was written over")
+	require.Less(t, r.Took, 100*time.Millisecond, "nobody waits for the limit")
+	require.Zero(t, f.page)
+
+	f = newFake(&fakeCPU{apicID: 1}, &fakeCPU{apicID: 2})
+	cfg.Spoil = 2
+	r = StartAll(f, targets(0, 1, 2), cfg)
+	require.Equal(t, 1, r.Online)
+	require.Len(t, r.Problems, 4, "one for each page, one for each CPU")
+	require.Zero(t, f.all[1].starts+f.all[2].starts)
+	require.Zero(t, f.page)
+}
+
 func TestCatch(t *testing.T) {
 	f := newFake(&fakeCPU{apicID: 1}, &fakeCPU{apicID: 5, late: 3500 * time.Millisecond})
 	r := StartAll(f, targets(0, 1, 5), config)
 	require.Equal(t, 2, r.Online)
 	require.EqualError(t, r.Problems[0], "smp: cpu 2 (APIC ID 5): silent for 2s, last stage 6 (Control)")
 	require.Equal(t, []Late{{2, 5}}, r.Late)
-	after, err := Catch(f, r.Late[0], 10*time.Second)
+	after, err := Catch(context.Background(), f, r.Late[0], 10*time.Second)
 	require.NoError(t, err)
 	require.InDelta(t, 1.5, after.Seconds(), 0.1)
 	require.Equal(t, uint32(percpu.Acknowledged), f.all[5].state)
 
 	f = newFake(&fakeCPU{apicID: 5, stopsAt: trampoline.StageTables})
 	r = StartAll(f, targets(0, 5), config)
-	_, err = Catch(f, r.Late[0], 10*time.Second)
+	_, err = Catch(context.Background(), f, r.Late[0], 10*time.Second)
 	require.EqualError(t, err, "smp: cpu 1 (APIC ID 5): silent for 10s, last stage 7 (Tables)")
 	require.Equal(t, 2, f.all[5].inits, "put back to sleep at last")
 }

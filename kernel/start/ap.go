@@ -112,8 +112,8 @@ func trampolineBytes() *[trampoline.Size]byte {
 
 // useTrampoline builds the trampoline in a low page and makes it executable for
 // starting CPUs, or ends that: the page then holds again what it held before.
-// SI and DX are faults for tests: the stage at which a CPU halts, and how many
-// nanoseconds it takes before it goes on.
+// SI, DX and R10 are faults for tests: the stage at which a CPU halts, how many
+// nanoseconds it takes before it goes on, and 1 if something writes to the page.
 func useTrampoline(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	page := mem.PhysAddr(f.DI)
 	if page == 0 {
@@ -135,6 +135,9 @@ func useTrampoline(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uin
 	root := mem.TrampolineRoot(c, page)
 	trampoline.Build(trampolineBytes(), uint32(page), trampoline.Params{CR3: uint32(root), Entry: uint64(apEntryPC), StopAt: uint32(f.SI)})
 	low.hash = trampoline.Hash(trampolineBytes())
+	if f.R10 != 0 {
+		trampolineBytes()[0] ^= 1
+	}
 	return c, 0
 }
 

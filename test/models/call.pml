@@ -1,12 +1,16 @@
-/* Calls between CPUs: kernel/cross/cross.go. Two callers, one target; messages may
- * be lost and doubled, a caller may repeat its message at any time and take its
- * call back once. -DBUG1 lets the target forget the message after its look at the
- * set, and nobody repeats or takes back; -DBUG2 lets caller and target both win the call.
+/* Calls between CPUs: kernel/cross/cross.go over kernel/ipi/ipi.go. Two callers, one
+ * target; messages may be lost and doubled, a caller may repeat its message at any
+ * time and take its call back once. The target may put a call off to its next tick,
+ * which looks at the pending word like a message.
+ *
+ * Broken on purpose, to be found, and nobody repeats, ticks or takes back then:
+ * -DBUG1 clears the pending word after the look at the set; -DBUG3 puts a call off
+ * and says nothing. -DBUG2 lets caller and target both win the call.
  */
 #define CALLERS 2
 
 bit callers[CALLERS];    /* Callers: the target's set */
-bit sent = 0;            /* CallSent */
+bit pending = 0;         /* CPU.Pending, the bit Call */
 byte left[CALLERS];      /* OutLeft */
 byte ran[CALLERS];
 chan wire = [2] of { bit };
@@ -15,7 +19,7 @@ inline message() {
 	if
 	:: nfull(wire) -> wire!1
 	:: nfull(wire) -> wire!1; if :: nfull(wire) -> wire!1 :: full(wire) fi   /* doubled */
-#ifndef BUG1
+#if !defined(BUG1) && !defined(BUG3)
 	:: skip                                                                 /* lost */
 #else
 	:: full(wire)
@@ -28,15 +32,15 @@ proctype caller(byte me) {
 	bool withdrawn = false;
 	left[me] = 1;
 	callers[me] = 1;
-	d_step { old = sent; sent = 1 };
+	d_step { old = pending; pending = 1 };
 	if
 	:: !old -> message()
 	:: else
 	fi;
 	do
 	:: left[me] == 0 -> break
-#ifndef BUG1
-	:: left[me] != 0 && callers[me] -> message()                            /* repeat */
+#if !defined(BUG1) && !defined(BUG3)
+	:: left[me] != 0 && callers[me] -> pending = 1; message()               /* repeat */
 	:: atomic { left[me] != 0 && !withdrawn && callers[me] ->
 #ifndef BUG2
 		callers[me] = 0;
@@ -50,16 +54,33 @@ proctype caller(byte me) {
 
 active proctype target() {
 	byte i;
-	bit had;
+	bit had, asked, tick;
+	bool spent = false;      /* the share of this period */
 end_target:
 	do
-	:: wire?_ ->
-		if
-		:: !sent
-		:: sent ->
-#ifndef BUG1
-			sent = 0;
+	::	if               /* a message, or a tick */
+		:: wire?_ -> tick = 0
+#if !defined(BUG1) && !defined(BUG3)
+		:: pending -> tick = 1; spent = false
+#else
+		:: spent -> tick = 1; spent = false
 #endif
+		fi;
+		d_step { asked = pending;
+#ifndef BUG1
+			pending = 0
+#endif
+		};
+		if
+		:: !asked
+		:: asked && !tick && !spent ->
+			spent = true;
+#ifndef BUG3
+			pending = 1      /* PutBack */
+#else
+			skip
+#endif
+		:: asked ->
 			i = 0;
 			do
 			:: i == CALLERS -> break
@@ -72,7 +93,7 @@ end_target:
 				i++
 			od;
 #ifdef BUG1
-			sent = 0
+			pending = 0
 #endif
 		fi
 	od

@@ -1,141 +1,212 @@
-/* The start of one CPU: kernel/smp/smp.go (batch, giveUp, barrier, Catch) and
- * kernel/start/ap.go (apMain), with start-up messages that may be lost, a CPU
- * that may take any time or hang anywhere, and limits that may expire at any
- * moment. -DBUG1 forgets the last INIT, -DBUG2 lets the CPU enter the set of those
- * that are waited for before it is told to go on: both must be found.
+/* The start of one CPU, twice in a row: kernel/percpu/handshake.go and its callers,
+ * kernel/smp/smp.go (batch, giveUp, barrier, Catch, StartAgain) and kernel/start/ap.go
+ * (sendINIT, sendStartup, apMain). Start-up messages may be lost, INIT takes its time,
+ * the CPU may take any time or hang anywhere, and limits may expire at any moment.
+ *
+ * Broken on purpose, to be found: -DBUG1 puts the page away without the last INIT,
+ * -DBUG2 lets the CPU be waited for before it has joined, -DBUG3 looks at the state
+ * and then sends INIT, instead of taking the state by a swap, -DBUG4 makes the
+ * CPU's memory anew without the wait for INIT.
  */
-mtype = { Off, Wait, Trampoline, Past, Online, Running };
+mtype = { Offline, Booting, Online, Acknowledged };  /* CPU.State */
+mtype = { Wait, Trampoline, Past, Ready, Running, Halted };  /* where the CPU is */
 
-mtype st = Off;          /* of the CPU */
-bool page = false;       /* the trampoline is in its page */
-bool go = false;         /* Go: told to go on */
-bool counted = false;    /* in the set whose TLB flushes are waited for */
+mtype state = Offline;
+mtype at = Wait;
 bool hung = false;
-bool silent = false;     /* reported */
-bool running = false;    /* the boot CPU counts it */
+bool go = false;         /* Go */
+bool left = false;       /* Stage is FoundBlock or later */
+bool page = false;       /* the trampoline is in its page */
+bool reset = false;      /* INIT is under way */
 bool sipi = false;       /* a start-up message is under way */
+bool counted = false;    /* in the set whose TLB flushes are waited for */
+bool silent, running;    /* reported; the boot CPU counts it */
 
-#define left_page (st == Past || st == Online || st == Running)
-
-inline init_cpu() {      /* INIT is not lost, and cancels a start-up message */
-	d_step {
+/* sendINIT: Reset, then the message. */
+inline send_init() {
+	if
+	:: state == Acknowledged
+	:: state != Acknowledged ->
+#ifdef BUG3
+		state = Offline;
+#else
 		if
-		:: st != Running -> st = Wait; sipi = false; go = false; counted = false; hung = false
-		:: else
-		fi
-	}
+		:: atomic { state != Acknowledged -> state = Offline }
+		:: atomic { state == Acknowledged -> goto refused }
+		fi;
+#endif
+		go = false;
+		reset = true
+	fi;
+refused:
+	skip
 }
 
+inline manual_wait() { !reset }
+
+/* sendStartup: Expect, and the block made anew if that is the first since INIT. */
 inline startup() {
 	if
+	:: atomic { state == Offline ->
+		state = Booting;
+		assert(at == Wait);     /* whose memory is this? */
+		left = false
+	   }
+	:: else
+	fi;
+	if
 	:: sipi = true
-	:: skip              /* lost */
+	:: true                         /* lost */
 	fi
 }
 
-/* await: until the CPU is online, or the time is up. */
+/* await: until the CPU has reached Online, or the time is up. */
 inline await_online() {
 	if
-	:: st == Online || st == Running
-	:: true              /* the limit */
+	:: state == Online || state == Acknowledged
+	:: true
 	fi
 }
 
-active proctype boot() {
-	byte attempt = 0;
-	init_cpu();
+inline barrier() {
+	do
+	:: state == Online -> go = true
+	:: state == Acknowledged -> break
+	:: true -> break                /* the time is up */
+	od;
+	if
+	:: state == Acknowledged -> running = true
+	:: else ->
+		send_init();
+		if
+		:: state == Acknowledged -> running = true
+		:: else -> silent = true
+		fi
+	fi
+}
+
+proctype boot() {
+	byte attempt, round;
+	round = 0;
+start:
+	silent = false;
+	running = false;
+	attempt = 0;
 	page = true;
-	startup();
+	send_init();
+#ifdef BUG4
+	if
+	:: round == 0 -> manual_wait()
+	:: else
+	fi;
+#else
+	manual_wait();                  /* of a CPU that never ran it may be none */
+#endif
 again:
+	startup();
 	await_online();
 	if
-	:: st == Online -> goto barrier
+	:: state == Online -> goto meet
 	:: else
 	fi;
-	if                   /* the second message, to a CPU that no slot knows */
-	:: !left_page && st != Trampoline -> startup()
+	if                              /* the second message, to a CPU that no slot knows */
+	:: at == Wait -> startup()
 	:: else
 	fi;
 	await_online();
 	if
-	:: st == Online -> goto barrier
+	:: state == Online -> goto meet
 	:: else
 	fi;
 	attempt++;
 	if
-	:: attempt < 2 ->
-		atomic {
-			if
-			:: !left_page -> init_cpu()
-			:: else
-			fi
-		};
-		startup();
+	:: attempt < 2 && !left ->
+		send_init();
+		manual_wait();
 		goto again
+	:: attempt < 2 && left ->       /* on its way: waited for once more */
+		await_online();
+		if
+		:: state == Online -> goto meet
+		:: else
+		fi
 	:: else
 	fi;
 	silent = true;
 	if
-	:: atomic { left_page -> skip }; page = false; goto catch
-	:: else -> atomic {
+	:: left -> page = false; goto catch
+	:: !left ->
 #ifndef BUG1
-			if
-			:: !left_page -> init_cpu()
-			:: else -> skip
-			fi
-#else
-			skip
+		send_init();
+		manual_wait();
 #endif
-		};
 		page = false;
-		if
-		:: left_page -> goto catch   /* it left just before */
-		:: else -> goto end_boot
-		fi
+		goto done
 	fi;
 catch:
 	await_online();
 	if
-	:: st == Online -> goto barrier
+	:: state == Online -> goto meet
 	:: else ->
-		init_cpu();
-		goto end_boot
+		send_init();
+		goto done
 	fi;
-barrier:
+meet:
 	page = false;
-	go = true;           /* the message may be lost: it is repeated, so it comes */
+	barrier();
+done:
+	/* Who takes part is counted, and who does not was reported. */
+	assert(running == (state == Acknowledged));
+	assert(running || silent);
 	if
-	:: st == Running -> running = true
-	:: true -> silent = true; atomic { if :: st != Running -> init_cpu() :: else -> running = true fi }
-	fi;
-end_boot:
-	/* Who takes part was counted, and who was given up does not take part. */
-	assert(st != Running || running);
-	assert(running || silent)
+	:: !running && round == 0 -> round++; goto start     /* smp start */
+	:: else
+	fi
 }
 
-active proctype cpu() {
+proctype cpu() {
 end_cpu:
 	do
-	:: atomic { sipi && st == Wait -> sipi = false; assert(page); st = Trampoline }
-	:: atomic { sipi && st != Wait -> sipi = false }         /* ignored */
-	:: atomic { st == Trampoline && !hung -> assert(page); st = Past }
-	:: atomic { st == Past && !hung -> st = Online;
+	:: atomic { reset ->
+		assert(at != Running);
+		reset = false; sipi = false; hung = false; counted = false;
+		at = Wait
+	   }
+	:: atomic { sipi ->
+		sipi = false;
+		if
+		:: at == Wait -> assert(page); at = Trampoline
+		:: else                 /* ignored */
+		fi
+	   }
+	:: atomic { at == Trampoline && !hung -> assert(page); left = true; at = Past }
+	:: atomic { at == Past && !hung ->
+		if
+		:: state == Booting -> state = Online; at = Ready
+		:: else -> at = Halted
+		fi;
 #ifdef BUG2
 		counted = true
 #endif
 	   }
-	:: atomic { st == Online && go && !hung -> counted = true; st = Running }
-	:: atomic { st != Off && st != Running && !hung -> hung = true }
+	:: atomic { at == Ready && go && !hung ->
+		if
+		:: state == Online -> state = Acknowledged; counted = true; at = Running
+		:: else -> at = Halted
+		fi
+	   }
+	:: atomic { at != Wait && at != Running && !hung -> hung = true }
 	od
 }
 
 /* Nobody waits for a CPU that does not take part; nobody runs in a page that is
  * somebody else's. */
-active proctype monitor() {
+proctype monitor() {
 end_monitor:
 	do
-	:: atomic { counted && st != Running -> assert(false) }
-	:: atomic { st == Trampoline && !page -> assert(false) }
+	:: atomic { counted && at != Running -> assert(false) }
+	:: atomic { at == Trampoline && !page -> assert(false) }
 	od
 }
+
+init { atomic { run boot(); run cpu(); run monitor() } }

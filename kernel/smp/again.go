@@ -1,0 +1,54 @@
+package smp
+
+// CPUs that come by themselves: late, or started again.
+
+import (
+	"context"
+	"time"
+
+	"muster/kernel/percpu"
+)
+
+// Late is a CPU that was on its way when the time was up.
+type Late struct {
+	CPU    int
+	APICID uint32
+}
+
+// StartAgain starts a single CPU that was prepared before and does not take part: one
+// that was silent, or that halted on its way. cfg is as for StartAll, but the wait after
+// INIT is the manual's: the CPU may be running, and its memory is made anew.
+func StartAgain(m Machine, cpu int, apicID uint32, cfg Config) Result {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = Limit
+	}
+	cfg.INITWait = max(cfg.INITWait, manualWait)
+	b := &bringUp{Machine: m, Config: cfg}
+	b.Wanted = 1
+	b.barrier(b.start([]*starting{{Target: Target{APICID: apicID}, cpu: cpu}}))
+	b.Took = m.Now().Sub(b.began)
+	return b.Result
+}
+
+// Catch waits for a CPU that was late, and takes it in. After the limit it is
+// reset; the error then says so. When ctx ends first the CPU is left as it is.
+func Catch(ctx context.Context, m Machine, l Late, limit time.Duration) (after time.Duration, err error) {
+	b := &bringUp{Machine: m, ctx: ctx}
+	s := []*starting{{Target: Target{APICID: l.APICID}, cpu: l.CPU}}
+	began := m.Now()
+	if !b.await(s, percpu.Online, limit, nil) { // it takes part only when it is told to
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		st := m.State(l.CPU)
+		m.SendINIT(l.APICID)
+		return 0, Silent{l.CPU, l.APICID, st.Stage, st.Code, limit}
+	}
+	b.ctx = nil // it is there: no use in leaving it
+	b.Timeout = limit
+	b.barrier(s)
+	if len(b.Problems) > 0 {
+		return 0, b.Problems[0]
+	}
+	return m.Now().Sub(began), nil
+}

@@ -1,0 +1,54 @@
+package smp
+
+// What a start leaves behind to be read.
+
+import (
+	"fmt"
+	"time"
+
+	"muster/kernel/percpu"
+	"muster/trampoline"
+)
+
+// Silent is a CPU that did not report in.
+type Silent struct {
+	CPU    int
+	APICID uint32
+	Stage  uint32
+	Code   uint32
+	After  time.Duration
+}
+
+func (s Silent) Error() string {
+	text := fmt.Sprintf("smp: cpu %d (APIC ID %d): silent for %v, last stage %d (%s)",
+		s.CPU, s.APICID, s.After, s.Stage, trampoline.StageName(s.Stage))
+	if s.Code == percpu.CodeFeatures {
+		text += ": it lacks features that the boot CPU has"
+	}
+	return text
+}
+
+// Event is a step in the start of a CPU.
+type Event uint8
+
+// Events.
+const (
+	SentINIT Event = iota
+	SentStartup
+	SawOnline
+	SawRunning
+)
+
+// String names the event.
+func (e Event) String() string { return [...]string{"INIT", "SIPI", "online", "running"}[e] }
+
+// Mark says when a step was.
+type Mark struct {
+	CPU   int
+	Event Event
+	At    time.Time
+}
+
+func (b *bringUp) mark(s *starting, e Event) {
+	b.Marks = append(b.Marks, Mark{s.cpu, e, b.Now()})
+}

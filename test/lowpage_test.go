@@ -1,0 +1,79 @@
+//go:build qemu
+
+package test
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// monitor gives QEMU a command and waits until it has an effect.
+func monitor(t *testing.T, socket, command string, done func() bool) {
+	t.Helper()
+	c, err := net.Dial("unix", socket)
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = c.Write([]byte(command + "\n"))
+	require.NoError(t, err)
+	require.Eventually(t, done, 10*time.Second, 20*time.Millisecond, command)
+}
+
+// The page below 1 MiB through which CPUs start holds afterwards what it held
+// before. The test looks from outside, at a page that it has filled before the
+// machine began; and it looks while the page is in use, to see that it was.
+func TestLowPageRestored(t *testing.T) {
+	dir := t.TempDir()
+	const size = 4096
+	before := make([]byte, 2*size)
+	for i := range before {
+		before[i] = byte(i*7 + i>>8)
+	}
+	pattern, socket := filepath.Join(dir, "pattern"), filepath.Join(dir, "monitor")
+	require.NoError(t, os.WriteFile(pattern, before, 0o600))
+	s := start(t, "--append", "fault=ap2:stage3 fault=page:spoil=1", "--qemu", "-monitor unix:"+socket+",server=on,wait=off",
+		"--qemu", "-device loader,file="+pattern+",addr=0x9d000,force-raw=on")
+	s.expect("starting through the page at ")
+	dump := func(name string) []byte {
+		file := filepath.Join(dir, name)
+		os.Remove(file)
+		monitor(t, socket, "pmemsave 0x9d000 8192 \""+file+"\"", func() bool {
+			info, err := os.Stat(file)
+			return err == nil && info.Size() == 2*size
+		})
+		b, err := os.ReadFile(file)
+		require.NoError(t, err)
+		return b
+	}
+	var during []byte
+	require.Eventually(t, func() bool {
+		during = dump("during")
+		return !bytes.Equal(before[size:], during[size:])
+	}, 3*time.Second, 10*time.Millisecond, "in use")
+	s.expect("muster> ")
+	after := dump("after")
+
+	require.Regexp(t, `through the page at 0x9e000\b`, s.log(), "the test fills this one")
+	require.True(t, bytes.Equal(before[:size], during[:size]), "no other page is")
+	require.True(t, bytes.Equal(before, after), "as it was")
+	s.say("poweroff\r").end(0)
+}
+
+// Something that writes to the page is found before a CPU goes there.
+func TestLowPageSpoilt(t *testing.T) {
+	r := boot(t, "--append", "fault=page:spoil=1", "--run", "test cpus").ok()
+	r.has("smp: cpu 1 (APIC ID 1): start-up: the trampoline was written over", "smp: 4 of 4 CPUs running")
+	took, err := strconv.ParseFloat(regexp.MustCompile(`running, ([\d.]+) ms after`).FindStringSubmatch(r.log)[1], 64)
+	require.NoError(t, err)
+	require.Less(t, took, 900.0, "ms: nobody waits for the limit")
+
+	r = boot(t, "--append", "fault=page:spoil=255", "--run", "test cpus; smp start 2; smp start 1; smp start 3; test cpus; test ipi").ok()
+	r.has("smp: 1 of 4 CPUs running", "smp: cpu 2 (APIC ID 2): silent for", "smp: cpu 3 (APIC ID 3) running")
+}
