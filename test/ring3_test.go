@@ -3,6 +3,7 @@
 package test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -134,6 +135,19 @@ func TestHostileOnOldCPU(t *testing.T) {
 			r := runApp(t, exe, []string{act}, "--cpu", "max,-smep,-smap,-umip,-avx,-avx2", "--timeout", "60")
 			require.Equal(t, status, r.status)
 			r.lacks("PANIC")
+		})
+	}
+}
+
+// UMIP keeps the addresses of the kernel's tables from ring 3 on every CPU that has it.
+func TestUMIP(t *testing.T) {
+	exe := build(t, "build", "./testdata/hostile")
+	for model, refused := range map[string]int{"max": 5, "max,-umip": 0} {
+		t.Run(model, func(t *testing.T) {
+			r := runApp(t, exe, []string{"umip"}, "--cpu", model).ok()
+			for cpu := range 4 {
+				r.has(fmt.Sprintf("hostile: CPU %d: %d of 5 refused, 0 not tried\n", cpu, refused))
+			}
 		})
 	}
 }

@@ -108,6 +108,7 @@ var acts = map[string]func(){
 	"oom":      outOfMemory,
 	"areas":    areas,
 	"sleepers": sleepers,
+	"umip":     umip,
 	"exit":     func() { go spin(); go spin(); time.Sleep(5 * time.Millisecond); os.Exit(123) },
 }
 
