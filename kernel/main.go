@@ -37,8 +37,14 @@ func main() {
 
 	m := discover(info)
 	if m.madt != nil && m.features.Has(cpu.APIC) {
-		mode := map[bool]string{true: "x2APIC", false: "xAPIC"}[info.X2APIC != 0]
-		klog.Infof("irq: local APIC at %#x in %s mode", m.top.LocalAPIC, mode)
+		mode := "xAPIC mode"
+		switch {
+		case info.X2APIC&abi.X2Given != 0:
+			mode = "x2APIC mode, as the firmware left it"
+		case info.X2APIC != 0:
+			mode = "x2APIC mode"
+		}
+		klog.Infof("irq: local APIC at %#x in %s", m.top.LocalAPIC, mode)
 		irq.SetUp(m.top)
 	}
 	f := opts.Faults.IPI

@@ -2,7 +2,7 @@
 # mkiso.sh OUT KERNEL [COMMAND-LINE [MODULE]]: makes a bootable image.
 #
 # One hybrid image: a CD, or written to a USB stick with dd, on BIOS and UEFI.
-# GRUB loads the kernel by multiboot2.
+# GRUB loads the kernel by multiboot2. $GRUB_BEFORE: its commands before that, for tests.
 set -eu
 out=$1 kernel=$2 line=${3:-} module=${4:-}
 tree=$(mktemp -d)
@@ -44,6 +44,7 @@ done
 	echo 'set timeout=0'
 	echo 'terminal_output console'
 	echo 'menuentry "Muster" {'
+	[ -z "${GRUB_BEFORE:-}" ] || echo "	$GRUB_BEFORE"
 	echo "	multiboot2 /boot/kernel.elf$quoted"
 	if [ -n "$module" ]; then
 		cp "$module" "$tree/files/boot/module"

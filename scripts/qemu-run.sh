@@ -169,11 +169,11 @@ else
 	if [[ $app ]]; then
 		iso=$tmp/run.iso
 		"$root/scripts/mkiso.sh" "$iso" "$kernel" "$line" "$app" || broken "the ISO image could not be made"
-	elif [[ $line || $kernel != "$root/build/kernel.elf" ]]; then
+	elif [[ $line || ${GRUB_BEFORE:-} || $kernel != "$root/build/kernel.elf" ]]; then
 		# The last few images are kept: the same kernel with the same line comes again.
 		images=$root/build/images
 		mkdir -p "$images" || exit 125
-		iso=$images/$({ stat -c '%n %Y %s' "$kernel" "$root/scripts/mkiso.sh"; echo "$line"; } | cksum | tr ' ' -).iso
+		iso=$images/$({ stat -c '%n %Y %s' "$kernel" "$root/scripts/mkiso.sh"; echo "$line" "${GRUB_BEFORE:-}"; } | cksum | tr ' ' -).iso
 		if [[ ! -f $iso ]]; then
 			"$root/scripts/mkiso.sh" "$tmp/run.iso" "$kernel" "$line" || broken "the ISO image could not be made"
 			mv "$tmp/run.iso" "$iso"

@@ -86,6 +86,15 @@ func TestXAPIC(t *testing.T) {
 	r.has("smp: 4 of 4 CPUs running")
 }
 
+// Firmware may hand the machine over in x2APIC mode, the other CPUs' in either. QEMU's
+// does not; the boot loader does it in its stead.
+func TestX2APICGiven(t *testing.T) {
+	t.Setenv("GRUB_BEFORE", "insmod wrmsr; wrmsr 0x1b 0xfee00d00")
+	boot(t, "--boot", "bios", "--run", "test ipi; test tlb; test cpus").ok().has("in x2APIC mode, as the firmware left it", "smp: 4 of 4 CPUs running")
+	t.Setenv("GRUB_BEFORE", "")
+	boot(t, "--boot", "bios", "--run", "uptime").ok().lacks("as the firmware left it")
+}
+
 func TestSparseAPICIDs(t *testing.T) {
 	r := boot(t, "--qemu", "-smp 6,sockets=2,cores=3,threads=1", "--run", "test cpus; cpus -json").ok()
 	var ids []uint32

@@ -79,9 +79,15 @@ type Boot struct {
 	Framebuffer   Framebuffer
 	TSCHz         uint64
 	TimerHz       uint64
-	X2APIC        uint64  // 1: local APICs run in x2APIC mode
+	X2APIC        uint64  // X2Mode, X2Given; 0: xAPIC mode
 	DirectMap     uintptr // virtual address of physical 0 in the direct map
 }
+
+// Bits of Boot.X2APIC.
+const (
+	X2Mode  = 1 << iota // local APICs run in x2APIC mode
+	X2Given             // the boot CPU's did when the kernel began
+)
 
 // Reset, as the status of Finish, says that the machine is to start again.
 const Reset = 1 << 8

@@ -3,6 +3,7 @@ package start
 import (
 	"unsafe"
 
+	"muster/kernel/abi"
 	"muster/kernel/apic"
 	"muster/kernel/cpu"
 	"muster/kernel/crash"
@@ -153,6 +154,7 @@ func startAPIC(c *percpu.CPU) {
 	}
 	apic.RetirePIC(trap.VecPIC)
 	addr, _, x2 := apic.Physical()
+	given := x2 // by the firmware
 	va := uintptr(0)
 	if x2 = x2 || features.Has(cpu.X2APIC); !x2 {
 		va = mem.MapPhys(c, mem.PhysAddr(addr), layout.PageSize, mem.Device)
@@ -161,6 +163,9 @@ func startAPIC(c *percpu.CPU) {
 	apic.Enable(c)
 	bootData.TimerHz = apic.CalibrateTimer()
 	if x2 {
-		bootData.X2APIC = 1
+		bootData.X2APIC = abi.X2Mode
+		if given {
+			bootData.X2APIC |= abi.X2Given
+		}
 	}
 }
