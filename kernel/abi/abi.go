@@ -57,6 +57,7 @@ const (
 	DropProcess                 // process, not started
 	Crash                       // kind: breaks the core on purpose, for tests
 	SelfTest                    // kind: runs a test inside the core -> result
+	Measure                     // kind, times up to 100: an operation of the core -> ns in all
 	end
 )
 
@@ -239,6 +240,15 @@ const (
 	SequenceBegin = iota // makes room for each CPU's last numbers, all 0
 	SequenceLast         // the last number that a CPU had from a caller
 	SequenceEnd          // frees the room -> calls that came out of order
+)
+
+// Kinds of Measure.
+const (
+	MeasureSend       = iota // ask for a reschedule
+	MeasureHandle            // answer it, between entry and exit of the interrupt
+	MeasureInterrupt         // answer it, with entry and exit
+	MeasureSendCall          // ask for a call, of one CPU
+	MeasureHandleCall        // answer it, between entry and exit
 )
 
 // Kinds of SelfTest.

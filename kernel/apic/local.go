@@ -164,7 +164,19 @@ func ID() uint32 {
 func Deafen() { write(offTPR, 0xff) }
 
 // EOI ends the interrupt in service. A spurious interrupt has none to end.
-func EOI() { write(offEOI, 0) }
+func EOI() {
+	if x2 {
+		endX2()
+		return
+	}
+	end()
+}
+
+func endX2() { write(offEOI, 0) }
+
+// end stores to the register page. It has no arguments, so that EOI is put in line:
+// each message from another CPU passes here.
+func end()
 
 // ClearErrors empties the error status register and returns what it held: it is
 // written once to latch, and reads as the errors since the write before.

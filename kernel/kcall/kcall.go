@@ -208,6 +208,13 @@ func SelfTest(kind int) bool {
 	return err == nil
 }
 
+// Measure does an operation of the core n times, up to 100, and returns how long it
+// took in all, without its surroundings.
+func Measure(kind, n int) (time.Duration, error) {
+	ns, err := quick(abi.Measure, uintptr(kind), uintptr(n), 0, 0)
+	return time.Duration(ns), err
+}
+
 // Trace returns up to n of the last events of a CPU, newest first.
 func Trace(cpu, n int) (records []abi.TraceRecord) {
 	for i := range n {

@@ -12,31 +12,58 @@ import (
 	"time"
 	"unsafe"
 
+	"muster/kernel/abi"
 	"muster/kernel/kcall"
 	"muster/kernel/layout"
 )
 
-// Benchmark measures one operation: Run does it n times.
+// Benchmark measures one operation: Run does it n times. Inside does so too, and
+// says itself how long it took.
 type Benchmark struct {
-	Name  string            `json:"name"`
-	About string            `json:"about"`
-	N     int               `json:"n"`
-	Run   func(n int) error `json:"-"`
+	Name   string                             `json:"name"`
+	About  string                             `json:"about"`
+	N      int                                `json:"n"`
+	CPUs   int                                `json:"cpus,omitempty"` // it takes so many
+	Run    func(n int) error                  `json:"-"`
+	Inside func(n int) (time.Duration, error) `json:"-"`
+}
+
+// time does the operation n times and returns how long that took.
+func (b *Benchmark) time(n int) (time.Duration, error) {
+	if b.Inside != nil {
+		return b.Inside(n)
+	}
+	began := time.Now()
+	err := b.Run(n)
+	return time.Since(began), err
 }
 
 // Benchmarks lists all benchmarks.
 func Benchmarks() []Benchmark {
+	run := func(name, about string, n int, f func(int) error) Benchmark {
+		return Benchmark{Name: name, About: about, N: n, Run: f}
+	}
+	core := func(name, about string, kind int) Benchmark {
+		return Benchmark{Name: name, About: about, N: 20000, Inside: inCore(kind)}
+	}
 	return []Benchmark{
-		{"Getpid", "the cheapest system call", 100000, repeat(func() { syscall.RawSyscall(syscall.SYS_GETPID, 0, 0, 0) })},
-		{"Yield", "sched_yield with nobody else to run", 100000, repeat(func() { syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) })},
-		{"FutexPingPong", "two threads wake each other in turn", 5000, futexPingPong},
-		{"ThreadCreateJoin", "a thread is made, ends and is waited for", 500, threadCreateJoin},
-		{"PageFault", "first touch of a page, and its share of unmapping", 8192, pageFault},
-		{"ContextSwitch", "from one thread to another, in the core alone", 20000, contextSwitch},
-		{"IPIRoundTrip", "a CPU flushes its TLB on request; with one CPU, an IPI to itself", 5000, ipiRoundTrip},
-		{"CallOne", "a function of the core runs on another CPU; with one CPU, on this", 5000, callOne},
-		{"CallAll", "a function of the core runs on every CPU, and all have ended", 2000, callAll},
-		{"ChannelPingPong", "two goroutines exchange a value and back", 20000, channelPingPong},
+		run("Getpid", "the cheapest system call", 100000, repeat(func() { syscall.RawSyscall(syscall.SYS_GETPID, 0, 0, 0) })),
+		run("Yield", "sched_yield with nobody else to run", 100000, repeat(func() { syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) })),
+		run("FutexPingPong", "two threads wake each other in turn", 5000, futexPingPong),
+		run("ThreadCreateJoin", "a thread is made, ends and is waited for", 500, threadCreateJoin),
+		run("PageFault", "first touch of a page, and its share of unmapping", 8192, pageFault),
+		run("ContextSwitch", "from one thread to another, in the core alone", 20000, contextSwitch),
+		run("IPIRoundTrip", "a CPU flushes its TLB on request; with one CPU, an IPI to itself", 5000, ipiRoundTrip),
+		run("CallOne", "a function of the core runs on another CPU; with one CPU, on this", 5000, callOne),
+		run("CallAll", "a function of the core runs on every CPU, and all have ended", 2000, callAll),
+		{Name: "CallRunning", About: "a function of the core runs on a CPU that computes", N: 2000, CPUs: 2, Inside: callRunning},
+		{Name: "CallHalted", About: "a function of the core runs on a CPU that was halted", N: 2000, CPUs: 2, Inside: callHalted},
+		core("SendReschedule", "the sender's side of a reschedule message", abi.MeasureSend),
+		core("HandleReschedule", "the target's side, between entry and exit of the interrupt", abi.MeasureHandle),
+		core("InterruptReschedule", "the same with entry and exit", abi.MeasureInterrupt),
+		core("SendCall", "the caller's side of a call, for each target", abi.MeasureSendCall),
+		core("HandleCall", "the target's side, between entry and exit of the interrupt", abi.MeasureHandleCall),
+		run("ChannelPingPong", "two goroutines exchange a value and back", 20000, channelPingPong),
 	}
 }
 
@@ -62,15 +89,21 @@ func RunBenchmarks(ctx context.Context, w io.Writer, name string, counted bool) 
 		if ctx.Err() != nil {
 			return all, ctx.Err()
 		}
-		if err := b.Run(b.N/10 + 1); err != nil { // warm up
+		if b.CPUs > len(running()) {
+			if name != "" {
+				return nil, fmt.Errorf("%s takes %d CPUs", name, b.CPUs)
+			}
+			continue
+		}
+		if _, err := b.time(b.N/10 + 1); err != nil { // warm up
 			return all, fmt.Errorf("%s: %w", b.Name, err)
 		}
 		runtime.GC()
-		began := time.Now()
-		if err := b.Run(b.N); err != nil {
+		took, err := b.time(b.N)
+		if err != nil {
 			return all, fmt.Errorf("%s: %w", b.Name, err)
 		}
-		m := Measurement{b.Name, b.N, float64(time.Since(began).Nanoseconds()) / float64(b.N), unit}
+		m := Measurement{b.Name, b.N, float64(took.Nanoseconds()) / float64(b.N), unit}
 		all = append(all, m)
 		fmt.Fprintf(w, "Benchmark%s\t%8d\t%12.1f %s\n", m.Name, m.N, m.Value, m.Unit)
 	}
@@ -166,26 +199,6 @@ func ipiRoundTrip(n int) error {
 	for range n {
 		if !kcall.SelfTest(kcall.TestIPI) {
 			return errors.New("no answer")
-		}
-	}
-	return nil
-}
-
-func callOne(n int) error {
-	cpus := running()
-	for range n {
-		to := cpus[(currentCPU()+1)%len(cpus)]
-		if _, err := kcall.Call(to, kcall.CallNop, 0); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func callAll(n int) error {
-	for range n {
-		if _, err := kcall.Call(kcall.AllCPUs, kcall.CallNop, 0); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -187,6 +187,7 @@ func startThreads(c *percpu.CPU) {
 	sched.InitStacks()
 	online.Init(uintptr(unsafe.Pointer(&oneCPU[0])), 1)
 	sched.InitIdle(uintptr(unsafe.Pointer(&oneCPU[1])), 1)
+	c.Callers.Init(uintptr(unsafe.Pointer(&oneCPU[2])), 1)
 	online.Set(0)
 	mem.InitSpaces(&online)
 	mem.SetMaxCPUs(1)
@@ -200,7 +201,7 @@ var (
 	runtimeFn = startRuntime
 	runtimePC uintptr
 	online    percpu.Mask
-	oneCPU    [2]uint64 // masks for one CPU
+	oneCPU    [3]uint64 // masks for one CPU
 )
 
 // startRuntime makes the first thread of the Go runtime and becomes the idle thread.

@@ -7,6 +7,7 @@ import (
 	"muster/kernel/apic"
 	"muster/kernel/console"
 	"muster/kernel/cpu"
+	"muster/kernel/ipi"
 	"muster/kernel/layout"
 	"muster/kernel/linux"
 	"muster/kernel/lock"
@@ -55,17 +56,22 @@ func findIOAPIC(gsi uint32) *ioapic {
 // interrupt answers an external interrupt. See up.Table. The local APIC is told
 // of the end before a handler, since that may lead to a switch of threads.
 func interrupt(c *percpu.CPU, f *cpu.Frame, vector uint8) {
+	if k := kindOf(vector); k < ipi.Kinds { // first: it is the most frequent one
+		apic.EOI()
+		if asked := ipi.Take(c, k); asked != 1<<ipi.Reschedule {
+			answer(c, f, asked)
+			return
+		}
+		c.Resched = 1
+		return
+	}
 	switch vector {
 	case trap.VecTimer:
 		apic.EOI()
 		timer(c, f)
-	case trap.VecReschedule, trap.VecCall, trap.VecFlush, trap.VecTimerMessage, trap.VecStop:
-		apic.EOI()
-		message(c, f, kindOf(vector))
 	case trap.VecError:
 		apic.EOI()
-		var l console.Line
-		console.Warn(c, l.Str("apic: error status ").Hex(uint64(apic.ClearErrors())))
+		apicError(c)
 	case trap.VecSpurious: // has no end
 	default:
 		if apic.Legacy() && vector >= trap.VecPIC && vector < trap.VecPIC+16 {
@@ -76,6 +82,12 @@ func interrupt(c *percpu.CPU, f *cpu.Frame, vector uint8) {
 			apic.EOI()
 		}
 	}
+}
+
+// apicError reports what the local APIC did not like.
+func apicError(c *percpu.CPU) {
+	var l console.Line
+	console.Warn(c, l.Str("apic: error status ").Hex(uint64(apic.ClearErrors())))
 }
 
 // deviceInterrupt is the top half of a device's line: a level line is masked

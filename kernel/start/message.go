@@ -12,35 +12,14 @@ import (
 	"muster/kernel/trap"
 )
 
-// kindOf returns which message a vector carries, Kinds for none.
-func kindOf(vector uint8) ipi.Kind {
-	switch vector {
-	case trap.VecReschedule:
-		return ipi.Reschedule
-	case trap.VecCall:
-		return ipi.Call
-	case trap.VecFlush:
-		return ipi.Flush
-	case trap.VecTimerMessage:
-		return ipi.Timer
-	case trap.VecStop:
-		return ipi.Stop
-	}
-	return ipi.Kinds
-}
+// The vectors of messages lie one behind the other in the order of the kinds.
+var _ = [1]struct{}{}[trap.VecReschedule+int(ipi.Stop)-trap.VecStop]
 
-// message answers a message from another CPU: all that this CPU is asked for,
-// whichever message came first. f is what it interrupted.
-func message(c *percpu.CPU, f *cpu.Frame, k ipi.Kind) {
-	asked := ipi.Take(c, k)
-	if asked == 1<<ipi.Reschedule {
-		c.Resched = 1
-		return
-	}
-	answer(c, f, asked)
-}
+// kindOf returns which message a vector carries; not below ipi.Kinds for none.
+func kindOf(vector uint8) ipi.Kind { return ipi.Kind(vector - trap.VecReschedule) }
 
-// answer does what a pending word asks for. What others wait for comes first.
+// answer does what a pending word asks for: all of it, whichever message came first.
+// What others wait for comes first. f is what was interrupted.
 func answer(c *percpu.CPU, f *cpu.Frame, asked uint32) {
 	if asked&(1<<ipi.Flush) != 0 {
 		mem.Answer(c)
@@ -75,12 +54,8 @@ func timer(c *percpu.CPU, f *cpu.Frame) {
 // wireMessages gives each kind of message its vector, and the calls of other CPUs
 // their functions.
 func wireMessages() {
-	ipi.Vectors = [ipi.Kinds]uint8{
-		ipi.Reschedule: trap.VecReschedule,
-		ipi.Call:       trap.VecCall,
-		ipi.Flush:      trap.VecFlush,
-		ipi.Timer:      trap.VecTimerMessage,
-		ipi.Stop:       trap.VecStop,
+	for k := range ipi.Kinds {
+		ipi.Vectors[k] = trap.VecReschedule + uint8(k)
 	}
 	cross.Set(cross.Controls, readControls)
 	cross.Set(cross.Guards, probeGuards)

@@ -63,6 +63,7 @@ func setPrivate() {
 	linux.SetPrivate(abi.DropProcess, linux.DropProcess)
 	linux.SetPrivate(abi.Crash, breakCore)
 	linux.SetPrivate(abi.SelfTest, selfTest)
+	linux.SetPrivate(abi.Measure, measure)
 }
 
 // maxLogLine is the longest line that a call logs.

@@ -1,0 +1,83 @@
+package start
+
+import (
+	"muster/kernel/abi"
+	"muster/kernel/apic"
+	"muster/kernel/clock"
+	"muster/kernel/cpu"
+	"muster/kernel/cross"
+	"muster/kernel/ipi"
+	"muster/kernel/linux"
+	"muster/kernel/percpu"
+	"muster/kernel/trap"
+)
+
+// maxMeasure keeps one measurement a short stretch with interrupts off.
+const maxMeasure = 100
+
+// measure does one operation of the core some times, on this CPU and to itself, and
+// returns the nanoseconds that it took in all, without reading the clock. For the
+// shell's command bench, which calls it again and again.
+func measure(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	n := f.SI
+	if n == 0 || n > maxMeasure {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	if apic.Legacy() {
+		return c, linux.Fail(linux.ENODEV)
+	}
+	var total, free uint64
+	for range n {
+		total += measureOnce(c, f, f.DI)
+		free += nothing()
+	}
+	trap.Window(c) // what was sent comes now
+	return c, uint64(clock.Span(total - min(free, total)))
+}
+
+// nothing returns what two looks at the clock take, one after the other.
+func nothing() uint64 {
+	began := cpu.TSC()
+	return cpu.TSC() - began
+}
+
+func measureOnce(c *percpu.CPU, f *cpu.Frame, kind uint64) uint64 {
+	switch kind {
+	case abi.MeasureSend:
+		c.Pending.And(^uint32(1 << ipi.Reschedule))
+		began := cpu.TSC()
+		ipi.Send(c, c, ipi.Reschedule)
+		return cpu.TSC() - began
+	case abi.MeasureHandle: // what lies between entry and exit
+		c.Pending.Or(1 << ipi.Reschedule)
+		began := cpu.TSC()
+		interrupt(c, f, trap.VecReschedule)
+		return cpu.TSC() - began
+	case abi.MeasureInterrupt: // with entry and exit
+		ipi.Repeat(c, c, ipi.Reschedule)
+		began := cpu.TSC()
+		trap.Window(c)
+		took := cpu.TSC() - began
+		began = cpu.TSC()
+		trap.Window(c) // finds nothing
+		return took - min(took, cpu.TSC()-began)
+	case abi.MeasureSendCall:
+		c.Pending.And(^uint32(1 << ipi.Call))
+		began := cpu.TSC()
+		c.Callers.Set(c.ID)
+		ipi.Send(c, c, ipi.Call)
+		took := cpu.TSC() - began
+		c.Callers.Clear(c.ID)
+		return took
+	case abi.MeasureHandleCall:
+		c.OutFunc.Store(uint64(cross.Nop))
+		c.OutLeft.Store(1)
+		c.Callers.Set(c.ID)
+		c.Pending.Or(1 << ipi.Call)
+		c.CallTicks = 0
+		began := cpu.TSC()
+		interrupt(c, f, trap.VecCall)
+		return cpu.TSC() - began
+	}
+	return nothing()
+}
