@@ -49,7 +49,7 @@ func (m *machine) startCPUs(opts options.Options) {
 		Max:      opts.MaxCPUs,
 		Page:     smp.ChoosePage(regions, ebda()),
 		INITWait: initWait(m.features),
-		Timeout:  smp.Limit * time.Duration(opts.Scale),
+		Scale:    opts.Scale,
 		Serial:   opts.Serial,
 		Faults:   opts.Faults.AP,
 		Spoil:    opts.Faults.Page.Spoil,

@@ -19,11 +19,8 @@ type Late struct {
 // that was silent, or that halted on its way. cfg is as for StartAll, but the wait after
 // INIT is the manual's: the CPU may be running, and its memory is made anew.
 func StartAgain(m Machine, cpu int, apicID uint32, cfg Config) Result {
-	if cfg.Timeout == 0 {
-		cfg.Timeout = Limit
-	}
 	cfg.INITWait = max(cfg.INITWait, manualWait)
-	b := &bringUp{Machine: m, Config: cfg}
+	b := &bringUp{Machine: m, Config: cfg.withDefaults()}
 	b.Wanted = 1
 	b.barrier(b.start([]*starting{{Target: Target{APICID: apicID}, cpu: cpu}}))
 	b.Took = m.Now().Sub(b.began)
@@ -33,7 +30,7 @@ func StartAgain(m Machine, cpu int, apicID uint32, cfg Config) Result {
 // Catch waits for a CPU that was late, and takes it in. After the limit it is
 // reset; the error then says so. When ctx ends first the CPU is left as it is.
 func Catch(ctx context.Context, m Machine, l Late, limit time.Duration) (after time.Duration, err error) {
-	b := &bringUp{Machine: m, ctx: ctx}
+	b := &bringUp{Machine: m, Config: Config{}.withDefaults(), ctx: ctx}
 	s := []*starting{{Target: Target{APICID: l.APICID}, cpu: l.CPU}}
 	began := m.Now()
 	if !b.await(s, percpu.Online, limit, nil) { // it takes part only when it is told to

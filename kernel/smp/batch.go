@@ -16,7 +16,8 @@ const (
 	batchSize = trampoline.Slots * 2 / 3
 	// startupGap is the wait before a silent CPU gets the start-up message again.
 	startupGap = 200 * time.Microsecond
-	// pollGap is the time between two looks at what the CPUs say.
+	// pollGap is the least time between two looks at what the CPUs say. A look at many
+	// takes longer, and so does the pause then: the host of an emulator runs both sides.
 	pollGap = 100 * time.Microsecond
 	// manualWait is the wait between INIT and the start-up message that the manual
 	// asks for; Config.INITWait may be shorter.
@@ -77,7 +78,7 @@ func (b *bringUp) batch(list []*starting) {
 				b.startup(s)
 			}
 		}
-		if b.await(list, percpu.Online, startupGap, nil) {
+		if b.await(list, percpu.Online, startupGap*time.Duration(b.Scale), nil) {
 			return
 		}
 		for _, s := range b.before(list, trampoline.StageRealMode16) { // one on its way waits for no message
@@ -164,9 +165,10 @@ func (b *bringUp) barrier(list []*starting) {
 // again, if there is one, is called now and then.
 func (b *bringUp) await(list []*starting, state uint32, limit time.Duration, again func()) bool {
 	began := b.Now()
-	next := began.Add(proceedGap)
+	gap := proceedGap * time.Duration(b.Scale)
+	next := began.Add(gap)
 	for {
-		missing := false
+		missing, looked := false, b.Now()
 		for _, s := range list {
 			if s.reached < state {
 				if s.reached = b.State(s.cpu).State; s.reached < state {
@@ -185,9 +187,9 @@ func (b *bringUp) await(list []*starting, state uint32, limit time.Duration, aga
 		}
 		if again != nil && now.After(next) {
 			again()
-			next = now.Add(proceedGap)
+			next = now.Add(gap)
 		}
-		b.Sleep(pollGap)
+		b.Sleep(max(pollGap, 3*b.Now().Sub(looked)))
 	}
 }
 

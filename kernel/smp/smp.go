@@ -59,7 +59,8 @@ type Config struct {
 	Max      int              // CPUs in all, 0 for no limit
 	Page     uint64           // of the trampoline
 	INITWait time.Duration    // between INIT and the start-up message
-	Timeout  time.Duration    // for a CPU to report in; Limit by default
+	Timeout  time.Duration    // for a CPU to report in; Limit times Scale by default
+	Scale    int              // how much longer CPUs may take than hardware does; 1 by default
 	Serial   bool             // one after the other, for study and for odd firmware
 	Faults   map[int]fault.AP // by CPU number
 	Spoil    int              // so often the page is written over, for tests
@@ -92,12 +93,18 @@ type bringUp struct {
 	ctx    context.Context // ends the wait for a late CPU; nil for none
 }
 
+// withDefaults fills in what was left out.
+func (cfg Config) withDefaults() Config {
+	cfg.Scale = max(cfg.Scale, 1)
+	if cfg.Timeout == 0 {
+		cfg.Timeout = Limit * time.Duration(cfg.Scale)
+	}
+	return cfg
+}
+
 // StartAll starts every target but the boot CPU, up to cfg.Max CPUs in all.
 func StartAll(m Machine, targets []Target, cfg Config) Result {
-	if cfg.Timeout == 0 {
-		cfg.Timeout = Limit
-	}
-	b := &bringUp{Machine: m, Config: cfg}
+	b := &bringUp{Machine: m, Config: cfg.withDefaults()}
 	b.Online = 1
 	list := b.choose(targets)
 	if len(list) == 0 || !b.prepare(&list) {
