@@ -58,7 +58,7 @@ func (b *book) write() error {
 	b.line("a REP instruction. Times by the clock depend on the host and are for comparison within")
 	b.line("one column.\n")
 	b.line("Host: %s, %d CPUs. %s, accelerator TCG. %s.\n", cpuModel(), runtime.NumCPU(), qemuVersion(), runtime.Version())
-	for _, part := range []func() error{b.operations, b.programs, b.boot, b.idle, b.core} {
+	for _, part := range []func() error{b.operations, b.calls, b.programs, b.boot, b.bringUp, b.idle, b.core} {
 		if err := part(); err != nil {
 			return err
 		}

@@ -1,0 +1,138 @@
+package main
+
+// What grows with the number of CPUs: their start, and calls of all of them.
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"muster/kernel/ktest"
+)
+
+// many are the arguments for a machine of n CPUs.
+func many(n int) []string {
+	return []string{"--boot", "pvh", "--accel", "tcg", "--mem", "2048", "--timeout", "200", "--cpus", strconv.Itoa(n)}
+}
+
+// calls measures calls of other CPUs.
+func (b *book) calls() error {
+	b.line("## Calls of other CPUs, by the clock\n")
+	b.line("Microseconds, median of %d boots (lowest to highest). CallRunning calls a CPU on which a loop runs,", b.boots)
+	b.line("CallHalted one that is halted, CallAll every CPU, and waits until all have answered:\n")
+	b.line("    %s --boot pvh --mem 2048 --cpus N --run 'bench CallAll'\n", script)
+	b.line("| CPUs | operation | us | range | us for each CPU |\n|---:|---|---:|---|---:|")
+	for _, row := range []struct {
+		cpus int
+		name string
+	}{{4, "CallRunning"}, {4, "CallHalted"}, {2, "CallAll"}, {4, "CallAll"}, {8, "CallAll"}, {16, "CallAll"}, {32, "CallAll"}, {64, "CallAll"}} {
+		var us []float64
+		for range b.boots {
+			text, err := run(append(many(row.cpus), "--run", "bench -json "+row.name)...)
+			if err != nil {
+				return err
+			}
+			_, after, _ := strings.Cut(text, "muster> bench -json "+row.name+"\n")
+			var m []ktest.Measurement
+			if err := json.NewDecoder(strings.NewReader(after)).Decode(&m); err != nil {
+				return fmt.Errorf("bench -json %s: %w", row.name, err)
+			}
+			us = append(us, m[0].Value/1e3)
+		}
+		each := ""
+		if row.name == "CallAll" {
+			each = fmt.Sprintf("%.1f", median(us)/float64(row.cpus-1))
+		}
+		b.line("| %d | %s | %.1f | %.1f to %.1f | %s |", row.cpus, row.name, median(us), slices.Min(us), slices.Max(us), each)
+	}
+	b.line("")
+	return nil
+}
+
+// bringUp measures the start of the other CPUs, beside Linux if it is at hand.
+func (b *book) bringUp() error {
+	linux, err := linuxRunner()
+	if err != nil {
+		log.Print(err)
+	}
+	b.line("## Start of the other CPUs, by the clock\n")
+	b.line("Milliseconds from the first INIT until all CPUs take part, median of %d boots (lowest to highest).", b.boots)
+	b.line("10 of them are the wait that the manual asks for. Linux 6.1 (cloud kernel, mitigations off) in the")
+	b.line("same emulator, measured in turn with it: from \"Bringing up secondary CPUs\" to \"Brought up\".\n")
+	b.line("    %s --boot pvh --mem 2048 --cpus N --run uptime\n", script)
+	b.line("| CPUs | Muster, ms | range | Linux, ms | range |\n|---:|---:|---|---:|---|")
+	counts := []int{4, 16, 64, 255}
+	var xs, ys []float64
+	for _, n := range counts {
+		var ours, theirs []float64
+		for range b.boots {
+			text, err := run(append(many(n), "--run", "uptime")...)
+			if err != nil {
+				return err
+			}
+			m := startedLine.FindStringSubmatch(text)
+			if m == nil {
+				return errors.New("the log does not say when the CPUs ran")
+			}
+			ms, _ := strconv.ParseFloat(m[1], 64)
+			ours = append(ours, ms)
+			if linux != nil && n <= 64 {
+				ms, err := linux(n)
+				if err != nil {
+					return err
+				}
+				theirs = append(theirs, ms)
+			}
+		}
+		xs, ys = append(xs, float64(n-1)), append(ys, median(ours)-10)
+		peer := "- | -"
+		if len(theirs) > 0 {
+			peer = fmt.Sprintf("%.0f | %.0f to %.0f", median(theirs), slices.Min(theirs), slices.Max(theirs))
+		}
+		b.line("| %d | %.1f | %.1f to %.1f | %s |", n, median(ours), slices.Min(ours), slices.Max(ours), peer)
+	}
+	b.line("\nWithout the wait, each further CPU takes, in ms:")
+	for i := 1; i < len(xs); i++ {
+		b.line("%.2f from %d to %d CPUs%s", (ys[i]-ys[i-1])/(xs[i]-xs[i-1]), counts[i-1], counts[i], map[bool]string{true: ",", false: "."}[i < len(xs)-1])
+	}
+	b.line("")
+	return nil
+}
+
+var linuxStep = regexp.MustCompile(`\[ *([\d.]+)\] smp: (Bringing|Brought) up`)
+
+// linuxRunner returns a function that boots Linux with n CPUs and says how many
+// milliseconds their start took.
+func linuxRunner() (func(n int) (float64, error), error) {
+	dir := os.Getenv("MUSTER_BASELINE")
+	if dir == "" {
+		dir = "../shared/baseline"
+	}
+	script := filepath.Join(dir, "run.sh")
+	out := os.Getenv("BASELINE_OUT")
+	if out == "" {
+		out = filepath.Join(dir, "out")
+	}
+	if _, err := os.Stat(filepath.Join(out, "vmlinuz")); err != nil {
+		return nil, fmt.Errorf("no Linux to compare with: %w", err)
+	}
+	return func(n int) (float64, error) {
+		cmd := exec.Command(script, "tcg", strconv.Itoa(n), "KB_EXIT=1", "mitigations=off", "tsc=reliable")
+		text, err := cmd.CombinedOutput()
+		m := linuxStep.FindAllSubmatch(text, -1)
+		if len(m) < 2 {
+			return 0, fmt.Errorf("Linux with %d CPUs: %w\n%s", n, err, text)
+		}
+		began, _ := strconv.ParseFloat(string(m[0][1]), 64)
+		ended, _ := strconv.ParseFloat(string(m[1][1]), 64)
+		return (ended - began) * 1e3, nil
+	}, nil
+}
