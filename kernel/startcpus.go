@@ -200,7 +200,17 @@ func (m coreMachine) Slot(page uint64, i int) trampoline.Report {
 	return trampoline.Slot(&b[0], i)
 }
 
-func (coreMachine) Proceed(n int) error { return kcall.Proceed(n) }
+func (coreMachine) Proceed(cpus []int, again bool) error {
+	list := make([]uint32, len(cpus))
+	for i, n := range cpus {
+		list[i] = uint32(n)
+	}
+	missing, err := kcall.Proceed(list, again)
+	if err == nil && missing > 0 {
+		err = fmt.Errorf("%d of %d CPUs are no longer there", missing, len(cpus))
+	}
+	return err
+}
 
 // Now counts from boot, as the core's times do.
 func (coreMachine) Now() time.Time { return time.Unix(0, kcall.UpTime()) }

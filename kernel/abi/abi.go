@@ -31,7 +31,7 @@ const (
 	Trampoline                  // page address, stage to halt at, ns to be late; 0 ends its use
 	SendINIT                    // APIC id
 	SendStartup                 // APIC id, page address
-	Proceed                     // CPU: lets a CPU that is online take part
+	Proceed                     // *uint32, n, 1 if again: lets CPUs that are online take part -> how many are not
 	CPUInfo                     // CPU, *CPU
 	StageTimes                  // CPU, *[16]int64: ns since boot at each stage of its start, 0 unknown
 	IPIFaults                   // drop and dup each so-many-th message, delay in ns

@@ -55,8 +55,13 @@ func SendStartup(apicID uint32, page uint64) error {
 	return err
 }
 
-// Proceed lets a CPU that is online take part.
-func Proceed(cpu int) error {
-	_, err := quick(abi.Proceed, uintptr(cpu), 0, 0, 0)
-	return err
+// Proceed lets CPUs that are online take part. again says that they were told before:
+// the message may have been lost. It returns how many are neither online nor take part.
+func Proceed(cpus []uint32, again bool) (missing int, err error) {
+	a := uintptr(0)
+	if again {
+		a = 1
+	}
+	n, err := quick(abi.Proceed, uintptr(unsafe.Pointer(unsafe.SliceData(cpus))), uintptr(len(cpus)), a, 0)
+	return int(n), err
 }

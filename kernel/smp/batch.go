@@ -137,17 +137,19 @@ func (b *bringUp) giveUp(s *starting, slot uint32) (reset bool) {
 
 // barrier lets the CPUs that are online go on together, and waits until all run.
 func (b *bringUp) barrier(list []*starting) {
-	proceed := func() {
+	proceed := func(again bool) {
+		var missing []int
 		for _, s := range list {
 			if s.reached < percpu.Acknowledged {
-				if err := b.Proceed(s.cpu); err != nil {
-					b.problem("smp: cpu %d (APIC ID %d): %w", s.cpu, s.APICID, err)
-				}
+				missing = append(missing, s.cpu)
 			}
 		}
+		if err := b.Proceed(missing, again); err != nil {
+			b.problem("smp: letting CPUs go on: %w", err)
+		}
 	}
-	proceed()
-	b.await(list, percpu.Acknowledged, b.Timeout, proceed)
+	proceed(false)
+	b.await(list, percpu.Acknowledged, b.Timeout, func() { proceed(true) })
 	for _, s := range list {
 		if s.reached < percpu.Acknowledged {
 			st := b.State(s.cpu)

@@ -48,7 +48,7 @@ type Machine interface {
 	SendStartup(apicID uint32, page uint64) error // ErrSpoilt if the page is not what was built
 	State(cpu int) State
 	Slot(page uint64, i int) trampoline.Report
-	Proceed(cpu int) error
+	Proceed(cpus []int, again bool) error // again: the message may have been lost
 	Now() time.Time
 	Sleep(time.Duration)
 }

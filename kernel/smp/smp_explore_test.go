@@ -131,9 +131,11 @@ func (m *model) Slot(_ uint64, i int) trampoline.Report {
 	return trampoline.Report{}
 }
 
-func (m *model) Proceed(cpu int) error {
-	if c := m.aps[cpu-1].c; !c.IsOnline() {
-		c.LetGo()
+func (m *model) Proceed(cpus []int, _ bool) error {
+	for _, cpu := range cpus {
+		if c := m.aps[cpu-1].c; !c.IsOnline() {
+			c.LetGo()
+		}
 	}
 	return nil
 }

@@ -120,10 +120,12 @@ func (f *fake) Slot(page uint64, i int) trampoline.Report {
 	return trampoline.Report{}
 }
 
-func (f *fake) Proceed(cpu int) error {
-	c := f.cpus[cpu-1]
-	if c.told++; c.told > c.deaf {
-		c.state = percpu.Acknowledged
+func (f *fake) Proceed(cpus []int, _ bool) error {
+	for _, cpu := range cpus {
+		c := f.cpus[cpu-1]
+		if c.told++; c.told > c.deaf {
+			c.state = percpu.Acknowledged
+		}
 	}
 	return nil
 }

@@ -47,8 +47,9 @@ func setCPULimit(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint6
 	}
 	apTable = mem.AllocMapped(c, uintptr(n)*8, layout.PageSize)
 	percpu.SetTable(apTable, n)
-	masks := mem.AllocMapped(c, 3*percpu.MaskBytes(n), layout.PageSize)
+	masks := mem.AllocMapped(c, 4*percpu.MaskBytes(n), layout.PageSize)
 	c.Callers.Init(masks+2*percpu.MaskBytes(n), n)
+	going.Init(masks+3*percpu.MaskBytes(n), n)
 	online.Init(masks, n)
 	online.Set(0)
 	sched.InitIdle(masks+percpu.MaskBytes(n), n)
@@ -274,18 +275,42 @@ func awaitProceed(c *percpu.CPU) {
 	}
 }
 
-// proceed lets a CPU that is online take part.
+// going has the CPUs that are told to go on; one call uses it at a time.
+var going percpu.Mask
+
+// proceed lets CPUs that are online take part: all are told, then one message goes to
+// many of them where that can be. SI CPUs at DI; DX is 1 if they were told before.
+//
+// Context: one caller at a time, as for all calls that start CPUs.
 func proceed(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	if f.DI >= uint64(percpu.Count()) {
+	if f.SI > uint64(percpu.Count()) {
 		return c, linux.Fail(linux.EINVAL)
 	}
-	to := percpu.Get(uint32(f.DI))
-	if to.IsOnline() {
-		return c, 0
+	missing := uint64(0)
+	for i := range f.SI {
+		var id uint32
+		if !t.Space.CopyIn(c, unsafe.Pointer(&id), uintptr(f.DI+4*i), 4) {
+			return c, linux.Fail(linux.EFAULT)
+		}
+		if id >= percpu.Count() {
+			return c, linux.Fail(linux.EINVAL)
+		}
+		to := percpu.Get(id)
+		switch {
+		case to.IsOnline():
+		case !to.LetGo():
+			missing++
+		case f.DX != 0:
+			ipi.Repeat(c, to, ipi.Reschedule)
+		default:
+			going.Set(id)
+		}
 	}
-	if !to.LetGo() {
-		return c, linux.Fail(linux.EBUSY)
+	if f.DX == 0 {
+		ipi.SendSet(c, &going, ipi.Reschedule)
+		for id, ok := going.Next(0); ok; id, ok = going.Next(id + 1) {
+			going.Clear(id)
+		}
 	}
-	ipi.Repeat(c, to, ipi.Reschedule)
-	return c, 0
+	return c, missing
 }

@@ -215,11 +215,7 @@ func bootOnce(how string) (prompt, started float64, err error) {
 	if err := cmd.Wait(); err != nil {
 		return 0, 0, err
 	}
-	m := startedLine.FindStringSubmatch(text.String())
-	if m == nil {
-		return 0, 0, errors.New("the log does not say when the CPUs ran")
-	}
-	started, err = strconv.ParseFloat(m[1], 64)
+	started, err = startedIn(text.String())
 	return prompt, started, err
 }
 
