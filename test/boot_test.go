@@ -201,6 +201,12 @@ func TestTick(t *testing.T) {
 	}
 	slow, fast := ticks("40"), ticks("5")
 	require.InDelta(t, 8, fast/slow, 3, "ticks per second: %.0f and %.0f", fast, slow)
+	// On a crowded host there are fewer, unless they are asked for.
+	crowded := ticks("40 deadline-scale=64")
+	require.InDelta(t, 1, crowded/slow, 0.4, "ticks per second: %.0f and %.0f", crowded, slow)
+	r := boot(t, "--cpus", "1", "--append", "deadline-scale=64", "--run", "test vector; cpus -json; uptime -json").ok()
+	rare := float64(decode[[]shell.CPU](r, "cpus -json")[0].Ticks) / (float64(decode[shell.Uptime](r, "uptime -json").UpNS) / 1e9)
+	require.InDelta(t, 0.5, rare/slow, 0.2, "ticks per second: %.0f and %.0f", rare, slow)
 }
 
 // The stub refuses CPUs that lack what the kernel needs, and names it.

@@ -120,6 +120,10 @@ func refuse(why string) {
 	crash.End(crash.StatusPanic)
 }
 
+// crowded is the deadline-scale from twice of which on ticks become rarer, so that
+// those of all CPUs together do not become more.
+const crowded = 8
+
 // readOptions applies the words of the command line that the core itself needs.
 // What is wrong with them is said once the runtime is up, by package options.
 func readOptions(c *percpu.CPU) {
@@ -127,11 +131,13 @@ func readOptions(c *percpu.CPU) {
 	if v, valid, _ := cmdline.Number(line, "loglevel"); valid && v <= 8 {
 		console.SetLevel(c, console.Level(v))
 	}
-	if v, valid, _ := cmdline.Number(line, "tick"); valid && v >= 1 && v <= 1000 {
-		sched.SetTick(clock.Time(v) * clock.Millisecond)
-	}
 	if v, valid, _ := cmdline.Number(line, "deadline-scale"); valid && v >= 1 && v <= 1000 {
 		clock.SetScale(v)
+		// A host with that many more virtual CPUs than its own would do nothing but tick.
+		sched.SetTick(sched.Tick() * clock.Time(max(1, v/crowded)))
+	}
+	if v, valid, _ := cmdline.Number(line, "tick"); valid && v >= 1 && v <= 1000 {
+		sched.SetTick(clock.Time(v) * clock.Millisecond)
 	}
 	var word [8]byte
 	if n, ok := cmdline.Value(line, "mitigations", word[:]); ok && string(word[:n]) == "full" {
