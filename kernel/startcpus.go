@@ -62,10 +62,10 @@ func (m *machine) startCPUs(opts options.Options) {
 	}
 	r := smp.StartAll(coreMachine{m.boot.DirectMap}, targets, m.startCfg)
 	m.marks = r.Marks
-	m.catch(r.Late, catchLimit*time.Duration(opts.Scale))
 	for _, err := range r.Problems {
 		klog.Errorf("%v", err)
 	}
+	m.catch(r.Late)
 	if r.Took > 0 {
 		klog.Infof("smp: %d of %d CPUs running, %.1f ms after the first INIT", r.Online, r.Wanted, r.Took.Seconds()*1e3)
 	} else {
@@ -74,7 +74,7 @@ func (m *machine) startCPUs(opts options.Options) {
 	runtime.SetDefaultGOMAXPROCS() // at once; the runtime itself looks every second
 }
 
-// catchLimit is how long a CPU that was late is waited for.
+// catchLimit is how long a CPU that was late is waited for, times the scale.
 const catchLimit = 30 * time.Second
 
 // catcher waits for a CPU that was on its way when the others went on.
@@ -86,7 +86,8 @@ type catcher struct {
 // catch begins to wait for late CPUs, and takes them in when they come.
 //
 // Locks: m.starting is held.
-func (m *machine) catch(late []smp.Late, limit time.Duration) {
+func (m *machine) catch(late []smp.Late) {
+	limit := catchLimit * time.Duration(m.startCfg.Scale)
 	for _, l := range late {
 		ctx, cancel := context.WithCancel(context.Background())
 		c := &catcher{cancel, make(chan struct{})}
@@ -94,7 +95,7 @@ func (m *machine) catch(late []smp.Late, limit time.Duration) {
 		go func() {
 			defer close(c.done)
 			defer cancel()
-			after, err := smp.Catch(ctx, coreMachine{m.boot.DirectMap}, l, limit)
+			after, err := smp.Catch(ctx, coreMachine{m.boot.DirectMap}, l, m.startCfg, limit)
 			switch {
 			case errors.Is(err, context.Canceled):
 			case err != nil:
@@ -134,10 +135,13 @@ func (m *machine) StartCPU(n int) error {
 	cfg := m.startCfg
 	cfg.Faults, cfg.Spoil = nil, 0
 	r := smp.StartAgain(coreMachine{m.boot.DirectMap}, n, c.APICID, cfg)
-	m.catch(r.Late, catchLimit)
+	m.catch(r.Late)
 	m.marks = append(m.marks, r.Marks...)
-	if len(r.Problems) > 0 {
+	if r.Online == 0 {
 		return errors.Join(r.Problems...)
+	}
+	for _, err := range r.Problems { // overcome
+		klog.Warnf("%v", err)
 	}
 	klog.Infof("smp: cpu %d (APIC ID %d) running, %.1f ms after its INIT", n, c.APICID, r.Took.Seconds()*1e3)
 	runtime.SetDefaultGOMAXPROCS()

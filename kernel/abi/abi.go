@@ -28,7 +28,7 @@ const (
 	ConsoleRead                 // buffer, length -> bytes
 	SetCPULimit                 // number of CPUs: makes room, once
 	PrepareCPU                  // APIC id, ACPI id, pins -> CPU number
-	Trampoline                  // page address, stage to halt at, ns to be late; 0 ends its use
+	Trampoline                  // page address, stage to halt at, ns to be late, 1 to spoil it; 0 ends its use
 	SendINIT                    // APIC id
 	SendStartup                 // APIC id, page address
 	Proceed                     // *uint32, n, 1 if again: lets CPUs that are online take part -> how many are not

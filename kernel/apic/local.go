@@ -43,9 +43,6 @@ func Physical() (addr uint64, enabled, x2apic bool) {
 	return v & 0x000ffffffffff000, v&cpu.APICBaseEnable != 0, v&cpu.APICBaseX2APIC != 0
 }
 
-// IsBSP reports whether the hardware chose this CPU to boot (IA32_APIC_BASE bit 8).
-func IsBSP() bool { return cpu.ReadMSR(cpu.MSRAPICBase)&cpu.APICBaseBSP != 0 }
-
 // Use chooses the mode for all CPUs: x2APIC, or the register page at va.
 //
 // Context: boot CPU, before Enable.
@@ -106,12 +103,13 @@ func Enable(c *percpu.CPU) {
 	c.Logical = logicalID(c)
 }
 
-// flatCPUs is how many CPUs have a bit of their own in the flat model of xAPIC mode.
-const flatCPUs = 8
+// flatCPUs is how many CPUs have a bit of their own in the flat model of xAPIC mode:
+// not eight, as the destination with all bits set is everybody, whoever has a bit.
+const flatCPUs = 7
 
 // logicalID returns this CPU's logical destination, 0 for none: in x2APIC mode what
 // the hardware derives from the id, a cluster and one of 16 bits; in xAPIC mode the
-// flat model's bit, which software assigns, for the first eight CPUs. The other
+// flat model's bit, which software assigns, for the first seven CPUs. The other
 // model of xAPIC mode, clusters of four, is not used: many chipsets lack it.
 //
 // Source: Intel SDM vol. 3A, "Logical Destination Mode" and "Deriving Logical

@@ -17,7 +17,7 @@ const (
 	repeated                // of those sent, once more
 	lost                    // of those sent, by a fault on request
 	received                // interrupts taken
-	stray                   // of them, with nothing in the pending word
+	stray                   // of them, without their bit in the pending word
 	deferred                // left for the tick, by the rate limit
 	Counters
 )

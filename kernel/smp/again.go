@@ -28,9 +28,10 @@ func StartAgain(m Machine, cpu int, apicID uint32, cfg Config) Result {
 }
 
 // Catch waits for a CPU that was late, and takes it in. After the limit it is
-// reset; the error then says so. When ctx ends first the CPU is left as it is.
-func Catch(ctx context.Context, m Machine, l Late, limit time.Duration) (after time.Duration, err error) {
-	b := &bringUp{Machine: m, Config: Config{}.withDefaults(), ctx: ctx}
+// reset; the error then says so. When ctx ends first the CPU is left as it is. cfg is
+// as for StartAll.
+func Catch(ctx context.Context, m Machine, l Late, cfg Config, limit time.Duration) (after time.Duration, err error) {
+	b := &bringUp{Machine: m, Config: cfg.withDefaults(), ctx: ctx}
 	s := []*starting{{Target: Target{APICID: l.APICID}, cpu: l.CPU}}
 	began := m.Now()
 	if !b.await(s, percpu.Online, limit, nil) { // it takes part only when it is told to
@@ -42,7 +43,6 @@ func Catch(ctx context.Context, m Machine, l Late, limit time.Duration) (after t
 		return 0, Silent{l.CPU, l.APICID, st.Stage, st.Code, limit}
 	}
 	b.ctx = nil // it is there: no use in leaving it
-	b.Timeout = limit
 	b.barrier(s)
 	if len(b.Problems) > 0 {
 		return 0, b.Problems[0]

@@ -55,9 +55,10 @@ func (b *bringUp) startup(s *starting) {
 
 // batch sends the start-up message to CPUs that have been reset, again to those
 // that no slot knows after 200 us, and after the limit INIT and all again to those
-// that have not left the trampoline. What is silent then is reported. A trampoline
-// that was written over is built again then, once, and nobody waits for the limit.
+// that have not left the trampoline, in a trampoline built anew. What is silent then
+// is reported. When something has written to the trampoline nobody waits for the limit.
 func (b *bringUp) batch(list []*starting) {
+	b.since = b.Now()
 	for attempt := range 2 {
 		if attempt > 0 {
 			missing := b.before(list, trampoline.StageFoundBlock)
@@ -66,9 +67,10 @@ func (b *bringUp) batch(list []*starting) {
 			}
 			if len(missing) > 0 {
 				b.Sleep(manualWait) // they are in trouble: no short cut
-			}
-			if b.spoilt && !b.rebuild(missing) {
-				break
+				b.putAway()
+				if !b.use(missing) {
+					break
+				}
 			}
 			for _, s := range missing {
 				b.startup(s)
@@ -84,7 +86,7 @@ func (b *bringUp) batch(list []*starting) {
 		for _, s := range b.before(list, trampoline.StageRealMode16) { // one on its way waits for no message
 			b.startup(s)
 		}
-		if attempt == 0 && b.spoilt {
+		if b.spoilt {
 			continue
 		}
 		if b.await(list, percpu.Online, b.Timeout, nil) {
@@ -103,13 +105,6 @@ func (b *bringUp) batch(list []*starting) {
 	}
 }
 
-// rebuild builds the trampoline again, for CPUs that have been reset.
-func (b *bringUp) rebuild(list []*starting) bool {
-	b.UseTrampoline(0, fault.AP{}, false)
-	b.spoilt = false
-	return len(list) == 0 || b.use(list)
-}
-
 // before returns the CPUs that have not reached a stage.
 func (b *bringUp) before(list []*starting, stage uint32) (missing []*starting) {
 	seen := b.slots()
@@ -126,7 +121,7 @@ func (b *bringUp) before(list []*starting, stage uint32) (missing []*starting) {
 // something else. So is one that has given up itself.
 func (b *bringUp) giveUp(s *starting, slot uint32) (reset bool) {
 	st := b.State(s.cpu)
-	b.Problems = append(b.Problems, Silent{s.cpu, s.APICID, max(st.Stage, slot), st.Code, b.Now().Sub(b.began).Round(100 * time.Millisecond)})
+	b.Problems = append(b.Problems, Silent{s.cpu, s.APICID, max(st.Stage, slot), st.Code, b.Now().Sub(b.since).Round(100 * time.Millisecond)})
 	if st.Stage >= trampoline.StageFoundBlock && st.Code == percpu.CodeNone {
 		b.Late = append(b.Late, Late{s.cpu, s.APICID})
 		return false
@@ -191,19 +186,20 @@ func (b *bringUp) await(list []*starting, state uint32, limit time.Duration, aga
 			again()
 			next = now.Add(gap)
 		}
-		b.Sleep(max(pollGap, 3*b.Now().Sub(looked)))
+		b.Sleep(min(max(pollGap, 3*b.Now().Sub(looked)), gap))
 	}
 }
 
 // slots returns the stages that CPUs have reported in the trampoline's page.
 func (b *bringUp) slots() map[uint32]uint32 {
 	seen := map[uint32]uint32{}
+	if !b.inUse {
+		return seen
+	}
 	for i := range trampoline.Slots {
-		r := b.Slot(b.Page, i)
-		if r.Stage == trampoline.StageNone {
-			break // they are taken in order
+		if r := b.Slot(b.Page, i); r.Stage != trampoline.StageNone { // taken, and nothing in it yet
+			seen[r.APICID] = r.Stage
 		}
-		seen[r.APICID] = r.Stage // a CPU that was reset has taken another one
 	}
 	return seen
 }

@@ -89,6 +89,8 @@ type bringUp struct {
 	Result
 	began  time.Time
 	timed  bool
+	since  time.Time       // the present batch began
+	inUse  bool            // the trampoline is in its page
 	spoilt bool            // a start-up message was refused for what is in the page
 	ctx    context.Context // ends the wait for a late CPU; nil for none
 }
@@ -121,6 +123,12 @@ func StartAll(m Machine, targets []Target, cfg Config) Result {
 	b.barrier(online)
 	b.Took = m.Now().Sub(b.began)
 	return b.Result
+}
+
+// putAway ends the use of the trampoline.
+func (b *bringUp) putAway() {
+	b.UseTrampoline(0, fault.AP{}, false)
+	b.inUse = false
 }
 
 func (b *bringUp) problem(format string, args ...any) {
@@ -197,7 +205,7 @@ func (b *bringUp) start(list []*starting) (online []*starting) {
 		}
 		if ready {
 			b.batch(batch)
-			b.UseTrampoline(0, fault.AP{}, false)
+			b.putAway()
 		}
 	}
 	for _, s := range list {
@@ -218,5 +226,6 @@ func (b *bringUp) use(batch []*starting) bool {
 		b.problem("smp: trampoline at %#x: %w", b.Page, err)
 		return false
 	}
+	b.inUse, b.spoilt = true, false
 	return true
 }

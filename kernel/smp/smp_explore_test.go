@@ -175,7 +175,7 @@ func (m *model) boot() {
 	}
 	m.result = StartAll(m, list, Config{Page: 0x8000, Timeout: time.Millisecond})
 	for _, l := range m.result.Late {
-		if _, err := Catch(context.Background(), m, l, time.Millisecond); err == nil {
+		if _, err := Catch(context.Background(), m, l, Config{Timeout: time.Millisecond}, time.Millisecond); err == nil {
 			m.caught++
 		}
 	}

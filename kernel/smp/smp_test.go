@@ -232,6 +232,14 @@ func TestSpoiltPage(t *testing.T) {
 	require.Len(t, r.Problems, 4, "one for each page, one for each CPU")
 	require.Zero(t, f.all[1].starts+f.all[2].starts)
 	require.Zero(t, f.page)
+
+	// The next batch begins with a page of its own.
+	f = newFake(&fakeCPU{apicID: 1}, &fakeCPU{apicID: 2, late: 300 * time.Millisecond})
+	cfg.Serial = true
+	r = StartAll(f, targets(0, 1, 2), cfg)
+	require.Equal(t, 2, r.Online)
+	require.Len(t, r.Problems, 3)
+	require.Equal(t, 1, f.all[2].inits, "waited for")
 }
 
 func TestCatch(t *testing.T) {
@@ -240,14 +248,14 @@ func TestCatch(t *testing.T) {
 	require.Equal(t, 2, r.Online)
 	require.EqualError(t, r.Problems[0], "smp: cpu 2 (APIC ID 5): silent for 2s, last stage 6 (Control)")
 	require.Equal(t, []Late{{2, 5}}, r.Late)
-	after, err := Catch(context.Background(), f, r.Late[0], 10*time.Second)
+	after, err := Catch(context.Background(), f, r.Late[0], config, 10*time.Second)
 	require.NoError(t, err)
 	require.InDelta(t, 1.5, after.Seconds(), 0.1)
 	require.Equal(t, uint32(percpu.Acknowledged), f.all[5].state)
 
 	f = newFake(&fakeCPU{apicID: 5, stopsAt: trampoline.StageTables})
 	r = StartAll(f, targets(0, 5), config)
-	_, err = Catch(context.Background(), f, r.Late[0], 10*time.Second)
+	_, err = Catch(context.Background(), f, r.Late[0], config, 10*time.Second)
 	require.EqualError(t, err, "smp: cpu 1 (APIC ID 5): silent for 10s, last stage 7 (Tables)")
 	require.Equal(t, 2, f.all[5].inits, "put back to sleep at last")
 }

@@ -47,9 +47,8 @@ func setCPULimit(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint6
 	}
 	apTable = mem.AllocMapped(c, uintptr(n)*8, layout.PageSize)
 	percpu.SetTable(apTable, n)
-	masks := mem.AllocMapped(c, 4*percpu.MaskBytes(n), layout.PageSize)
+	masks := mem.AllocMapped(c, 3*percpu.MaskBytes(n), layout.PageSize)
 	c.Callers.Init(masks+2*percpu.MaskBytes(n), n)
-	going.Init(masks+3*percpu.MaskBytes(n), n)
 	online.Init(masks, n)
 	online.Set(0)
 	sched.InitIdle(masks+percpu.MaskBytes(n), n)
@@ -158,7 +157,7 @@ func putTrampolineAway() {
 	for i := range trampoline.Slots {
 		r := trampoline.Slot(trampolineBytes(), i)
 		if r.Stage == trampoline.StageNone {
-			break
+			continue
 		}
 		if o := byAPICID(r.APICID); o != nil {
 			for k, half := range r.TSC {
@@ -230,11 +229,12 @@ func stage(c *percpu.CPU, s uint32) {
 //
 // Context: on the idle stack, interrupts off, on the kernel's page tables.
 func apMain(c *percpu.CPU) {
-	for began := cpu.TSC(); cpu.TSC()-began < lateTicks; {
+	a := areaOf(c)
+	late := lateTicks
+	a.stopAt = stopAt // those that come later may have other faults, or none
+	for began := cpu.TSC(); cpu.TSC()-began < late; {
 		cpu.Pause()
 	}
-	a := areaOf(c)
-	a.stopAt = stopAt // those that come later may have other faults, or none
 	a.block.Load(c, &a.stacks)
 	stage(c, trampoline.StageTables)
 	apic.Enable(c)
@@ -275,17 +275,17 @@ func awaitProceed(c *percpu.CPU) {
 	}
 }
 
-// going has the CPUs that are told to go on; one call uses it at a time.
-var going percpu.Mask
-
 // proceed lets CPUs that are online take part: all are told, then one message goes to
 // many of them where that can be. SI CPUs at DI; DX is 1 if they were told before.
 //
-// Context: one caller at a time, as for all calls that start CPUs.
+// Context: one caller at a time for each CPU of the list.
 func proceed(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	if f.SI > uint64(percpu.Count()) {
 		return c, linux.Fail(linux.EINVAL)
 	}
+	var words [percpu.Max / 64]uint64
+	var going percpu.Mask
+	going.Init(uintptr(unsafe.Pointer(&words)), percpu.Count())
 	missing := uint64(0)
 	for i := range f.SI {
 		var id uint32
@@ -296,21 +296,16 @@ func proceed(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 			return c, linux.Fail(linux.EINVAL)
 		}
 		to := percpu.Get(id)
-		switch {
-		case to.IsOnline():
-		case !to.LetGo():
-			missing++
-		case f.DX != 0:
+		if !to.LetGo() {
+			if !to.IsOnline() { // in this order: it may join meanwhile
+				missing++
+			}
+		} else if f.DX != 0 {
 			ipi.Repeat(c, to, ipi.Reschedule)
-		default:
+		} else {
 			going.Set(id)
 		}
 	}
-	if f.DX == 0 {
-		ipi.SendSet(c, &going, ipi.Reschedule)
-		for id, ok := going.Next(0); ok; id, ok = going.Next(id + 1) {
-			going.Clear(id)
-		}
-	}
+	ipi.SendSet(c, &going, ipi.Reschedule)
 	return c, missing
 }

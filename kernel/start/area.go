@@ -57,8 +57,6 @@ func allocCounts(c *percpu.CPU) {
 // until it is copied.
 const commonStack = layout.PageSize
 
-var areas [1]*area // the boot CPU's; others are found from their block
-
 // newArea allocates the memory of CPU to, on CPU c. Every stack lies between
 // guard pages.
 func newArea(c, to *percpu.CPU) *area {

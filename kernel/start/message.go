@@ -41,8 +41,11 @@ func answer(c *percpu.CPU, f *cpu.Frame, asked uint32) {
 // timer answers the timer's interrupt. A message that was lost, or that the rate
 // limit has put off, is found here.
 func timer(c *percpu.CPU, f *cpu.Frame) {
-	cross.Tick(c)
+	before := c.Ticks.Load()
 	sched.TimerInterrupt(c)
+	if c.Ticks.Load() != before { // not for the timers of threads that sleep
+		cross.Tick(c)
+	}
 	if c.Pending.Load() != 0 {
 		answer(c, f, ipi.Take(c, ipi.Kinds))
 	}

@@ -191,7 +191,8 @@ func stageTimes(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64
 	return c, 0
 }
 
-// crossLimit is how long a CPU may take before it begins with a call.
+// crossLimit is how long a CPU may take before it begins with a call, times the scale
+// of all deadlines.
 const crossLimit = clock.Second
 
 // crossCall calls a function on one CPU or on all.
@@ -214,7 +215,7 @@ func crossCall(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64)
 	if f.SI == uint64(cross.Guards) && !prepareProbe(c) {
 		return c, linux.Fail(linux.ENOMEM)
 	}
-	if missing := cross.Call(c, set, cross.Func(f.SI), f.DX, crossLimit*clock.Time(clock.Scale())); missing != cross.Silent {
+	if missing := cross.Call(c, set, cross.Func(f.SI), f.DX, crossLimit); missing != cross.Silent {
 		var l console.Line
 		console.Warn(c, l.Str("cross: cpu").Dec(uint64(missing)).Str(" did not answer a call within ").Dec(clock.Scale()).Str(" s"))
 		return c, linux.Fail(linux.ETIMEDOUT)

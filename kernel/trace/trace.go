@@ -23,7 +23,7 @@ const (
 	Switch         // to thread A from thread B
 	Wake           // thread A put on the queue of CPU B
 	Interrupt      // vector A at IP B
-	SendIPI        // vector A to CPU B
+	SendIPI        // vector A to CPU B, or to logical destination B less 1<<32
 	Flush          // TLB flush number A done
 	Fault          // page fault at A, error code B
 	Exception      // vector A at IP B

@@ -91,14 +91,14 @@ func (b *book) bringUp() error {
 				theirs = append(theirs, ms)
 			}
 		}
-		xs, ys = append(xs, float64(n)), append(ys, median(ours)-10)
+		xs, ys = append(xs, float64(n)), append(ys, median(ours))
 		peer := "- | -"
 		if len(theirs) > 0 {
 			peer = fmt.Sprintf("%.0f | %.0f to %.0f", median(theirs), slices.Min(theirs), slices.Max(theirs))
 		}
 		b.line("| %d | %.1f | %.1f to %.1f | %s |", n, median(ours), slices.Min(ours), slices.Max(ours), peer)
 	}
-	b.line("\nWithout the wait, each further CPU takes %s.\n", slopes(xs, ys))
+	b.line("\nEach further CPU takes %s.\n", slopes(xs, ys))
 	return b.startCounted()
 }
 
@@ -124,20 +124,23 @@ func (b *book) startCounted() error {
 			}
 			all = append(all, ms)
 		}
-		xs, ys = append(xs, float64(n)), append(ys, median(all)-10)
+		xs, ys = append(xs, float64(n)), append(ys, median(all))
 		b.line("| %d | %.1f | %.1f to %.1f |", n, median(all), slices.Min(all), slices.Max(all))
 	}
-	b.line("\nWithout the wait, each further CPU takes %s.\n", slopes(xs, ys))
+	b.line("\nEach further CPU takes %s.\n", slopes(xs, ys))
 	return nil
 }
 
 // startedIn returns how many milliseconds the start of the CPUs took.
 func startedIn(text string) (float64, error) {
 	m := startedLine.FindStringSubmatch(text)
-	if m == nil {
+	switch {
+	case m == nil:
 		return 0, errors.New("the log does not say when the CPUs ran")
+	case m[1] != m[2]:
+		return 0, fmt.Errorf("%s of %s CPUs ran", m[1], m[2])
 	}
-	return strconv.ParseFloat(m[1], 64)
+	return strconv.ParseFloat(m[3], 64)
 }
 
 // slopes says how much y grows from each x to the next.
@@ -171,7 +174,7 @@ func linuxRunner() (func(n int) (float64, error), error) {
 		text, err := cmd.CombinedOutput()
 		m := linuxStep.FindAllSubmatch(text, -1)
 		if len(m) < 2 {
-			return 0, fmt.Errorf("Linux with %d CPUs: %w\n%s", n, err, text)
+			return 0, fmt.Errorf("Linux with %d CPUs: %v\n%s", n, err, text)
 		}
 		began, _ := strconv.ParseFloat(string(m[0][1]), 64)
 		ended, _ := strconv.ParseFloat(string(m[1][1]), 64)
