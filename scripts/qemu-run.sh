@@ -137,7 +137,7 @@ percent() {
 line=${append# }
 hostcpus=$(getconf _NPROCESSORS_ONLN)
 scale=$(((cpus + hostcpus - 1) / hostcpus))
-[[ $accel == tcg && $scale -gt 1 ]] && line+=" deadline-scale=$scale"
+[[ $accel == tcg && $scale -gt 1 && " $line" != *" deadline-scale="* ]] && line+=" deadline-scale=$scale"
 [[ $icount ]] && line+=' icount'
 if [[ $hasrun ]]; then
 	quoted=${run//\\/\\\\}

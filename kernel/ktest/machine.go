@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -26,32 +25,37 @@ func currentCPU() int {
 	return int(*cpu)
 }
 
+// everyCPU has more goroutines than there are CPUs compute, and none wait: so every
+// CPU is needed, and one that gets no thread is a fault of the scheduler.
 func everyCPU(ctx context.Context) error {
-	n := cpus()
-	var mu sync.Mutex
-	seen := map[int]int{}
+	list := running()
+	n := len(list)
 	limit := 20*time.Second + time.Duration(n)*400*time.Millisecond // an emulator's host is crowded by many
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	turns := make([]atomic.Uint64, list[n-1]+1) // by CPU
+	var used atomic.Int64
 	err := parallel(2*n, func(int) error {
-		for ctx.Err() == nil {
+		for ctx.Err() == nil && used.Load() < int64(n) {
 			x := uint64(1)
 			for range 200_000 {
 				x = x*6364136223846793005 + 1
 			}
 			keep(x)
-			mu.Lock()
-			seen[currentCPU()]++
-			done := len(seen) == n
-			mu.Unlock()
-			if done {
-				return nil
+			if turns[currentCPU()].Add(1) == 1 {
+				used.Add(1)
 			}
 		}
 		return nil
 	})
-	if err == nil && len(seen) != n {
-		return fmt.Errorf("goroutines ran on %d of %d CPUs within %v: %v", len(seen), n, limit, seen)
+	if err == nil && used.Load() != int64(n) {
+		var idle []int
+		for _, cpu := range list {
+			if turns[cpu].Load() == 0 {
+				idle = append(idle, cpu)
+			}
+		}
+		return fmt.Errorf("within %v no goroutine ran on CPUs %v", limit, idle)
 	}
 	return err
 }
