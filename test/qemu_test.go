@@ -33,7 +33,7 @@ type result struct {
 
 // limit is beyond what any single machine of these tests needs; qemu-run.sh has
 // its own, shorter one.
-const limit = 12 * time.Minute
+const limit = 25 * time.Minute
 
 // boot runs qemu-run.sh with args, by PVH unless they say otherwise, and returns
 // when the machine has ended. If the test fails, the whole serial log is printed.

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// batchSize leaves slots for CPUs that are reset on their way and take a second one.
-	batchSize = trampoline.Slots * 2 / 3
+	// batchSize: a CPU takes one slot of a page, as a second attempt has a page of its own.
+	batchSize = trampoline.Slots
 	// startupGap is the wait before a silent CPU gets the start-up message again.
 	startupGap = 200 * time.Microsecond
 	// pollGap is the least time between two looks at what the CPUs say. A look at many
