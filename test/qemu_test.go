@@ -45,6 +45,7 @@ func boot(t *testing.T, args ...string) *result {
 		args = append([]string{"--boot", "pvh"}, args...)
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(root, "scripts", "qemu-run.sh"), args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(interrupt) } // its trap ends QEMU
 	cmd.WaitDelay = 10 * time.Second
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
