@@ -4,11 +4,13 @@ package test
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,4 +78,40 @@ func TestLowPageSpoilt(t *testing.T) {
 
 	r = boot(t, "--append", "fault=page:spoil=255", "--run", "test cpus; smp start 2; smp start 1; smp start 3; test cpus; test ipi").ok()
 	r.has("smp: 1 of 4 CPUs running", "smp: cpu 2 (APIC ID 2): silent for", "smp: cpu 3 (APIC ID 3) running")
+}
+
+// ask gives QEMU a command about one CPU and returns what it answers.
+func ask(t *testing.T, socket string, cpu int, command string) string {
+	t.Helper()
+	c, err := net.Dial("unix", socket)
+	require.NoError(t, err)
+	defer c.Close()
+	require.NoError(t, c.SetDeadline(time.Now().Add(10*time.Second)))
+	_, err = fmt.Fprintf(c, "cpu %d\n%s\n", cpu, command)
+	require.NoError(t, err)
+	var text strings.Builder
+	for strings.Count(text.String(), "(qemu)") < 3 { // the first prompt, and one behind each command
+		p := make([]byte, 4096)
+		n, err := c.Read(p)
+		text.Write(p[:n])
+		if err != nil {
+			break
+		}
+	}
+	return text.String()
+}
+
+// The page is mapped in the tables of starting CPUs alone, and only while it is in
+// use. The test looks through the eyes of a CPU that halts on those tables.
+func TestLowPageMapping(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "monitor")
+	s := start(t, "--append", "fault=ap2:stage5", "--qemu", "-monitor unix:"+socket+",server=on,wait=off")
+	s.expect("starting through the page at 0x9e000")
+	require.Eventually(t, func() bool {
+		return strings.Contains(ask(t, socket, 2, "gva2gpa 0x9e000"), "gpa: 0x9e000")
+	}, 3*time.Second, 50*time.Millisecond, "in use")
+	require.Contains(t, ask(t, socket, 0, "gva2gpa 0x9e000"), "Unmapped", "nobody else sees it")
+	s.expect("muster> ")
+	require.Contains(t, ask(t, socket, 2, "gva2gpa 0x9e000"), "Unmapped")
+	s.say("poweroff\r").end(0)
 }
