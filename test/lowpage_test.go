@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -72,9 +71,7 @@ func TestLowPageRestored(t *testing.T) {
 func TestLowPageSpoilt(t *testing.T) {
 	r := boot(t, "--append", "fault=page:spoil=1", "--run", "test cpus").ok()
 	r.has("smp: cpu 1 (APIC ID 1): start-up: the trampoline was written over", "smp: 4 of 4 CPUs running")
-	took, err := strconv.ParseFloat(regexp.MustCompile(`running, ([\d.]+) ms after`).FindStringSubmatch(r.log)[1], 64)
-	require.NoError(t, err)
-	require.Less(t, took, 900.0, "ms: nobody waits for the limit")
+	r.lacks("silent for")
 
 	r = boot(t, "--append", "fault=page:spoil=255", "--run", "test cpus; smp start 2; smp start 1; smp start 3; test cpus; test ipi").ok()
 	r.has("smp: 1 of 4 CPUs running", "smp: cpu 2 (APIC ID 2): silent for", "smp: cpu 3 (APIC ID 3) running")
@@ -106,12 +103,12 @@ func ask(t *testing.T, socket string, cpu int, command string) string {
 func TestLowPageMapping(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "monitor")
 	s := start(t, "--append", "fault=ap2:stage5", "--qemu", "-monitor unix:"+socket+",server=on,wait=off")
-	s.expect("starting through the page at 0x9e000")
-	require.Eventually(t, func() bool {
-		return strings.Contains(ask(t, socket, 2, "gva2gpa 0x9e000"), "gpa: 0x9e000")
-	}, 3*time.Second, 50*time.Millisecond, "in use")
-	require.Contains(t, ask(t, socket, 0, "gva2gpa 0x9e000"), "Unmapped", "nobody else sees it")
+	s.expect("starting through the page at ").expect("\n")
+	page := regexp.MustCompile(`through the page at (0x[0-9a-f]+)\n`).FindStringSubmatch(s.log())[1]
+	seen := func(cpu int) string { return ask(t, socket, cpu, "gva2gpa "+page) }
+	require.Eventually(t, func() bool { return strings.Contains(seen(2), "gpa: "+page) }, 3*time.Second, 50*time.Millisecond, "in use")
+	require.Contains(t, seen(0), "Unmapped", "nobody else sees it")
 	s.expect("muster> ")
-	require.Contains(t, ask(t, socket, 2, "gva2gpa 0x9e000"), "Unmapped")
+	require.Contains(t, seen(2), "Unmapped")
 	s.say("poweroff\r").end(0)
 }

@@ -249,6 +249,7 @@ const (
 	MeasureInterrupt         // answer it, with entry and exit
 	MeasureSendCall          // ask for a call, of one CPU
 	MeasureHandleCall        // answer it, between entry and exit
+	MeasureKinds
 )
 
 // Kinds of SelfTest.

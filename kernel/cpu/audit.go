@@ -73,29 +73,20 @@ func classOfPort(port uint16) Class {
 	return AuditPort
 }
 
-// Out8 writes one byte to an I/O port.
-func Out8(port uint16, v uint8) {
+func auditPort(port uint16) {
 	if Audited {
 		audit(classOfPort(port))
 	}
-	out8(port, v)
 }
+
+// Out8 writes one byte to an I/O port.
+func Out8(port uint16, v uint8) { auditPort(port); out8(port, v) }
 
 // Out16 writes two bytes to an I/O port.
-func Out16(port uint16, v uint16) {
-	if Audited {
-		audit(classOfPort(port))
-	}
-	out16(port, v)
-}
+func Out16(port uint16, v uint16) { auditPort(port); out16(port, v) }
 
 // Out32 writes four bytes to an I/O port.
-func Out32(port uint16, v uint32) {
-	if Audited {
-		audit(classOfPort(port))
-	}
-	out32(port, v)
-}
+func Out32(port uint16, v uint32) { auditPort(port); out32(port, v) }
 
 // WriteMSR sets a model-specific register; #GP as for ReadMSR and for reserved bits.
 func WriteMSR(msr uint32, v uint64) {

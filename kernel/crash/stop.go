@@ -150,13 +150,13 @@ type Trace struct {
 // backtrace is the one that is being made; one CPU asks at a time.
 var backtrace struct {
 	busy  atom.Uint32
-	done  atom.Uint32 // CPU number + 1 of the CPU that has written trace
+	done  atom.Uint32 // 1: trace is written
 	want  atom.Uint32 // CPU number + 1 of the CPU that is asked
 	trace Trace
 }
 
 // Backtrace asks a CPU by NMI where it is, and it goes on. ok is false when the CPU
-// does not answer within 100 ms, or another backtrace is being made.
+// does not answer within 200 ms, or another backtrace is being made.
 //
 // Context: interrupts off.
 func Backtrace(c, to *percpu.CPU, out *Trace) (ok bool) {
@@ -167,24 +167,37 @@ func Backtrace(c, to *percpu.CPU, out *Trace) (ok bool) {
 	backtrace.want.Store(to.ID + 1)
 	to.NMIAsked.Or(nmiBacktrace)
 	up.To.SendNMI(c, to)
-	for end := clock.After(100 * clock.Millisecond); backtrace.done.Load() == 0 && !end.Passed(); {
+	if !awaitRecord(c) {
+		// Who takes the word out has the record: a CPU that comes later writes nothing.
+		if backtrace.want.Swap(0) != 0 {
+			backtrace.busy.Store(0)
+			return false
+		}
+		if !awaitRecord(c) { // it writes, in an NMI, and does not end: nobody else may use the record
+			return false
+		}
+	}
+	*out = backtrace.trace
+	backtrace.busy.Store(0)
+	return true
+}
+
+// awaitRecord waits up to 100 ms for the CPU that was asked, and reports whether it
+// has written.
+func awaitRecord(c *percpu.CPU) bool {
+	for end := clock.After(100 * clock.Millisecond); backtrace.done.Load() == 0; {
+		if end.Passed() {
+			return false
+		}
 		up.To.SpinPoll(c)
 		cpu.Pause()
 	}
-	// Who takes the word out has the record: a CPU that comes later writes nothing.
-	ok = backtrace.want.Swap(0) == 0
-	for end := clock.After(clock.Millisecond); ok && backtrace.done.Load() == 0; { // it is writing, in an NMI
-		cpu.Pause()
-		ok = !end.Passed()
-	}
-	if ok {
-		*out = backtrace.trace
-	}
-	backtrace.busy.Store(0)
-	return ok
+	return true
 }
 
 // record writes where this CPU was when the NMI came.
+//
+// Context: NMI.
 func record(c *percpu.CPU, f *cpu.Frame) {
 	if !backtrace.want.CompareAndSwap(c.ID+1, 0) {
 		return // too late
@@ -203,7 +216,7 @@ func record(c *percpu.CPU, f *cpu.Frame) {
 			t.N++
 		}
 	}
-	backtrace.done.Store(c.ID + 1)
+	backtrace.done.Store(1)
 }
 
 // WarnUnknown logs NMIs that nobody asked for, once for each time there are new ones.

@@ -152,6 +152,9 @@ func SetShare(percent uint64) { share = percent }
 // Context: the message's interrupt, the call taken out of the pending word. period
 // is the time between two ticks.
 func Interrupt(c *percpu.CPU, period clock.Time) {
+	if tick := c.Ticks.Load(); tick != c.CallPeriod {
+		c.CallPeriod, c.CallTicks = tick, 0
+	}
 	if c.CallTicks > clock.Ticks(period)/100*share {
 		ipi.PutBack(c, ipi.Call)
 		return
@@ -160,11 +163,6 @@ func Interrupt(c *percpu.CPU, period clock.Time) {
 	serve(c)
 	c.CallTicks += cpu.TSC() - began
 }
-
-// Tick begins a new period of the rate limit.
-//
-// Context: the timer's interrupt.
-func Tick(c *percpu.CPU) { c.CallTicks = 0 }
 
 // Poll runs the calls that other CPUs have made of c.
 //

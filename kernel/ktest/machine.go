@@ -33,25 +33,29 @@ func everyCPU(ctx context.Context) error {
 	limit := 20*time.Second + time.Duration(n)*400*time.Millisecond // an emulator's host is crowded by many
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	turns := make([]atomic.Uint64, list[n-1]+1) // by CPU
-	var used atomic.Int64
+	waiting := make([]atomic.Bool, list[n-1]+1) // by CPU; one that comes later is not waited for
+	var left atomic.Int64
+	left.Store(int64(n))
+	for _, cpu := range list {
+		waiting[cpu].Store(true)
+	}
 	err := parallel(2*n, func(int) error {
-		for ctx.Err() == nil && used.Load() < int64(n) {
+		for ctx.Err() == nil && left.Load() > 0 {
 			x := uint64(1)
 			for range 200_000 {
 				x = x*6364136223846793005 + 1
 			}
 			keep(x)
-			if turns[currentCPU()].Add(1) == 1 {
-				used.Add(1)
+			if cpu := currentCPU(); cpu < len(waiting) && waiting[cpu].CompareAndSwap(true, false) {
+				left.Add(-1)
 			}
 		}
 		return nil
 	})
-	if err == nil && used.Load() != int64(n) {
+	if err == nil && left.Load() > 0 {
 		var idle []int
-		for _, cpu := range list {
-			if turns[cpu].Load() == 0 {
+		for cpu := range waiting {
+			if waiting[cpu].Load() {
 				idle = append(idle, cpu)
 			}
 		}

@@ -117,19 +117,19 @@ type UserPage struct {
 }
 
 // NewUserPage makes a page whose first byte is b, which ring 3 may read, write and
-// execute. It stays.
+// execute. It stays. The zero value says that little memory is left.
 func NewUserPage(c *percpu.CPU, b byte) UserPage {
-	root, ok := AllocZeroed(c)
-	page, also := AllocZeroed(c)
-	if !ok || !also {
+	const frames = 5 // the top table, three below it, the page
+	if s := ReadStats(c); s.Free < frames+s.Reserve {
 		return UserPage{}
 	}
+	root, page := mustZeroed(c), mustZeroed(c)
 	for i := uintptr(entries / 2); i < entries; i++ {
 		*entryAt(root, i) = *entryAt(kernelRoot, i)
 	}
 	e := entryMake(root, layout.UserStart, pteUserTable, c)
 	if e == nil {
-		return UserPage{}
+		up.Panic(c, "mem: no frame left for the tables of a test's page", uint64(page), 0)
 	}
 	*ptr[byte](Direct(page)) = b
 	*e = uint64(page) | ptePresent | pteWrite | pteUser

@@ -26,7 +26,7 @@ const (
 // Reset takes c out of the handshake, wherever it is in it, so that it can be sent
 // INIT. It reports false if c takes part: then it must not be.
 //
-// Context: the boot CPU's side, one caller at a time.
+// Context: the boot CPU's side, one caller at a time for each CPU.
 func (c *CPU) Reset() bool {
 	for {
 		s := c.State.Load()

@@ -49,13 +49,14 @@ type CPU struct {
 	LongestAt uint64      // debug builds: EnteredAt of the longest stretch
 
 	// This CPU alone, seldom.
-	Space     uintptr // *mem.Space of the program whose tables are loaded
-	CallTicks uint64  // counter ticks spent on others' calls since the last tick: the rate limit's measure
-	Probe     uintptr // where a fault that package start provokes goes on, 0 for none expected
-	Probed    uint64  // the error code of that fault, with bit 63 set
-	WatchTick uint64  // Ticks when the watchdog last saw its neighbour alive
-	Watched   uint64  // that neighbour's TickAt
-	_         [16]byte
+	Space      uintptr // *mem.Space of the program whose tables are loaded
+	CallTicks  uint64  // counter ticks spent on others' calls in one period of the rate limit
+	CallPeriod uint64  // that period: Ticks when it began
+	Probe      uintptr // where a fault that package start provokes goes on, 0 for none expected
+	Probed     uint64  // the error code of that fault, with bit 63 set
+	WatchTick  uint64  // Ticks when the watchdog last saw its neighbour alive
+	Watched    uint64  // that neighbour's TickAt
+	_          [8]byte
 
 	// Read mostly: written before the CPU takes part.
 	ID       uint32  // dense, 0 is the boot CPU; index arrays with it

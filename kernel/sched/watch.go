@@ -29,6 +29,8 @@ const (
 )
 
 // watch looks after the next CPU.
+//
+// Context: this CPU's tick. It takes no lock: its neighbour may hold any.
 func watch(c *percpu.CPU, q *runQueue) {
 	v := neighbour(c)
 	if v == nil {

@@ -32,7 +32,10 @@ func probeCall(addr uintptr)
 // probeReturnPC is where a provoked fault goes on.
 var probeReturnPC uintptr
 
-// provoke makes an access that may fault, and returns the fault's error code.
+// provoke makes an access that may fault, and returns the fault's error code with bit
+// 63 set, or 0.
+//
+// Context: interrupts off; the fault is handled on this stack.
 func provoke(c *percpu.CPU, access func(uintptr), addr uintptr) uint64 {
 	c.Probed, c.Probe = 0, probeReturnPC
 	access(addr)
@@ -40,9 +43,23 @@ func provoke(c *percpu.CPU, access func(uintptr), addr uintptr) uint64 {
 	return c.Probed
 }
 
+// coreFault answers a page fault inside the core: one that provoke waits for, or one of
+// the functions that touch user memory. See up.Table.
+func coreFault(c *percpu.CPU, f *cpu.Frame, addr uintptr) bool {
+	if c.Probe != 0 {
+		c.Probed = 1<<63 | f.Error
+		f.IP = uint64(c.Probe)
+		return true
+	}
+	return linux.CoreFault(c, f, addr)
+}
+
 var probePage mem.UserPage
 
-// prepareProbe makes the user page for probeGuards; once.
+// prepareProbe makes the user page for probeGuards; once. It reports false when there
+// is no memory for it.
+//
+// Context: one caller at a time, which a test of the kernel in itself is.
 func prepareProbe(c *percpu.CPU) bool {
 	if probePage.Root == 0 {
 		const ret = 0xc3
@@ -76,6 +93,8 @@ type controls struct {
 }
 
 // readControls notes this CPU's control registers. It is a function for package cross.
+//
+// Context: interrupts off.
 func readControls(c *percpu.CPU, _ uint64) {
 	a := areaOf(c)
 	a.controls = controls{

@@ -18,9 +18,11 @@ const maxMeasure = 100
 // measure does one operation of the core some times, on this CPU and to itself, and
 // returns the nanoseconds that it took in all, without reading the clock. For the
 // shell's command bench, which calls it again and again.
+//
+// Context: interrupts off, no lock held; on the thread's stack in the core.
 func measure(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	n := f.SI
-	if n == 0 || n > maxMeasure {
+	if n == 0 || n > maxMeasure || f.DI >= abi.MeasureKinds {
 		return c, linux.Fail(linux.EINVAL)
 	}
 	if apic.Legacy() {
@@ -41,6 +43,8 @@ func nothing() uint64 {
 	return cpu.TSC() - began
 }
 
+// measureOnce does the operation once, and returns the counter ticks from its first
+// instruction to its last.
 func measureOnce(c *percpu.CPU, f *cpu.Frame, kind uint64) uint64 {
 	switch kind {
 	case abi.MeasureSend:

@@ -20,6 +20,8 @@ func kindOf(vector uint8) ipi.Kind { return ipi.Kind(vector - trap.VecReschedule
 
 // answer does what a pending word asks for: all of it, whichever message came first.
 // What others wait for comes first. f is what was interrupted.
+//
+// Context: interrupts off, after EOI.
 func answer(c *percpu.CPU, f *cpu.Frame, asked uint32) {
 	if asked&(1<<ipi.Flush) != 0 {
 		mem.Answer(c)
@@ -41,11 +43,7 @@ func answer(c *percpu.CPU, f *cpu.Frame, asked uint32) {
 // timer answers the timer's interrupt. A message that was lost, or that the rate
 // limit has put off, is found here.
 func timer(c *percpu.CPU, f *cpu.Frame) {
-	before := c.Ticks.Load()
 	sched.TimerInterrupt(c)
-	if c.Ticks.Load() != before { // not for the timers of threads that sleep
-		cross.Tick(c)
-	}
 	if c.Pending.Load() != 0 {
 		answer(c, f, ipi.Take(c, ipi.Kinds))
 	}

@@ -26,6 +26,8 @@ func lastNumber(id, caller uint32) *uint32 {
 
 // checkSequence takes a call: the caller in the upper half of the word, its number in
 // the lower. It is a function for package cross.
+//
+// Context: interrupts off, on the target.
 func checkSequence(c *percpu.CPU, word uint64) {
 	caller, number := uint32(word>>32), uint32(word)
 	if lastNumbers == 0 || caller >= percpu.Count() {
@@ -40,6 +42,9 @@ func checkSequence(c *percpu.CPU, word uint64) {
 }
 
 // sequences begins and ends such a test, and reads what a CPU has had.
+//
+// Context: one test at a time; beginning and ending let other threads run, and may
+// return on another CPU.
 func sequences(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	switch f.DI {
 	case abi.SequenceBegin:

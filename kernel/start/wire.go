@@ -21,7 +21,7 @@ func wire() {
 		SendNMI:      apic.SendNMI,
 		NMI:          crash.NMI,
 		Exception:    linux.Exception,
-		CoreFault:    linux.CoreFault,
+		CoreFault:    coreFault,
 		Interrupt:    interrupt,
 		Leave:        linux.Leave,
 		ThreadStart:  linux.ThreadStart,

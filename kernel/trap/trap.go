@@ -147,9 +147,6 @@ func onOutside(c *percpu.CPU, f *cpu.Frame, xsave uintptr) (how uintptr) {
 func onInside(c *percpu.CPU, f *cpu.Frame) {
 	count(c, f.Vector)
 	switch {
-	case f.Vector == VecPageFault && c.Probe != 0: // a test has provoked it
-		c.Probed = 1<<63 | f.Error
-		f.IP = uint64(c.Probe)
 	case f.Vector == VecPageFault:
 		addr := cpu.ReadCR2()
 		if up.To.CoreFault == nil || !up.To.CoreFault(c, f, addr) {

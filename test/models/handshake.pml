@@ -1,5 +1,5 @@
 /* The start of one CPU, twice in a row: kernel/percpu/handshake.go and its callers,
- * kernel/smp/smp.go (batch, giveUp, barrier, Catch, StartAgain) and kernel/start/ap.go
+ * kernel/smp (batch, giveUp, barrier, Catch, StartAgain) and kernel/start/ap.go
  * (sendINIT, sendStartup, apMain). Start-up messages may be lost, INIT takes its time,
  * the CPU may take any time or hang anywhere, and limits may expire at any moment.
  *
@@ -123,6 +123,8 @@ again:
 	:: attempt < 2 && !left ->
 		send_init();
 		manual_wait();
+		page = false;           /* built anew */
+		page = true;
 		goto again
 	:: attempt < 2 && left ->       /* on its way: waited for once more */
 		await_online();
