@@ -1,0 +1,42 @@
+//go:build !explore
+
+package cross
+
+import (
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"muster/kernel/ipi"
+	"muster/kernel/percpu"
+)
+
+// A CPU that has spent its share waits for its next tick, whatever its timer does
+// before that. Nothing is lost.
+func TestShare(t *testing.T) {
+	var word uint64
+	c := &percpu.CPU{}
+	c.Callers.Init(uintptr(unsafe.Pointer(&word)), 1)
+	c.Init(0)
+	percpu.Register(c)
+	call := func() {
+		c.OutFunc.Store(uint64(Count))
+		c.OutWord.Store(1)
+		c.OutLeft.Store(1)
+		c.Callers.Set(0)
+		Interrupt(c, 0) // no time at all
+	}
+	call()
+	require.EqualValues(t, 1, c.Called.Load(), "the first call finds nothing spent")
+	for range 3 {
+		call()
+		require.EqualValues(t, 1, c.Called.Load(), "no tick in between")
+		require.EqualValues(t, 1<<ipi.Call, c.Pending.Load(), "left for the tick")
+	}
+	c.Ticks.Add(1)
+	c.Pending.Store(0)
+	Interrupt(c, 0)
+	require.EqualValues(t, 2, c.Called.Load())
+	require.Zero(t, word)
+}
