@@ -15,11 +15,11 @@ import (
 	"muster/kernel/abi"
 	"muster/kernel/console"
 	"muster/kernel/cpu"
+	"muster/kernel/exec"
 	"muster/kernel/irq"
 	"muster/kernel/kcall"
 	"muster/kernel/klog"
 	"muster/kernel/options"
-	"muster/kernel/proc"
 	"muster/kernel/serial"
 	"muster/kernel/shell"
 	"muster/kernel/start"
@@ -89,7 +89,7 @@ func runProgram(info *abi.Boot, opts options.Options) int {
 	file := kcall.Slice[byte](info.DirectMap+uintptr(m.Start), uintptr(m.End-m.Start))
 	began := time.Now()
 	args := append([]string{opts.App}, opts.Args...)
-	p, err := proc.Start(file, args, opts.Env)
+	p, err := exec.Start(file, args, opts.Env)
 	if err != nil {
 		klog.Errorf("app: %s: %v", opts.App, err)
 		return statusNoProgram

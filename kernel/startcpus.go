@@ -10,7 +10,7 @@ import (
 
 	"muster/kernel/abi"
 	"muster/kernel/cpu"
-	"muster/kernel/fault"
+	"muster/kernel/inject"
 	"muster/kernel/irq"
 	"muster/kernel/kcall"
 	"muster/kernel/klog"
@@ -177,7 +177,7 @@ func (coreMachine) PrepareCPU(t smp.Target) (int, error) {
 	return kcall.PrepareCPU(t.APICID, t.UID, t.Pins)
 }
 
-func (coreMachine) UseTrampoline(page uint64, f fault.AP, spoil bool) error {
+func (coreMachine) UseTrampoline(page uint64, f inject.AP, spoil bool) error {
 	return kcall.UseTrampoline(page, f.Stage, f.Late, spoil)
 }
 

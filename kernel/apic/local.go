@@ -17,7 +17,7 @@ import (
 	"muster/kernel/cpu"
 	"muster/kernel/mmio"
 	"muster/kernel/percpu"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // mode is the same on all CPUs: the boot CPU's, once it has chosen.
@@ -248,7 +248,7 @@ func fence()
 // Context: interrupts off.
 func SendVector(c, to *percpu.CPU, vector uint8) {
 	if !send(to.APICID, icrModeFixed|icrAssert|uint32(vector)) {
-		up.Panic(c, "apic: ICR busy for 1 ms; CPU, vector", uint64(to.ID), uint64(vector))
+		upcall.Panic(c, "apic: ICR busy for 1 ms; CPU, vector", uint64(to.ID), uint64(vector))
 	}
 }
 
@@ -259,7 +259,7 @@ func SendVector(c, to *percpu.CPU, vector uint8) {
 // Source: Intel SDM vol. 3A, "Logical Destination Mode".
 func SendLogical(c *percpu.CPU, dest uint32, vector uint8) {
 	if !send(dest, icrModeFixed|icrLogical|icrAssert|uint32(vector)) {
-		up.Panic(c, "apic: ICR busy for 1 ms; logical destination, vector", uint64(dest), uint64(vector))
+		upcall.Panic(c, "apic: ICR busy for 1 ms; logical destination, vector", uint64(dest), uint64(vector))
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 	"muster/kernel/cpu"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 var (
@@ -51,7 +51,7 @@ func UseInterrupts(c *percpu.CPU) {
 }
 
 // Write takes as much of p as fits into the ring and returns how many bytes that
-// were. Fewer than len(p) means: wait for up.To.ConsoleSpace.
+// were. Fewer than len(p) means: wait for upcall.To.ConsoleSpace.
 //
 // Context: any thread; does not block.
 func Write(c *percpu.CPU, p []byte) int {
@@ -151,10 +151,10 @@ func Interrupt(c *percpu.CPU) {
 	space = space && tx.len() <= len(txBytes)/2
 	mu.Unlock(c)
 	if input {
-		up.To.ConsoleInput(c)
+		upcall.To.ConsoleInput(c)
 	}
 	if space {
-		up.To.ConsoleSpace(c)
+		upcall.To.ConsoleSpace(c)
 	}
 }
 

@@ -16,19 +16,19 @@ import (
 	"muster/kernel/clock"
 	"muster/kernel/console"
 	"muster/kernel/cpu"
+	"muster/kernel/fakeg"
 	"muster/kernel/layout"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
-	"muster/kernel/standin"
 	"muster/kernel/symtab"
 	"muster/kernel/trace"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 var (
 	reporter atom.Uint32 // CPU number + 1 of the CPU that reports
 	symbols  symtab.Table
-	reportG  standin.G
+	reportG  fakeg.G
 )
 
 // cause is what Panic was called with; the reporter alone uses it.
@@ -51,8 +51,8 @@ func Init() {
 func callerFrame() uintptr
 
 // onStack goes on at fn, a func value without arguments, with SP top, FS fs and
-// R14 standin. It does not return.
-func onStack(fn, top, fs, standin uintptr)
+// R14 fakeg. It does not return.
+func onStack(fn, top, fs, fakeg uintptr)
 
 var reportFn = report
 
@@ -120,10 +120,10 @@ func report() {
 
 // threadName returns the name of the thread that a CPU ran.
 func threadName(c *percpu.CPU) string {
-	if c.Current == 0 || up.To.ThreadName == nil {
+	if c.Current == 0 || upcall.To.ThreadName == nil {
 		return "none"
 	}
-	name := up.To.ThreadName(c.Current)
+	name := upcall.To.ThreadName(c.Current)
 	n := 0
 	for n < len(name) && name[n] != 0 {
 		n++
@@ -155,7 +155,7 @@ func culprit(l *console.Line) bool {
 	}
 	if g := uintptr(f.DI); f.Vector == 14 && inPoison(cause.a) && within(f.IP, "runtime.morestack") && Readable(g) {
 		// morestack keeps the g in DI and has stored where it came from.
-		pc, sp, bp := standin.Overflow(g)
+		pc, sp, bp := fakeg.Overflow(g)
 		symbolLine(l.Str("cause: kernel stack too small for the next call, sp ").Hex(sp).Str(", in "), pc)
 		f.IP, f.BP = pc, bp // the walk goes on from there
 		return true

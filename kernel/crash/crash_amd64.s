@@ -9,7 +9,7 @@ TEXT ·onStack(SB), NOSPLIT|NOFRAME, $0-32
 	MOVQ	fn+0(FP), DX
 	MOVQ	top+8(FP), BX
 	MOVQ	fs+16(FP), AX
-	MOVQ	standin+24(FP), R14
+	MOVQ	fakeg+24(FP), R14
 	WRFSBASEQ AX
 	XORPS	X15, X15
 	MOVQ	BX, SP

@@ -9,7 +9,7 @@ import (
 	"muster/kernel/cpu"
 	"muster/kernel/ipi"
 	"muster/kernel/percpu"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // What an NMI is for: bits of CPU.NMIAsked. Hardware does not say who sent one, and
@@ -107,7 +107,7 @@ func awaitStop(c *percpu.CPU, limit clock.Time) (missing uint32) {
 			return missing
 		}
 		if reporter.Load() == 0 {
-			up.To.SpinPoll(c)
+			upcall.To.SpinPoll(c)
 		}
 		cpu.Pause()
 	}
@@ -127,7 +127,7 @@ func stopByNMI(c *percpu.CPU) {
 		for i := range percpu.Count() {
 			if o := percpu.Get(i); running(c, o) {
 				o.NMIAsked.Or(nmiStop)
-				up.To.SendNMI(c, o)
+				upcall.To.SendNMI(c, o)
 			}
 		}
 		if awaitStop(c, 100*clock.Millisecond) == None {
@@ -166,7 +166,7 @@ func Backtrace(c, to *percpu.CPU, out *Trace) (ok bool) {
 	backtrace.done.Store(0)
 	backtrace.want.Store(to.ID + 1)
 	to.NMIAsked.Or(nmiBacktrace)
-	up.To.SendNMI(c, to)
+	upcall.To.SendNMI(c, to)
 	if !awaitRecord(c) {
 		// Who takes the word out has the record: a CPU that comes later writes nothing.
 		if backtrace.want.Swap(0) != 0 {
@@ -189,7 +189,7 @@ func awaitRecord(c *percpu.CPU) bool {
 		if end.Passed() {
 			return false
 		}
-		up.To.SpinPoll(c)
+		upcall.To.SpinPoll(c)
 		cpu.Pause()
 	}
 	return true

@@ -20,7 +20,7 @@ import (
 	"muster/kernel/ipi"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // Func names a function that can be called.
@@ -93,7 +93,7 @@ func await(c *percpu.CPU, set *percpu.Mask, limit clock.Time) (missing uint32) {
 	again, end, hard := clock.After(gap), clock.After(limit), clock.After(hardEnd*limit)
 	for turns := 1; c.OutLeft.Load() != 0; turns++ {
 		Poll(c)
-		up.To.SpinPoll(c)
+		upcall.To.SpinPoll(c)
 		atom.Pause()
 		if turns%256 != 0 {
 			continue
@@ -107,7 +107,7 @@ func await(c *percpu.CPU, set *percpu.Mask, limit clock.Time) (missing uint32) {
 			missing = withdraw(c, set)
 		}
 		if hard.Passed() {
-			up.Panic(c, "cross: a call has begun and does not end; CPUs, function", uint64(c.OutLeft.Load()), c.OutFunc.Load())
+			upcall.Panic(c, "cross: a call has begun and does not end; CPUs, function", uint64(c.OutLeft.Load()), c.OutFunc.Load())
 		}
 	}
 	return missing
@@ -183,7 +183,7 @@ func serve(c *percpu.CPU) {
 		from := percpu.Get(id)
 		f := from.OutFunc.Load()
 		if !Valid(f) {
-			up.Panic(c, "cross: a call of no function; caller, function", uint64(id), f)
+			upcall.Panic(c, "cross: a call of no function; caller, function", uint64(id), f)
 		}
 		table[f](c, from.OutWord.Load())
 		from.OutLeft.Add(^uint32(0))

@@ -14,7 +14,7 @@ import (
 	"muster/kernel/explore"
 	"muster/kernel/ipi"
 	"muster/kernel/percpu"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // machine is a few CPUs. A message is a word that its target looks at between
@@ -49,8 +49,8 @@ func newMachine(n int) *machine {
 		}
 		m.all.Set(uint32(i))
 	}
-	up.To.SpinPoll = func(*percpu.CPU) {}
-	up.To.SendVector = func(c, to *percpu.CPU, _ uint8) {
+	upcall.To.SpinPoll = func(*percpu.CPU) {}
+	upcall.To.SendVector = func(c, to *percpu.CPU, _ uint8) {
 		if m.lose > 0 {
 			m.lose--
 			return

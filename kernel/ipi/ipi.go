@@ -22,7 +22,7 @@ import (
 	"muster/kernel/clock"
 	"muster/kernel/percpu"
 	"muster/kernel/trace"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // Kind is what a message asks for: a bit number in CPU.Pending.
@@ -121,7 +121,7 @@ func (g *group) send(c *percpu.CPU, k Kind) {
 		s := stats(c)
 		s.note(sent, k)
 		s.note(grouped, k)
-		up.To.SendLogical(c, g.dest, Vectors[k])
+		upcall.To.SendLogical(c, g.dest, Vectors[k])
 	}
 	*g = group{}
 }
@@ -143,7 +143,7 @@ func transmit(c, to *percpu.CPU, k Kind) {
 		s.note(lost, k)
 		return
 	}
-	up.To.SendVector(c, to, Vectors[k])
+	upcall.To.SendVector(c, to, Vectors[k])
 }
 
 // Take returns what c is asked for and clears its pending word. k is the kind of
@@ -199,7 +199,7 @@ func faulty(c, to *percpu.CPU, k Kind) (lost bool) {
 		clock.Spin(faults.delay)
 	}
 	if faults.dup != 0 && n%faults.dup == 0 {
-		up.To.SendVector(c, to, Vectors[k])
+		upcall.To.SendVector(c, to, Vectors[k])
 	}
 	return faults.drop != 0 && n%faults.drop == 0
 }

@@ -41,7 +41,7 @@ const (
 	MapBase = 0xffffc00000000000
 	MapEnd  = MapBase + 1<<39
 
-	// Poison is never mapped. The stand-in g of core code points into it, so a
+	// Poison is never mapped. The fake g of core code points into it, so a
 	// fault here means that core code called a part of the runtime that it must
 	// not use (docs/03-hosting-go.md).
 	Poison    = 0xffffdead00000000

@@ -6,10 +6,10 @@ import (
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/trap"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
-// Exception answers an exception of a thread outside the core. See up.Table.
+// Exception answers an exception of a thread outside the core. See upcall.Table.
 func Exception(c *percpu.CPU, f *cpu.Frame, xsave uintptr) uintptr {
 	t := current(c)
 	if f.Vector == trap.VecPageFault {
@@ -73,13 +73,13 @@ func (t *Task) raise(c *percpu.CPU, f *cpu.Frame, xsave uintptr, in info) uintpt
 func (t *Task) outOfMemory(c *percpu.CPU, f *cpu.Frame, addr uintptr) {
 	if !t.proc.user {
 		s := mem.ReadStats(c)
-		up.To.Panic(c, f, "memory of the kernel's own runtime exhausted; free pages, of", s.Free, s.Total)
+		upcall.To.Panic(c, f, "memory of the kernel's own runtime exhausted; free pages, of", s.Free, s.Total)
 	}
 	t.proc.report(c, t, "out of memory", uint64(addr), f.IP)
 	t.proc.end(c, 128+SIGKILL)
 }
 
-// CoreFault answers a page fault inside the core. See up.Table.
+// CoreFault answers a page fault inside the core. See upcall.Table.
 func CoreFault(c *percpu.CPU, f *cpu.Frame, addr uintptr) bool {
 	var s *mem.Space
 	if t := current(c); t != nil {

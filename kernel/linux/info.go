@@ -8,7 +8,7 @@ import (
 	"muster/kernel/layout"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 func sysZero(c *percpu.CPU, _ *Task, _ *cpu.Frame) (*percpu.CPU, uint64) { return c, 0 }
@@ -148,5 +148,5 @@ func sysGetrandom(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 // kernelExit reports that the kernel's own runtime has ended: after a Go panic
 // that nobody recovered, whose text is on the console already.
 func kernelExit(c *percpu.CPU, f *cpu.Frame) {
-	up.To.Panic(c, f, "the kernel's own Go runtime exited; status", f.DI, 0)
+	upcall.To.Panic(c, f, "the kernel's own Go runtime exited; status", f.DI, 0)
 }

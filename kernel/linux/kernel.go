@@ -9,7 +9,7 @@ import (
 	"muster/kernel/layout"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // kernelStack is the first stack of the kernel's own runtime. The runtime takes
@@ -31,7 +31,7 @@ const (
 func StartKernel(c *percpu.CPU, entry uintptr, line []byte) {
 	base, ok := mem.Kernel.FindHole(c, 0, kernelStack)
 	if !ok || !mem.Kernel.Insert(c, base, base+kernelStack, mem.ProtRead|mem.ProtWrite) {
-		up.Panic(c, "linux: no memory for the first stack", 0, 0)
+		upcall.Panic(c, "linux: no memory for the first stack", 0, 0)
 	}
 	s := stackBuilder{c: c, next: base + kernelStack}
 	name := s.text([]byte("muster"))
@@ -77,7 +77,7 @@ func StartKernel(c *percpu.CPU, entry uintptr, line []byte) {
 
 	t := newTask(c, &kernelProc)
 	if t == nil || !kernelProc.add(c, t) {
-		up.Panic(c, "linux: no memory for the first thread", 0, 0)
+		upcall.Panic(c, "linux: no memory for the first thread", 0, 0)
 	}
 	f := t.Frame()
 	f.IP, f.SP = uint64(entry), uint64(sp)
@@ -110,7 +110,7 @@ type stackBuilder struct {
 func (s *stackBuilder) put(p unsafe.Pointer, n uintptr) uintptr {
 	s.next -= n
 	if !mem.Kernel.CopyOut(s.c, s.next, p, n) {
-		up.Panic(s.c, "linux: first stack cannot be written; address", uint64(s.next), 0)
+		upcall.Panic(s.c, "linux: first stack cannot be written; address", uint64(s.next), 0)
 	}
 	return s.next
 }
@@ -124,7 +124,7 @@ func (s *stackBuilder) text(b []byte) uintptr {
 	s.next -= uintptr(len(b))
 	s.next &^= 7
 	if len(b) > 0 && !mem.Kernel.CopyOut(s.c, s.next, unsafe.Pointer(&b[0]), uintptr(len(b))) {
-		up.Panic(s.c, "linux: first stack cannot be written; address", uint64(s.next), 0)
+		upcall.Panic(s.c, "linux: first stack cannot be written; address", uint64(s.next), 0)
 	}
 	return s.next
 }

@@ -6,7 +6,7 @@ import (
 	"muster/kernel/cpu"
 	"muster/kernel/percpu"
 	"muster/kernel/trace"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // Signals that the core knows by name.
@@ -301,7 +301,7 @@ func deliver(c *percpu.CPU, t *Task, f *cpu.Frame, how uintptr, in info) uintptr
 // fatal ends the process of t: a program with a report, the kernel with a panic.
 func fatal(c *percpu.CPU, t *Task, f *cpu.Frame, in info) {
 	if !t.proc.user {
-		up.To.Panic(c, f, "fatal signal to the kernel's own runtime; signal, address", in.sig, in.addr)
+		upcall.To.Panic(c, f, "fatal signal to the kernel's own runtime; signal, address", in.sig, in.addr)
 	}
 	if in.sig != SIGKILL && in.sig != 15 && in.sig != 2 {
 		t.proc.report(c, t, signalText(in.sig), in.addr, f.IP)

@@ -7,7 +7,7 @@ import (
 	"muster/kernel/sched"
 	"muster/kernel/trace"
 	"muster/kernel/trap"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // handler answers a system call. The arguments are in f: DI, SI, DX, R10, R8, R9.
@@ -121,12 +121,12 @@ func SetPrivate(number int, h func(c *percpu.CPU, t *Task, f *cpu.Frame) (*percp
 	private[number-abi.First] = h
 }
 
-// Syscall answers a SYSCALL. See up.Table.
+// Syscall answers a SYSCALL. See upcall.Table.
 func Syscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 	t := current(c)
 	n := f.AX
 	if f.User() != t.proc.user {
-		up.To.Panic(c, f, "linux: system call from the wrong ring; process", uint64(t.proc.ID), 0)
+		upcall.To.Panic(c, f, "linux: system call from the wrong ring; process", uint64(t.proc.ID), 0)
 	}
 	r := errno(ENOSYS)
 	switch {
@@ -151,12 +151,12 @@ func Syscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 	return leave(c, t, f, trap.LeaveFast)
 }
 
-// Leave does what is pending before an interrupt returns to a thread. See up.Table.
+// Leave does what is pending before an interrupt returns to a thread. See upcall.Table.
 func Leave(c *percpu.CPU, f *cpu.Frame, xsave uintptr) uintptr {
 	return leave(c, current(c), f, xsave)
 }
 
-// ThreadStart finishes the first switch to a thread. See up.Table.
+// ThreadStart finishes the first switch to a thread. See upcall.Table.
 func ThreadStart(c *percpu.CPU, f *cpu.Frame) uintptr {
 	sched.Started(c)
 	return leave(c, current(c), f, trap.LeaveFrame)

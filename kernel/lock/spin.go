@@ -14,7 +14,7 @@ import (
 	"muster/kernel/atom"
 	"muster/kernel/clock"
 	"muster/kernel/percpu"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // Spin is a lock that waiters spin for. Its rank is set where it is declared:
@@ -50,12 +50,12 @@ func (s *Spin) Lock(c *percpu.CPU) {
 func (s *Spin) wait(c *percpu.CPU, ticket uint32) {
 	end := clock.After(timeout)
 	for turns := 1; s.owner.Load() != ticket; turns++ {
-		if up.To.SpinPoll != nil {
-			up.To.SpinPoll(c)
+		if upcall.To.SpinPoll != nil {
+			upcall.To.SpinPoll(c)
 		}
 		atom.Pause()
 		if turns%4096 == 0 && end.Passed() {
-			up.Panic(c, "lock: not free for 5 s; rank, holder+1", uint64(s.Rank), uint64(s.holder))
+			upcall.Panic(c, "lock: not free for 5 s; rank, holder+1", uint64(s.Rank), uint64(s.holder))
 		}
 	}
 }
@@ -73,7 +73,7 @@ func (s *Spin) Unlock(c *percpu.CPU) {
 // AssertHeld panics in debug builds unless c holds the lock.
 func (s *Spin) AssertHeld(c *percpu.CPU) {
 	if Checked && s.holder != c.ID+1 {
-		up.Panic(c, "lock: not held where it must be; rank, holder+1", uint64(s.Rank), uint64(s.holder))
+		upcall.Panic(c, "lock: not held where it must be; rank, holder+1", uint64(s.Rank), uint64(s.holder))
 	}
 }
 
@@ -81,21 +81,21 @@ func (s *Spin) AssertHeld(c *percpu.CPU) {
 // switch threads or touch user memory.
 func AssertNone(c *percpu.CPU) {
 	if Checked && c.LockDepth != 0 {
-		up.Panic(c, "lock: held across a switch or a user copy; depth, rank", uint64(c.LockDepth), uint64(c.LockRanks[c.LockDepth-1]))
+		upcall.Panic(c, "lock: held across a switch or a user copy; depth, rank", uint64(c.LockDepth), uint64(c.LockRanks[c.LockDepth-1]))
 	}
 }
 
 // checkOrder panics unless the lock's rank is above those that c holds.
 func (s *Spin) checkOrder(c *percpu.CPU) {
 	if s.Rank == 0 {
-		up.Panic(c, "lock: without a rank", 0, 0)
+		upcall.Panic(c, "lock: without a rank", 0, 0)
 	}
 	if int(c.LockDepth) == len(c.LockRanks) {
-		up.Panic(c, "lock: too many held; depth, rank", uint64(c.LockDepth), uint64(s.Rank))
+		upcall.Panic(c, "lock: too many held; depth, rank", uint64(c.LockDepth), uint64(s.Rank))
 	}
 	if c.LockDepth > 0 {
 		if top := Rank(c.LockRanks[c.LockDepth-1]); s.Rank <= top && !(s.Rank == top && s.Rank.nests()) {
-			up.Panic(c, "lock: wrong order; rank held, rank wanted", uint64(top), uint64(s.Rank))
+			upcall.Panic(c, "lock: wrong order; rank held, rank wanted", uint64(top), uint64(s.Rank))
 		}
 	}
 }
@@ -103,9 +103,9 @@ func (s *Spin) checkOrder(c *percpu.CPU) {
 // checkHeld panics unless c holds the lock and took it last.
 func (s *Spin) checkHeld(c *percpu.CPU) {
 	if s.holder != c.ID+1 {
-		up.Panic(c, "lock: released by a CPU that does not hold it; rank, holder+1", uint64(s.Rank), uint64(s.holder))
+		upcall.Panic(c, "lock: released by a CPU that does not hold it; rank, holder+1", uint64(s.Rank), uint64(s.holder))
 	}
 	if c.LockDepth == 0 || Rank(c.LockRanks[c.LockDepth-1]) != s.Rank {
-		up.Panic(c, "lock: released out of order; rank, depth", uint64(s.Rank), uint64(c.LockDepth))
+		upcall.Panic(c, "lock: released out of order; rank, depth", uint64(s.Rank), uint64(c.LockDepth))
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 	"muster/kernel/cpu"
 	"muster/kernel/percpu"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // Real threads, for the race detector: the lock must order plain accesses.
@@ -33,8 +33,8 @@ func TestSpinOnThreads(t *testing.T) {
 // caught runs f with panics of the core turned into panics of the test.
 func caught(t *testing.T, f func()) (msg string) {
 	t.Helper()
-	up.To.Panic = func(_ *percpu.CPU, _ *cpu.Frame, msg string, _, _ uint64) { panic(msg) }
-	defer func() { up.To.Panic = nil }()
+	upcall.To.Panic = func(_ *percpu.CPU, _ *cpu.Frame, msg string, _, _ uint64) { panic(msg) }
+	defer func() { upcall.To.Panic = nil }()
 	defer func() { msg, _ = recover().(string) }()
 	f()
 	return ""

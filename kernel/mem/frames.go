@@ -4,7 +4,7 @@ import (
 	"muster/kernel/layout"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // Frame numbers are physical addresses in pages. The frame table has a word for
@@ -131,7 +131,7 @@ func Plenty(c *percpu.CPU) bool {
 func mustZeroed(c *percpu.CPU) PhysAddr {
 	p, ok := AllocZeroed(c)
 	if !ok {
-		up.Panic(c, "mem: no frame left for the kernel; total, free", frames.total, frames.unused)
+		upcall.Panic(c, "mem: no frame left for the kernel; total, free", frames.total, frames.unused)
 	}
 	return p
 }
@@ -144,7 +144,7 @@ func FreeFrame(c *percpu.CPU, p PhysAddr) {
 	w := frameWord(n)
 	frames.mu.Lock(c)
 	if *w != frameUsed {
-		up.Panic(c, "mem: frame freed twice; address, table word", uint64(p), uint64(*w))
+		upcall.Panic(c, "mem: frame freed twice; address, table word", uint64(p), uint64(*w))
 	}
 	*w = frames.free
 	frames.free = n
@@ -163,7 +163,7 @@ func (l *chain) add(c *percpu.CPU, p PhysAddr) {
 	n := uint32(p >> layout.PageShift)
 	w := frameWord(n)
 	if *w != frameUsed {
-		up.Panic(c, "mem: frame freed twice; address, table word", uint64(p), uint64(*w))
+		upcall.Panic(c, "mem: frame freed twice; address, table word", uint64(p), uint64(*w))
 	}
 	*w = l.first
 	if l.first == frameNone {

@@ -7,7 +7,7 @@ import (
 	"muster/kernel/layout"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // Boot is what Init must know about physical memory.
@@ -28,7 +28,7 @@ var early Range
 
 func earlyPage() PhysAddr {
 	if early.Len() < layout.PageSize {
-		up.Panic(percpu.This(), "mem: early memory exhausted; start, end", uint64(early.Start), uint64(early.End))
+		upcall.Panic(percpu.This(), "mem: early memory exhausted; start, end", uint64(early.Start), uint64(early.End))
 	}
 	p := early.Start
 	early.Start += layout.PageSize

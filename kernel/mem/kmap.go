@@ -4,7 +4,7 @@ import (
 	"muster/kernel/layout"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // mapped is the area of single mappings. Addresses in it are cut off in order
@@ -20,7 +20,7 @@ func cut(c *percpu.CPU, n, align uintptr) uintptr {
 	va := roundUp(mapped.next+layout.PageSize, align)
 	mapped.next = va + roundUp(n, layout.PageSize)
 	if mapped.next >= layout.MapEnd || mapped.next < va {
-		up.Panic(c, "mem: map area exhausted; bytes", uint64(n), 0)
+		upcall.Panic(c, "mem: map area exhausted; bytes", uint64(n), 0)
 	}
 	return va
 }
@@ -96,7 +96,7 @@ func TrampolineRoot(c *percpu.CPU, page PhysAddr) PhysAddr {
 	}
 	e := entryMake(trampolineRoot, uintptr(page), pteTable, c)
 	if e == nil {
-		up.Panic(c, "mem: no frame left for the trampoline's tables", uint64(page), 0)
+		upcall.Panic(c, "mem: no frame left for the trampoline's tables", uint64(page), 0)
 	}
 	*e = uint64(page) | ptePresent | pteWrite
 	return trampolineRoot
@@ -129,7 +129,7 @@ func NewUserPage(c *percpu.CPU, b byte) UserPage {
 	}
 	e := entryMake(root, layout.UserStart, pteUserTable, c)
 	if e == nil {
-		up.Panic(c, "mem: no frame left for the tables of a test's page", uint64(page), 0)
+		upcall.Panic(c, "mem: no frame left for the tables of a test's page", uint64(page), 0)
 	}
 	*ptr[byte](Direct(page)) = b
 	*e = uint64(page) | ptePresent | pteWrite | pteUser

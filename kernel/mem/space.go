@@ -9,7 +9,7 @@ import (
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
 	"muster/kernel/tree"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // Prot is what a thread may do with the pages of an area, with Linux's values.
@@ -130,7 +130,7 @@ func (s *Space) Detach(c *percpu.CPU) {
 	LeaveUser(c)
 	flushOthers(c, s.cpus)
 	if id, ok := s.cpus.Next(0); ok {
-		up.Panic(c, "mem: address space freed while in use; CPU", uint64(id), 0)
+		upcall.Panic(c, "mem: address space freed while in use; CPU", uint64(id), 0)
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"muster/kernel/cpu"
 	"muster/kernel/layout"
 	"muster/kernel/percpu"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // Page-table entry bits (Intel SDM vol. 3A, "4-Level Paging and 5-Level Paging").
@@ -129,7 +129,7 @@ func freeTables(c *percpu.CPU, table PhysAddr, level uint, n uintptr) {
 func mapPage(c *percpu.CPU, va uintptr, p PhysAddr, bits uint64) {
 	e := entryMake(kernelRoot, va, pteTable, c)
 	if e == nil || *e != 0 {
-		up.Panic(c, "mem: kernel page cannot be mapped; address, physical", uint64(va), uint64(p))
+		upcall.Panic(c, "mem: kernel page cannot be mapped; address, physical", uint64(va), uint64(p))
 	}
 	atomic.StoreUint64(e, uint64(p)|bits)
 }

@@ -7,7 +7,7 @@ import (
 	"muster/kernel/ipi"
 	"muster/kernel/percpu"
 	"muster/kernel/trace"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // TLB shootdown. Who has removed translations asks every CPU that may hold them
@@ -100,7 +100,7 @@ func await(c, to *percpu.CPU, n uint64) {
 			ipi.Repeat(c, to, ipi.Flush)
 		}
 		if end.Passed() {
-			up.Panic(c, "mem: TLB flush not answered; CPU, request", uint64(to.ID), n)
+			upcall.Panic(c, "mem: TLB flush not answered; CPU, request", uint64(to.ID), n)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"muster/kernel/explore"
 	"muster/kernel/ipi"
 	"muster/kernel/percpu"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // page is a page with one translation, and the CPUs that may have it cached.
@@ -43,7 +43,7 @@ func newPage(n int) *page {
 		p.set.Set(uint32(i))
 	}
 	p.present.Store(1)
-	up.To.SendVector = func(c, to *percpu.CPU, _ uint8) { p.ipi[to.ID].Store(1) }
+	upcall.To.SendVector = func(c, to *percpu.CPU, _ uint8) { p.ipi[to.ID].Store(1) }
 	return p
 }
 

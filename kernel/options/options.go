@@ -12,28 +12,27 @@ import (
 	"strconv"
 	"strings"
 
-	"muster/kernel/fault"
-	"muster/kernel/words"
+	"muster/kernel/inject"
 )
 
 // Options is what the command line asks for.
 type Options struct {
-	NoSMP    bool         // nosmp: one CPU
-	MaxCPUs  int          // maxcpus=N, at least 1; 0 without the word
-	Run      []string     // run="cmd; cmd": commands to run unattended
-	HasRun   bool         // run= was given, perhaps empty
-	LogLevel int          // loglevel=0..8
-	TickMS   int          // tick=1..1000
-	Scale    int          // deadline-scale=1..1000
-	Full     bool         // mitigations=full, not auto: clear CPU buffers without need
-	Serial   bool         // smp=serial, not parallel: start the CPUs one after the other
-	Faults   fault.Faults // fault=..., may be repeated
-	Physical bool         // ipi=physical, not logical: address each CPU by itself
-	Share    int          // callshare=1..100: percent of a CPU's time that others' calls may take
-	Counted  bool         // icount: the clock counts instructions
-	App      string       // app=NAME: run the first module as a program of this name
-	Args     []string     // arg=...: its arguments, percent-encoded
-	Env      []string     // env=K=V: its environment, percent-encoded
+	NoSMP    bool          // nosmp: one CPU
+	MaxCPUs  int           // maxcpus=N, at least 1; 0 without the word
+	Run      []string      // run="cmd; cmd": commands to run unattended
+	HasRun   bool          // run= was given, perhaps empty
+	LogLevel int           // loglevel=0..8
+	TickMS   int           // tick=1..1000
+	Scale    int           // deadline-scale=1..1000
+	Full     bool          // mitigations=full, not auto: clear CPU buffers without need
+	Serial   bool          // smp=serial, not parallel: start the CPUs one after the other
+	Faults   inject.Faults // fault=..., may be repeated
+	Physical bool          // ipi=physical, not logical: address each CPU by itself
+	Share    int           // callshare=1..100: percent of a CPU's time that others' calls may take
+	Counted  bool          // icount: the clock counts instructions
+	App      string        // app=NAME: run the first module as a program of this name
+	Args     []string      // arg=...: its arguments, percent-encoded
+	Env      []string      // env=K=V: its environment, percent-encoded
 }
 
 // Default is what an empty command line means.
@@ -52,7 +51,7 @@ func Parse(line string) (o Options, problems []string) {
 		}
 		*to = int(n)
 	}
-	for _, word := range words.Split(line) {
+	for _, word := range Words(line) {
 		name, value, hasValue := strings.Cut(word, "=")
 		switch {
 		case word == "nosmp":

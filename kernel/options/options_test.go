@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"muster/kernel/fault"
+	"muster/kernel/inject"
 )
 
 func TestParse(t *testing.T) {
@@ -22,7 +22,7 @@ func TestParse(t *testing.T) {
 			o.HasRun, o.Run = true, []string{"cpus -json", "ps"}
 		})},
 		"start-up": {line: "smp=serial fault=ap2:silent", want: with(func(o *Options) {
-			o.Serial, o.Faults.AP = true, map[int]fault.AP{2: {Silent: true}}
+			o.Serial, o.Faults.AP = true, map[int]inject.AP{2: {Silent: true}}
 		})},
 		"mitigations": {line: "mitigations=full", want: with(func(o *Options) { o.Full = true })},
 		"empty run":   {line: "run=", want: with(func(o *Options) { o.HasRun = true })},

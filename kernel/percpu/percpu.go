@@ -28,7 +28,7 @@ type CPU struct {
 	self     uintptr // own address: GS:0
 	StackTop uintptr // kernel stack of the current thread
 	StackLow uintptr // its lowest address
-	KernelG  uintptr // stand-in g of the current thread
+	KernelG  uintptr // fake g of the current thread
 	KernelFS uintptr // FS base while core code runs
 	UserFS   uintptr // FS base to return with
 	Scratch  uintptr // one register, for the first instructions of an entry

@@ -12,7 +12,7 @@ import (
 	"muster/kernel/explore"
 	"muster/kernel/ipi"
 	"muster/kernel/percpu"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // parking is a thread that parks once, and what makes it run again.
@@ -110,7 +110,7 @@ func newMachine(n int) *machine {
 		}
 	}
 	idle.Init(uintptr(unsafe.Pointer(&m.words)), uint32(n))
-	up.To.SendVector = func(c, to *percpu.CPU, _ uint8) { m.ipi[to.ID].Store(1) }
+	upcall.To.SendVector = func(c, to *percpu.CPU, _ uint8) { m.ipi[to.ID].Store(1) }
 	return m
 }
 

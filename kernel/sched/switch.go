@@ -8,7 +8,7 @@ import (
 	"muster/kernel/percpu"
 	"muster/kernel/trace"
 	"muster/kernel/trap"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // leaving says what becomes of the thread that a switch leaves.
@@ -34,11 +34,11 @@ func Yield(c *percpu.CPU) *percpu.CPU {
 	return reschedule(c, leaveReady)
 }
 
-// Exit ends the current thread; up.To.Reap frees it. It does not return.
+// Exit ends the current thread; upcall.To.Reap frees it. It does not return.
 func Exit(c *percpu.CPU) {
 	Current(c).state.Store(stDead)
 	reschedule(c, leaveDead)
-	up.Panic(percpu.This(), "sched: a dead thread ran", 0, 0)
+	upcall.Panic(percpu.This(), "sched: a dead thread ran", 0, 0)
 }
 
 // Pin makes the current thread run on the CPU with a number alone, from now on. It
@@ -78,7 +78,7 @@ func reschedule(c *percpu.CPU, how leaving) *percpu.CPU {
 		}
 	}
 	if next == prev {
-		up.Panic(c, "sched: thread queued while it runs", uint64(prev.ID), 0)
+		upcall.Panic(c, "sched: thread queued while it runs", uint64(prev.ID), 0)
 	}
 	q.prev, q.how = prev, how
 	q.charge(prev)
@@ -149,7 +149,7 @@ func finish(c *percpu.CPU) {
 		prev.state.Store(stReady)
 		enqueue(c, prev)
 	case leaveDead:
-		up.To.Reap(c, uintptr(unsafe.Pointer(prev)))
+		upcall.To.Reap(c, uintptr(unsafe.Pointer(prev)))
 	}
 }
 

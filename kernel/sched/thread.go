@@ -16,11 +16,11 @@ import (
 
 	"muster/kernel/atom"
 	"muster/kernel/cpu"
+	"muster/kernel/fakeg"
 	"muster/kernel/layout"
 	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
-	"muster/kernel/standin"
 	"muster/kernel/trap"
 )
 
@@ -48,7 +48,7 @@ type Thread struct {
 	sp       uintptr // saved stack pointer, while it does not run
 	StackLow uintptr
 	StackTop uintptr
-	g        standin.G
+	g        fakeg.G
 	UserFS   uintptr // FS base outside the core; the running thread's is in the CPU block
 	UserGS   uintptr // GS base in ring 3
 	Space    *mem.Space
@@ -119,7 +119,7 @@ func (t *Thread) Frame() *cpu.Frame {
 // FSBase returns the FS base with which t's core code runs.
 func (t *Thread) FSBase() uintptr { return t.g.FSBase() }
 
-// GAddr returns the stand-in g with which t's core code runs.
+// GAddr returns the fake g with which t's core code runs.
 func (t *Thread) GAddr() uintptr { return t.g.Addr() }
 
 // Kernel stacks that no thread uses, linked through their top words.

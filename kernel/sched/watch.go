@@ -6,7 +6,7 @@ import (
 	"muster/kernel/console"
 	"muster/kernel/ipi"
 	"muster/kernel/percpu"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // The watchdog: at its tick each CPU looks whether the next one has ticked since.
@@ -43,9 +43,9 @@ func watch(c *percpu.CPU, q *runQueue) {
 	}
 	quiet := now - c.WatchTick
 	if busy := local(v).running.Load() != uint32(classes); busy && quiet >= watchTicks(busyEnd) {
-		up.Panic(c, saysBusy, uint64(v.ID), v.Ticks.Load())
+		upcall.Panic(c, saysBusy, uint64(v.ID), v.Ticks.Load())
 	} else if !busy && quiet >= watchTicks(idleEnd) {
-		up.Panic(c, saysIdle, uint64(v.ID), v.Ticks.Load())
+		upcall.Panic(c, saysIdle, uint64(v.ID), v.Ticks.Load())
 	}
 	if quiet != 0 && quiet%watchTicks(pokeAfter) == 0 {
 		ipi.Repeat(c, v, ipi.Timer)

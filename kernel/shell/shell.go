@@ -19,7 +19,7 @@ import (
 
 	"github.com/agnivade/levenshtein"
 
-	"muster/kernel/words"
+	"muster/kernel/options"
 )
 
 // System is what commands need to know of the machine.
@@ -92,7 +92,7 @@ var errUsage = errors.New("usage")
 
 // Run executes one line. The error has been printed.
 func (s *Shell) Run(ctx context.Context, line string) error {
-	list := words.Split(line)
+	list := options.Words(line)
 	if len(list) == 0 {
 		return nil
 	}

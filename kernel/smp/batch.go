@@ -6,7 +6,7 @@ import (
 	"errors"
 	"time"
 
-	"muster/kernel/fault"
+	"muster/kernel/inject"
 	"muster/kernel/percpu"
 	"muster/trampoline"
 )
@@ -30,7 +30,7 @@ const (
 type starting struct {
 	Target
 	cpu     int
-	fault   fault.AP
+	fault   inject.AP
 	reached uint32 // the state that await has seen
 }
 

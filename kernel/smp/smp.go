@@ -20,7 +20,7 @@ import (
 	"slices"
 	"time"
 
-	"muster/kernel/fault"
+	"muster/kernel/inject"
 	"muster/kernel/percpu"
 	"muster/trampoline"
 )
@@ -43,7 +43,7 @@ type State struct {
 type Machine interface {
 	SetCPULimit(n int) error
 	PrepareCPU(t Target) (cpu int, err error)
-	UseTrampoline(page uint64, f fault.AP, spoil bool) error // 0 ends its use
+	UseTrampoline(page uint64, f inject.AP, spoil bool) error // 0 ends its use
 	SendINIT(apicID uint32) error
 	SendStartup(apicID uint32, page uint64) error // ErrSpoilt if the page is not what was built
 	State(cpu int) State
@@ -55,15 +55,15 @@ type Machine interface {
 
 // Config says how to start.
 type Config struct {
-	Boot     uint32           // APIC id of the CPU that runs already
-	Max      int              // CPUs in all, 0 for no limit
-	Page     uint64           // of the trampoline
-	INITWait time.Duration    // between INIT and the start-up message
-	Timeout  time.Duration    // for a CPU to report in; Limit times Scale by default
-	Scale    int              // how much longer CPUs may take than hardware does; 1 by default
-	Serial   bool             // one after the other, for study and for odd firmware
-	Faults   map[int]fault.AP // by CPU number
-	Spoil    int              // so often the page is written over, for tests
+	Boot     uint32            // APIC id of the CPU that runs already
+	Max      int               // CPUs in all, 0 for no limit
+	Page     uint64            // of the trampoline
+	INITWait time.Duration     // between INIT and the start-up message
+	Timeout  time.Duration     // for a CPU to report in; Limit times Scale by default
+	Scale    int               // how much longer CPUs may take than hardware does; 1 by default
+	Serial   bool              // one after the other, for study and for odd firmware
+	Faults   map[int]inject.AP // by CPU number
+	Spoil    int               // so often the page is written over, for tests
 }
 
 // ErrSpoilt says that something has written to the trampoline since it was built.
@@ -127,7 +127,7 @@ func StartAll(m Machine, targets []Target, cfg Config) Result {
 
 // putAway ends the use of the trampoline.
 func (b *bringUp) putAway() {
-	b.UseTrampoline(0, fault.AP{}, false)
+	b.UseTrampoline(0, inject.AP{}, false)
 	b.inUse = false
 }
 
@@ -182,7 +182,7 @@ func (b *bringUp) start(list []*starting) (online []*starting) {
 	var healthy []*starting
 	var alone [][]*starting
 	for _, s := range list {
-		if s.fault == (fault.AP{}) {
+		if s.fault == (inject.AP{}) {
 			healthy = append(healthy, s)
 		} else {
 			alone = append(alone, []*starting{s})

@@ -14,7 +14,7 @@ import (
 
 	"muster/kernel/atom"
 	"muster/kernel/explore"
-	"muster/kernel/fault"
+	"muster/kernel/inject"
 	"muster/kernel/percpu"
 	"muster/trampoline"
 )
@@ -79,7 +79,7 @@ func (m *model) SetCPULimit(int) error { return nil }
 
 func (m *model) PrepareCPU(t Target) (int, error) { return int(t.APICID), nil }
 
-func (m *model) UseTrampoline(page uint64, _ fault.AP, _ bool) error {
+func (m *model) UseTrampoline(page uint64, _ inject.AP, _ bool) error {
 	if page == 0 {
 		m.page.Store(0)
 		return nil

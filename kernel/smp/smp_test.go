@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/abi"
-	"muster/kernel/fault"
+	"muster/kernel/inject"
 	"muster/kernel/percpu"
 	"muster/trampoline"
 )
@@ -64,7 +64,7 @@ func (f *fake) PrepareCPU(t Target) (int, error) {
 	return len(f.cpus), nil
 }
 
-func (f *fake) UseTrampoline(page uint64, _ fault.AP, spoil bool) error {
+func (f *fake) UseTrampoline(page uint64, _ inject.AP, spoil bool) error {
 	f.page, f.spoilt = page, spoil
 	for _, c := range f.cpus {
 		c.slot = false
@@ -279,7 +279,7 @@ func TestSerial(t *testing.T) {
 func TestSilentByRequest(t *testing.T) {
 	f := newFake(&fakeCPU{apicID: 1}, &fakeCPU{apicID: 2}, &fakeCPU{apicID: 3})
 	cfg := config
-	cfg.Faults = map[int]fault.AP{2: {Silent: true}}
+	cfg.Faults = map[int]inject.AP{2: {Silent: true}}
 	r := StartAll(f, targets(0, 1, 2, 3), cfg)
 	require.Equal(t, 3, r.Online)
 	require.Zero(t, f.all[2].starts)

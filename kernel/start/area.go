@@ -14,7 +14,7 @@ import (
 	"muster/kernel/sched"
 	"muster/kernel/trace"
 	"muster/kernel/trap"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // area is the memory of one CPU, all of it allocated before the CPU starts.
@@ -49,7 +49,7 @@ func allocCounts(c *percpu.CPU) {
 	_, vectorCounts, ok = mem.AllocPerCPU(c, 256*8, nil)
 	_, messageCounts, also = mem.AllocPerCPU(c, ipi.StatsBytes, nil)
 	if !ok || !also {
-		up.Panic(c, "start: no memory for the boot CPU's counters", 0, 0)
+		upcall.Panic(c, "start: no memory for the boot CPU's counters", 0, 0)
 	}
 }
 

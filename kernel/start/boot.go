@@ -18,12 +18,12 @@ import (
 	"muster/kernel/console"
 	"muster/kernel/cpu"
 	"muster/kernel/crash"
+	"muster/kernel/fakeg"
 	"muster/kernel/layout"
 	"muster/kernel/linux"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
-	"muster/kernel/standin"
 	"muster/kernel/trace"
 	"muster/kernel/trap"
 	"muster/trampoline"
@@ -38,7 +38,7 @@ const (
 	offAPICID   = unsafe.Offsetof(percpu.CPU{}.APICID)
 	offStage    = unsafe.Offsetof(percpu.CPU{}.Stage)
 	offStageAt  = unsafe.Offsetof(percpu.CPU{}.StageAt)
-	fsInG       = unsafe.Sizeof(standin.G{}) - 8
+	fsInG       = unsafe.Sizeof(fakeg.G{}) - 8
 	tlsInG      = fsInG - 8
 
 	cr0Clear   = ^(cpu.CR0EmulateFPU | cpu.CR0TaskSwitched)
@@ -49,7 +49,7 @@ const (
 
 var (
 	cpu0   percpu.CPU
-	bootG  standin.G
+	bootG  fakeg.G
 	bootFn = bootMain
 
 	info     boot.Info
@@ -59,7 +59,7 @@ var (
 	bootData    abi.Boot
 )
 
-func onStack(c *percpu.CPU, fn, top, fs, standin uintptr)
+func onStack(c *percpu.CPU, fn, top, fs, fakeg uintptr)
 
 // minimumRAM is the least usable RAM that a boot is tried with; the kernel runs
 // in 64 MB, of which the firmware keeps some.
@@ -70,7 +70,7 @@ func bootMain(magic, information, delta, tsc uint64) {
 	c := &cpu0
 	c.Init(0)
 	percpu.Register(c)
-	standin.Init()
+	fakeg.Init()
 	c.StackLow, c.StackTop = boot.Stack()
 	bootG.SetStack(c.StackLow, c.StackTop)
 	c.KernelG, c.KernelFS = bootG.Addr(), bootG.FSBase()

@@ -16,7 +16,7 @@ import (
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
 	"muster/kernel/trap"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // breakCore breaks the core on purpose, so that tests and readers see what a
@@ -26,7 +26,7 @@ func breakCore(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64)
 	console.Warn(c, l.Str("crash: breaking the core on request, kind ").Dec(f.DI))
 	switch f.DI {
 	case abi.CrashPanic:
-		up.Panic(c, "crash on request", 1, 2)
+		upcall.Panic(c, "crash on request", 1, 2)
 	case abi.CrashBounds:
 		victims[f.SI+uint64(len(victims))] = 1
 	case abi.CrashNil:
@@ -78,8 +78,8 @@ func breakCore(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64)
 		}
 		return c, 0
 	case abi.CrashNested:
-		up.To.SendNMI = func(c, to *percpu.CPU) { up.Panic(c, "crash within the crash", 0, 0) }
-		up.Panic(c, "crash on request, and then another", 0, 0)
+		upcall.To.SendNMI = func(c, to *percpu.CPU) { upcall.Panic(c, "crash within the crash", 0, 0) }
+		upcall.Panic(c, "crash on request, and then another", 0, 0)
 	}
 	return c, linux.Fail(linux.EINVAL)
 }

@@ -44,7 +44,7 @@ func provoke(c *percpu.CPU, access func(uintptr), addr uintptr) uint64 {
 }
 
 // coreFault answers a page fault inside the core: one that provoke waits for, or one of
-// the functions that touch user memory. See up.Table.
+// the functions that touch user memory. See upcall.Table.
 func coreFault(c *percpu.CPU, f *cpu.Frame, addr uintptr) bool {
 	if c.Probe != 0 {
 		c.Probed = 1<<63 | f.Error

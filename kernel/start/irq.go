@@ -53,7 +53,7 @@ func findIOAPIC(gsi uint32) *ioapic {
 	return nil
 }
 
-// interrupt answers an external interrupt. See up.Table. The local APIC is told
+// interrupt answers an external interrupt. See upcall.Table. The local APIC is told
 // of the end before a handler, since that may lead to a switch of threads.
 func interrupt(c *percpu.CPU, f *cpu.Frame, vector uint8) {
 	if k := kindOf(vector); k < ipi.Kinds { // first: it is the most frequent one
@@ -110,7 +110,7 @@ func deviceInterrupt(c *percpu.CPU, l *irqLine) {
 	}
 }
 
-// consoleInput tells the goroutine that reads the keyboard. See up.Table.
+// consoleInput tells the goroutine that reads the keyboard. See upcall.Table.
 func consoleInput(c *percpu.CPU) {
 	if irqs.input != nil {
 		irqs.input.Signal(c)

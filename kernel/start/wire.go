@@ -7,13 +7,13 @@ import (
 	"muster/kernel/mem"
 	"muster/kernel/sched"
 	"muster/kernel/trap"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // wire fills in every call that goes up the layers, and the vectors that lower
 // packages send.
 func wire() {
-	up.To = up.Table{
+	upcall.To = upcall.Table{
 		Panic:        crash.Panic,
 		SpinPoll:     mem.Answer,
 		SendVector:   apic.SendVector,

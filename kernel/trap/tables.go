@@ -4,8 +4,8 @@ import (
 	"unsafe"
 
 	"muster/kernel/cpu"
+	"muster/kernel/fakeg"
 	"muster/kernel/percpu"
-	"muster/kernel/standin"
 )
 
 // Descriptors (Intel SDM vol. 3A, "Segment Descriptors").
@@ -170,16 +170,16 @@ func (t *tss) setIST(slot int, top uintptr) {
 	t.ist[slot-1] = [2]uint32{uint32(top), uint32(uint64(top) >> 32)}
 }
 
-// prepareStack puts the CPU's block and a stand-in g at the end of a paranoid
+// prepareStack puts the CPU's block and a fake g at the end of a paranoid
 // stack and returns where the stack begins below them.
 func prepareStack(c *percpu.CPU, end uintptr) uintptr {
 	*(*uintptr)(unsafe.Pointer(end - 8)) = c.Addr()
 	top := end - ISTReserved
-	(*standin.G)(unsafe.Pointer(top)).SetStack(end-ISTSize, top)
+	(*fakeg.G)(unsafe.Pointer(top)).SetStack(end-ISTSize, top)
 	return top
 }
 
 // SetLostStack gives the report of a full kernel stack its bounds.
 //
-// Context: boot CPU; the stand-in is shared, since only one CPU reports.
+// Context: boot CPU; the fake g is shared, since only one CPU reports.
 func SetLostStack() { lostG.SetStack(0, ^uintptr(0)) }

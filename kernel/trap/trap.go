@@ -15,12 +15,12 @@ import (
 
 	"muster/kernel/clock"
 	"muster/kernel/cpu"
+	"muster/kernel/fakeg"
 	"muster/kernel/layout"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
-	"muster/kernel/standin"
 	"muster/kernel/trace"
-	"muster/kernel/up"
+	"muster/kernel/upcall"
 )
 
 // How a handler wants to leave; any other value is the address of an XSAVE area
@@ -61,13 +61,13 @@ const (
 	// minStack is what must be left on a kernel stack for a nested trap.
 	minStack = 2048
 
-	// fsInG is where the FS base lies in a stand-in g.
-	fsInG = unsafe.Sizeof(standin.G{}) - 8
+	// fsInG is where the FS base lies in a fake g.
+	fsInG = unsafe.Sizeof(fakeg.G{}) - 8
 
 	// ISTSize is size and alignment of the stacks of paranoid vectors, and
-	// ISTReserved what lies above the stack: a stand-in g and the CPU's block.
+	// ISTReserved what lies above the stack: a fake g and the CPU's block.
 	ISTSize     = 8 << 10
-	ISTReserved = (unsafe.Sizeof(standin.G{}) + 8 + 15) &^ 15
+	ISTReserved = (unsafe.Sizeof(fakeg.G{}) + 8 + 15) &^ 15
 )
 
 // The functions that the stubs call, as values so that the assembly enters them
@@ -84,12 +84,12 @@ var (
 // Addresses of assembly, filled in by the linker.
 var syscallPC, stubsPC, threadStartPC, restorePC uintptr
 
-// SetSyscall sets the handler of system calls: up.To.Syscall, entered without a
+// SetSyscall sets the handler of system calls: upcall.To.Syscall, entered without a
 // detour where the detour has nothing to measure.
 //
 // Context: boot CPU, before the first system call.
 func SetSyscall(handler func(c *percpu.CPU, f *cpu.Frame) uintptr) {
-	up.To.Syscall = handler
+	upcall.To.Syscall = handler
 	if !lock.Checked {
 		syscallFn = handler
 	}
@@ -106,7 +106,7 @@ var (
 	dataSelector uint16          = userSS // VERW must name one in memory: the form with a register does not clear
 	initialState uintptr                  // an XSAVE area with XSTATE_BV 0, so all components get their reset state
 	initialBytes [1024 + 64]byte          // holds it; the linker does not align variables to the 64 bytes that XRSTOR needs
-	lostG        standin.G
+	lostG        fakeg.G
 )
 
 // StateSize returns the size of an XSAVE area, in bytes.
@@ -116,7 +116,7 @@ func StateSize() uintptr { return stateSize }
 // builds; otherwise the handler itself is: SetSyscall.
 func onSyscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 	Enter(c, f)
-	how := up.To.Syscall(c, f)
+	how := upcall.To.Syscall(c, f)
 	if lock.Checked {
 		Left(percpu.This())
 	}
@@ -130,11 +130,11 @@ func onOutside(c *percpu.CPU, f *cpu.Frame, xsave uintptr) (how uintptr) {
 	count(c, f.Vector)
 	if f.Vector < 32 {
 		trace.Add(c, trace.Exception, f.Vector, f.IP)
-		how = up.To.Exception(c, f, xsave)
+		how = upcall.To.Exception(c, f, xsave)
 	} else {
 		trace.Add(c, trace.Interrupt, f.Vector, f.IP)
-		up.To.Interrupt(c, f, uint8(f.Vector))
-		how = up.To.Leave(c, f, xsave)
+		upcall.To.Interrupt(c, f, uint8(f.Vector))
+		how = upcall.To.Leave(c, f, xsave)
 	}
 	if lock.Checked {
 		Left(percpu.This())
@@ -149,17 +149,17 @@ func onInside(c *percpu.CPU, f *cpu.Frame) {
 	switch {
 	case f.Vector == VecPageFault:
 		addr := cpu.ReadCR2()
-		if up.To.CoreFault == nil || !up.To.CoreFault(c, f, addr) {
-			up.To.Panic(c, f, "page fault in the core; address, error", uint64(addr), f.Error)
+		if upcall.To.CoreFault == nil || !upcall.To.CoreFault(c, f, addr) {
+			upcall.To.Panic(c, f, "page fault in the core; address, error", uint64(addr), f.Error)
 		}
 	case f.Vector == VecProtection && f.IP == uint64(restorePC):
 		f.BX = uint64(initialState) // and again
 	case f.Vector < 32:
-		up.To.Panic(c, f, "exception in the core; vector, error", f.Vector, f.Error)
+		upcall.To.Panic(c, f, "exception in the core; vector, error", f.Vector, f.Error)
 	default:
 		trace.Add(c, trace.Interrupt, f.Vector, f.IP)
 		c.Depth++
-		up.To.Interrupt(c, f, uint8(f.Vector))
+		upcall.To.Interrupt(c, f, uint8(f.Vector))
 		c.Depth--
 	}
 }
@@ -169,24 +169,24 @@ func onParanoid(c *percpu.CPU, f *cpu.Frame) {
 	count(c, f.Vector)
 	switch f.Vector {
 	case VecNMI:
-		up.To.NMI(c, f)
+		upcall.To.NMI(c, f)
 	case VecDebug:
 		f.Flags &^= cpu.FlagTrap
 	default:
-		up.To.Panic(c, f, "exception; vector, error", f.Vector, f.Error)
+		upcall.To.Panic(c, f, "exception; vector, error", f.Vector, f.Error)
 	}
 }
 
 // onLost reports a full kernel stack or a system call of the core.
 func onLost(c *percpu.CPU, f *cpu.Frame) {
 	if f.Vector == VecSyscall {
-		up.To.Panic(c, f, "SYSCALL on a core stack; number, first argument", f.AX, f.DI)
+		upcall.To.Panic(c, f, "SYSCALL on a core stack; number, first argument", f.AX, f.DI)
 	}
-	up.To.Panic(c, f, "kernel stack overflow; stack pointer, lowest address", f.SP, uint64(c.StackLow))
+	upcall.To.Panic(c, f, "kernel stack overflow; stack pointer, lowest address", f.SP, uint64(c.StackLow))
 }
 
 func onThreadStart(c *percpu.CPU, f *cpu.Frame) uintptr {
-	how := up.To.ThreadStart(c, f)
+	how := upcall.To.ThreadStart(c, f)
 	if lock.Checked {
 		Left(percpu.This())
 	}
@@ -204,7 +204,7 @@ func count(c *percpu.CPU, vector uint64) {
 func Enter(c *percpu.CPU, f *cpu.Frame) {
 	if lock.Checked {
 		if !percpu.Valid(c) {
-			up.To.Panic(c, f, "trap: not a CPU's block; address, number", uint64(uintptr(unsafe.Pointer(c))), uint64(c.ID))
+			upcall.To.Panic(c, f, "trap: not a CPU's block; address, number", uint64(uintptr(unsafe.Pointer(c))), uint64(c.ID))
 		}
 		c.Entered = cpu.TSC()
 		c.EnteredAt = f.Vector<<32 | f.AX&0xffffffff

@@ -13,7 +13,7 @@ import (
 // allowed lists the functions outside core packages that core code may call, with
 // the reason. None allocates, blocks, or looks at a real g.
 var allowed = map[string]string{
-	"runtime.morestack":              "the prologue's stack check; a stand-in g turns it into a panic of the core",
+	"runtime.morestack":              "the prologue's stack check; a fake g turns it into a panic of the core",
 	"runtime.morestack_noctxt":       "as morestack",
 	"runtime.panicBounds":            "a failed bounds check; ends in a panic of the core",
 	"runtime.panicdivide":            "as panicBounds",

@@ -1,4 +1,4 @@
-// Package fault reads the faults that the kernel command line asks for: what
+// Package inject reads the faults that the kernel command line asks for: what
 // firmware and hardware do when they fail, at will. They are compiled in always,
 // so that the kernel which is tested is the kernel which runs.
 //
@@ -6,7 +6,7 @@
 // Context: any goroutine.
 // Locks: none.
 // Chapter: docs/08-starting-cpus.md.
-package fault
+package inject
 
 import (
 	"fmt"

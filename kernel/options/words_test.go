@@ -1,4 +1,4 @@
-package words
+package options
 
 import (
 	"testing"
@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestSplit(t *testing.T) {
+func TestWords(t *testing.T) {
 	tests := map[string][]string{
 		"":                                nil,
 		"  \t ":                           nil,
@@ -23,6 +23,6 @@ func TestSplit(t *testing.T) {
 		`env=A%3Db arg=%20 "arg=x y" end`: {"env=A%3Db", "arg=%20", "arg=x y", "end"},
 	}
 	for line, want := range tests {
-		t.Run(line, func(t *testing.T) { require.Equal(t, want, Split(line)) })
+		t.Run(line, func(t *testing.T) { require.Equal(t, want, Words(line)) })
 	}
 }

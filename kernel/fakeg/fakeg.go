@@ -1,8 +1,8 @@
-// Package standin makes the g that compiled code finds while it runs on a stack
+// Package fakeg makes the g that compiled code finds while it runs on a stack
 // of the core, where there is no goroutine.
 //
 // Every function prologue compares the stack pointer with g.stackguard0, and
-// every wrapper of an assembly function reloads g from -8(FS). A stand-in g
+// every wrapper of an assembly function reloads g from -8(FS). A fake g
 // satisfies both. Its m is all poison: code that follows it, which is any part
 // of the runtime that core code must not call, faults at an address that no
 // mapping ever has, and package crash names the culprit.
@@ -13,7 +13,7 @@
 // Manual: $GOROOT/src/runtime/runtime2.go and asm_amd64.s of Go 1.26; the test
 // compares the offsets with the runtime's DWARF.
 // Chapter: docs/03-hosting-go.md.
-package standin
+package fakeg
 
 import (
 	"unsafe"
@@ -21,7 +21,7 @@ import (
 	"muster/kernel/layout"
 )
 
-// G is a stand-in g with the TLS block that leads to it.
+// G is a fake g with the TLS block that leads to it.
 type G struct {
 	g   [64]uintptr
 	tls uintptr // address of g
@@ -44,7 +44,7 @@ const (
 // functions use up to 800 bytes below it.
 const guard = 1536
 
-var poison [512]uintptr // the m of all stand-ins
+var poison [512]uintptr // the m of all fake gs
 
 // Init fills the shared m.
 //
@@ -55,7 +55,7 @@ func Init() {
 	}
 }
 
-// SetStack gives the stand-in the stack [low, high).
+// SetStack gives the fake g the stack [low, high).
 func (s *G) SetStack(low, high uintptr) {
 	s.g[gStackLow], s.g[gStackHigh] = low, high
 	s.g[gStackGuard0], s.g[gStackGuard1] = low+guard, low+guard

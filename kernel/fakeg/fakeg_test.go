@@ -1,4 +1,4 @@
-package standin
+package fakeg
 
 import (
 	"debug/dwarf"

@@ -1,4 +1,4 @@
-// Package proc runs an unmodified static Linux program in ring 3: it reads the
+// Package exec runs an unmodified static Linux program in ring 3: it reads the
 // ELF file, fills an address space and builds the first stack.
 //
 // Layer: service.
@@ -7,7 +7,7 @@
 // Manual: System V ABI, AMD64 supplement, "Process Initialization"; elf(5).
 // Chapter: docs/11-ring-3.md.
 // Left out: dynamic linking, position-independent executables.
-package proc
+package exec
 
 import (
 	"bytes"

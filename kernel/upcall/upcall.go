@@ -1,4 +1,4 @@
-// Package up is the one table of calls that go against the layers: from a lower
+// Package upcall is the one table of calls that go against the layers: from a lower
 // core package to a higher one.
 //
 // Package start fills it in before anything can call. A lower layer that needs
@@ -9,7 +9,7 @@
 // Context: as each entry says; all but Panic with interrupts off.
 // Locks: none; written once on the boot CPU.
 // Chapter: docs/00-map.md.
-package up
+package upcall
 
 import (
 	"muster/kernel/cpu"

@@ -1,4 +1,4 @@
-package proc
+package exec
 
 import (
 	"encoding/binary"
