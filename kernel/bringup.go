@@ -26,7 +26,7 @@ func (s *system) BringUp() []shell.BringUp {
 			rows[m.CPU] = r
 		}
 		name := m.Event.String()
-		if m.Event == smp.SawOnline || m.Event == smp.SawRunning {
+		if m.Event == smp.SawReady || m.Event == smp.SawOnline {
 			name = "seen " + name
 		}
 		r.Steps = append(r.Steps, shell.Step{Name: name, Micros: micros(m.At.UnixNano())})

@@ -36,7 +36,7 @@ func logGuards(full bool) {
 		if err != nil {
 			return
 		}
-		if c.State == percpu.Acknowledged && c.Features != first.Features {
+		if c.State == percpu.Online && c.Features != first.Features {
 			klog.Warnf("cpu: cpu %d differs from cpu 0 in CPUID; protection: %s", n, guards(cpu.FromWords(c.Features)))
 		}
 	}
@@ -63,7 +63,7 @@ func (s *system) Features() (list []shell.Features) {
 		if err != nil {
 			return list
 		}
-		if c.State != percpu.Acknowledged {
+		if c.State != percpu.Online {
 			continue
 		}
 		f := cpu.FromWords(c.Features)

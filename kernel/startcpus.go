@@ -67,9 +67,9 @@ func (m *machine) startCPUs(opts options.Options) {
 	}
 	m.catch(r.Late)
 	if r.Took > 0 {
-		klog.Infof("smp: %d of %d CPUs running, %.1f ms after the first INIT", r.Online, r.Wanted, r.Took.Seconds()*1e3)
+		klog.Infof("smp: %d of %d CPUs online, %.1f ms after the first INIT", r.Online, r.Wanted, r.Took.Seconds()*1e3)
 	} else {
-		klog.Infof("smp: %d of %d CPUs running", r.Online, r.Wanted)
+		klog.Infof("smp: %d of %d CPUs online", r.Online, r.Wanted)
 	}
 	runtime.SetDefaultGOMAXPROCS() // at once; the runtime itself looks every second
 }
@@ -101,7 +101,7 @@ func (m *machine) catch(late []smp.Late) {
 			case err != nil:
 				klog.Errorf("%v", err)
 			default:
-				klog.Infof("smp: cpu %d (APIC ID %d) is late, and running, %.1f ms after the others", l.CPU, l.APICID, after.Seconds()*1e3)
+				klog.Infof("smp: cpu %d (APIC ID %d) is late, and online, %.1f ms after the others", l.CPU, l.APICID, after.Seconds()*1e3)
 				runtime.SetDefaultGOMAXPROCS()
 			}
 		}()
@@ -129,8 +129,8 @@ func (m *machine) StartCPU(n int) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("there is no CPU %d", n)
-	case c.State == percpu.Acknowledged:
-		return fmt.Errorf("cpu %d runs already", n)
+	case c.State == percpu.Online:
+		return fmt.Errorf("cpu %d is online already", n)
 	}
 	cfg := m.startCfg
 	cfg.Faults, cfg.Spoil = nil, 0
@@ -143,7 +143,7 @@ func (m *machine) StartCPU(n int) error {
 	for _, err := range r.Problems { // overcome
 		klog.Warnf("%v", err)
 	}
-	klog.Infof("smp: cpu %d (APIC ID %d) running, %.1f ms after its INIT", n, c.APICID, r.Took.Seconds()*1e3)
+	klog.Infof("smp: cpu %d (APIC ID %d) online, %.1f ms after its INIT", n, c.APICID, r.Took.Seconds()*1e3)
 	runtime.SetDefaultGOMAXPROCS()
 	return nil
 }

@@ -25,7 +25,7 @@ type system struct {
 	opts options.Options
 }
 
-var stateNames = []string{"offline", "booting", "online", "running"}
+var stateNames = []string{"offline", "booting", "ready", "online"}
 
 func (s *system) CPUs() (list []shell.CPU) {
 	for i := 0; ; i++ {

@@ -233,7 +233,7 @@ func TestTopology(t *testing.T) {
 				}
 			}
 			require.Equal(t, tc.sockets, strings.Count(r.output("cpus -topology"), "package "))
-			require.Equal(t, n, strings.Count(r.output("cpus -topology"), "running"))
+			require.Equal(t, n, strings.Count(r.output("cpus -topology"), "online"))
 			require.Len(t, decode[[]shell.CPU](r, "cpus -json"), n)
 		})
 	}

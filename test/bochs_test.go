@@ -26,7 +26,7 @@ func bochs(t *testing.T, args ...string) string {
 func TestBochs(t *testing.T) {
 	out := bochs(t, "--run", "cpus; test basics; test rights; test cpus")
 	require.Contains(t, out, "in x2APIC mode")
-	require.Contains(t, out, "smp: 4 of 4 CPUs running")
+	require.Contains(t, out, "smp: 4 of 4 CPUs online")
 	require.Contains(t, out, "ok   basics")
 	require.Contains(t, out, "ok   rights")
 	require.Contains(t, out, "ok   cpus")

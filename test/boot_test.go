@@ -30,7 +30,7 @@ var bootLog = []string{
 	`cpu\d: smp: CPU with APIC ID 1, ACPI id 1$`,
 	`cpu\d: smp: CPU with APIC ID 2, ACPI id 2$`,
 	`cpu\d: smp: CPU with APIC ID 3, ACPI id 3$`,
-	`cpu\d: smp: 4 of 4 CPUs running, \d+\.\d ms after the first INIT$`,
+	`cpu\d: smp: 4 of 4 CPUs online, \d+\.\d ms after the first INIT$`,
 	`cpu\d: cpu: protection: NX, SMEP, SMAP, UMIP$`,
 	`cpu\d: cpu: no shadow stacks: the CPU does not offer it$`,
 	`cpu\d: irq: GSI 4 is vector 0xdf on cpu0$`,
@@ -58,7 +58,7 @@ func TestCPUCounts(t *testing.T) {
 	for _, n := range []string{"1", "2", "3", "4", "8", "16"} {
 		t.Run(n, func(t *testing.T) {
 			r := boot(t, "--cpus", n, "--run", "test cpus; cpus -json; irq -json").ok()
-			r.has("smp: " + n + " of " + n + " CPUs running")
+			r.has("smp: " + n + " of " + n + " CPUs online")
 			cpus := decode[[]shell.CPU](r, "cpus -json")
 			require.Equal(t, n, fmt.Sprint(len(cpus)))
 			for i, c := range cpus {
@@ -83,7 +83,7 @@ func TestCPUCounts(t *testing.T) {
 func TestXAPIC(t *testing.T) {
 	r := boot(t, "--cpu", "max,-x2apic", "--run", "test tlb; cpus").ok()
 	r.has("in xAPIC mode")
-	r.has("smp: 4 of 4 CPUs running")
+	r.has("smp: 4 of 4 CPUs online")
 }
 
 // Firmware may hand the machine over in x2APIC mode, the other CPUs' in either. QEMU's
@@ -92,7 +92,7 @@ func TestX2APICGiven(t *testing.T) {
 	// IA32_APIC_BASE: enabled, x2APIC, boot CPU, and the address as before (Intel SDM
 	// vol. 3A, "Detecting and Enabling x2APIC Mode").
 	t.Setenv("GRUB_BEFORE", "insmod wrmsr; wrmsr 0x1b 0xfee00d00")
-	boot(t, "--boot", "bios", "--run", "test ipi; test tlb; test cpus").ok().has("in x2APIC mode, as the firmware left it", "smp: 4 of 4 CPUs running")
+	boot(t, "--boot", "bios", "--run", "test ipi; test tlb; test cpus").ok().has("in x2APIC mode, as the firmware left it", "smp: 4 of 4 CPUs online")
 	t.Setenv("GRUB_BEFORE", "")
 	boot(t, "--boot", "bios", "--run", "uptime").ok().lacks("as the firmware left it")
 }
@@ -114,7 +114,7 @@ func TestOneCPUByChoice(t *testing.T) {
 
 func TestMaxCPUs(t *testing.T) {
 	r := boot(t, "--append", "maxcpus=3", "--run", "cpus -json").ok()
-	r.has("smp: 3 of 3 CPUs running")
+	r.has("smp: 3 of 3 CPUs online")
 	require.Len(t, decode[[]shell.CPU](r, "cpus -json"), 3)
 }
 
@@ -142,7 +142,7 @@ func TestPoorMachines(t *testing.T) {
 // Without ACPI the MP tables list the CPUs, one for each package.
 func TestMPTables(t *testing.T) {
 	r := boot(t, "--machine", "pc,acpi=off", "--qemu", "-smp 4,sockets=4", "--run", "test cpus; cpus -json").ok()
-	r.has("4 CPUs, for want of an MADT: acpi: RSDP+0x0: not found", "smp: 4 of 4 CPUs running", "irq: GSI 4 is vector")
+	r.has("4 CPUs, for want of an MADT: acpi: RSDP+0x0: not found", "smp: 4 of 4 CPUs online", "irq: GSI 4 is vector")
 	require.Len(t, decode[[]shell.CPU](r, "cpus -json"), 4)
 }
 
@@ -164,7 +164,7 @@ func TestLoaders(t *testing.T) {
 		for _, media := range []string{"cd", "usb"} {
 			t.Run(boots+" "+media, func(t *testing.T) {
 				r := boot(t, "--boot", boots, "--media", media, "--mem", "512", "--timeout", "180", "--append", "tick=20", "--run", "test cpus; uptime").ok()
-				r.has("loaded by multiboot2 at 0x", `command line "tick=20 `, "smp: 4 of 4 CPUs running")
+				r.has("loaded by multiboot2 at 0x", `command line "tick=20 `, "smp: 4 of 4 CPUs online")
 			})
 		}
 	}
@@ -185,14 +185,14 @@ func TestBadOptions(t *testing.T) {
 		"options: tick=0: not a number from 1 to 1000, using the default",
 		"options: loglevel=12: not a number from 0 to 8, using the default",
 		"options: nosnp: unknown word, ignored",
-		"smp: 4 of 4 CPUs running")
+		"smp: 4 of 4 CPUs online")
 }
 
 func TestLogLevel(t *testing.T) {
 	r := boot(t, "--append", "loglevel=4", "--run", "dmesg").ok()
 	before, listing, _ := strings.Cut(r.log, "muster> dmesg\n")
-	require.NotContains(t, before, "CPUs running")
-	require.Contains(t, listing, "smp: 4 of 4 CPUs running", "kept all the same")
+	require.NotContains(t, before, "CPUs online")
+	require.Contains(t, listing, "smp: 4 of 4 CPUs online", "kept all the same")
 }
 
 func TestTick(t *testing.T) {

@@ -70,11 +70,11 @@ func TestLowPageRestored(t *testing.T) {
 // Something that writes to the page is found before a CPU goes there.
 func TestLowPageSpoilt(t *testing.T) {
 	r := boot(t, "--append", "fault=page:spoil=1", "--run", "test cpus").ok()
-	r.has("smp: cpu 1 (APIC ID 1): start-up: the trampoline was written over", "smp: 4 of 4 CPUs running")
+	r.has("smp: cpu 1 (APIC ID 1): start-up: the trampoline was written over", "smp: 4 of 4 CPUs online")
 	r.lacks("silent for")
 
 	r = boot(t, "--append", "fault=page:spoil=255", "--run", "test cpus; smp start 2; smp start 1; smp start 3; test cpus; test ipi").ok()
-	r.has("smp: 1 of 4 CPUs running", "smp: cpu 2 (APIC ID 2): silent for", "smp: cpu 3 (APIC ID 3) running")
+	r.has("smp: 1 of 4 CPUs online", "smp: cpu 2 (APIC ID 2): silent for", "smp: cpu 3 (APIC ID 3) online")
 }
 
 // ask gives QEMU a command about one CPU and returns what it answers.

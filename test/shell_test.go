@@ -23,7 +23,7 @@ func TestListings(t *testing.T) {
 	for _, c := range []string{"acpi", "bench", "cpus", "dmesg", "help", "irq", "mem", "poweroff", "ps", "reboot", "test", "uptime"} {
 		require.Regexp(t, "(?m)^"+c+"\\b", r.output("help"))
 	}
-	require.Regexp(t, `(?m)^ +0 +0 +0 +\* +running +IdleLoop +\d+ +\d+ +\d+\.\d{3}$`, r.output("cpus"))
+	require.Regexp(t, `(?m)^ +0 +0 +0 +\* +online +IdleLoop +\d+ +\d+ +\d+\.\d{3}$`, r.output("cpus"))
 	cpus := decode[[]shell.CPU](r, "cpus -json")
 	require.Len(t, cpus, 4)
 	require.Equal(t, []uint32{0, 1, 2, 3}, []uint32{cpus[0].APICID, cpus[1].APICID, cpus[2].APICID, cpus[3].APICID})
@@ -64,7 +64,7 @@ func TestListings(t *testing.T) {
 
 	log := decode[[]shell.LogLine](r, "dmesg -json")
 	require.Contains(t, log[0].Text, "muster: Muster")
-	require.Contains(t, r.output("dmesg"), "smp: 4 of 4 CPUs running")
+	require.Contains(t, r.output("dmesg"), "smp: 4 of 4 CPUs online")
 
 	require.Positive(t, decode[shell.Uptime](r, "uptime -json").UpNS)
 	require.Len(t, decode[[]shell.Event](r, "trace -json 1 3"), 3)

@@ -29,13 +29,13 @@ func TestFaultStages(t *testing.T) {
 		t.Run(trampoline.StageName(k), func(t *testing.T) {
 			r := boot(t, "--append", fmt.Sprintf("fault=ap2:stage%d", k), "--run", "cpus -json; test tlb; test cpus").ok()
 			r.matches(fmt.Sprintf(`smp: cpu 2 \(APIC ID 2\): silent for [\d.]+s, last stage %d \(%s\)`, k, trampoline.StageName(k)))
-			r.has("smp: 3 of 4 CPUs running")
+			r.has("smp: 3 of 4 CPUs online")
 			// One that has left the trampoline may still come; any other was reset.
 			state := "offline"
 			if k >= trampoline.StageFoundBlock && k < trampoline.StageReady {
 				state = "booting"
 			}
-			require.Equal(t, map[string]int{"running": 3, state: 1}, states(decode[[]shell.CPU](r, "cpus -json")))
+			require.Equal(t, map[string]int{"online": 3, state: 1}, states(decode[[]shell.CPU](r, "cpus -json")))
 		})
 	}
 }
@@ -44,11 +44,11 @@ func TestFaultStages(t *testing.T) {
 func TestStartAgain(t *testing.T) {
 	r := boot(t, "--cpus", "5", "--append", "fault=ap1:silent fault=ap2:stage2 fault=ap3:stage7 fault=ap4:stage14",
 		"--run", "smp start 1; smp start 2; smp start 3; smp start 4; cpus -json; test ipi; test tlb; test guards; test cpus").ok()
-	r.has("smp: 1 of 5 CPUs running", "smp: cpu 1 (APIC ID 1) running", "smp: cpu 4 (APIC ID 4) running")
-	require.Equal(t, map[string]int{"running": 5}, states(decode[[]shell.CPU](r, "cpus -json")))
+	r.has("smp: 1 of 5 CPUs online", "smp: cpu 1 (APIC ID 1) online", "smp: cpu 4 (APIC ID 4) online")
+	require.Equal(t, map[string]int{"online": 5}, states(decode[[]shell.CPU](r, "cpus -json")))
 	r = boot(t, "--cpus", "2", "--run", "smp start 1")
 	require.Equal(t, 1, r.status)
-	r.has("smp: cpu 1 runs already")
+	r.has("smp: cpu 1 is online already")
 }
 
 // sum adds up a counter of a kind of message over all CPUs.
@@ -160,37 +160,37 @@ func TestGuardsOnOldCPU(t *testing.T) {
 
 func TestFaultSilent(t *testing.T) {
 	r := boot(t, "--append", "fault=ap1:silent fault=ap3:silent", "--run", "cpus -json; test tlb").ok()
-	r.has("smp: cpu 1 (APIC ID 1): silent", "smp: cpu 3 (APIC ID 3): silent", "smp: 2 of 4 CPUs running")
-	require.Equal(t, map[string]int{"running": 2, "offline": 2}, states(decode[[]shell.CPU](r, "cpus -json")))
+	r.has("smp: cpu 1 (APIC ID 1): silent", "smp: cpu 3 (APIC ID 3): silent", "smp: 2 of 4 CPUs online")
+	require.Equal(t, map[string]int{"online": 2, "offline": 2}, states(decode[[]shell.CPU](r, "cpus -json")))
 }
 
 // A CPU that is late but within the limit is like any other; one that comes after
 // it was reported is taken in.
 func TestFaultLate(t *testing.T) {
 	r := boot(t, "--append", "fault=ap1:late=300", "--run", "cpus -json").ok()
-	r.has("smp: 4 of 4 CPUs running").lacks("silent")
+	r.has("smp: 4 of 4 CPUs online").lacks("silent")
 	r = boot(t, "--append", "fault=ap3:late=4500", "--run", "test stress 3; cpus -json; test cpus").ok()
 	r.matches(`smp: cpu 3 \(APIC ID 3\): silent for 4[\d.]*s, last stage 6 \(Control\)`,
-		`smp: cpu 3 \(APIC ID 3\) is late, and running, \d+\.\d ms after the others`)
-	require.Equal(t, map[string]int{"running": 4}, states(decode[[]shell.CPU](r, "cpus -json")))
+		`smp: cpu 3 \(APIC ID 3\) is late, and online, \d+\.\d ms after the others`)
+	require.Equal(t, map[string]int{"online": 4}, states(decode[[]shell.CPU](r, "cpus -json")))
 }
 
 // Messages that are lost, doubled or late cost time, and nothing else.
 func TestFaultIPI(t *testing.T) {
 	for _, f := range []string{"drop=1/4", "dup=1/2", "delay=300"} {
 		t.Run(strings.ReplaceAll(f, "/", ":"), func(t *testing.T) {
-			boot(t, "--append", "fault=ipi:"+f, "--timeout", "120", "--run", "test; test stress 5").ok().has("smp: 4 of 4 CPUs running")
+			boot(t, "--append", "fault=ipi:"+f, "--timeout", "120", "--run", "test; test stress 5").ok().has("smp: 4 of 4 CPUs online")
 		})
 	}
 }
 
 func TestSerialStart(t *testing.T) {
-	boot(t, "--append", "smp=serial", "--run", "test cpus").ok().has("smp: 4 of 4 CPUs running")
+	boot(t, "--append", "smp=serial", "--run", "test cpus").ok().has("smp: 4 of 4 CPUs online")
 }
 
 func TestBadFault(t *testing.T) {
 	boot(t, "--append", "fault=ap2:stage99", "--run", "cpus").ok().
-		has("options: fault=ap2:stage99: stage99: stages are 1 to 14, ignored", "smp: 4 of 4 CPUs running")
+		has("options: fault=ap2:stage99: stage99: stages are 1 to 14, ignored", "smp: 4 of 4 CPUs online")
 }
 
 // Every CPU calls every CPU, in the older APIC mode too, and when messages fail.

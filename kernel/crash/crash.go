@@ -325,7 +325,7 @@ func printStack(ip, bp uint64) {
 
 // printOther prints where another CPU was stopped.
 func printOther(o *percpu.CPU) {
-	if o.State.Load() < percpu.Online {
+	if o.State.Load() < percpu.Ready {
 		return
 	}
 	var l console.Line

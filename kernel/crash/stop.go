@@ -115,7 +115,7 @@ func awaitStop(c *percpu.CPU, limit clock.Time) (missing uint32) {
 
 // running reports whether another CPU could do something, as far as c knows.
 func running(c, o *percpu.CPU) bool {
-	return o != c && o.State.Load() >= percpu.Online && o.StopFrame.Load() == 0
+	return o != c && o.State.Load() >= percpu.Ready && o.StopFrame.Load() == 0
 }
 
 // stopByNMI stops the other CPUs wherever they are, within 200 ms: a second NMI is

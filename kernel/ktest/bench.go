@@ -89,7 +89,7 @@ func RunBenchmarks(ctx context.Context, w io.Writer, name string, counted bool) 
 		if ctx.Err() != nil {
 			return all, ctx.Err()
 		}
-		if b.CPUs > len(running()) {
+		if b.CPUs > len(onlineCPUs()) {
 			if name != "" {
 				return nil, fmt.Errorf("%s takes %d CPUs", name, b.CPUs)
 			}

@@ -13,7 +13,7 @@ import (
 )
 
 func callOne(n int) error {
-	cpus := running()
+	cpus := onlineCPUs()
 	for range n {
 		to := cpus[(currentCPU()+1)%len(cpus)]
 		if _, err := kcall.Call(to, kcall.CallNop, 0); err != nil {
@@ -53,7 +53,7 @@ func callRunning(n int) (time.Duration, error) {
 	defer wg.Wait()
 	defer stop.Store(true)
 	ready := make(chan error)
-	cpus := running()
+	cpus := onlineCPUs()
 	wg.Go(func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
@@ -71,7 +71,7 @@ func callRunning(n int) (time.Duration, error) {
 // callHalted calls a CPU that has had nothing to do for a while. That it was halted
 // shows in the time that it spent idle.
 func callHalted(n int) (time.Duration, error) {
-	cpus := running()
+	cpus := onlineCPUs()
 	idle := func() uint64 {
 		c, err := kcall.CPUInfo(cpus[1])
 		if err != nil {

@@ -13,14 +13,14 @@ import (
 	"muster/kernel/percpu"
 )
 
-// running returns the numbers of the CPUs that take part.
-func running() (list []int) {
+// onlineCPUs returns the numbers of the CPUs that are online.
+func onlineCPUs() (list []int) {
 	for n := 0; ; n++ {
 		c, err := kcall.CPUInfo(n)
 		if err != nil {
 			return list
 		}
-		if c.State == percpu.Acknowledged {
+		if c.State == percpu.Online {
 			list = append(list, n)
 		}
 	}
@@ -34,7 +34,7 @@ type ledger struct {
 }
 
 func newLedger() *ledger {
-	l := &ledger{cpus: running()}
+	l := &ledger{cpus: onlineCPUs()}
 	l.called = make([]atomic.Uint64, len(l.cpus))
 	for _, n := range l.cpus {
 		l.before = append(l.before, kcall.CallCounted(n))
@@ -77,7 +77,7 @@ func onEach(ctx context.Context, f func(cpu int) error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer kcall.Pin(kcall.Anywhere)
-	for _, n := range running() {
+	for _, n := range onlineCPUs() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func allPairs(ctx context.Context) (err error) {
 			err = errors.Join(err, fmt.Errorf("%d calls came out of order", n))
 		}
 	}()
-	cpus := running()
+	cpus := onlineCPUs()
 	times := perPair(len(cpus))
 	if err := onEach(ctx, func(caller int) error {
 		for number := range times {

@@ -22,7 +22,7 @@ const (
 // must bite if the CPU has it, and without, which must let the access through.
 func guards(context.Context) error {
 	var first *kcall.Protections
-	for _, n := range running() {
+	for _, n := range onlineCPUs() {
 		info, err := kcall.CPUInfo(n)
 		if err != nil {
 			return err
@@ -82,7 +82,7 @@ func stacks(ctx context.Context) error {
 		if callers++; callers > 2 {
 			return nil // two of them see all CPUs
 		}
-		for _, n := range running() {
+		for _, n := range onlineCPUs() {
 			if n == caller {
 				continue
 			}

@@ -28,7 +28,7 @@ func currentCPU() int {
 // everyCPU has more goroutines than there are CPUs compute, and none wait: so every
 // CPU is needed, and one that gets no thread is a fault of the scheduler.
 func everyCPU(ctx context.Context) error {
-	list := running()
+	list := onlineCPUs()
 	n := len(list)
 	limit := 20*time.Second + time.Duration(n)*400*time.Millisecond // an emulator's host is crowded by many
 	ctx, cancel := context.WithTimeout(ctx, limit)

@@ -4,23 +4,23 @@ package percpu
 // resets the other, lets it come, and tells it to go on; the other reports in,
 // waits, and joins. Either may be late: the boot CPU gives up after a time, and
 // the other may answer at that very moment. One word, CPU.State, decides: it goes
-// from Online to Acknowledged by the other's swap, or to Offline by the boot
+// from Ready to Online by the other's swap, or to Offline by the boot
 // CPU's, and whose swap succeeds has it.
 //
 //	boot CPU                     the other
 //	Reset: Offline; INIT
 //	Expect: Booting; start-up
-//	                             ReportReady: Online
+//	                             ReportReady: Ready
 //	LetGo: Go = 1, a message     ToldToGo
-//	                             Join: Online -> Acknowledged
-//	or Reset: Online -> Offline  then Join fails, and it halts for the INIT that follows
+//	                             Join: Ready -> Online
+//	or Reset: Ready -> Offline  then Join fails, and it halts for the INIT that follows
 
 // States of a CPU.
 const (
-	Offline      = iota // not started, or reset
-	Booting             // start-up message sent, or about to be
-	Online              // has initialised itself, and waits
-	Acknowledged        // takes part in everything
+	Offline = iota // not started, or reset
+	Booting        // start-up message sent, or about to be
+	Ready          // has initialised itself, and waits
+	Online         // takes part in everything
 )
 
 // Reset takes c out of the handshake, wherever it is in it, so that it can be sent
@@ -30,7 +30,7 @@ const (
 func (c *CPU) Reset() bool {
 	for {
 		s := c.State.Load()
-		if s == Acknowledged {
+		if s == Online {
 			return false
 		}
 		if c.State.CompareAndSwap(s, Offline) {
@@ -48,11 +48,11 @@ func (c *CPU) Reset() bool {
 // Context: the boot CPU's side, after INIT has reached c.
 func (c *CPU) Expect() bool { return c.State.CompareAndSwap(Offline, Booting) }
 
-// LetGo tells c that it may join. It reports false if c is not online.
+// LetGo tells c that it may join. It reports false if c is not ready.
 //
 // Context: the boot CPU's side. A message should follow: c may halt meanwhile.
 func (c *CPU) LetGo() bool {
-	if c.State.Load() != Online {
+	if c.State.Load() != Ready {
 		return false
 	}
 	c.Go.Store(1) // pairs with the Load in ToldToGo
@@ -63,7 +63,7 @@ func (c *CPU) LetGo() bool {
 // on its way: then an INIT is coming, and c must halt.
 //
 // Context: on c.
-func (c *CPU) ReportReady() bool { return c.State.CompareAndSwap(Booting, Online) }
+func (c *CPU) ReportReady() bool { return c.State.CompareAndSwap(Booting, Ready) }
 
 // ToldToGo reports whether c may join.
 //
@@ -74,7 +74,7 @@ func (c *CPU) ToldToGo() bool { return c.Go.Load() != 0 }
 // an INIT is coming, and c must halt.
 //
 // Context: on c, after ToldToGo.
-func (c *CPU) Join() bool { return c.State.CompareAndSwap(Online, Acknowledged) }
+func (c *CPU) Join() bool { return c.State.CompareAndSwap(Ready, Online) }
 
 // IsOnline reports whether c takes interrupts and runs threads.
-func (c *CPU) IsOnline() bool { return c.State.Load() == Acknowledged }
+func (c *CPU) IsOnline() bool { return c.State.Load() == Online }

@@ -80,7 +80,7 @@ type CPU struct {
 
 	// Written by this CPU, read by others.
 	Stage     atom.Uint32 // how far start-up came
-	State     atom.Uint32 // Offline to Acknowledged
+	State     atom.Uint32 // Offline to Online
 	FlushDone atom.Uint64 // TLB flushes done
 	Ticks     atom.Uint64 // timer ticks
 	TickAt    atom.Uint64 // counter value of the last tick; the heartbeat

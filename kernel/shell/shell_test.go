@@ -19,7 +19,7 @@ import (
 type fake struct{ ended []int }
 
 func (f *fake) CPUs() []CPU {
-	return []CPU{{CPU: 0, BSP: true, State: "running"}, {CPU: 1, APICID: 4, State: "offline"}}
+	return []CPU{{CPU: 0, BSP: true, State: "online"}, {CPU: 1, APICID: 4, State: "offline"}}
 }
 func (f *fake) Features() []Features {
 	return []Features{{CPU: 0, Words: []uint32{1}, Guards: []Guard{{"SMEP", true, ""}, {"IBT", false, "old"}}},
@@ -61,7 +61,7 @@ func (f *fake) Firmware() Firmware {
 
 const drawn = `package 0
     core 0
-      thread 0: cpu 0, APIC ID 0, node 0, running
+      thread 0: cpu 0, APIC ID 0, node 0, online
 package 1
     core 0
       thread 0: cpu 1, APIC ID 4, node 1, offline
@@ -100,7 +100,7 @@ func TestCommands(t *testing.T) {
 		"cpus -features": {want: "PROTECTION  CPU0  CPU1  WHY NOT\nSMEP        on    -     odd\nIBT         -     -     old\ncpu 1 differs from cpu 0 in CPUID\n"},
 		"help -json":     {want: "help: usage: help [COMMAND]\n", bad: true},
 		"crash":          {want: "crash: usage: crash KIND: one of panic, nil\n", bad: true},
-		"cpus --json": {want: `[{"cpu":0,"apic_id":0,"acpi_id":0,"bsp":true,"state":"running","stage":"","ticks":0,"switches":0,"idle_ns":0},` +
+		"cpus --json": {want: `[{"cpu":0,"apic_id":0,"acpi_id":0,"bsp":true,"state":"online","stage":"","ticks":0,"switches":0,"idle_ns":0},` +
 			`{"cpu":1,"apic_id":4,"acpi_id":0,"bsp":false,"state":"offline","stage":"","ticks":0,"switches":0,"idle_ns":0}]` + "\n"},
 	}
 	for line, tc := range tests {

@@ -34,7 +34,7 @@ func Catch(ctx context.Context, m Machine, l Late, cfg Config, limit time.Durati
 	b := &bringUp{Machine: m, Config: cfg.withDefaults(), ctx: ctx}
 	s := []*starting{{Target: Target{APICID: l.APICID}, cpu: l.CPU}}
 	began := m.Now()
-	if !b.await(s, percpu.Online, limit, nil) { // it takes part only when it is told to
+	if !b.await(s, percpu.Ready, limit, nil) { // it takes part only when it is told to
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}

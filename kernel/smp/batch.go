@@ -80,7 +80,7 @@ func (b *bringUp) batch(list []*starting) {
 				b.startup(s)
 			}
 		}
-		if b.await(list, percpu.Online, startupGap*time.Duration(b.Scale), nil) {
+		if b.await(list, percpu.Ready, startupGap*time.Duration(b.Scale), nil) {
 			return
 		}
 		for _, s := range b.before(list, trampoline.StageRealMode16) { // one on its way waits for no message
@@ -89,14 +89,14 @@ func (b *bringUp) batch(list []*starting) {
 		if b.spoilt {
 			continue
 		}
-		if b.await(list, percpu.Online, b.Timeout, nil) {
+		if b.await(list, percpu.Ready, b.Timeout, nil) {
 			return
 		}
 	}
 	seen := b.slots()
 	reset := false
 	for _, s := range list {
-		if s.reached < percpu.Online {
+		if s.reached < percpu.Ready {
 			reset = b.giveUp(s, seen[s.APICID]) || reset
 		}
 	}
@@ -109,7 +109,7 @@ func (b *bringUp) batch(list []*starting) {
 func (b *bringUp) before(list []*starting, stage uint32) (missing []*starting) {
 	seen := b.slots()
 	for _, s := range list {
-		if s.reached < percpu.Online && max(b.State(s.cpu).Stage, seen[s.APICID]) < stage {
+		if s.reached < percpu.Ready && max(b.State(s.cpu).Stage, seen[s.APICID]) < stage {
 			missing = append(missing, s)
 		}
 	}
@@ -135,7 +135,7 @@ func (b *bringUp) barrier(list []*starting) {
 	proceed := func(again bool) {
 		var missing []int
 		for _, s := range list {
-			if s.reached < percpu.Acknowledged {
+			if s.reached < percpu.Online {
 				missing = append(missing, s.cpu)
 			}
 		}
@@ -144,12 +144,12 @@ func (b *bringUp) barrier(list []*starting) {
 		}
 	}
 	proceed(false)
-	b.await(list, percpu.Acknowledged, b.Timeout, func() { proceed(true) })
+	b.await(list, percpu.Online, b.Timeout, func() { proceed(true) })
 	for _, s := range list {
-		if s.reached < percpu.Acknowledged {
+		if s.reached < percpu.Online {
 			st := b.State(s.cpu)
 			b.SendINIT(s.APICID) // refused if it takes part after all
-			if b.State(s.cpu).State != percpu.Acknowledged {
+			if b.State(s.cpu).State != percpu.Online {
 				b.Problems = append(b.Problems, Silent{s.cpu, s.APICID, st.Stage, st.Code, b.Timeout})
 				continue
 			}
@@ -172,7 +172,7 @@ func (b *bringUp) await(list []*starting, state uint32, limit time.Duration, aga
 					missing = true
 					continue
 				}
-				b.mark(s, map[uint32]Event{percpu.Online: SawOnline, percpu.Acknowledged: SawRunning}[state])
+				b.mark(s, map[uint32]Event{percpu.Ready: SawReady, percpu.Online: SawOnline}[state])
 			}
 		}
 		if !missing {

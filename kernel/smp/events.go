@@ -35,12 +35,12 @@ type Event uint8
 const (
 	SentINIT Event = iota
 	SentStartup
+	SawReady
 	SawOnline
-	SawRunning
 )
 
 // String names the event.
-func (e Event) String() string { return [...]string{"INIT", "SIPI", "online", "running"}[e] }
+func (e Event) String() string { return [...]string{"INIT", "SIPI", "ready", "online"}[e] }
 
 // Mark says when a step was.
 type Mark struct {

@@ -209,7 +209,7 @@ func (b *bringUp) start(list []*starting) (online []*starting) {
 		}
 	}
 	for _, s := range list {
-		if s.reached >= percpu.Online {
+		if s.reached >= percpu.Ready {
 			online = append(online, s)
 		}
 	}

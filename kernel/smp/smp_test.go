@@ -98,7 +98,7 @@ func (f *fake) SendStartup(apicID uint32, page uint64) error {
 func (f *fake) State(cpu int) State {
 	c := f.cpus[cpu-1]
 	if c.stage == trampoline.StageControl && c.stopsAt == 0 && f.now.Sub(c.started) >= c.late {
-		c.stage, c.state = trampoline.StageReady, percpu.Online
+		c.stage, c.state = trampoline.StageReady, percpu.Ready
 	}
 	stage := c.stage
 	if stage < trampoline.StageFoundBlock {
@@ -124,7 +124,7 @@ func (f *fake) Proceed(cpus []int, _ bool) error {
 	for _, cpu := range cpus {
 		c := f.cpus[cpu-1]
 		if c.told++; c.told > c.deaf {
-			c.state = percpu.Acknowledged
+			c.state = percpu.Online
 		}
 	}
 	return nil
@@ -152,7 +152,7 @@ func TestStartsAll(t *testing.T) {
 		events = append(events, m.Event)
 	}
 	require.Equal(t, []Event{SentINIT, SentINIT, SentINIT, SentStartup, SentStartup, SentStartup,
-		SawOnline, SawOnline, SawOnline, SawRunning, SawRunning, SawRunning}, events, "together")
+		SawReady, SawReady, SawReady, SawOnline, SawOnline, SawOnline}, events, "together")
 	require.Less(t, r.Took, 12*time.Millisecond)
 	require.Equal(t, 4, f.limit)
 	require.Zero(t, f.page, "the trampoline is put away")
@@ -251,7 +251,7 @@ func TestCatch(t *testing.T) {
 	after, err := Catch(context.Background(), f, r.Late[0], config, 10*time.Second)
 	require.NoError(t, err)
 	require.InDelta(t, 1.5, after.Seconds(), 0.1)
-	require.Equal(t, uint32(percpu.Acknowledged), f.all[5].state)
+	require.Equal(t, uint32(percpu.Online), f.all[5].state)
 
 	f = newFake(&fakeCPU{apicID: 5, stopsAt: trampoline.StageTables})
 	r = StartAll(f, targets(0, 5), config)
@@ -271,7 +271,7 @@ func TestSerial(t *testing.T) {
 	for _, m := range r.Marks {
 		order = append(order, fmt.Sprint(m.CPU, m.Event))
 	}
-	require.Equal(t, []string{"1 INIT", "1 SIPI", "1 online", "2 INIT", "2 SIPI", "2 online", "1 running", "2 running"}, order)
+	require.Equal(t, []string{"1 INIT", "1 SIPI", "1 ready", "2 INIT", "2 SIPI", "2 ready", "1 online", "2 online"}, order)
 	require.GreaterOrEqual(t, r.Took, 20*time.Millisecond, "two waits")
 }
 

@@ -74,7 +74,7 @@ func bootMain(magic, information, delta, tsc uint64) {
 	c.StackLow, c.StackTop = boot.Stack()
 	bootG.SetStack(c.StackLow, c.StackTop)
 	c.KernelG, c.KernelFS = bootG.Addr(), bootG.FSBase()
-	c.State.Store(percpu.Acknowledged)
+	c.State.Store(percpu.Online)
 	wire()
 	clock.Start(tsc)
 	console.Init()

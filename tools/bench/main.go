@@ -184,7 +184,7 @@ func (b *book) boot() error {
 	return nil
 }
 
-var startedLine = regexp.MustCompile(`smp: (\d+) of (\d+) CPUs running, ([\d.]+) ms after`)
+var startedLine = regexp.MustCompile(`smp: (\d+) of (\d+) CPUs online, ([\d.]+) ms after`)
 
 func bootOnce(how string) (prompt, started float64, err error) {
 	cmd := exec.Command(script, "--boot", how, "--accel", "tcg", "--timeout", "120")
