@@ -60,7 +60,7 @@ const (
 )
 
 // sent are the steps that the boot CPU takes; the others the CPU itself takes.
-var sent = map[string]bool{"INIT": true, "SIPI": true, "seen online": true, "seen running": true}
+var sent = map[string]bool{"INIT": true, "SIPI": true, "seen ready": true, "seen online": true}
 
 // draw draws rows to w.
 func draw(w io.Writer, rows []shell.BringUp) {

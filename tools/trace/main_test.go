@@ -15,7 +15,7 @@ import (
 func TestDraw(t *testing.T) {
 	var out bytes.Buffer
 	draw(&out, []shell.BringUp{
-		{CPU: 1, APICID: 2, Steps: []shell.Step{{Name: "INIT"}, {Name: "RealMode16", Micros: 120.5}, {Name: "seen online", Micros: 300}}},
+		{CPU: 1, APICID: 2, Steps: []shell.Step{{Name: "INIT"}, {Name: "RealMode16", Micros: 120.5}, {Name: "seen ready", Micros: 300}}},
 		{CPU: 2, APICID: 4, Steps: []shell.Step{{Name: "INIT", Micros: 3}}},
 	})
 	d := xml.NewDecoder(bytes.NewReader(out.Bytes()))
