@@ -9,7 +9,7 @@ import (
 )
 
 // preparePower notes how the machine is switched off, and says so if it cannot be.
-func (m *machine) preparePower() {
+func (m *hardware) preparePower() {
 	steps, err := power.Off(m.fadt, m.s5)
 	if err != nil {
 		klog.Infof("%v: at its end the machine stays on", err)
@@ -18,13 +18,13 @@ func (m *machine) preparePower() {
 }
 
 // off ends the machine with a status. It does not return.
-func (m *machine) off(status int) { m.finish(status&0xff, m.offSteps) }
+func (m *hardware) off(status int) { m.finish(status&0xff, m.offSteps) }
 
 // reset starts the machine again. It does not return.
-func (m *machine) reset() { m.finish(abi.Reset, power.Reset(m.fadt)) }
+func (m *hardware) reset() { m.finish(abi.Reset, power.Reset(m.fadt)) }
 
 // finish hands steps to the core. One on a register that cannot be mapped is left out.
-func (m *machine) finish(status int, steps []power.Step) {
+func (m *hardware) finish(status int, steps []power.Step) {
 	list := make([]abi.Step, 0, len(steps))
 	for _, s := range steps {
 		one := abi.Step{Op: uint32(s.Op), Bytes: uint32(s.Bytes), Mask: s.Mask, Value: s.Value, Addr: uintptr(s.Addr), WaitNS: uint64(s.Wait)}

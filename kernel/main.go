@@ -53,13 +53,13 @@ func main() {
 		klog.Errorf("ipi: %v", err)
 	}
 	m.startCPUs(opts)
-	logGuards(opts.Full)
+	logMitigations(opts.Full)
 	keyboard, err := serial.Open(m.isa(console.IRQ))
 	if err != nil {
 		klog.Errorf("serial: no keyboard: %v", err)
 	}
 
-	sh := shell.New(&system{machine: m, opts: opts}, os.Stdout)
+	sh := shell.New(&system{hardware: m, opts: opts}, os.Stdout)
 	switch {
 	case opts.App != "":
 		m.off(runProgram(info, opts))

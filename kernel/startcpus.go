@@ -11,7 +11,6 @@ import (
 	"muster/kernel/abi"
 	"muster/kernel/cpu"
 	"muster/kernel/inject"
-	"muster/kernel/irq"
 	"muster/kernel/kcall"
 	"muster/kernel/klog"
 	"muster/kernel/options"
@@ -21,7 +20,7 @@ import (
 )
 
 // startCPUs starts the CPUs that the firmware lists, as far as the options allow.
-func (m *machine) startCPUs(opts options.Options) {
+func (m *hardware) startCPUs(opts options.Options) {
 	switch {
 	case !m.features.Has(cpu.APIC):
 		klog.Warnf("smp: no local APIC, running on one CPU")
@@ -30,9 +29,9 @@ func (m *machine) startCPUs(opts options.Options) {
 		klog.Warnf("smp: no MADT and no MP tables (%v), running on one CPU", m.err)
 		return
 	}
-	var targets []smp.Target
+	var targets []abi.Processor
 	for _, c := range m.top.CPUs {
-		targets = append(targets, smp.Target{APICID: c.APICID, UID: c.UID, Pins: irq.Pins(m.top.LocalNMIs, c.UID)})
+		targets = append(targets, c.Processor)
 		mark := ""
 		if c.CPU == 0 {
 			mark = ", boot CPU"
@@ -60,7 +59,7 @@ func (m *machine) startCPUs(opts options.Options) {
 	if m.startCfg.Page != 0 && len(targets) > 1 {
 		klog.Infof("smp: starting through the page at %#x", m.startCfg.Page)
 	}
-	r := smp.StartAll(coreMachine{m.boot.DirectMap}, targets, m.startCfg)
+	r := smp.StartAll(coreCalls{m.boot.DirectMap}, targets, m.startCfg)
 	m.marks = r.Marks
 	for _, err := range r.Problems {
 		klog.Errorf("%v", err)
@@ -86,7 +85,7 @@ type catcher struct {
 // catch begins to wait for late CPUs, and takes them in when they come.
 //
 // Locks: m.starting is held.
-func (m *machine) catch(late []smp.Late) {
+func (m *hardware) catch(late []smp.Late) {
 	limit := catchLimit * time.Duration(m.startCfg.Scale)
 	for _, l := range late {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -95,7 +94,7 @@ func (m *machine) catch(late []smp.Late) {
 		go func() {
 			defer close(c.done)
 			defer cancel()
-			after, err := smp.Catch(ctx, coreMachine{m.boot.DirectMap}, l, m.startCfg, limit)
+			after, err := smp.Catch(ctx, coreCalls{m.boot.DirectMap}, l, m.startCfg, limit)
 			switch {
 			case errors.Is(err, context.Canceled):
 			case err != nil:
@@ -111,7 +110,7 @@ func (m *machine) catch(late []smp.Late) {
 // endCatch ends the wait for a CPU that was late, as somebody else starts it.
 //
 // Locks: m.starting is held.
-func (m *machine) endCatch(n int) {
+func (m *hardware) endCatch(n int) {
 	if c := m.catching[n]; c != nil {
 		c.cancel()
 		<-c.done
@@ -121,7 +120,7 @@ func (m *machine) endCatch(n int) {
 
 // StartCPU starts one CPU that does not take part: it was silent, or halted on its
 // way. The command line's faults are for the first start alone.
-func (m *machine) StartCPU(n int) error {
+func (m *hardware) StartCPU(n int) error {
 	m.starting.Lock()
 	defer m.starting.Unlock()
 	m.endCatch(n)
@@ -134,7 +133,7 @@ func (m *machine) StartCPU(n int) error {
 	}
 	cfg := m.startCfg
 	cfg.Faults, cfg.Spoil = nil, 0
-	r := smp.StartAgain(coreMachine{m.boot.DirectMap}, n, c.APICID, cfg)
+	r := smp.StartAgain(coreCalls{m.boot.DirectMap}, n, c.APICID, cfg)
 	m.catch(r.Late)
 	m.marks = append(m.marks, r.Marks...)
 	if r.Online == 0 {
@@ -168,22 +167,22 @@ func ebda() uint64 {
 	return (uint64(b[0]) | uint64(b[1])<<8) << 4
 }
 
-// coreMachine is smp's view of the core.
-type coreMachine struct{ directMap uintptr }
+// coreCalls is the core as package smp sees it.
+type coreCalls struct{ directMap uintptr }
 
-func (coreMachine) SetCPULimit(n int) error { return kcall.SetCPULimit(n) }
+func (coreCalls) SetCPULimit(n int) error { return kcall.SetCPULimit(uint32(n)) }
 
-func (coreMachine) PrepareCPU(t smp.Target) (int, error) {
-	return kcall.PrepareCPU(t.APICID, t.UID, t.Pins)
+func (coreCalls) PrepareCPU(p abi.Processor) (int, error) {
+	return kcall.PrepareCPU(&p)
 }
 
-func (coreMachine) UseTrampoline(page uint64, f inject.AP, spoil bool) error {
-	return kcall.UseTrampoline(page, f.Stage, f.Late, spoil)
+func (coreCalls) UseTrampoline(page uint64, f inject.AP, spoil bool) error {
+	return kcall.UseTrampoline(page, f.Stage, int64(f.Late), spoil)
 }
 
-func (coreMachine) SendINIT(apicID uint32) error { return kcall.SendINIT(apicID) }
+func (coreCalls) SendINIT(apicID uint32) error { return kcall.SendINIT(apicID) }
 
-func (coreMachine) SendStartup(apicID uint32, page uint64) error {
+func (coreCalls) SendStartup(apicID uint32, page uint64) error {
 	err := kcall.SendStartup(apicID, page)
 	if errors.Is(err, syscall.EIO) {
 		return smp.ErrSpoilt
@@ -191,7 +190,7 @@ func (coreMachine) SendStartup(apicID uint32, page uint64) error {
 	return err
 }
 
-func (coreMachine) State(n int) smp.State {
+func (coreCalls) State(n int) smp.State {
 	c, err := kcall.CPUInfo(n)
 	if err != nil {
 		return smp.State{}
@@ -199,12 +198,12 @@ func (coreMachine) State(n int) smp.State {
 	return smp.State{State: c.State, Stage: c.Stage, Code: c.Code}
 }
 
-func (m coreMachine) Slot(page uint64, i int) trampoline.Report {
+func (m coreCalls) Slot(page uint64, i int) trampoline.Report {
 	b := kcall.Slice[[trampoline.Size]byte](m.directMap+uintptr(page), 1)
 	return trampoline.Slot(&b[0], i)
 }
 
-func (coreMachine) Proceed(cpus []int, again bool) error {
+func (coreCalls) Proceed(cpus []int, again bool) error {
 	list := make([]uint32, len(cpus))
 	for i, n := range cpus {
 		list[i] = uint32(n)
@@ -217,10 +216,10 @@ func (coreMachine) Proceed(cpus []int, again bool) error {
 }
 
 // Now counts from boot, as the core's times do.
-func (coreMachine) Now() time.Time { return time.Unix(0, kcall.UpTime()) }
+func (coreCalls) Now() time.Time { return time.Unix(0, kcall.UpTime()) }
 
 // Sleep blocks the thread: the runtime's own timers are good for a millisecond.
-func (coreMachine) Sleep(d time.Duration) {
+func (coreCalls) Sleep(d time.Duration) {
 	left := syscall.NsecToTimespec(int64(d))
 	for syscall.Nanosleep(&left, &left) == syscall.EINTR {
 	}

@@ -15,13 +15,13 @@ import (
 	"muster/kernel/options"
 	"muster/kernel/shell"
 	"muster/kernel/trace"
-	"muster/kernel/trap"
+	"muster/kernel/vector"
 	"muster/trampoline"
 )
 
 // system answers the shell's questions from the core.
 type system struct {
-	*machine
+	*hardware
 	opts options.Options
 }
 
@@ -33,7 +33,7 @@ func (s *system) CPUs() (list []shell.CPU) {
 		if err != nil {
 			return list
 		}
-		row := shell.CPU{CPU: i, APICID: c.APICID, ACPIID: c.ACPIID, BSP: c.BSP != 0, State: stateNames[c.State],
+		row := shell.CPU{CPU: i, APICID: c.APICID, UID: c.UID, BSP: c.BSP != 0, State: stateNames[c.State],
 			Stage: trampoline.StageName(c.Stage), Ticks: c.Ticks, Switches: c.Switches, IdleNS: c.IdleNS, Longest: c.LongestNS}
 		if c.LongestNS != 0 {
 			row.LongestF = fmt.Sprintf("vector %d, AX %d", c.LongestAt>>32, uint32(c.LongestAt))
@@ -49,7 +49,7 @@ func (s *system) Firmware() shell.Firmware {
 func (s *system) IRQs() (list []shell.IRQ) {
 	n := len(s.CPUs())
 	for v := range 256 {
-		row := shell.IRQ{Vector: v, Name: trap.Name(uint64(v)), Counts: make([]uint64, n)}
+		row := shell.IRQ{Vector: v, Name: vector.Name(uint64(v)), Counts: make([]uint64, n)}
 		for i := range n {
 			row.Counts[i] = kcall.IRQCount(i, v)
 		}

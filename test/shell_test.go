@@ -121,9 +121,9 @@ func TestFeatures(t *testing.T) {
 	list := decode[[]shell.Features](r, "cpus -features -json")
 	require.Len(t, list, 4)
 	for _, f := range list {
-		require.Equal(t, list[0].Guards, f.Guards)
+		require.Equal(t, list[0].Mitigations, f.Mitigations)
 		require.Equal(t, list[0].Words, f.Words)
-		for _, g := range f.Guards {
+		for _, g := range f.Mitigations {
 			require.Equal(t, g.On, g.Reason == "", g.Name)
 		}
 	}

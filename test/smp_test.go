@@ -43,7 +43,7 @@ func TestFaultStages(t *testing.T) {
 // A CPU that did not come can be started again by itself, wherever it halted.
 func TestStartAgain(t *testing.T) {
 	r := boot(t, "--cpus", "5", "--append", "fault=ap1:silent fault=ap2:stage2 fault=ap3:stage7 fault=ap4:stage14",
-		"--run", "smp start 1; smp start 2; smp start 3; smp start 4; cpus -json; test ipi; test tlb; test guards; test cpus").ok()
+		"--run", "smp start 1; smp start 2; smp start 3; smp start 4; cpus -json; test ipi; test tlb; test mitigations; test cpus").ok()
 	r.has("smp: 1 of 5 CPUs online", "smp: cpu 1 (APIC ID 1) online", "smp: cpu 4 (APIC ID 4) online")
 	require.Equal(t, map[string]int{"online": 5}, states(decode[[]shell.CPU](r, "cpus -json")))
 	r = boot(t, "--cpus", "2", "--run", "smp start 1")
@@ -130,7 +130,7 @@ func TestAudit(t *testing.T) {
 	}
 	require.Positive(t, before["tables"])
 	// The probe of the protections changes CR4, twice a CPU: the audit says so.
-	r = boot(t, "--kernel", root+"/build/kernel-debug.elf", "--run", "audit -json; test guards; audit -json; uptime").ok()
+	r = boot(t, "--kernel", root+"/build/kernel-debug.elf", "--run", "audit -json; test mitigations; audit -json; uptime").ok()
 	require.Equal(t, uint64(8), counts(true)["CR4"]-counts(false)["CR4"])
 }
 
@@ -154,8 +154,8 @@ func TestOthersStop(t *testing.T) {
 }
 
 // On CPUs without them SMEP and SMAP do not bite, and the test of them knows.
-func TestGuardsOnOldCPU(t *testing.T) {
-	boot(t, "--cpu", "max,-smep,-smap,-umip", "--run", "test guards; test stacks").ok()
+func TestMitigationsOnOldCPU(t *testing.T) {
+	boot(t, "--cpu", "max,-smep,-smap,-umip", "--run", "test mitigations; test stacks").ok()
 }
 
 func TestFaultSilent(t *testing.T) {

@@ -1,68 +1,16 @@
 // Package abi is the private system-call interface between the core and the
-// kernel's own Go code: numbers, and the structures that calls fill in.
+// kernel's own Go code: the calls, and the structures that they fill in.
 //
-// The numbers lie above Linux's. A ring-3 program that uses one gets ENOSYS.
+// Calls and TestCalls, in calls.go and testcalls.go, are the one home of the calls. The
+// tool gencalls makes everything else from them: the numbers here, a Go function for
+// each call in package kcall, the dispatch in packages private and selftest, and the list in
+// docs/10-system-calls.md. A ring-3 program that uses one of the numbers gets ENOSYS.
 //
 // Layer: core.
 // Context: constants and plain data.
 // Locks: none.
 // Chapter: docs/10-system-calls.md.
 package abi
-
-// First is the lowest private number.
-const First = 0x1000
-
-// Private system calls. Arguments are in the order of the registers; pointers
-// are to the types below. Errors are Linux's.
-const (
-	Log          = First + iota // level, text, length
-	ReadLog                     // position, *LogEntry, text, length -> next position; EAGAIN at the end
-	SetLogLevel                 // level
-	Finish                      // status or Reset, *Step, number of steps: ends the machine
-	BootInfo                    // *Boot
-	MapPhys                     // address, length, 0 read-only or 1 device -> virtual address
-	AddIOAPIC                   // id, address, first GSI -> inputs
-	BindIRQ                     // GSI, flags, action, eventfd -> vector
-	UnmaskIRQ                   // GSI
-	SetNMI                      // pins: of the calling CPU, two bytes of NMI flags
-	ConsoleRead                 // buffer, length -> bytes
-	SetCPULimit                 // number of CPUs: makes room, once
-	PrepareCPU                  // APIC id, ACPI id, pins -> CPU number
-	Trampoline                  // page address, stage to halt at, ns to be late, 1 to spoil it; 0 ends its use
-	SendINIT                    // APIC id
-	SendStartup                 // APIC id, page address
-	Proceed                     // *uint32, n, 1 if again: lets CPUs that are online take part -> how many are not
-	CPUInfo                     // CPU, *CPU
-	StageTimes                  // CPU, *[16]int64: ns since boot at each stage of its start, 0 unknown
-	IPIFaults                   // drop and dup each so-many-th message, delay in ns
-	IPIRules                    // 1 for physical destinations, percent of time for calls
-	AuditRead                   // cpu.Class -> count; EINVAL without a debug build
-	IPICount                    // CPU, ipi.Kind, ipi.Counter -> count
-	Pin                         // CPU or ^0 for any: of the calling thread
-	Backtrace                   // CPU, *crash.Trace; ETIMEDOUT
-	Protections                 // CPU, *[16]uint64: what cross.Guards and cross.Controls found
-	Sequences                   // SequenceBegin, SequenceEnd -> disorder; or SequenceLast, CPU, caller -> number
-	CrossCall                   // CPU or ^0 for all, function, word -> the calling CPU; ETIMEDOUT
-	CrossCount                  // CPU -> what cross.Count has added there
-	ThreadInfo                  // lowest id, *Thread -> id; ESRCH at the end
-	IRQInfo                     // CPU, vector -> count
-	MemInfo                     // *Mem
-	TraceRead                   // CPU, number back from the newest, *TraceRecord; EAGAIN when there is none
-	NewProcess                  // name, length -> process, a handle for the calls below
-	MapProcess                  // process, address, length, rights
-	WriteProcess                // process, address, data, length
-	StartProcess                // process, instruction pointer, stack pointer
-	WaitProcess                 // process -> status
-	KillProcess                 // process, signal
-	DropProcess                 // process, not started
-	Crash                       // kind: breaks the core on purpose, for tests
-	SelfTest                    // kind: runs a test inside the core -> result
-	Measure                     // kind, times up to 100: an operation of the core -> ns in all
-	end
-)
-
-// Count is the number of private system calls.
-const Count = end - First
 
 // Boot is what the boot information said.
 type Boot struct {
@@ -166,20 +114,44 @@ const (
 	ActionConsole = 1 // COM1; the eventfd counts when there is input
 )
 
+// Processor is one CPU as the firmware lists it: the record goes from the MADT to the
+// CPU's own block.
+type Processor struct {
+	APICID uint32 `json:"apic_id"` // the hardware's name for it; there may be gaps
+	UID    uint32 `json:"acpi_id"` // the firmware's name for it, the ACPI Processor UID
+	Pins   uint32 `json:"-"`       // its local interrupt pins that are NMIs, see NMIPin
+}
+
 // CPU is what CPUInfo tells of one CPU.
 type CPU struct {
-	APICID, ACPIID uint32
-	State, Stage   uint32
-	Code           uint32 // why it does not take part: percpu.Code*
-	_              uint32
-	BSP            uint32
-	ThreadID       uint32
-	Ticks          uint64
-	Switches       uint64
-	IdleNS         uint64
-	LongestNS      uint64     // debug builds: longest stretch with interrupts off
-	LongestAt      uint64     // debug builds: what began it: vector<<32 | system call
-	Features       [13]uint32 // for cpu.FromWords
+	Processor
+	State, Stage uint32
+	Code         uint32 // why it does not take part: percpu.Code*
+	BSP          uint32
+	ThreadID     uint32
+	Ticks        uint64
+	Switches     uint64
+	IdleNS       uint64
+	LongestNS    uint64     // debug builds: longest stretch with interrupts off
+	LongestAt    uint64     // debug builds: what began it: vector<<32 | system call
+	Features     [13]uint32 // for cpu.FromWords
+}
+
+// Stages is how many stages a CPU goes through when it starts, and one.
+const Stages = 16
+
+// StageTimes tells when a CPU reached each stage of its start, in nanoseconds since
+// boot; 0 where nobody knows.
+type StageTimes [Stages]int64
+
+// BacktraceDepth is how many return addresses a backtrace has at most.
+const BacktraceDepth = 24
+
+// Backtrace is where a CPU was when an NMI asked.
+type Backtrace struct {
+	N    uint32                 // addresses in PC
+	Ring uint32                 // 0 or 3
+	PC   [BacktraceDepth]uint64 // of instructions, the innermost first
 }
 
 // Thread is what ThreadInfo tells of one thread.
@@ -211,49 +183,3 @@ type TraceRecord struct {
 	Thread uint32
 	A, B   uint64
 }
-
-// Kinds of Crash.
-const (
-	CrashPanic    = iota // a panic by call
-	CrashBounds          // an index out of range
-	CrashNil             // a nil dereference
-	CrashDivide          // a division by zero
-	CrashOverflow        // endless recursion
-	CrashSyscall         // SYSCALL on a core stack
-	CrashHeap            // an allocation
-	CrashLock            // wrong lock order, debug builds
-	CrashHang            // a CPU that spins for ever: the watchdog's case
-	CrashGuard           // a store below the kernel stack
-	CrashText            // a store to text
-	CrashExec            // a jump to data
-	CrashNested          // a panic within the panic
-	CrashBlock           // an overwritten per-CPU block, which debug builds notice
-	CrashDeadlock        // a lock that is never released
-	CrashFrame           // recursion with large frames
-	CrashIST             // a store below the stack of NMIs
-	CrashDeaf            // this CPU takes no interrupts any more: the watchdog's case, when it is idle
-	CrashTimer           // this CPU's timer stops: the watchdog's other case
-)
-
-// Operations of Sequences.
-const (
-	SequenceBegin = iota // makes room for each CPU's last numbers, all 0
-	SequenceLast         // the last number that a CPU had from a caller
-	SequenceEnd          // frees the room -> calls that came out of order
-)
-
-// Kinds of Measure.
-const (
-	MeasureSend       = iota // ask for a reschedule
-	MeasureHandle            // answer it, between entry and exit of the interrupt
-	MeasureInterrupt         // answer it, with entry and exit
-	MeasureSendCall          // ask for a call, of one CPU
-	MeasureHandleCall        // answer it, between entry and exit
-	MeasureKinds
-)
-
-// Kinds of SelfTest.
-const (
-	TestYield = iota // a yield, and no more
-	TestIPI          // an IPI to another CPU, or to this one, answered
-)

@@ -4,17 +4,18 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"muster/kernel/abi"
+	"muster/kernel/percpu"
 	"slices"
 )
 
 // MaxCPUs is how many CPUs the kernel takes note of.
-const MaxCPUs = 4096
+const MaxCPUs = percpu.Max
 
 // Processor is a logical CPU.
 type Processor struct {
-	CPU           int    `json:"cpu"` // dense number, the boot CPU is 0; -1 for one that is not enabled
-	UID           uint32 `json:"acpi_id"`
-	APICID        uint32 `json:"apic_id"`
+	CPU int `json:"cpu"` // dense number, the boot CPU is 0; -1 for one that is not enabled
+	abi.Processor
 	Enabled       bool   `json:"enabled"`
 	OnlineCapable bool   `json:"online_capable"`
 	Package       uint32 `json:"package"`
@@ -142,7 +143,8 @@ func (c CPU) filler() bool {
 func (b *builder) processor(c CPU) Processor {
 	l := b.Levels
 	field := func(low, high uint8) uint32 { return uint32(uint64(c.APICID) >> low & (1<<(max(high, low)-low) - 1)) }
-	p := Processor{UID: c.UID, APICID: c.APICID, Enabled: c.Enabled, OnlineCapable: c.OnlineCapable,
+	record := abi.Processor{APICID: c.APICID, UID: c.UID, Pins: pins(b.MADT.LocalNMIs, c.UID)}
+	p := Processor{Processor: record, Enabled: c.Enabled, OnlineCapable: c.OnlineCapable,
 		Thread: field(0, l.Core), Core: field(l.Core, l.Die), Die: field(l.Die, l.Package), Package: field(l.Package, 32), Node: -1}
 	if n, ok := b.home[c.APICID]; ok {
 		p.Node = n

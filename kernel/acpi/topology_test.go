@@ -2,6 +2,7 @@ package acpi
 
 import (
 	"errors"
+	"muster/kernel/abi"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,7 +33,7 @@ func TestTopologyCPUs(t *testing.T) {
 	top, problems := NewTopology(Sources{MADT: m, Boot: 0})
 	require.Empty(t, problems)
 	require.Equal(t, []uint32{0, 2, 255}, apicIDs(top.CPUs))
-	require.Equal(t, Processor{CPU: 1, UID: 1, APICID: 2, Enabled: true, Package: 2, Node: -1}, top.CPUs[1])
+	require.Equal(t, Processor{CPU: 1, Processor: abi.Processor{APICID: 2, UID: 1}, Enabled: true, Package: 2, Node: -1}, top.CPUs[1])
 	require.Equal(t, []uint32{4}, apicIDs(top.Standby))
 	require.Equal(t, -1, top.Standby[0].CPU)
 }
@@ -58,7 +59,7 @@ func TestTopologyLimit(t *testing.T) {
 // Two packages of two dies of three cores of two threads: ids with gaps.
 func TestTopologyLevels(t *testing.T) {
 	top, _ := NewTopology(Sources{MADT: &MADT{CPUs: enabled(0, 0b1_1_10_1)}, Levels: Levels{Core: 1, Die: 3, Package: 4}})
-	require.Equal(t, Processor{CPU: 1, UID: 1, APICID: 0b11101, Enabled: true, Package: 1, Die: 1, Core: 2, Thread: 1, Node: -1}, top.CPUs[1])
+	require.Equal(t, Processor{CPU: 1, Processor: abi.Processor{APICID: 0b11101, UID: 1}, Enabled: true, Package: 1, Die: 1, Core: 2, Thread: 1, Node: -1}, top.CPUs[1])
 }
 
 func TestTopologyNodes(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"muster/kernel/abi"
 	"muster/kernel/clock"
 	"muster/kernel/percpu"
 )
@@ -21,7 +22,7 @@ func page(t *testing.T) *xapicRegs {
 
 func TestSendXAPIC(t *testing.T) {
 	r := page(t)
-	to := &percpu.CPU{ID: 1, APICID: 6}
+	to := &percpu.CPU{ID: 1, Processor: abi.Processor{APICID: 6}}
 	SendVector(&percpu.CPU{}, to, 0xf3)
 	require.Equal(t, uint32(6<<24), r.icrHi.v)
 	require.Equal(t, uint32(0x40f3), r.icrLo.v)

@@ -3,6 +3,7 @@ package apic
 import (
 	"muster/kernel/clock"
 	"muster/kernel/cpu"
+	"muster/kernel/vector"
 )
 
 // The timer counts down from the initial count, once, at the bus clock over 16.
@@ -81,7 +82,7 @@ func StartTimer() {
 		LegacyUnmask(0)
 		return
 	}
-	write(offLVTTimer, uint32(VecTimer))
+	write(offLVTTimer, vector.Timer)
 }
 
 // StopTimer masks the timer. A vector that is pending already still comes.

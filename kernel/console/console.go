@@ -16,7 +16,6 @@ import (
 	"muster/kernel/cpu"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
-	"muster/kernel/upcall"
 )
 
 var (
@@ -51,7 +50,8 @@ func UseInterrupts(c *percpu.CPU) {
 }
 
 // Write takes as much of p as fits into the ring and returns how many bytes that
-// were. Fewer than len(p) means: wait for upcall.To.ConsoleSpace.
+// were. Fewer than len(p) means: wait until Interrupt says that there is
+// space.
 //
 // Context: any thread; does not block.
 func Write(c *percpu.CPU, p []byte) int {
@@ -128,11 +128,11 @@ func enableInterrupts() {
 }
 
 // Interrupt is the top half of COM1's interrupt. It must leave no cause pending,
-// since the line is edge-triggered; at most a ring full of bytes is taken.
+// since the line is edge-triggered; at most a ring full of bytes is taken. input says
+// that Read has something to return, space that Write has room again.
 //
 // Context: interrupt handler.
-func Interrupt(c *percpu.CPU) {
-	input, space := false, false
+func Interrupt(c *percpu.CPU) (input, space bool) {
 	mu.Lock(c)
 	for i := 0; i < len(rxBytes) && cpu.In8(uartIdent)&identNone == 0; i++ {
 		status := cpu.In8(uartStatus)
@@ -150,12 +150,7 @@ func Interrupt(c *percpu.CPU) {
 	}
 	space = space && tx.len() <= len(txBytes)/2
 	mu.Unlock(c)
-	if input {
-		upcall.To.ConsoleInput(c)
-	}
-	if space {
-		upcall.To.ConsoleSpace(c)
-	}
+	return input, space
 }
 
 // Read takes received bytes, at most len(p), and returns how many there were.

@@ -17,12 +17,14 @@ import (
 	"muster/kernel/console"
 	"muster/kernel/cpu"
 	"muster/kernel/fakeg"
+	"muster/kernel/ipi"
 	"muster/kernel/layout"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
 	"muster/kernel/symtab"
 	"muster/kernel/trace"
 	"muster/kernel/upcall"
+	"muster/kernel/vector"
 )
 
 var (
@@ -41,8 +43,12 @@ var cause struct {
 	stackLow uintptr // of the thread that was hit
 }
 
-// Init finds the symbols of the running kernel.
+// Init finds the symbols of the running kernel, and makes this package answer the
+// stop IPI.
+//
+// Context: boot CPU, first thing.
 func Init() {
+	ipi.Handle(ipi.Stop, onStop)
 	s := layout.Image()
 	symbols.Init(s.PclntabStart, s.PclntabEnd, s.TextStart)
 }
@@ -139,21 +145,21 @@ func culprit(l *console.Line) bool {
 		return false
 	}
 	*l = console.Line{}
-	if low := uint64(cause.stackLow); f.Vector == 14 && cause.a < low && cause.a >= low-layout.PageSize {
+	if low := uint64(cause.stackLow); f.Vector == vector.PageFault && cause.a < low && cause.a >= low-layout.PageSize {
 		symbolLine(l.Str("cause: the page below the kernel stack of this thread was touched, a stack overflow, in "), f.IP)
 		return true
 	}
-	if f.Vector == 14 {
-		if name, id := StackBelow(uintptr(cause.a)); name != "" {
+	if f.Vector == vector.PageFault {
+		if name, id := stackBelow(uintptr(cause.a)); name != "" {
 			symbolLine(l.Str("cause: the page below the ").Str(name).Str(" stack of cpu").Dec(uint64(id)).Str(" was touched, a stack overflow, in "), f.IP)
 			return true
 		}
 	}
-	if f.Vector == 14 && cause.a < 4096 {
+	if f.Vector == vector.PageFault && cause.a < 4096 {
 		symbolLine(l.Str("cause: nil dereference in "), f.IP)
 		return true
 	}
-	if g := uintptr(f.DI); f.Vector == 14 && inPoison(cause.a) && within(f.IP, "runtime.morestack") && Readable(g) {
+	if g := uintptr(f.DI); f.Vector == vector.PageFault && inPoison(cause.a) && within(f.IP, "runtime.morestack") && readable(g) {
 		// morestack keeps the g in DI and has stored where it came from.
 		pc, sp, bp := fakeg.Overflow(g)
 		symbolLine(l.Str("cause: kernel stack too small for the next call, sp ").Hex(sp).Str(", in "), pc)
@@ -275,18 +281,22 @@ func symbolLine(l *console.Line, pc uint64) {
 	l.Str(s.Func).Byte('+').Hex(pc - s.Entry).Byte(' ').Str(s.File).Byte(':').Dec(uint64(max(s.Line, 0)))
 }
 
-// Readable reports whether the 8 bytes at an address can be read without a
-// fault; package start sets it to mem.Readable.
-var Readable = func(uintptr) bool { return false }
+// readable reports whether the 8 bytes at an address can be read without a fault.
+func readable(addr uintptr) bool { return upcall.To.Readable != nil && upcall.To.Readable(addr) }
 
-// StackBelow names the stack of a CPU whose guard page an address lies in, "" if there
-// is none; package start sets it.
-var StackBelow = func(uintptr) (name string, id uint32) { return "", 0 }
+// stackBelow names the stack, and its CPU, whose guard page addr lies in; "" if there
+// is none.
+func stackBelow(addr uintptr) (name string, id uint32) {
+	if upcall.To.StackBelow == nil {
+		return "", 0
+	}
+	return upcall.To.StackBelow(addr)
+}
 
 // next follows a frame pointer: the return address and the caller's frame pointer.
 func next(bp uint64) (ip, callerBP uint64, ok bool) {
 	a := uintptr(bp)
-	if bp < 1<<63 || !Readable(a) || !Readable(a+8) {
+	if bp < 1<<63 || !readable(a) || !readable(a+8) {
 		return 0, 0, false
 	}
 	ip = *(*uint64)(unsafe.Pointer(a + 8))
@@ -300,7 +310,7 @@ func printFrom(f *cpu.Frame) {
 	var l console.Line
 	symbolLine(l.Str("  ").Hex16(f.IP).Byte(' '), f.IP)
 	say(&l)
-	if d, ok := symbols.Depth(f.IP); ok && d == 0 && Readable(uintptr(f.SP)) {
+	if d, ok := symbols.Depth(f.IP); ok && d == 0 && readable(uintptr(f.SP)) {
 		printStack(*(*uint64)(unsafe.Pointer(uintptr(f.SP))), f.BP)
 		return
 	}

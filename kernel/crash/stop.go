@@ -3,6 +3,8 @@ package crash
 import (
 	"unsafe"
 
+	"muster/kernel/abi"
+	"muster/kernel/apic"
 	"muster/kernel/atom"
 	"muster/kernel/clock"
 	"muster/kernel/console"
@@ -59,11 +61,11 @@ func NMI(c *percpu.CPU, f *cpu.Frame) {
 	}
 }
 
-// Stopped answers a stop message: the CPU halts, with no lock held, since the
-// message came in where interrupts are on.
+// onStop answers a stop IPI: the CPU halts, with no lock held, since the IPI came in
+// where interrupts are on.
 //
-// Context: the message's interrupt.
-func Stopped(c *percpu.CPU, f *cpu.Frame) { halt(c, f) }
+// Context: the IPI's interrupt.
+func onStop(c *percpu.CPU, f *cpu.Frame) { halt(c, f) }
 
 // StopOthers stops all other CPUs for good, for an orderly end, and returns how
 // many it stopped and the number of one that it could not, or None. If one of them
@@ -127,7 +129,7 @@ func stopByNMI(c *percpu.CPU) {
 		for i := range percpu.Count() {
 			if o := percpu.Get(i); running(c, o) {
 				o.NMIAsked.Or(nmiStop)
-				upcall.To.SendNMI(c, o)
+				apic.SendNMI(c, o)
 			}
 		}
 		if awaitStop(c, 100*clock.Millisecond) == None {
@@ -136,37 +138,26 @@ func stopByNMI(c *percpu.CPU) {
 	}
 }
 
-// Depth is how many return addresses a backtrace has at most.
-const Depth = 24
-
-// Trace is where a CPU was when an NMI asked: addresses of instructions, the
-// innermost first.
-type Trace struct {
-	N    uint32
-	Ring uint32
-	PC   [Depth]uint64
-}
-
 // backtrace is the one that is being made; one CPU asks at a time.
 var backtrace struct {
 	busy  atom.Uint32
 	done  atom.Uint32 // 1: trace is written
 	want  atom.Uint32 // CPU number + 1 of the CPU that is asked
-	trace Trace
+	trace abi.Backtrace
 }
 
 // Backtrace asks a CPU by NMI where it is, and it goes on. ok is false when the CPU
 // does not answer within 200 ms, or another backtrace is being made.
 //
 // Context: interrupts off.
-func Backtrace(c, to *percpu.CPU, out *Trace) (ok bool) {
+func Backtrace(c, to *percpu.CPU, out *abi.Backtrace) (ok bool) {
 	if !backtrace.busy.CompareAndSwap(0, 1) {
 		return false
 	}
 	backtrace.done.Store(0)
 	backtrace.want.Store(to.ID + 1)
 	to.NMIAsked.Or(nmiBacktrace)
-	upcall.To.SendNMI(c, to)
+	apic.SendNMI(c, to)
 	if !awaitRecord(c) {
 		// Who takes the word out has the record: a CPU that comes later writes nothing.
 		if backtrace.want.Swap(0) != 0 {
@@ -203,15 +194,15 @@ func record(c *percpu.CPU, f *cpu.Frame) {
 		return // too late
 	}
 	t := &backtrace.trace
-	*t = Trace{N: 1, PC: [Depth]uint64{f.IP}}
+	*t = abi.Backtrace{N: 1, PC: [abi.BacktraceDepth]uint64{f.IP}}
 	if f.User() {
 		t.Ring = 3
 	} else {
 		ip, bp, ok := next(f.BP)
-		if d, known := symbols.Depth(f.IP); known && d == 0 && Readable(uintptr(f.SP)) {
+		if d, known := symbols.Depth(f.IP); known && d == 0 && readable(uintptr(f.SP)) {
 			ip, bp, ok = *(*uint64)(unsafe.Pointer(uintptr(f.SP))), f.BP, true
 		}
-		for ; ok && t.N < Depth; ip, bp, ok = next(bp) {
+		for ; ok && t.N < abi.BacktraceDepth; ip, bp, ok = next(bp) {
 			t.PC[t.N] = ip
 			t.N++
 		}

@@ -14,6 +14,7 @@
 package cross
 
 import (
+	"muster/kernel/abi"
 	"muster/kernel/atom"
 	"muster/kernel/clock"
 	"muster/kernel/cpu"
@@ -23,33 +24,20 @@ import (
 	"muster/kernel/upcall"
 )
 
-// Func names a function that can be called.
+// Func names a function that can be called: abi.CallNop and so on.
 type Func uint64
-
-// Functions.
-const (
-	Nop      Func = iota // is answered, no more
-	Count                // adds the word to the target's counter
-	Sequence             // checks that the calls of each CPU come in order, each once
-	Controls             // notes the target's control registers
-	Guards               // tries the target's protections
-	funcs
-)
 
 // table has the functions. They run with interrupts off, on the stack of whatever
 // was interrupted, take no lock that is held around a call, and make no call.
-var table = [funcs]func(c *percpu.CPU, word uint64){
-	Nop:   func(*percpu.CPU, uint64) {},
-	Count: func(c *percpu.CPU, word uint64) { c.Called.Add(word) },
-}
+var table [abi.CallFuncs]func(c *percpu.CPU, word uint64)
 
-// Set names a function that lives in a package above.
+// Handle installs a function.
 //
 // Context: boot CPU, before the first call.
-func Set(f Func, fn func(c *percpu.CPU, word uint64)) { table[f] = fn }
+func Handle(f Func, fn func(c *percpu.CPU, word uint64)) { table[f] = fn }
 
 // Valid reports whether a number names a function.
-func Valid(f uint64) bool { return f < uint64(funcs) && table[f] != nil }
+func Valid(f uint64) bool { return f < uint64(len(table)) && table[f] != nil }
 
 // Silent is no CPU: all have answered.
 const Silent = ^uint32(0)
@@ -144,18 +132,27 @@ var share uint64 = 50
 // Context: boot CPU, while one CPU runs.
 func SetShare(percent uint64) { share = percent }
 
-// Interrupt runs the calls that a message has brought, unless the CPU has spent its
-// share of this tick on calls: then they wait for the next, and so do their
-// messages. Without that, CPUs that call without pause could keep the target from
-// its own work.
+// Install makes this package answer the call IPI. period is the time between two
+// ticks of a CPU, in which calls may take their share.
 //
-// Context: the message's interrupt, the call taken out of the pending word. period
-// is the time between two ticks.
-func Interrupt(c *percpu.CPU, period clock.Time) {
+// Context: boot CPU, before the second CPU starts.
+func Install(period clock.Time) {
+	sharePeriod = period
+	ipi.Handle(ipi.Call, onCall)
+}
+
+var sharePeriod clock.Time
+
+// onCall runs the calls that an IPI has brought, unless the CPU has spent its share
+// of this tick on calls: then the calls wait for the next tick, and so do their IPIs.
+// Without that, CPUs that call without pause could keep the target from its own work.
+//
+// Context: the IPI's interrupt, the call taken out of the pending word.
+func onCall(c *percpu.CPU, _ *cpu.Frame) {
 	if tick := c.Ticks.Load(); tick != c.CallPeriod {
 		c.CallPeriod, c.CallTicks = tick, 0
 	}
-	if c.CallTicks > clock.Ticks(period)/100*share {
+	if c.CallTicks > clock.Ticks(sharePeriod)/100*share {
 		ipi.PutBack(c, ipi.Call)
 		return
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"muster/kernel/abi"
+	"muster/kernel/apic"
 	"muster/kernel/atom"
 	"muster/kernel/clock"
 	"muster/kernel/explore"
@@ -41,6 +43,7 @@ func newMachine(n int) *machine {
 	for i := range n {
 		c := &percpu.CPU{}
 		c.Init(uint32(i))
+		c.APICID = uint32(i)
 		c.Callers.Init(uintptr(unsafe.Pointer(&m.sets[i])), uint32(n))
 		m.cpus = append(m.cpus, c)
 		percpu.Register(c)
@@ -50,12 +53,14 @@ func newMachine(n int) *machine {
 		m.all.Set(uint32(i))
 	}
 	upcall.To.SpinPoll = func(*percpu.CPU) {}
-	upcall.To.SendVector = func(c, to *percpu.CPU, _ uint8) {
+	Handle(abi.CallNop, func(*percpu.CPU, uint64) {})
+	Handle(abi.CallCount, func(c *percpu.CPU, word uint64) { c.Called.Add(word) })
+	apic.Sent = func(dest, _ uint32) {
 		if m.lose > 0 {
 			m.lose--
 			return
 		}
-		m.ipi[to.ID].Store(1)
+		m.ipi[dest].Store(1)
 	}
 	return m
 }
@@ -103,7 +108,7 @@ func TestAllCallAll(t *testing.T) {
 			var cpus []func()
 			for i, c := range m.cpus {
 				cpus = append(cpus, func() {
-					Call(c, &m.all, Count, 1<<(8*i), clock.Second)
+					Call(c, &m.all, abi.CallCount, 1<<(8*i), clock.Second)
 					m.serveUntilAllDone(c)
 				})
 			}
@@ -122,7 +127,7 @@ func TestTwice(t *testing.T) {
 		caller := func(c *percpu.CPU, n int, word uint64) func() {
 			return func() {
 				for range n {
-					Call(c, &m.last, Count, word, clock.Second)
+					Call(c, &m.last, abi.CallCount, word, clock.Second)
 				}
 				m.serveUntilAllDone(c)
 			}
@@ -141,7 +146,7 @@ func TestWithdraw(t *testing.T) {
 		a, b := m.cpus[0], m.cpus[1]
 		var missing uint32
 		caller := func() {
-			a.OutFunc.Store(uint64(Count))
+			a.OutFunc.Store(uint64(abi.CallCount))
 			a.OutWord.Store(1)
 			a.OutLeft.Store(1)
 			b.Callers.Set(0)
@@ -169,7 +174,7 @@ func TestLostMessage(t *testing.T) {
 	m := newMachine(2)
 	m.lose = 1
 	a, b := m.cpus[0], m.cpus[1]
-	a.OutFunc.Store(uint64(Count))
+	a.OutFunc.Store(uint64(abi.CallCount))
 	a.OutWord.Store(5)
 	a.OutLeft.Store(1)
 	b.Callers.Set(0)
@@ -203,7 +208,7 @@ func TestForgettingLateIsFound(t *testing.T) {
 		}
 		caller := func(c *percpu.CPU) func() {
 			return func() {
-				c.OutFunc.Store(uint64(Count))
+				c.OutFunc.Store(uint64(abi.CallCount))
 				c.OutWord.Store(1)
 				c.OutLeft.Store(1)
 				m.cpus[2].Callers.Set(c.ID)

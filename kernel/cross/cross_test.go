@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"muster/kernel/abi"
 	"muster/kernel/ipi"
 	"muster/kernel/percpu"
 )
@@ -20,12 +21,14 @@ func TestShare(t *testing.T) {
 	c.Callers.Init(uintptr(unsafe.Pointer(&word)), 1)
 	c.Init(0)
 	percpu.Register(c)
+	Install(0) // no time at all
+	Handle(abi.CallCount, func(c *percpu.CPU, word uint64) { c.Called.Add(word) })
 	call := func() {
-		c.OutFunc.Store(uint64(Count))
+		c.OutFunc.Store(abi.CallCount)
 		c.OutWord.Store(1)
 		c.OutLeft.Store(1)
 		c.Callers.Set(0)
-		Interrupt(c, 0) // no time at all
+		onCall(c, nil)
 	}
 	call()
 	require.EqualValues(t, 1, c.Called.Load(), "the first call finds nothing spent")
@@ -36,7 +39,7 @@ func TestShare(t *testing.T) {
 	}
 	c.Ticks.Add(1)
 	c.Pending.Store(0)
-	Interrupt(c, 0)
+	onCall(c, nil)
 	require.EqualValues(t, 2, c.Called.Load())
 	require.Zero(t, word)
 }

@@ -28,6 +28,13 @@ type G struct {
 	_   uintptr // FS base points here
 }
 
+// Offsets in a G, for assembly: the TLS word that leads to the g, and where FS base
+// points.
+const (
+	OffTLS    = unsafe.Offsetof(G{}.tls)
+	OffFSBase = OffTLS + 8
+)
+
 // Indexes of the words of a g that compiled code touches.
 const (
 	gStackLow    = 0

@@ -18,27 +18,26 @@
 package ipi
 
 import (
-	"muster/kernel/atom"
-	"muster/kernel/clock"
+	"muster/kernel/apic"
 	"muster/kernel/percpu"
 	"muster/kernel/trace"
-	"muster/kernel/upcall"
+	"muster/kernel/vector"
 )
 
 // Kind is what a message asks for: a bit number in CPU.Pending.
 type Kind uint8
 
-// Kinds.
+// Kinds, in the order in which a CPU answers them: first what others wait for.
 const (
-	Reschedule Kind = iota // look at the run queue: package sched
-	Call                   // run what others call: package cross
-	Flush                  // flush the TLB: package mem
-	Timer                  // look at the clock, the timer may have failed: package sched
+	Flush      Kind = iota // flush the TLB: package mem
 	Stop                   // halt for good: package crash
+	Reschedule             // look at the run queue: package sched
+	Call                   // run what others call: package cross
+	Timer                  // look at the clock, the timer may have failed: package sched
 	Kinds
 )
 
-var names = [Kinds]string{"reschedule", "call", "flush", "timer", "stop"}
+var names = [Kinds]string{"flush", "stop", "reschedule", "call", "timer"}
 
 // String names the kind.
 func (k Kind) String() string {
@@ -48,8 +47,11 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
-// Vectors are the interrupts that carry the kinds; package start sets them.
-var Vectors [Kinds]uint8
+// Vector returns the interrupt that carries the kind.
+func (k Kind) Vector() uint8 { return vector.Flush + uint8(k) }
+
+// The vectors of the kinds lie one behind the other.
+var _ = [1]struct{}{}[vector.TimerIPI-vector.Flush-int(Kinds-1)]
 
 // Send asks a CPU for k.
 func Send(c, to *percpu.CPU, k Kind) {
@@ -117,11 +119,11 @@ func (g *group) send(c *percpu.CPU, k Kind) {
 	if g.n == 1 {
 		transmit(c, g.last, k)
 	} else {
-		trace.Add(c, trace.SendIPI, uint64(Vectors[k]), 1<<32|uint64(g.dest))
+		trace.Add(c, trace.SendIPI, uint64(k.Vector()), 1<<32|uint64(g.dest))
 		s := stats(c)
 		s.note(sent, k)
 		s.note(grouped, k)
-		upcall.To.SendLogical(c, g.dest, Vectors[k])
+		apic.SendLogical(c, g.dest, k.Vector())
 	}
 	*g = group{}
 }
@@ -136,70 +138,12 @@ func UsePhysical() { usePhysical = true }
 
 // transmit sends the interrupt to one CPU.
 func transmit(c, to *percpu.CPU, k Kind) {
-	trace.Add(c, trace.SendIPI, uint64(Vectors[k]), uint64(to.ID))
+	trace.Add(c, trace.SendIPI, uint64(k.Vector()), uint64(to.ID))
 	s := stats(c)
 	s.note(sent, k)
 	if faults.on && faulty(c, to, k) {
 		s.note(lost, k)
 		return
 	}
-	upcall.To.SendVector(c, to, Vectors[k])
-}
-
-// Take returns what c is asked for and clears its pending word. k is the kind of
-// the message that came: it is counted as stray if the word does not have it, as
-// when another message's handler was faster, or when nobody asked.
-//
-// Context: the message's interrupt; or a tick, with k Kinds.
-func Take(c *percpu.CPU, k Kind) (asked uint32) {
-	asked = c.Pending.Swap(0) // before the caller acts: who asks later sends again
-	if k < Kinds {
-		s := stats(c)
-		s.note(received, k)
-		if asked>>k&1 == 0 {
-			s.note(stray, k)
-		}
-	}
-	return asked
-}
-
-// TakeOne takes k alone out of c's pending word and reports whether it was there:
-// for a CPU that spins with interrupts off.
-func TakeOne(c *percpu.CPU, k Kind) bool {
-	return c.Pending.Load()>>k&1 != 0 && c.Pending.And(^uint32(1<<k))>>k&1 != 0
-}
-
-// PutBack leaves k for the next tick: c has no time for it now. Nobody sends
-// another message meanwhile.
-func PutBack(c *percpu.CPU, k Kind) {
-	stats(c).note(deferred, k)
-	c.Pending.Or(1 << k)
-}
-
-// faults is what goes wrong with messages on request, to find out who relies on them.
-var faults struct {
-	on        bool
-	drop, dup uint64 // each so-many-th, 0 none
-	delay     clock.Time
-	count     atom.Uint64
-}
-
-// SetFaults makes each so-many-th message be lost, or sent twice, and each wait.
-//
-// Context: while one CPU runs.
-func SetFaults(drop, dup uint64, delay clock.Time) {
-	faults.drop, faults.dup, faults.delay = drop, dup, delay
-	faults.on = drop|dup|uint64(delay) != 0
-}
-
-// faulty reports whether a message is to be lost; it sends one more if it is to be doubled.
-func faulty(c, to *percpu.CPU, k Kind) (lost bool) {
-	n := faults.count.Add(1)
-	if faults.delay != 0 {
-		clock.Spin(faults.delay)
-	}
-	if faults.dup != 0 && n%faults.dup == 0 {
-		upcall.To.SendVector(c, to, Vectors[k])
-	}
-	return faults.drop != 0 && n%faults.drop == 0
+	apic.SendVector(c, to, k.Vector())
 }

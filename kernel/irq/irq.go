@@ -15,7 +15,6 @@ import (
 	"os"
 	"syscall"
 
-	"muster/kernel/abi"
 	"muster/kernel/acpi"
 	"muster/kernel/kcall"
 	"muster/kernel/klog"
@@ -35,32 +34,9 @@ func SetUp(t *acpi.Topology) {
 	for _, o := range t.Overrides {
 		klog.Infof("irq: ISA %d is GSI %d", o.Source, o.GSI)
 	}
-	if err := kcall.SetNMI(Pins(t.LocalNMIs, t.CPUs[0].UID)); err != nil {
+	if err := kcall.SetNMI(t.CPUs[0].Pins); err != nil {
 		klog.Errorf("irq: NMI pins: %v", err)
 	}
-}
-
-// Pins returns how the local interrupt pins of the CPU with a firmware's uid are
-// NMIs, as abi.NMIPin has it.
-func Pins(list []acpi.LocalNMI, uid uint32) (pins uint32) {
-	for _, n := range list {
-		if n.LINT > 1 || n.UID != acpi.AllCPUs && n.UID != uid {
-			continue
-		}
-		one := abi.NMIPin | flags(n.Flags.Polarity() == acpi.ActiveLow, n.Flags.Trigger() == acpi.Level)
-		pins |= uint32(one) << (8 * n.LINT)
-	}
-	return pins
-}
-
-func flags(low, level bool) (f int) {
-	if low {
-		f |= abi.IRQLow
-	}
-	if level {
-		f |= abi.IRQLevel
-	}
-	return f
 }
 
 // Event is an interrupt line as a goroutine sees it.
@@ -71,12 +47,12 @@ type Event struct {
 }
 
 // Bind routes a line to the core's action and returns what counts there.
-func Bind(line acpi.Line, action int) (*Event, error) {
+func Bind(line acpi.Line, action uint32) (*Event, error) {
 	fd, _, e := syscall.Syscall(syscall.SYS_EVENTFD2, 0, syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
 	if e != 0 {
 		return nil, fmt.Errorf("irq: eventfd: %w", e)
 	}
-	vector, err := kcall.BindIRQ(line.GSI, flags(line.Low, line.Level), action, int(fd))
+	vector, err := kcall.BindIRQ(line.GSI, acpi.LineFlags(line.Low, line.Level), action, int(fd))
 	if err != nil {
 		syscall.Close(int(fd))
 		return nil, fmt.Errorf("irq: GSI %d: %w", line.GSI, err)

@@ -1,5 +1,6 @@
 // Package kcall has a Go function for each private system call: the way from the
-// kernel's own Go code into the core.
+// kernel's own Go code into the core. Most are generated from the tables in package
+// abi; those here do more than one call, or turn the result into Go's own types.
 //
 // Layer: service.
 // Context: any goroutine. Calls that may block go through syscall.Syscall, so
@@ -15,24 +16,24 @@ import (
 	"unsafe"
 
 	"muster/kernel/abi"
-	"muster/kernel/cpu"
+	"muster/kernel/ipi"
 )
 
 // quick makes a call that does not block. Pointers among the arguments are
 // converted in the argument list: with the directive they stay where they are.
 //
 //go:uintptrescapes
-func quick(n int, a, b, c, d uintptr) (uintptr, error) {
-	r, _, e := syscall.RawSyscall6(uintptr(n), a, b, c, d, 0, 0)
-	return r, asError(e)
+func quick(n int, a, b, c, d, e, f uintptr) (uintptr, error) {
+	r, _, errno := syscall.RawSyscall6(uintptr(n), a, b, c, d, e, f)
+	return r, asError(errno)
 }
 
 // blocking makes a call that may block or take long.
 //
 //go:uintptrescapes
-func blocking(n int, a, b, c, d uintptr) (uintptr, error) {
-	r, _, e := syscall.Syscall6(uintptr(n), a, b, c, d, 0, 0)
-	return r, asError(e)
+func blocking(n int, a, b, c, d, e, f uintptr) (uintptr, error) {
+	r, _, errno := syscall.Syscall6(uintptr(n), a, b, c, d, e, f)
+	return r, asError(errno)
 }
 
 func asError(e syscall.Errno) error {
@@ -42,10 +43,12 @@ func asError(e syscall.Errno) error {
 	return e
 }
 
-// Log writes one line to the kernel log.
-func Log(level int, text string) {
-	b := []byte(text)
-	quick(abi.Log, uintptr(level), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), 0)
+// flag is a bool in a register.
+func flag(b bool) uintptr {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // LogEntry is one line of the kernel log.
@@ -59,34 +62,14 @@ type LogEntry struct {
 // ReadLog returns the log, oldest line first.
 func ReadLog() (entries []LogEntry) {
 	text := make([]byte, 1024)
-	for pos := uintptr(0); ; {
-		e := new(abi.LogEntry)
-		next, err := quick(abi.ReadLog, pos, uintptr(unsafe.Pointer(e)), uintptr(unsafe.Pointer(unsafe.SliceData(text))), uintptr(len(text)))
+	for pos := uint64(0); ; {
+		e, next, err := readLog(pos, text)
 		if err != nil {
 			return entries
 		}
 		entries = append(entries, LogEntry{time.Duration(e.TimeNS), e.CPU, e.Level, string(text[:e.Length])})
 		pos = next
 	}
-}
-
-// SetLogLevel sets the level below which lines are printed.
-func SetLogLevel(level int) { quick(abi.SetLogLevel, uintptr(level), 0, 0, 0) }
-
-// Finish ends the machine: with status abi.Reset it starts again, else it goes off,
-// and an emulator's caller gets the low 8 bits. The core stops the other CPUs and
-// takes the steps; if they do nothing it has ways of its own. It does not return
-// but with an error of the arguments.
-func Finish(status int, steps []abi.Step) error {
-	_, err := quick(abi.Finish, uintptr(status), uintptr(unsafe.Pointer(unsafe.SliceData(steps))), uintptr(len(steps)), 0)
-	return err
-}
-
-// BootInfo returns what the loader said.
-func BootInfo() *abi.Boot {
-	b := new(abi.Boot)
-	quick(abi.BootInfo, uintptr(unsafe.Pointer(b)), 0, 0, 0)
-	return b
 }
 
 // Slice returns n values at an address that the core gave.
@@ -99,7 +82,7 @@ func Slice[T any](addr, n uintptr) []T {
 
 // MapPhys maps n bytes of physical memory from addr on, read-only, for good.
 func MapPhys(addr uint64, n int) ([]byte, error) {
-	va, err := quick(abi.MapPhys, uintptr(addr), uintptr(n), 0, 0)
+	va, err := mapPhys(addr, uint64(n), false)
 	if err != nil {
 		return nil, fmt.Errorf("map %d bytes at %#x: %w", n, addr, err)
 	}
@@ -109,117 +92,49 @@ func MapPhys(addr uint64, n int) ([]byte, error) {
 // MapDevice maps n bytes of device registers from addr on, for good, and returns
 // their address.
 func MapDevice(addr uint64, n int) (uintptr, error) {
-	va, err := quick(abi.MapPhys, uintptr(addr), uintptr(n), 1, 0)
+	va, err := mapPhys(addr, uint64(n), true)
 	if err != nil {
 		return 0, fmt.Errorf("map %d bytes of registers at %#x: %w", n, addr, err)
 	}
 	return va, nil
 }
 
-// AddIOAPIC takes an I/O APIC into use, all inputs masked, and returns how many
-// it has.
-func AddIOAPIC(id uint8, addr uint64, gsiBase uint32) (inputs int, err error) {
-	n, err := quick(abi.AddIOAPIC, uintptr(id), uintptr(addr), uintptr(gsiBase), 0)
-	return int(n), err
-}
-
-// BindIRQ routes a global system interrupt to the core's action and an eventfd.
-func BindIRQ(gsi uint32, flags, action, eventfd int) (vector int, err error) {
-	v, err := quick(abi.BindIRQ, uintptr(gsi), uintptr(flags), uintptr(action), uintptr(eventfd))
-	return int(v), err
-}
-
-// SetNMI programs the calling CPU's local interrupt pins, as abi.NMIPin has it.
-func SetNMI(pins uint32) error {
-	_, err := quick(abi.SetNMI, uintptr(pins), 0, 0, 0)
-	return err
-}
-
-// UnmaskIRQ admits a level-triggered line again, whose device was served.
-func UnmaskIRQ(gsi uint32) error {
-	_, err := quick(abi.UnmaskIRQ, uintptr(gsi), 0, 0, 0)
-	return err
-}
-
-// ConsoleRead takes what was received on the serial port.
-func ConsoleRead(p []byte) int {
-	n, _ := quick(abi.ConsoleRead, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0)
-	return int(n)
-}
-
-// AuditCount returns how often a class of privileged operations was executed. ok is
-// false when that is not counted: it is in debug builds.
-func AuditCount(class cpu.Class) (n uint64, ok bool) {
-	v, err := quick(abi.AuditRead, uintptr(class), 0, 0, 0)
-	return uint64(v), err == nil
-}
-
-// CPUInfo tells of one CPU. The error is EINVAL behind the last.
-func CPUInfo(cpu int) (*abi.CPU, error) {
-	c := new(abi.CPU)
-	_, err := quick(abi.CPUInfo, uintptr(cpu), uintptr(unsafe.Pointer(c)), 0, 0)
-	return c, err
-}
-
 // Threads returns all threads by id.
 func Threads() (all []abi.Thread) {
-	for id := uintptr(0); ; {
-		t := new(abi.Thread)
-		next, err := quick(abi.ThreadInfo, id, uintptr(unsafe.Pointer(t)), 0, 0)
+	for id := uint32(0); ; {
+		t, err := threadInfo(id)
 		if err != nil {
 			return all
 		}
 		all = append(all, *t)
-		id = next + 1
+		id = t.ID + 1
 	}
 }
 
-// IRQCount returns how often a vector has interrupted a CPU.
+// IRQCount returns how often a vector has interrupted a CPU, 0 if there is no such CPU.
 func IRQCount(cpu, vector int) uint64 {
-	n, err := quick(abi.IRQInfo, uintptr(cpu), uintptr(vector), 0, 0)
+	n, err := irqCount(cpu, vector)
 	if err != nil {
 		return 0
 	}
-	return uint64(n)
+	return n
 }
 
-// MemInfo returns the state of memory.
-func MemInfo() *abi.Mem {
-	m := new(abi.Mem)
-	quick(abi.MemInfo, uintptr(unsafe.Pointer(m)), 0, 0, 0)
-	return m
-}
-
-// Crash breaks the core on purpose. It returns nil for a kind that shows later.
-func Crash(kind int) error {
-	_, err := quick(abi.Crash, uintptr(kind), 0, 0, 0)
-	return err
-}
-
-// Kinds of SelfTest.
-const (
-	TestYield = abi.TestYield
-	TestIPI   = abi.TestIPI
-)
-
-// SelfTest runs a test inside the core and reports whether it went well.
-func SelfTest(kind int) bool {
-	_, err := quick(abi.SelfTest, uintptr(kind), 0, 0, 0)
-	return err == nil
-}
-
-// Measure does an operation of the core n times, up to 100, and returns how long it
-// took in all, without its surroundings.
-func Measure(kind, n int) (time.Duration, error) {
-	ns, err := quick(abi.Measure, uintptr(kind), uintptr(n), 0, 0)
-	return time.Duration(ns), err
+// IPICount returns how often something has happened to IPIs of a kind on a CPU, 0 if
+// there is no such CPU.
+func IPICount(cpu int, k ipi.Kind, n ipi.Counter) uint64 {
+	v, err := ipiCount(cpu, uint32(k), uint32(n))
+	if err != nil {
+		return 0
+	}
+	return v
 }
 
 // Trace returns up to n of the last events of a CPU, newest first.
 func Trace(cpu, n int) (records []abi.TraceRecord) {
 	for i := range n {
-		r := new(abi.TraceRecord)
-		if _, err := quick(abi.TraceRead, uintptr(cpu), uintptr(i), uintptr(unsafe.Pointer(r)), 0); err != nil {
+		r, err := traceRead(cpu, i)
+		if err != nil {
 			break
 		}
 		records = append(records, *r)

@@ -2,12 +2,7 @@ package kcall
 
 // Processes.
 
-import (
-	"syscall"
-	"unsafe"
-
-	"muster/kernel/abi"
-)
+import "syscall"
 
 // Process is a program that is being made or runs.
 type Process struct {
@@ -17,8 +12,7 @@ type Process struct {
 
 // NewProcess makes an empty process.
 func NewProcess(name string) (*Process, error) {
-	b := []byte(name)
-	h, err := quick(abi.NewProcess, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), 0, 0)
+	h, err := newProcess(name)
 	if err != nil {
 		return nil, err
 	}
@@ -26,21 +20,17 @@ func NewProcess(name string) (*Process, error) {
 }
 
 // Drop frees a process that was not started.
-func (p *Process) Drop() { blocking(abi.DropProcess, p.handle, 0, 0, 0) }
+func (p *Process) Drop() error { return dropProcess(p.handle) }
 
 // Map makes an area of n bytes at addr with rights prot, bits of syscall.PROT_*.
-func (p *Process) Map(addr, n uint64, prot int) error {
-	_, err := quick(abi.MapProcess, p.handle, uintptr(addr), uintptr(n), uintptr(prot))
-	return err
-}
+func (p *Process) Map(addr, n uint64, prot int) error { return mapProcess(p.handle, addr, n, prot) }
 
 // Write copies b to addr, whatever rights the area there has. b may lie anywhere,
 // in the direct map too: it goes through the heap, where system calls may look.
 func (p *Process) Write(addr uint64, b []byte) error {
 	page := make([]byte, 4096)
 	for len(b) > 0 {
-		k := copy(page, b)
-		n, err := quick(abi.WriteProcess, p.handle, uintptr(addr), uintptr(unsafe.Pointer(unsafe.SliceData(page))), uintptr(k))
+		n, err := writeProcess(p.handle, addr, page[:copy(page, b)])
 		if err != nil {
 			return err
 		}
@@ -51,24 +41,19 @@ func (p *Process) Write(addr uint64, b []byte) error {
 }
 
 // Start starts the first thread.
-func (p *Process) Start(ip, sp uint64) error {
-	id, err := quick(abi.StartProcess, p.handle, uintptr(ip), uintptr(sp), 0)
-	p.ID = int(id)
+func (p *Process) Start(ip, sp uint64) (err error) {
+	p.ID, err = startProcess(p.handle, ip, sp)
 	return err
 }
 
 // Wait waits for the end and returns the status. The process is gone then.
 func (p *Process) Wait() int {
 	for {
-		status, err := blocking(abi.WaitProcess, p.handle, 0, 0, 0)
-		if err == nil {
-			return int(status)
+		if status, err := waitProcess(p.handle); err == nil {
+			return status
 		}
 	}
 }
 
 // Signal sends a signal to the process.
-func (p *Process) Signal(sig syscall.Signal) error {
-	_, err := quick(abi.KillProcess, p.handle, uintptr(sig), 0, 0)
-	return err
-}
+func (p *Process) Signal(sig syscall.Signal) error { return killProcess(p.handle, int(sig)) }

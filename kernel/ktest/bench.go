@@ -2,7 +2,6 @@ package ktest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -174,7 +173,7 @@ func pageFault(n int) error {
 // has one to itself, and there is nothing to switch.
 func contextSwitch(n int) error {
 	if cpus() > 1 {
-		return repeat(func() { kcall.SelfTest(kcall.TestYield) })(n)
+		return repeat(func() { kcall.TestYield() })(n)
 	}
 	var wg sync.WaitGroup
 	var ready atomic.Uint32
@@ -197,8 +196,8 @@ func contextSwitch(n int) error {
 
 func ipiRoundTrip(n int) error {
 	for range n {
-		if !kcall.SelfTest(kcall.TestIPI) {
-			return errors.New("no answer")
+		if err := kcall.TestIPI(); err != nil {
+			return err
 		}
 	}
 	return nil

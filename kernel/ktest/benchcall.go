@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"muster/kernel/abi"
 	"muster/kernel/kcall"
 )
 
@@ -16,7 +17,7 @@ func callOne(n int) error {
 	cpus := onlineCPUs()
 	for range n {
 		to := cpus[(currentCPU()+1)%len(cpus)]
-		if _, err := kcall.Call(to, kcall.CallNop, 0); err != nil {
+		if _, err := kcall.CrossCall(to, abi.CallNop, 0); err != nil {
 			return err
 		}
 	}
@@ -25,7 +26,7 @@ func callOne(n int) error {
 
 func callAll(n int) error {
 	for range n {
-		if _, err := kcall.Call(kcall.AllCPUs, kcall.CallNop, 0); err != nil {
+		if _, err := kcall.CrossCall(abi.AllCPUs, abi.CallNop, 0); err != nil {
 			return err
 		}
 	}
@@ -57,7 +58,7 @@ func callRunning(n int) (time.Duration, error) {
 	wg.Go(func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		defer kcall.Pin(kcall.Anywhere)
+		defer kcall.Pin(abi.AnyCPU)
 		ready <- kcall.Pin(cpus[1])
 		for !stop.Load() {
 		}
@@ -95,14 +96,14 @@ func callHalted(n int) (time.Duration, error) {
 func callFrom(from, to, n int, between func()) (total time.Duration, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	defer kcall.Pin(kcall.Anywhere)
+	defer kcall.Pin(abi.AnyCPU)
 	if err := kcall.Pin(from); err != nil {
 		return 0, err
 	}
 	for range n {
 		between()
 		began := time.Now()
-		if _, err := kcall.Call(to, kcall.CallNop, 0); err != nil {
+		if _, err := kcall.CrossCall(to, abi.CallNop, 0); err != nil {
 			return 0, err
 		}
 		total += time.Since(began)

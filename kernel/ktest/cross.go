@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"muster/kernel/abi"
 	"muster/kernel/kcall"
 	"muster/kernel/percpu"
 )
@@ -37,7 +38,7 @@ func newLedger() *ledger {
 	l := &ledger{cpus: onlineCPUs()}
 	l.called = make([]atomic.Uint64, len(l.cpus))
 	for _, n := range l.cpus {
-		l.before = append(l.before, kcall.CallCounted(n))
+		l.before = append(l.before, kcall.CrossCount(n))
 	}
 	return l
 }
@@ -45,7 +46,7 @@ func newLedger() *ledger {
 // check fails if a call was lost, or run twice.
 func (l *ledger) check() error {
 	for i, n := range l.cpus {
-		if ran, want := kcall.CallCounted(n)-l.before[i], l.called[i].Load(); ran != want {
+		if ran, want := kcall.CrossCount(n)-l.before[i], l.called[i].Load(); ran != want {
 			return fmt.Errorf("cpu %d ran %d calls of %d", n, ran, want)
 		}
 	}
@@ -54,7 +55,7 @@ func (l *ledger) check() error {
 
 // one calls the CPU with an index and returns the number of the caller.
 func (l *ledger) one(i int) (from int, err error) {
-	from, err = kcall.Call(l.cpus[i], kcall.CallCount, 1)
+	from, err = kcall.CrossCall(l.cpus[i], abi.CallCount, 1)
 	if err == nil {
 		l.called[i].Add(1)
 	}
@@ -63,7 +64,7 @@ func (l *ledger) one(i int) (from int, err error) {
 
 // all calls all CPUs.
 func (l *ledger) all() error {
-	if _, err := kcall.Call(kcall.AllCPUs, kcall.CallCount, 1); err != nil {
+	if _, err := kcall.CrossCall(abi.AllCPUs, abi.CallCount, 1); err != nil {
 		return err
 	}
 	for i := range l.called {
@@ -76,7 +77,7 @@ func (l *ledger) all() error {
 func onEach(ctx context.Context, f func(cpu int) error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	defer kcall.Pin(kcall.Anywhere)
+	defer kcall.Pin(abi.AnyCPU)
 	for _, n := range onlineCPUs() {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -110,7 +111,8 @@ func allPairs(ctx context.Context) (err error) {
 		return fmt.Errorf("room for the numbers: %w", err)
 	}
 	defer func() {
-		if n := kcall.EndSequences(); n != 0 {
+		n, e := kcall.EndSequences()
+		if err = errors.Join(err, e); n != 0 {
 			err = errors.Join(err, fmt.Errorf("%d calls came out of order", n))
 		}
 	}()
@@ -119,7 +121,7 @@ func allPairs(ctx context.Context) (err error) {
 	if err := onEach(ctx, func(caller int) error {
 		for number := range times {
 			for _, to := range cpus {
-				from, err := kcall.Call(to, kcall.CallSequence, uint64(caller)<<32|(number+1))
+				from, err := kcall.CrossCall(to, abi.CallSequence, uint64(caller)<<32|(number+1))
 				if err != nil {
 					return fmt.Errorf("call of cpu %d: %w", to, err)
 				}
@@ -134,7 +136,11 @@ func allPairs(ctx context.Context) (err error) {
 	}
 	for _, to := range cpus {
 		for _, caller := range cpus {
-			if n := kcall.LastSequence(to, caller); uint64(n) != times {
+			n, err := kcall.LastSequence(to, caller)
+			if err != nil {
+				return fmt.Errorf("cpu %d, calls of cpu %d: %w", to, caller, err)
+			}
+			if uint64(n) != times {
 				return fmt.Errorf("cpu %d had %d of %d calls of cpu %d", to, n, times, caller)
 			}
 		}
@@ -150,11 +156,15 @@ func disorder(context.Context) error {
 			return err
 		}
 		for _, n := range numbers {
-			if _, err := kcall.Call(0, kcall.CallSequence, n); err != nil {
+			if _, err := kcall.CrossCall(0, abi.CallSequence, n); err != nil {
 				return err
 			}
 		}
-		if noticed := kcall.EndSequences() != 0; noticed == (name == "none") {
+		n, err := kcall.EndSequences()
+		if err != nil {
+			return err
+		}
+		if noticed := n != 0; noticed == (name == "none") {
 			return fmt.Errorf("%s in the sequence: noticed %v", name, noticed)
 		}
 	}

@@ -41,7 +41,7 @@ func Tests() []Test {
 		{Name: "ipi", About: "every CPU calls every CPU, and the calls come in order, each once", Run: allPairs},
 		{Name: "order", About: "a call too few or too many would be noticed", Run: disorder},
 		{Name: "rights", About: "text and rodata are read-only, data is not executable, on every CPU", Run: rights},
-		{Name: "guards", About: "NX, SMEP, SMAP bite on every CPU, and all CPUs have the same control registers", Run: guards},
+		{Name: "mitigations", About: "NX, SMEP, SMAP bite on every CPU, and all CPUs have the same control registers", Run: mitigations},
 		{Name: "stacks", About: "every CPU says where it is when an NMI asks", Run: stacks},
 		{Name: "pointers", About: "bad pointers in system calls give EFAULT", Run: pointers},
 		{Name: "stress", About: "GC, preemption, nil dereferences and channels at once, for 60 s", Run: Stress(60 * time.Second), Long: true, For: Stress},

@@ -5,14 +5,15 @@ import (
 	"muster/kernel/layout"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
-	"muster/kernel/trap"
+	"muster/kernel/sched"
 	"muster/kernel/upcall"
+	"muster/kernel/vector"
 )
 
 // Exception answers an exception of a thread outside the core. See upcall.Table.
 func Exception(c *percpu.CPU, f *cpu.Frame, xsave uintptr) uintptr {
 	t := current(c)
-	if f.Vector == trap.VecPageFault {
+	if f.Vector == vector.PageFault {
 		addr := cpu.ReadCR2()
 		switch t.fault(c, addr, f.Error) {
 		case mem.Resolved:
@@ -26,7 +27,7 @@ func Exception(c *percpu.CPU, f *cpu.Frame, xsave uintptr) uintptr {
 	} else {
 		xsave = t.raise(c, f, xsave, signalOf(f))
 	}
-	return leave(c, t, f, xsave)
+	return sched.Leave(c, f, xsave)
 }
 
 // fault brings in a page for t: its program's, or the kernel's own.
@@ -40,15 +41,15 @@ func (t *Task) fault(c *percpu.CPU, addr uintptr, code uint64) mem.Outcome {
 // signalOf says which signal an exception other than a page fault becomes.
 func signalOf(f *cpu.Frame) info {
 	switch f.Vector {
-	case trap.VecDivide:
+	case vector.Divide:
 		return info{SIGFPE, codeDivide, f.IP}
-	case trap.VecDebug, trap.VecBreakpoint:
+	case vector.Debug, vector.Breakpoint:
 		return info{SIGTRAP, codeKernel, f.IP}
-	case trap.VecInvalidOp:
+	case vector.InvalidOp:
 		return info{SIGILL, codeIllOpn, f.IP}
-	case trap.VecX87, trap.VecSIMD:
+	case vector.X87, vector.SIMD:
 		return info{SIGFPE, codeFloat, f.IP}
-	case trap.VecAlignment:
+	case vector.Alignment:
 		return info{SIGBUS, 1, 0}
 	}
 	return info{SIGSEGV, codeKernel, 0} // #GP, #SS and the rest: a privileged instruction, a bad segment

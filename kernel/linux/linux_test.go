@@ -9,7 +9,7 @@ import (
 	"muster/kernel/clock"
 	"muster/kernel/cpu"
 	"muster/kernel/mem"
-	"muster/kernel/trap"
+	"muster/kernel/vector"
 )
 
 func TestPageRange(t *testing.T) {
@@ -81,8 +81,8 @@ func TestIsVariable(t *testing.T) {
 }
 
 func TestSignalOf(t *testing.T) {
-	for vector, sig := range map[uint64]uint64{trap.VecDivide: SIGFPE, trap.VecBreakpoint: SIGTRAP, trap.VecInvalidOp: SIGILL,
-		trap.VecProtection: SIGSEGV, trap.VecStack: SIGSEGV, trap.VecSIMD: SIGFPE, trap.VecAlignment: SIGBUS} {
+	for vector, sig := range map[uint64]uint64{vector.Divide: SIGFPE, vector.Breakpoint: SIGTRAP, vector.InvalidOp: SIGILL,
+		vector.Protection: SIGSEGV, vector.Stack: SIGSEGV, vector.SIMD: SIGFPE, vector.Alignment: SIGBUS} {
 		require.Equal(t, sig, signalOf(&cpu.Frame{Vector: vector}).sig, "vector %d", vector)
 	}
 }

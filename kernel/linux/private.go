@@ -14,11 +14,11 @@ import (
 // own Go code: it parses the file, and these calls make a process, map and fill
 // its memory, and start it.
 
-// ThreadInfo tells of the thread with the lowest id from DI on.
-func ThreadInfo(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+// ThreadInfo tells of the thread with the lowest id from id on.
+func ThreadInfo(c *percpu.CPU, t *Task, id uint32, info uintptr) (*percpu.CPU, uint64) {
 	var out abi.Thread
 	tasks.mu.Lock(c)
-	n := tasks.tree.AtLeast(f.DI)
+	n := tasks.tree.AtLeast(uint64(id))
 	if n != nil {
 		o := taskOfNode(n)
 		out = abi.Thread{ID: o.ID, Process: o.proc.ID, CPU: o.CPU(), RanNS: uint64(o.runTime()),
@@ -32,7 +32,7 @@ func ThreadInfo(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	if n == nil {
 		return c, errno(ESRCH)
 	}
-	if !t.Space.CopyOut(c, uintptr(f.SI), unsafe.Pointer(&out), unsafe.Sizeof(out)) {
+	if !t.Space.CopyOut(c, info, unsafe.Pointer(&out), unsafe.Sizeof(out)) {
 		return c, errno(EFAULT)
 	}
 	return c, uint64(out.ID)
@@ -40,13 +40,14 @@ func ThreadInfo(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 
 // processOf returns the process of a handle: its address is one.
 // The kernel's own code is trusted not to use a handle after WaitProcess.
-func processOf(handle uint64) *Process { return (*Process)(unsafe.Pointer(uintptr(handle))) }
+func processOf(handle uintptr) *Process { return (*Process)(unsafe.Pointer(handle)) }
 
-// MakeProcess makes an empty process with the name at DI, SI bytes long.
-func MakeProcess(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+// MakeProcess makes an empty process with the name of n bytes at text, and returns its
+// handle.
+func MakeProcess(c *percpu.CPU, t *Task, text uintptr, n uint64) (*percpu.CPU, uint64) {
 	var name [15]byte
-	n := min(f.SI, uint64(len(name)))
-	if !t.Space.CopyIn(c, unsafe.Pointer(&name), uintptr(f.DI), uintptr(n)) {
+	n = min(n, uint64(len(name)))
+	if !t.Space.CopyIn(c, unsafe.Pointer(&name), text, uintptr(n)) {
 		return c, errno(EFAULT)
 	}
 	p := NewProcess(c, name[:n])
@@ -56,40 +57,40 @@ func MakeProcess(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	return c, uint64(uintptr(unsafe.Pointer(p)))
 }
 
-// MapProcess makes an area in process DI at SI, DX bytes long, with rights R10.
-func MapProcess(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	s := processOf(f.DI).Space
-	start, end, ok := pageRange(f.SI, f.DX)
+// MapProcess makes an area of a process, with rights PROT_*.
+func MapProcess(c *percpu.CPU, _ *Task, process uintptr, addr, bytes uint64, prot int) (*percpu.CPU, uint64) {
+	s := processOf(process).Space
+	start, end, ok := pageRange(addr, bytes)
 	if !ok || !s.Available(c, start, end) {
 		return c, errno(EINVAL)
 	}
-	if !s.Insert(c, start, end, rights(f.R10)) {
+	if !s.Insert(c, start, end, rights(uint64(prot))) {
 		return c, errno(ENOMEM)
 	}
 	return c, 0
 }
 
-// WriteProcess copies R10 bytes at DX to address SI of process DI, whose rights
-// do not matter. It goes through the direct map, a page at a time, so it needs
+// WriteProcess copies n bytes at data to an address of a process; the rights of the area
+// there do not matter. It goes through the direct map, a page at a time, so it needs
 // no change of the address space. At most a page is copied; the result says how much.
-func WriteProcess(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	s := processOf(f.DI).Space
-	addr := uintptr(f.SI)
-	n := min(uintptr(f.R10), layout.PageSize-addr&pageMask)
+func WriteProcess(c *percpu.CPU, t *Task, process uintptr, to uint64, data uintptr, bytes uint64) (*percpu.CPU, uint64) {
+	s := processOf(process).Space
+	addr := uintptr(to)
+	n := min(uintptr(bytes), layout.PageSize-addr&pageMask)
 	page, ok := s.Page(c, addr)
 	if !ok {
 		return c, errno(EFAULT)
 	}
-	if !t.Space.CopyIn(c, unsafe.Pointer(mem.Direct(page)+addr&pageMask), uintptr(f.DX), n) {
+	if !t.Space.CopyIn(c, unsafe.Pointer(mem.Direct(page)+addr&pageMask), data, n) {
 		return c, errno(EFAULT)
 	}
 	return c, uint64(n)
 }
 
-// StartProcess starts the first thread of process DI at instruction SI with stack DX.
-func StartProcess(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	p := processOf(f.DI)
-	if !canonicalUser(f.SI) || !canonicalUser(f.DX) {
+// StartProcess starts the first thread of a process, and returns its id.
+func StartProcess(c *percpu.CPU, _ *Task, process uintptr, ip, sp uint64) (*percpu.CPU, uint64) {
+	p := processOf(process)
+	if !canonicalUser(ip) || !canonicalUser(sp) {
 		return c, errno(EINVAL)
 	}
 	first := newTask(c, p)
@@ -98,16 +99,16 @@ func StartProcess(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	}
 	p.ID = first.ID
 	p.add(c, first)
-	ff := first.Frame()
-	ff.IP, ff.SP = f.SI, f.DX
-	ff.CS, ff.SS, ff.Flags = cpu.UserCS, cpu.UserSS, cpu.FlagFixed|cpu.FlagInterrupt
+	f := first.Frame()
+	f.IP, f.SP = ip, sp
+	f.CS, f.SS, f.Flags = cpu.UserCS, cpu.UserSS, cpu.FlagFixed|cpu.FlagInterrupt
 	first.start(c, c.ID)
 	return c, uint64(first.ID)
 }
 
-// DropProcess frees process DI, which was not started.
-func DropProcess(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	p := processOf(f.DI)
+// DropProcess frees a process that was not started.
+func DropProcess(c *percpu.CPU, _ *Task, process uintptr) (*percpu.CPU, uint64) {
+	p := processOf(process)
 	if p.ID != 0 {
 		return c, errno(EBUSY)
 	}
@@ -116,16 +117,16 @@ func DropProcess(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	return c, 0
 }
 
-// WaitProcess waits for the end of process DI, frees it and returns its status.
-func WaitProcess(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	return processOf(f.DI).waitFor(c, t)
+// WaitProcess waits for the end of a process, frees it and returns its status.
+func WaitProcess(c *percpu.CPU, t *Task, process uintptr) (*percpu.CPU, uint64) {
+	return processOf(process).waitFor(c, t)
 }
 
-// KillProcess sends signal SI to process DI.
-func KillProcess(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	if f.SI == 0 || f.SI > lastSignal {
+// KillProcess sends a signal to a process.
+func KillProcess(c *percpu.CPU, _ *Task, process uintptr, sig int) (*percpu.CPU, uint64) {
+	if sig <= 0 || sig > lastSignal {
 		return c, errno(EINVAL)
 	}
-	processOf(f.DI).signal(c, nil, f.SI)
+	processOf(process).signal(c, nil, uint64(sig))
 	return c, 0
 }

@@ -10,12 +10,12 @@ import (
 	"muster/kernel/upcall"
 )
 
-// handler answers a system call. The arguments are in f: DI, SI, DX, R10, R8, R9.
-// The result is a value, or errno(e).
-type handler func(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64)
+// Handler answers a system call. The arguments are in f: DI, SI, DX, R10, R8, R9.
+// The result is a value, or Fail(e).
+type Handler func(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64)
 
 // Linux's numbers of the calls that are answered (arch/x86/entry/syscalls/syscall_64.tbl).
-var calls = [...]handler{
+var calls = [...]Handler{
 	0:   sysRead,
 	1:   sysWrite,
 	2:   sysNoFile, // open
@@ -111,14 +111,16 @@ var calls = [...]handler{
 // sysRtSigreturn is handled apart, as it replaces the frame.
 const numRtSigreturn = 15
 
-// private holds the calls of package abi; SetPrivate fills it in.
-var private [abi.Count]handler
+// private holds the calls of package abi; HandlePrivate fills it in.
+var private [abi.Count]Handler
 
-// SetPrivate sets the handler of a private call.
+// HandlePrivate installs the handlers of the private calls from number first on.
 //
 // Context: boot CPU, before the runtime starts.
-func SetPrivate(number int, h func(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64)) {
-	private[number-abi.First] = h
+func HandlePrivate(first int, list []Handler) {
+	for i, h := range list { // copy would call the runtime
+		private[first-abi.First+i] = h
+	}
 }
 
 // Syscall answers a SYSCALL. See upcall.Table.
@@ -134,7 +136,7 @@ func Syscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 		if h := calls[n]; h != nil {
 			c, r = h(c, t, f)
 		} else if n == numRtSigreturn {
-			return leave(c, t, f, sigreturn(c, t, f))
+			return sched.Leave(c, f, sigreturn(c, t, f))
 		}
 	case n-abi.First < abi.Count && !t.proc.user:
 		if h := private[n-abi.First]; h != nil {
@@ -148,36 +150,16 @@ func Syscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 	if c.Resched == 0 && t.Work.Load() == 0 {
 		return trap.LeaveFast
 	}
-	return leave(c, t, f, trap.LeaveFast)
+	return sched.Leave(c, f, trap.LeaveFast)
 }
 
-// Leave does what is pending before an interrupt returns to a thread. See upcall.Table.
-func Leave(c *percpu.CPU, f *cpu.Frame, xsave uintptr) uintptr {
-	return leave(c, current(c), f, xsave)
-}
-
-// ThreadStart finishes the first switch to a thread. See upcall.Table.
-func ThreadStart(c *percpu.CPU, f *cpu.Frame) uintptr {
-	sched.Started(c)
-	return leave(c, current(c), f, trap.LeaveFrame)
-}
-
-// leave switches threads, delivers signals or ends the task, until nothing is
-// pending. Interrupts stay off from the last look to the return.
-func leave(c *percpu.CPU, t *Task, f *cpu.Frame, how uintptr) uintptr {
-	for {
-		if c.Resched != 0 {
-			c = sched.Yield(c)
-			continue
-		}
-		w := t.Work.Load()
-		if w == 0 {
-			return how
-		}
-		if w&workExit != 0 {
-			exitTask(c, t)
-		}
-		t.Work.And(^uint32(workSignal)) // before the look at pending: none is lost
-		how = deliverPending(c, t, f, how)
+// ThreadWork ends the current task or delivers its signals, as its Work asks. See
+// upcall.Table.
+func ThreadWork(c *percpu.CPU, f *cpu.Frame, how uintptr) uintptr {
+	t := current(c)
+	if t.Work.Load()&workExit != 0 {
+		exitTask(c, t)
 	}
+	t.Work.And(^uint32(workSignal)) // before the look at pending: none is lost
+	return deliverPending(c, t, f, how)
 }

@@ -21,6 +21,13 @@ func ask(to *percpu.CPU) uint64 { return to.FlushAsked.Add(1) }
 // answered reports whether a CPU has flushed since request n.
 func answered(to *percpu.CPU, n uint64) bool { return int64(to.FlushDone.Load()-n) >= 0 }
 
+// Install makes this package answer the flush IPI.
+//
+// Context: boot CPU, before the second CPU starts.
+func Install() {
+	ipi.Handle(ipi.Flush, func(c *percpu.CPU, _ *cpu.Frame) { Answer(c) })
+}
+
 // Answer flushes this CPU's TLB if anybody asked.
 //
 // Context: the flush interrupt, and every loop that spins with interrupts off.

@@ -8,11 +8,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"muster/kernel/apic"
 	"muster/kernel/atom"
 	"muster/kernel/explore"
 	"muster/kernel/ipi"
 	"muster/kernel/percpu"
-	"muster/kernel/upcall"
 )
 
 // page is a page with one translation, and the CPUs that may have it cached.
@@ -35,6 +35,7 @@ func newPage(n int) *page {
 	for i := range n {
 		c := &percpu.CPU{}
 		c.Init(uint32(i))
+		c.APICID = uint32(i)
 		p.cpus = append(p.cpus, c)
 		percpu.Register(c)
 		if i == 0 {
@@ -43,7 +44,7 @@ func newPage(n int) *page {
 		p.set.Set(uint32(i))
 	}
 	p.present.Store(1)
-	upcall.To.SendVector = func(c, to *percpu.CPU, _ uint8) { p.ipi[to.ID].Store(1) }
+	apic.Sent = func(dest, _ uint32) { p.ipi[dest].Store(1) }
 	return p
 }
 

@@ -13,6 +13,7 @@
 package percpu
 
 import (
+	"muster/kernel/abi"
 	"unsafe"
 
 	"muster/kernel/atom"
@@ -52,23 +53,21 @@ type CPU struct {
 	Space      uintptr // *mem.Space of the program whose tables are loaded
 	CallTicks  uint64  // counter ticks spent on others' calls in one period of the rate limit
 	CallPeriod uint64  // that period: Ticks when it began
-	Probe      uintptr // where a fault that package start provokes goes on, 0 for none expected
-	Probed     uint64  // the error code of that fault, with bit 63 set
 	WatchTick  uint64  // Ticks when the watchdog last saw its neighbour alive
 	Watched    uint64  // that neighbour's TickAt
-	_          [8]byte
+	PanicTop   uintptr // stack for the panic report
+	_          [16]byte
 
 	// Read mostly: written before the CPU takes part.
-	ID       uint32  // dense, 0 is the boot CPU; index arrays with it
-	APICID   uint32  // the hardware's name for it; may have gaps
-	Logical  uint32  // its logical destination: cluster in the upper half, one bit in the lower; 0 for none
-	ACPIID   uint32  // the firmware's name for it
-	PanicTop uintptr // stack for the panic report
-	Area     uintptr // *start.area: all memory that is this CPU's
-	Trace    uintptr // ring of trace records
-	Sched    uintptr // *sched.runQueue
-	Counts   uintptr // *[256]uint64, interrupts by vector
-	IPI      uintptr // *ipi.Stats
+	ID            uint32 // dense, 0 is the boot CPU; index arrays with it
+	abi.Processor        // how the firmware and the hardware name it
+	Logical       uint32 // its logical destination: cluster in the upper half, one bit in the lower; 0 for none
+	_             uint32
+	Memory        uintptr // *cpus.memory: all that is this CPU's
+	Trace         uintptr // ring of trace records
+	Sched         uintptr // *sched.runQueue
+	Counts        uintptr // *[256]uint64, interrupts by vector
+	IPI           uintptr // *ipi.Stats
 
 	// Written by other CPUs.
 	FlushAsked atom.Uint64 // TLB flushes asked for

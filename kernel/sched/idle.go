@@ -3,25 +3,12 @@ package sched
 import (
 	"unsafe"
 
-	"muster/kernel/apic"
-	"muster/kernel/clock"
 	"muster/kernel/cpu"
 	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/trap"
 )
-
-// tickPeriod is the time between two ticks of a CPU.
-var tickPeriod = 10 * clock.Millisecond
-
-// SetTick sets the time between two ticks.
-//
-// Context: boot CPU, before StartCPU.
-func SetTick(d clock.Time) { tickPeriod = d }
-
-// Tick returns the time between two ticks.
-func Tick() clock.Time { return tickPeriod }
 
 // PrepareCPU gives c a run queue in the zeroed memory at queue, and makes the
 // code that will call Idle on [stackLow, stackTop) the thread t.
@@ -41,16 +28,6 @@ func PrepareCPU(c *percpu.CPU, queue uintptr, t *Thread, stackLow, stackTop uint
 
 // InitIdle gives the set of idle CPUs zeroed memory for n CPUs.
 func InitIdle(memory uintptr, n uint32) { idle.Init(memory, n) }
-
-// StartTick starts this CPU's timer.
-func StartTick(c *percpu.CPU) {
-	q := local(c)
-	q.since = cpu.TSC()
-	q.nextTick = clock.Now() + tickPeriod
-	c.TickAt.Store(cpu.TSC())
-	apic.StartTimer()
-	apic.ArmTimer(tickPeriod)
-}
 
 // Idle runs threads, and halts while there are none. It does not return.
 //
@@ -90,35 +67,6 @@ func runFromIdle(c *percpu.CPU, next *Thread) {
 	become(c, q, q.idle, next)
 	switchStack(&q.idle.sp, next.sp, next.g.FSBase())
 	finish(c) // the idle thread never moves
-}
-
-// TimerInterrupt does what is due on this CPU: the tick, timers, a preemption.
-//
-// Context: the timer's interrupt, already acknowledged.
-func TimerInterrupt(c *percpu.CPU) {
-	q := local(c)
-	now := clock.Now()
-	if now >= q.nextTick {
-		tick(c, q)
-		q.nextTick += tickPeriod
-		if q.nextTick <= now { // ticks were lost: the host was busy
-			q.nextTick = now + tickPeriod
-		}
-	}
-	q.timers.expire(c, now)
-	apic.ArmTimer(min(q.nextTick, q.timers.earliest()) - clock.Now())
-}
-
-func tick(c *percpu.CPU, q *runQueue) {
-	c.Ticks.Store(c.Ticks.Load() + 1)
-	c.TickAt.Store(cpu.TSC())
-	if q.count.Load() > 0 {
-		c.Resched = 1
-		if id, ok := idle.Next(0); ok && id != c.ID && idle.Clear(id) {
-			kick(c, percpu.Get(id))
-		}
-	}
-	watch(c, q)
 }
 
 // IdleTicks returns how long a CPU has been idle, in counter ticks, up to its last switch.

@@ -8,11 +8,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"muster/kernel/apic"
 	"muster/kernel/atom"
 	"muster/kernel/explore"
 	"muster/kernel/ipi"
 	"muster/kernel/percpu"
-	"muster/kernel/upcall"
 )
 
 // parking is a thread that parks once, and what makes it run again.
@@ -100,6 +100,7 @@ func newMachine(n int) *machine {
 	for i := range n {
 		c := &percpu.CPU{}
 		c.Init(uint32(i))
+		c.APICID = uint32(i)
 		q := &runQueue{}
 		q.init(&Thread{})
 		c.Sched = uintptr(unsafe.Pointer(q))
@@ -110,7 +111,7 @@ func newMachine(n int) *machine {
 		}
 	}
 	idle.Init(uintptr(unsafe.Pointer(&m.words)), uint32(n))
-	upcall.To.SendVector = func(c, to *percpu.CPU, _ uint8) { m.ipi[to.ID].Store(1) }
+	apic.Sent = func(dest, _ uint32) { m.ipi[dest].Store(1) }
 	return m
 }
 

@@ -161,9 +161,6 @@ func requeue(c *percpu.CPU, q *runQueue, t *Thread) {
 	}
 }
 
-// Started finishes the first switch to a thread; the entry stub calls it.
-func Started(c *percpu.CPU) { finish(c) }
-
 // Breathe opens a window for interrupts in a long operation, and lets another
 // thread run if one is due.
 //

@@ -4,6 +4,7 @@ import (
 	"muster/kernel/apic"
 	"muster/kernel/clock"
 	"muster/kernel/console"
+	"muster/kernel/cpu"
 	"muster/kernel/ipi"
 	"muster/kernel/percpu"
 	"muster/kernel/upcall"
@@ -69,14 +70,12 @@ func watchTicks(d clock.Time) uint64 {
 	return max(uint64(d/tickPeriod), 2*uint64(d/clock.Second)) * clock.Scale()
 }
 
-// Poked answers a timer message: it does what is due, and makes sure that the timer
+// onTimerIPI answers a timer IPI: it does what is due, and makes sure that the timer
 // goes on.
-//
-// Context: the message's interrupt.
-func Poked(c *percpu.CPU) {
+func onTimerIPI(c *percpu.CPU, _ *cpu.Frame) {
 	late := clock.Now() - local(c).nextTick
 	apic.StartTimer()
-	TimerInterrupt(c)
+	due(c)
 	if late > pokeAfter/2 {
 		var l console.Line
 		console.Warn(c, l.Str("sched: the timer of cpu").Dec(uint64(c.ID)).Str(" did not go off; started again after ").

@@ -76,7 +76,7 @@ func cpus(_ context.Context, s *Shell, a args) error {
 		if c.BSP {
 			bsp = "*"
 		}
-		fmt.Fprintf(w, "%d\t%d\t%d\t%s\t%s\t%s\t%d\t%d\t%s\t", c.CPU, c.APICID, c.ACPIID, bsp, c.State, c.Stage, c.Ticks, c.Switches, seconds(c.IdleNS))
+		fmt.Fprintf(w, "%d\t%d\t%d\t%s\t%s\t%s\t%d\t%d\t%s\t", c.CPU, c.APICID, c.UID, bsp, c.State, c.Stage, c.Ticks, c.Switches, seconds(c.IdleNS))
 	})
 }
 

@@ -22,8 +22,8 @@ func (f *fake) CPUs() []CPU {
 	return []CPU{{CPU: 0, BSP: true, State: "online"}, {CPU: 1, APICID: 4, State: "offline"}}
 }
 func (f *fake) Features() []Features {
-	return []Features{{CPU: 0, Words: []uint32{1}, Guards: []Guard{{"SMEP", true, ""}, {"IBT", false, "old"}}},
-		{CPU: 1, Words: []uint32{2}, Guards: []Guard{{"SMEP", false, "odd"}, {"IBT", false, "old"}}}}
+	return []Features{{CPU: 0, Words: []uint32{1}, Mitigations: []Mitigation{{"SMEP", true, ""}, {"IBT", false, "old"}}},
+		{CPU: 1, Words: []uint32{2}, Mitigations: []Mitigation{{"SMEP", false, "odd"}, {"IBT", false, "old"}}}}
 }
 func (f *fake) BringUp() []BringUp {
 	return []BringUp{{CPU: 1, APICID: 4, Steps: []Step{{"INIT", 0}, {"RealMode16", 12.34}}}}

@@ -6,7 +6,7 @@ package shell
 type CPU struct {
 	CPU      int    `json:"cpu"`
 	APICID   uint32 `json:"apic_id"`
-	ACPIID   uint32 `json:"acpi_id"`
+	UID      uint32 `json:"acpi_id"`
 	BSP      bool   `json:"bsp"`
 	State    string `json:"state"` // offline, booting, online, running
 	Stage    string `json:"stage"` // how far start-up came

@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"muster/kernel/abi"
 	"muster/kernel/percpu"
 )
 
@@ -18,11 +19,11 @@ type Late struct {
 // StartAgain starts a single CPU that was prepared before and does not take part: one
 // that was silent, or that halted on its way. cfg is as for StartAll, but the wait after
 // INIT is the manual's: the CPU may be running, and its memory is made anew.
-func StartAgain(m Machine, cpu int, apicID uint32, cfg Config) Result {
+func StartAgain(m Core, cpu int, apicID uint32, cfg Config) Result {
 	cfg.INITWait = max(cfg.INITWait, manualWait)
-	b := &bringUp{Machine: m, Config: cfg.withDefaults()}
+	b := &bringUp{Core: m, Config: cfg.withDefaults()}
 	b.Wanted = 1
-	b.barrier(b.start([]*starting{{Target: Target{APICID: apicID}, cpu: cpu}}))
+	b.barrier(b.start([]*starting{{Processor: abi.Processor{APICID: apicID}, cpu: cpu}}))
 	b.Took = m.Now().Sub(b.began)
 	return b.Result
 }
@@ -30,9 +31,9 @@ func StartAgain(m Machine, cpu int, apicID uint32, cfg Config) Result {
 // Catch waits for a CPU that was late, and takes it in. After the limit it is
 // reset; the error then says so. When ctx ends first the CPU is left as it is. cfg is
 // as for StartAll.
-func Catch(ctx context.Context, m Machine, l Late, cfg Config, limit time.Duration) (after time.Duration, err error) {
-	b := &bringUp{Machine: m, Config: cfg.withDefaults(), ctx: ctx}
-	s := []*starting{{Target: Target{APICID: l.APICID}, cpu: l.CPU}}
+func Catch(ctx context.Context, m Core, l Late, cfg Config, limit time.Duration) (after time.Duration, err error) {
+	b := &bringUp{Core: m, Config: cfg.withDefaults(), ctx: ctx}
+	s := []*starting{{Processor: abi.Processor{APICID: l.APICID}, cpu: l.CPU}}
 	began := m.Now()
 	if !b.await(s, percpu.Ready, limit, nil) { // it takes part only when it is told to
 		if ctx.Err() != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"muster/kernel/abi"
 	"muster/kernel/inject"
 	"muster/kernel/percpu"
 	"muster/trampoline"
@@ -28,7 +29,7 @@ const (
 
 // starting is a CPU on its way.
 type starting struct {
-	Target
+	abi.Processor
 	cpu     int
 	fault   inject.AP
 	reached uint32 // the state that await has seen

@@ -20,17 +20,11 @@ import (
 	"slices"
 	"time"
 
+	"muster/kernel/abi"
 	"muster/kernel/inject"
 	"muster/kernel/percpu"
 	"muster/trampoline"
 )
-
-// Target is a CPU to start.
-type Target struct {
-	APICID uint32
-	UID    uint32 // the firmware's name for it
-	Pins   uint32 // its local interrupt pins, as abi.NMIPin has it
-}
 
 // State is what a CPU says of itself.
 type State struct {
@@ -39,10 +33,10 @@ type State struct {
 	Code  uint32 // percpu.CodeNone and so on
 }
 
-// Machine is what starting CPUs needs of the core, and of time.
-type Machine interface {
+// Core is what starting CPUs needs of the core, and of time.
+type Core interface {
 	SetCPULimit(n int) error
-	PrepareCPU(t Target) (cpu int, err error)
+	PrepareCPU(t abi.Processor) (cpu int, err error)
 	UseTrampoline(page uint64, f inject.AP, spoil bool) error // 0 ends its use
 	SendINIT(apicID uint32) error
 	SendStartup(apicID uint32, page uint64) error // ErrSpoilt if the page is not what was built
@@ -84,7 +78,7 @@ type Result struct {
 
 // bringUp is one run of StartAll.
 type bringUp struct {
-	Machine
+	Core
 	Config
 	Result
 	began  time.Time
@@ -105,8 +99,8 @@ func (cfg Config) withDefaults() Config {
 }
 
 // StartAll starts every target but the boot CPU, up to cfg.Max CPUs in all.
-func StartAll(m Machine, targets []Target, cfg Config) Result {
-	b := &bringUp{Machine: m, Config: cfg.withDefaults()}
+func StartAll(m Core, targets []abi.Processor, cfg Config) Result {
+	b := &bringUp{Core: m, Config: cfg.withDefaults()}
 	b.Online = 1
 	list := b.choose(targets)
 	if len(list) == 0 || !b.prepare(&list) {
@@ -136,10 +130,10 @@ func (b *bringUp) problem(format string, args ...any) {
 }
 
 // choose returns who is to be started.
-func (b *bringUp) choose(targets []Target) (list []*starting) {
+func (b *bringUp) choose(targets []abi.Processor) (list []*starting) {
 	for _, t := range targets {
 		if t.APICID != b.Boot {
-			list = append(list, &starting{Target: t})
+			list = append(list, &starting{Processor: t})
 		}
 	}
 	if b.Max > 0 && len(list) > b.Max-1 {
@@ -164,7 +158,7 @@ func (b *bringUp) prepare(list *[]*starting) bool {
 		return false
 	}
 	*list = slices.DeleteFunc(*list, func(s *starting) bool {
-		cpu, err := b.PrepareCPU(s.Target)
+		cpu, err := b.PrepareCPU(s.Processor)
 		if err != nil {
 			b.problem("smp: APIC ID %d: no memory for a CPU: %w", s.APICID, err)
 			return true

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"muster/kernel/abi"
 	"muster/kernel/atom"
 	"muster/kernel/explore"
 	"muster/kernel/inject"
@@ -77,7 +78,7 @@ func newModel(t *testing.T, aps ...*modelAP) *model {
 
 func (m *model) SetCPULimit(int) error { return nil }
 
-func (m *model) PrepareCPU(t Target) (int, error) { return int(t.APICID), nil }
+func (m *model) PrepareCPU(t abi.Processor) (int, error) { return int(t.APICID), nil }
 
 func (m *model) UseTrampoline(page uint64, _ inject.AP, _ bool) error {
 	if page == 0 {
@@ -169,9 +170,9 @@ func (m *model) clock() {
 
 // boot is the boot CPU. Each limit is shorter than a moment.
 func (m *model) boot() {
-	var list []Target
+	var list []abi.Processor
 	for _, a := range m.aps {
-		list = append(list, Target{APICID: a.c.ID})
+		list = append(list, abi.Processor{APICID: a.c.ID})
 	}
 	m.result = StartAll(m, list, Config{Page: 0x8000, Timeout: time.Millisecond})
 	for _, l := range m.result.Late {

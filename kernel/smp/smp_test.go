@@ -56,7 +56,7 @@ func newFake(cpus ...*fakeCPU) *fake {
 
 func (f *fake) SetCPULimit(n int) error { f.limit = n; return nil }
 
-func (f *fake) PrepareCPU(t Target) (int, error) {
+func (f *fake) PrepareCPU(t abi.Processor) (int, error) {
 	if f.full {
 		return 0, errors.New("full")
 	}
@@ -133,9 +133,9 @@ func (f *fake) Proceed(cpus []int, _ bool) error {
 func (f *fake) Now() time.Time        { return f.now }
 func (f *fake) Sleep(d time.Duration) { f.now = f.now.Add(d) }
 
-func targets(ids ...uint32) (list []Target) {
+func targets(ids ...uint32) (list []abi.Processor) {
 	for _, id := range ids {
-		list = append(list, Target{APICID: id})
+		list = append(list, abi.Processor{APICID: id})
 	}
 	return list
 }

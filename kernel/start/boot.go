@@ -1,10 +1,9 @@
-// Package start puts the core together: it brings the boot CPU from the loader's
-// jump to the Go runtime, and every other CPU from the trampoline to the
-// scheduler, and it answers interrupts and private system calls.
+// Package start puts the core together: it brings the boot CPU from the loader's jump to
+// the Go runtime.
 //
 // Layer: core, the topmost package.
-// Context: as each function says.
-// Locks: none of its own but irqs.mu.
+// Context: boot CPU, interrupts off.
+// Locks: none of its own.
 // Chapter: docs/01-boot.md, docs/08-starting-cpus.md.
 package start
 
@@ -13,38 +12,32 @@ import (
 
 	"muster/boot"
 	"muster/kernel/abi"
+	"muster/kernel/apic"
 	"muster/kernel/clock"
 	"muster/kernel/cmdline"
 	"muster/kernel/console"
 	"muster/kernel/cpu"
+	"muster/kernel/cpus"
 	"muster/kernel/crash"
 	"muster/kernel/fakeg"
 	"muster/kernel/layout"
 	"muster/kernel/linux"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
+	"muster/kernel/private"
 	"muster/kernel/sched"
+	"muster/kernel/selftest"
 	"muster/kernel/trace"
 	"muster/kernel/trap"
+	"muster/kernel/vector"
 	"muster/trampoline"
 )
 
 // Values for the assembly.
 const (
-	offSelf     = percpu.SelfOffset
-	offStackTop = unsafe.Offsetof(percpu.CPU{}.StackTop)
-	offKernelG  = unsafe.Offsetof(percpu.CPU{}.KernelG)
-	offKernelFS = unsafe.Offsetof(percpu.CPU{}.KernelFS)
-	offAPICID   = unsafe.Offsetof(percpu.CPU{}.APICID)
-	offStage    = unsafe.Offsetof(percpu.CPU{}.Stage)
-	offStageAt  = unsafe.Offsetof(percpu.CPU{}.StageAt)
-	fsInG       = unsafe.Sizeof(fakeg.G{}) - 8
-	tlsInG      = fsInG - 8
-
-	cr0Clear   = ^(cpu.CR0EmulateFPU | cpu.CR0TaskSwitched)
-	cr0Set     = cpu.CR0MonitorFPU | cpu.CR0NumericError | cpu.CR0WriteProtect
-	cr4Set     = cpu.CR4FXSR | cpu.CR4XMMExcept | cpu.CR4FSGSBase | cpu.CR4XSave | cpu.CR4GlobalPage
-	xcr0Wanted = cpu.XCR0Wanted
+	offSelf = percpu.SelfOffset
+	fsInG   = fakeg.OffFSBase
+	tlsInG  = fakeg.OffTLS
 )
 
 var (
@@ -59,7 +52,7 @@ var (
 	bootData    abi.Boot
 )
 
-func onStack(c *percpu.CPU, fn, top, fs, fakeg uintptr)
+func onStack(c *percpu.CPU, fn, top, fs, base uintptr)
 
 // minimumRAM is the least usable RAM that a boot is tried with; the kernel runs
 // in 64 MB, of which the firmware keeps some.
@@ -154,8 +147,6 @@ func startMemory(c *percpu.CPU, delta mem.PhysAddr) {
 		Str(" at ").Hex(uint64(layout.ImageBase+layout.Load)+uint64(delta)))
 	b := plan(delta)
 	mem.Init(c, b)
-	crash.Readable = mem.Readable
-	crash.StackBelow = stackBelow
 	s := mem.ReadStats(c)
 	l = console.Line{}
 	console.Say(c, l.Str("mem: ").Dec(s.Free*layout.PageSize>>20).Str(" MiB free of ").
@@ -165,11 +156,8 @@ func startMemory(c *percpu.CPU, delta mem.PhysAddr) {
 func startTraps(c *percpu.CPU) {
 	trap.UseState()
 	trap.SetLostStack()
-	allocCounts(c)
-	a := newArea(c, c)
-	trap.Init(true)
-	a.block.Load(c, &a.stacks)
-	protect(c, true)
+	cpus.InitBoot(c)
+	cpus.MitigateBoot(c, clearAlways)
 }
 
 func startClock(c *percpu.CPU) {
@@ -187,27 +175,45 @@ func startClock(c *percpu.CPU) {
 	bootData.TSCHz, bootData.TSCSource = hz, uint32(from)
 }
 
+// startAPIC turns on the boot CPU's local APIC and calibrates its timer. Without
+// one the kernel runs on this CPU alone, with the 8254 and the 8259s.
+func startAPIC(c *percpu.CPU) {
+	if !features.Has(cpu.APIC) {
+		apic.UseLegacy(vector.PIC)
+		return
+	}
+	apic.RetirePIC(vector.PIC)
+	addr, _, x2 := apic.Physical()
+	given := x2 // by the firmware
+	va := uintptr(0)
+	if x2 = x2 || features.Has(cpu.X2APIC); !x2 {
+		va = mem.MapPhys(c, mem.PhysAddr(addr), layout.PageSize, mem.Device)
+	}
+	apic.Use(x2, va)
+	apic.Enable(c)
+	bootData.TimerHz = apic.CalibrateTimer()
+	if x2 {
+		bootData.X2APIC = abi.X2Mode
+		if given {
+			bootData.X2APIC |= abi.X2Given
+		}
+	}
+}
+
 // startThreads makes the idle thread and the runtime's first one, and goes idle.
 func startThreads(c *percpu.CPU) {
-	a := areaOf(c)
 	sched.InitStacks()
-	online.Init(uintptr(unsafe.Pointer(&oneCPU[0])), 1)
-	sched.InitIdle(uintptr(unsafe.Pointer(&oneCPU[1])), 1)
-	c.Callers.Init(uintptr(unsafe.Pointer(&oneCPU[2])), 1)
-	online.Set(0)
-	mem.InitSpaces(&online)
-	mem.SetMaxCPUs(1)
-	sched.PrepareCPU(c, uintptr(unsafe.Pointer(&a.queue)), &a.idle, a.idleLow, a.idleTop)
+	top, fs, g := cpus.InitIdle(c)
 	linux.Init(c)
-	setPrivate()
-	onStack(c, uintptr(unsafe.Pointer(&runtimeFn)), a.idleTop, a.idle.FSBase(), a.idle.GAddr())
+	private.Install(&bootData)
+	selftest.Install()
+	installHandlers()
+	onStack(c, uintptr(unsafe.Pointer(&runtimeFn)), top, fs, g)
 }
 
 var (
 	runtimeFn = startRuntime
 	runtimePC uintptr
-	online    percpu.Mask
-	oneCPU    [3]uint64 // masks for one CPU
 )
 
 // startRuntime makes the first thread of the Go runtime and becomes the idle thread.

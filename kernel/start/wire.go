@@ -2,7 +2,11 @@ package start
 
 import (
 	"muster/kernel/apic"
+	"muster/kernel/cpus"
 	"muster/kernel/crash"
+	"muster/kernel/cross"
+	"muster/kernel/intr"
+	"muster/kernel/ipi"
 	"muster/kernel/linux"
 	"muster/kernel/mem"
 	"muster/kernel/sched"
@@ -10,26 +14,36 @@ import (
 	"muster/kernel/upcall"
 )
 
-// wire fills in every call that goes up the layers, and the vectors that lower
-// packages send.
+// wire fills in every call that goes up the layers.
 func wire() {
 	upcall.To = upcall.Table{
-		Panic:        crash.Panic,
-		SpinPoll:     mem.Answer,
-		SendVector:   apic.SendVector,
-		SendLogical:  apic.SendLogical,
-		SendNMI:      apic.SendNMI,
-		NMI:          crash.NMI,
-		Exception:    linux.Exception,
-		CoreFault:    coreFault,
-		Interrupt:    interrupt,
-		Leave:        linux.Leave,
-		ThreadStart:  linux.ThreadStart,
-		ThreadName:   sched.NameOf,
-		Reap:         linux.Reap,
-		ConsoleSpace: linux.ConsoleSpace,
-		ConsoleInput: consoleInput,
+		Panic:       crash.Panic,
+		SpinPoll:    mem.Answer,
+		Readable:    mem.Readable,
+		StackBelow:  cpus.StackBelow,
+		ThreadName:  sched.NameOf,
+		Exception:   linux.Exception,
+		CoreFault:   linux.CoreFault,
+		Leave:       sched.Leave,
+		ThreadStart: sched.ThreadStart,
+		ThreadWork:  linux.ThreadWork,
+		Reap:        linux.Reap,
 	}
 	trap.SetSyscall(linux.Syscall)
-	wireMessages()
+}
+
+// installHandlers has each owner of vectors and IPIs install its handlers. What is left
+// over goes to the controller that there is.
+//
+// Context: before the boot CPU admits interrupts.
+func installHandlers() {
+	ipi.Install()
+	mem.Install()
+	cross.Install(sched.Tick())
+	sched.Install()
+	if apic.Legacy() {
+		intr.InstallLegacy()
+	} else {
+		apic.Install()
+	}
 }

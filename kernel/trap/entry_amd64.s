@@ -47,7 +47,7 @@ TEXT ·syscallEntry(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	PUSHQ	$const_userCS
 	PUSHQ	CX
 	PUSHQ	$0
-	PUSHQ	$const_VecSyscall
+	PUSHQ	$const_vecSyscall
 	PUSHALL
 	RDFSBASEQ AX                  // ring 3 may have changed it
 	MOVQ	AX, const_offUserFS(GS)
@@ -66,7 +66,7 @@ ring0:
 	PUSHQ	$const_kernelCS
 	PUSHQ	CX
 	PUSHQ	$0
-	PUSHQ	$const_VecSyscall
+	PUSHQ	$const_vecSyscall
 	PUSHALL
 
 common:
@@ -130,7 +130,7 @@ coreSyscall:
 	PUSHQ	$const_kernelCS
 	PUSHQ	CX
 	PUSHQ	$0
-	PUSHQ	$const_VecSyscall
+	PUSHQ	$const_vecSyscall
 	PUSHALL
 	MOVQ	SP, BX
 	JMP	·lost(SB)

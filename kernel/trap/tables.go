@@ -6,6 +6,7 @@ import (
 	"muster/kernel/cpu"
 	"muster/kernel/fakeg"
 	"muster/kernel/percpu"
+	"muster/kernel/vector"
 )
 
 // Descriptors (Intel SDM vol. 3A, "Segment Descriptors").
@@ -71,18 +72,18 @@ func Init(useIST bool) {
 		if useIST {
 			ist = istCommon
 			switch v {
-			case VecNMI:
+			case vector.NMI:
 				ist = istNMI
-			case VecDouble:
+			case vector.Double:
 				ist = istDouble
-			case VecMachine:
+			case vector.Machine:
 				ist = istMachine
-			case VecDebug:
+			case vector.Debug:
 				ist = istDebug
 			}
 		}
 		kind := uint64(gateInterrupt)
-		if v == VecBreakpoint {
+		if v == vector.Breakpoint {
 			kind = gateUser
 		}
 		idt[2*v], idt[2*v+1] = gate(uint64(stubsPC)+uint64(v)*16, ist, kind)

@@ -15,12 +15,14 @@ import (
 
 	"muster/kernel/clock"
 	"muster/kernel/cpu"
+	"muster/kernel/crash"
 	"muster/kernel/fakeg"
 	"muster/kernel/layout"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
 	"muster/kernel/trace"
 	"muster/kernel/upcall"
+	"muster/kernel/vector"
 )
 
 // How a handler wants to leave; any other value is the address of an XSAVE area
@@ -54,6 +56,8 @@ const (
 	kernelCS = cpu.KernelCS
 	flagsOn  = cpu.FlagFixed | cpu.FlagInterrupt
 
+	vecSyscall = vector.Syscall
+
 	// A ring-0 caller's stack lies in the Go area: one shift and one compare.
 	goShift  = 39
 	goPrefix = layout.GoBase >> goShift
@@ -62,7 +66,7 @@ const (
 	minStack = 2048
 
 	// fsInG is where the FS base lies in a fake g.
-	fsInG = unsafe.Sizeof(fakeg.G{}) - 8
+	fsInG = fakeg.OffFSBase
 
 	// ISTSize is size and alignment of the stacks of paranoid vectors, and
 	// ISTReserved what lies above the stack: a fake g and the CPU's block.
@@ -128,12 +132,12 @@ func onSyscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 func onOutside(c *percpu.CPU, f *cpu.Frame, xsave uintptr) (how uintptr) {
 	Enter(c, f)
 	count(c, f.Vector)
-	if f.Vector < 32 {
+	if f.Vector < vector.Exceptions {
 		trace.Add(c, trace.Exception, f.Vector, f.IP)
 		how = upcall.To.Exception(c, f, xsave)
 	} else {
 		trace.Add(c, trace.Interrupt, f.Vector, f.IP)
-		upcall.To.Interrupt(c, f, uint8(f.Vector))
+		vector.Deliver(c, f)
 		how = upcall.To.Leave(c, f, xsave)
 	}
 	if lock.Checked {
@@ -147,30 +151,47 @@ func onOutside(c *percpu.CPU, f *cpu.Frame, xsave uintptr) (how uintptr) {
 func onInside(c *percpu.CPU, f *cpu.Frame) {
 	count(c, f.Vector)
 	switch {
-	case f.Vector == VecPageFault:
-		addr := cpu.ReadCR2()
-		if upcall.To.CoreFault == nil || !upcall.To.CoreFault(c, f, addr) {
-			upcall.To.Panic(c, f, "page fault in the core; address, error", uint64(addr), f.Error)
-		}
-	case f.Vector == VecProtection && f.IP == uint64(restorePC):
+	case f.Vector == vector.PageFault:
+		onCoreFault(c, f, cpu.ReadCR2())
+	case f.Vector == vector.Protection && f.IP == uint64(restorePC):
 		f.BX = uint64(initialState) // and again
-	case f.Vector < 32:
+	case f.Vector < vector.Exceptions:
 		upcall.To.Panic(c, f, "exception in the core; vector, error", f.Vector, f.Error)
 	default:
 		trace.Add(c, trace.Interrupt, f.Vector, f.IP)
 		c.Depth++
-		upcall.To.Interrupt(c, f, uint8(f.Vector))
+		vector.Deliver(c, f)
 		c.Depth--
 	}
 }
+
+// onCoreFault resolves a page fault of the core, or panics.
+func onCoreFault(c *percpu.CPU, f *cpu.Frame, addr uintptr) {
+	if upcall.To.CoreFault != nil && upcall.To.CoreFault(c, f, addr) {
+		return
+	}
+	if lastResort != nil && lastResort(c, f, addr) {
+		return
+	}
+	upcall.To.Panic(c, f, "page fault in the core; address, error", uint64(addr), f.Error)
+}
+
+var lastResort func(c *percpu.CPU, f *cpu.Frame, addr uintptr) bool
+
+// HandleUnresolved installs a function that is asked about a page fault of the core
+// which nobody could resolve, before it becomes a panic: for a test that provokes
+// faults. The function reports whether the fault was one of those.
+//
+// Context: while one CPU runs.
+func HandleUnresolved(h func(c *percpu.CPU, f *cpu.Frame, addr uintptr) bool) { lastResort = h }
 
 // onParanoid handles NMI, double fault, machine check, and #DB in ring 0.
 func onParanoid(c *percpu.CPU, f *cpu.Frame) {
 	count(c, f.Vector)
 	switch f.Vector {
-	case VecNMI:
-		upcall.To.NMI(c, f)
-	case VecDebug:
+	case vector.NMI:
+		crash.NMI(c, f)
+	case vector.Debug:
 		f.Flags &^= cpu.FlagTrap
 	default:
 		upcall.To.Panic(c, f, "exception; vector, error", f.Vector, f.Error)
@@ -179,7 +200,7 @@ func onParanoid(c *percpu.CPU, f *cpu.Frame) {
 
 // onLost reports a full kernel stack or a system call of the core.
 func onLost(c *percpu.CPU, f *cpu.Frame) {
-	if f.Vector == VecSyscall {
+	if f.Vector == vector.Syscall {
 		upcall.To.Panic(c, f, "SYSCALL on a core stack; number, first argument", f.AX, f.DI)
 	}
 	upcall.To.Panic(c, f, "kernel stack overflow; stack pointer, lowest address", f.SP, uint64(c.StackLow))

@@ -65,10 +65,3 @@ func TestStubs(t *testing.T) {
 		require.Equal(t, byte(0xe9), b[0], "vector %d: a jump", v)
 	}
 }
-
-func TestNames(t *testing.T) {
-	require.Equal(t, "page fault", Name(VecPageFault))
-	require.Equal(t, "local timer", Name(VecTimer))
-	require.Equal(t, "8259", Name(0x27))
-	require.Empty(t, Name(0x40))
-}

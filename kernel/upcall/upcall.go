@@ -1,9 +1,10 @@
 // Package upcall is the one table of calls that go against the layers: from a lower
 // core package to a higher one.
 //
-// Package start fills it in before anything can call. A lower layer that needs
-// a service of a higher one names it here, so that all such calls can be read
-// in one place.
+// Package start fills in the table before anything can call. A lower layer that needs
+// a service of a higher one names the service here, so that all such calls can be
+// read in one place. Interrupts and IPIs do not pass here: their owners install
+// handlers, see packages vector and ipi.
 //
 // Layer: core.
 // Context: as each entry says; all but Panic with interrupts off.
@@ -16,7 +17,7 @@ import (
 	"muster/kernel/percpu"
 )
 
-// Table is the set of upward calls.
+// Table is the set of upward calls, by the package that calls.
 type Table struct {
 	// Panic stops all CPUs and reports; it does not return. The two numbers are
 	// printed in hexadecimal behind the message. f is nil without a trap.
@@ -24,19 +25,20 @@ type Table struct {
 	Panic func(c *percpu.CPU, f *cpu.Frame, msg string, a, b uint64)
 
 	// SpinPoll does what a CPU that spins with interrupts off still owes the
-	// others: TLB flushes. From package lock; to package mem.
+	// others: TLB flushes. From packages lock, crash and cross; to package mem.
 	SpinPoll func(c *percpu.CPU)
 
-	// SendVector interrupts one CPU, SendLogical those of a logical destination.
-	// From package ipi; to package apic.
-	SendVector  func(c, to *percpu.CPU, vector uint8)
-	SendLogical func(c *percpu.CPU, dest uint32, vector uint8)
+	// Readable reports whether a word of memory can be read without a page fault.
+	// From package crash; to package mem.
+	Readable func(addr uintptr) bool
 
-	// SendNMI sends an NMI to one CPU. From package crash; to package apic.
-	SendNMI func(c, to *percpu.CPU)
+	// StackBelow names the stack, and its CPU, whose guard page addr lies in; ""
+	// for no such stack. From package crash; to package cpus.
+	StackBelow func(addr uintptr) (name string, id uint32)
 
-	// NMI answers an NMI: backtrace or stop. From package trap; to package crash.
-	NMI func(c *percpu.CPU, f *cpu.Frame)
+	// ThreadName returns the address of a thread's name, which ends at the first
+	// zero. From package crash; to package sched.
+	ThreadName func(thread uintptr) *[16]byte
 
 	// Syscall answers a SYSCALL and returns how to leave: trap.LeaveFast,
 	// LeaveFrame, or the address of an XSAVE area to restore.
@@ -53,29 +55,22 @@ type Table struct {
 	// exit, and reports true. From package trap; to package linux.
 	CoreFault func(c *percpu.CPU, f *cpu.Frame, addr uintptr) bool
 
-	// Interrupt answers an external interrupt. From package trap; to package start.
-	Interrupt func(c *percpu.CPU, f *cpu.Frame, vector uint8)
-
-	// Leave does what is pending before an interrupt returns to a thread:
-	// a switch, a signal. From package trap; to package linux.
-	Leave func(c *percpu.CPU, f *cpu.Frame, xsave uintptr) uintptr
+	// Leave does what is pending before the core returns to the thread that was
+	// interrupted: a switch to another thread, and that thread's work. how is how
+	// to leave so far. From package trap; to package sched.
+	Leave func(c *percpu.CPU, f *cpu.Frame, how uintptr) uintptr
 
 	// ThreadStart finishes the switch to a new thread and returns how to enter
-	// it. From package trap; to package linux.
+	// it. From package trap; to package sched.
 	ThreadStart func(c *percpu.CPU, f *cpu.Frame) uintptr
 
-	// ThreadName returns where a thread's name is, which ends at the first zero.
-	// From package crash; to package sched.
-	ThreadName func(thread uintptr) *[16]byte
+	// ThreadWork does what Thread.Work of the current thread asks for, a signal or
+	// the thread's end, and returns how to leave. From package sched; to package
+	// linux.
+	ThreadWork func(c *percpu.CPU, f *cpu.Frame, how uintptr) uintptr
 
 	// Reap frees a thread that has exited. From package sched; to package linux.
 	Reap func(c *percpu.CPU, thread uintptr)
-
-	// ConsoleSpace wakes threads that wait for room in the console's output
-	// ring, and ConsoleInput those that wait for a key. From package console; to
-	// package linux.
-	ConsoleSpace func(c *percpu.CPU)
-	ConsoleInput func(c *percpu.CPU)
 }
 
 // To is the table.

@@ -27,10 +27,12 @@ import (
 var order = []string{
 	"muster/kernel/layout", "muster/kernel/abi", "muster/kernel/cmdline", "muster/kernel/tree",
 	"muster/kernel/cpu", "muster/kernel/mmio", "muster/kernel/atom", "muster/kernel/clock",
-	"muster/kernel/percpu", "muster/kernel/upcall", "muster/kernel/lock", "muster/kernel/trace", "muster/kernel/ipi",
-	"muster/kernel/symtab", "muster/kernel/fakeg", "muster/kernel/console", "muster/kernel/crash", "muster/kernel/cross",
-	"muster/kernel/trap", "muster/kernel/mem", "muster/kernel/apic", "muster/kernel/sched",
-	"muster/kernel/linux", "muster/boot", "muster/trampoline", "muster/kernel/start",
+	"muster/kernel/percpu", "muster/kernel/vector", "muster/kernel/upcall", "muster/kernel/lock",
+	"muster/kernel/trace", "muster/kernel/symtab", "muster/kernel/fakeg", "muster/kernel/console",
+	"muster/kernel/apic", "muster/kernel/ipi", "muster/kernel/crash", "muster/kernel/cross",
+	"muster/kernel/trap", "muster/kernel/mem", "muster/kernel/sched", "muster/kernel/linux",
+	"muster/boot", "muster/trampoline", "muster/kernel/cpus", "muster/kernel/intr",
+	"muster/kernel/private", "muster/kernel/selftest", "muster/kernel/start",
 }
 
 // standard lists what core packages may import of the standard library.

@@ -1,0 +1,186 @@
+package abi
+
+// Calls is the table of the private system calls, in the order of their numbers. It is
+// the input of the tool gencalls, and nothing implements it.
+//
+// A call's arguments go in the registers of a system call, DI, SI, DX, R10, R8, R9, in
+// order: a number or a bool in one, a slice or a string in two, as address and length.
+// A result that is a pointer is memory that the caller gives and the core fills in: its
+// address is the last argument. An error is one of Linux's numbers. The line
+// "muster:core" names the core function that answers the call; "muster:blocking" says
+// that the call may wait, so that the Go runtime must be told; "muster:inner" says that
+// package kcall has a function of its own around the one that is made.
+type Calls interface {
+	// Log writes one line to the kernel log.
+	//muster:core writeLog
+	Log(level int, text string)
+
+	// ReadLog reads the log line at a position of the log: its head, and its text. The
+	// result is the next position; EAGAIN at the end of the log.
+	//muster:core readLog
+	//muster:inner
+	ReadLog(position uint64, text []byte) (head *LogEntry, next uint64, err error)
+
+	// SetLogLevel sets the level below which lines are printed.
+	//muster:core setLogLevel
+	SetLogLevel(level int)
+
+	// Finish ends the machine: with status Reset it starts again, else it goes off, and
+	// an emulator's caller gets the low 8 bits. The core stops the other CPUs and takes
+	// the steps; if they have no effect it has ways of its own. Finish returns only when
+	// an argument is wrong: EINVAL, EFAULT.
+	//muster:core finish
+	Finish(status int, steps []Step) error
+
+	// BootInfo returns what the loader said.
+	//muster:core bootInfo
+	BootInfo() (info *Boot)
+
+	// MapPhys maps physical memory for good, read-only, or as a device's registers.
+	// The result is its address. EINVAL: more than 64 MiB, or beyond the physical
+	// address space.
+	//muster:core mapPhys
+	//muster:inner
+	MapPhys(addr, bytes uint64, device bool) (virtual uintptr, err error)
+
+	// AddIOAPIC takes an I/O APIC into use, all inputs masked, and returns how many it
+	// has. ENODEV: there is no local APIC.
+	//muster:core intr.AddIOAPIC
+	AddIOAPIC(id uint8, addr uint64, gsiBase uint32) (inputs int, err error)
+
+	// BindIRQ routes a global system interrupt, wired as flags say, to the core's action
+	// and an eventfd, and returns the vector. EBADF: not an eventfd; ENODEV: no I/O APIC
+	// has the GSI; ERANGE: the boot CPU's APIC id does not fit; EBUSY: no vector is free.
+	//muster:core intr.Bind
+	BindIRQ(gsi, flags, action uint32, eventfd int) (vector int, err error)
+
+	// UnmaskIRQ admits a level-triggered line again, whose device was served. ENODEV: no
+	// I/O APIC has the GSI.
+	//muster:core intr.Unmask
+	UnmaskIRQ(gsi uint32) error
+
+	// SetNMI programs the calling CPU's local interrupt pins, see NMIPin. ENODEV: there is
+	// no local APIC.
+	//muster:core cpus.SetPins
+	SetNMI(pins uint32) error
+
+	// ConsoleRead takes what was received on the serial port, and returns how many bytes
+	// that were.
+	//muster:core consoleRead
+	ConsoleRead(p []byte) (n int)
+
+	// SetCPULimit makes room for n CPUs, once. EINVAL: n is out of range; EBUSY: it was
+	// made.
+	//muster:core cpus.SetLimit
+	SetCPULimit(n uint32) error
+
+	// PrepareCPU makes what a CPU needs before it starts, and returns its number. EBUSY:
+	// there is no room, or the APIC id is taken; ENOMEM.
+	//muster:core cpus.Prepare
+	PrepareCPU(p *Processor) (cpu int, err error)
+
+	// UseTrampoline builds the trampoline in a page below 1 MiB; 0 ends its use, and the
+	// page holds again what it held. The rest are injected faults: CPUs that come halt at
+	// stage stopAt, if that is not 0, and take lateNS longer than they need; with spoil
+	// something writes to the page when it has been built. EINVAL, EBUSY.
+	//muster:core cpus.UseTrampoline
+	UseTrampoline(page uint64, stopAt uint32, lateNS int64, spoil bool) error
+
+	// SendINIT resets the CPU with an APIC id. EBUSY: it takes part; ETIMEDOUT: the ICR
+	// stays busy; EINVAL: the id does not fit.
+	//muster:core cpus.SendINIT
+	SendINIT(apicID uint32) error
+
+	// SendStartup starts a CPU that was reset, at a page below 1 MiB. EIO: the page is not
+	// what was built; EINVAL, ETIMEDOUT.
+	//muster:core cpus.SendStartup
+	SendStartup(apicID uint32, page uint64) error
+
+	// Proceed lets CPUs that are ready take part. again says that they were told before:
+	// the IPI may have been lost. The result is how many are neither ready nor online.
+	//muster:core cpus.Proceed
+	Proceed(cpus []uint32, again bool) (missing int, err error)
+
+	// CPUInfo tells of one CPU. EINVAL behind the last.
+	//muster:core cpuInfo
+	CPUInfo(cpu int) (info *CPU, err error)
+
+	// StageTimes tells when a CPU reached each stage of its start. EINVAL behind the last
+	// CPU.
+	//muster:core cpus.StageTimes
+	StageTimes(cpu int) (at *StageTimes, err error)
+
+	// IPIRules chooses physical destinations for IPIs to many CPUs, and how much of a CPU's
+	// time, in percent, calls of other CPUs may take. EINVAL: more than one CPU runs, or the
+	// percentage is out of range.
+	//muster:core ipiRules
+	IPIRules(physical bool, percent int) error
+
+	// IPICount returns a counter of a CPU, by ipi.Kind and ipi.Counter. EINVAL.
+	//muster:core ipiCount
+	//muster:inner
+	IPICount(cpu int, kind, counter uint32) (count uint64, err error)
+
+	// Backtrace asks another CPU by NMI where it is. ENODEV: the CPU is the calling one, is
+	// not online, or there is no local APIC; ETIMEDOUT.
+	//muster:core backtrace
+	Backtrace(cpu int) (trace *Backtrace, err error)
+
+	// ThreadInfo tells of the thread with the lowest id from id on. ESRCH at the end.
+	//muster:core linux.ThreadInfo
+	//muster:inner
+	ThreadInfo(id uint32) (info *Thread, err error)
+
+	// IRQCount returns how often a vector has interrupted a CPU. EINVAL.
+	//muster:core irqCount
+	//muster:inner
+	IRQCount(cpu, vector int) (count uint64, err error)
+
+	// MemInfo tells the state of memory.
+	//muster:core memInfo
+	MemInfo() (info *Mem)
+
+	// TraceRead reads an event of a CPU, counted back from the newest, 0. EAGAIN: there is
+	// none.
+	//muster:core traceRead
+	//muster:inner
+	TraceRead(cpu, back int) (record *TraceRecord, err error)
+
+	// NewProcess makes an empty process and returns a handle. ENOMEM.
+	//muster:core linux.MakeProcess
+	//muster:inner
+	NewProcess(name string) (process uintptr, err error)
+
+	// MapProcess makes an area with rights syscall.PROT_*. EINVAL, ENOMEM.
+	//muster:core linux.MapProcess
+	//muster:inner
+	MapProcess(process uintptr, addr, bytes uint64, rights int) error
+
+	// WriteProcess copies data to an address, whatever rights the area there has, up to
+	// the end of its page, and returns how many bytes those were. EFAULT.
+	//muster:core linux.WriteProcess
+	//muster:inner
+	WriteProcess(process uintptr, addr uint64, data []byte) (n int, err error)
+
+	// StartProcess starts the first thread and returns the process's id. EINVAL, ENOMEM.
+	//muster:core linux.StartProcess
+	//muster:inner
+	StartProcess(process uintptr, ip, sp uint64) (id int, err error)
+
+	// WaitProcess waits for the end, frees the process and returns its status. EINTR.
+	//muster:core linux.WaitProcess
+	//muster:blocking
+	//muster:inner
+	WaitProcess(process uintptr) (status int, err error)
+
+	// KillProcess sends a signal. EINVAL.
+	//muster:core linux.KillProcess
+	//muster:inner
+	KillProcess(process uintptr, signal int) error
+
+	// DropProcess frees a process that was not started. EBUSY.
+	//muster:core linux.DropProcess
+	//muster:blocking
+	//muster:inner
+	DropProcess(process uintptr) error
+}

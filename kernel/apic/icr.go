@@ -1,0 +1,145 @@
+package apic
+
+import (
+	"muster/kernel/clock"
+	"muster/kernel/cpu"
+	"muster/kernel/mmio"
+	"muster/kernel/percpu"
+	"muster/kernel/upcall"
+)
+
+// The interrupt command register: how one CPU interrupts another.
+
+// icrTimeout bounds the wait for the ICR; the APIC accepts an IPI within microseconds.
+const icrTimeout = clock.Millisecond
+
+// send writes the ICR. In xAPIC mode it waits until the APIC has accepted the
+// message, at most 1 ms, and reports whether it did.
+//
+// Context: interrupts off, since in xAPIC mode the register takes two writes.
+func send(dest, lo uint32) bool {
+	if Simulated && Sent != nil {
+		Sent(dest, lo)
+		return true
+	}
+	if x2 {
+		fence() // WRMSR to the ICR does not wait for earlier stores
+		cpu.WriteMSR(cpu.MSRX2APIC+uint32(offICR>>4), encodeX2(dest, lo))
+		return true
+	}
+	if !accepted() {
+		return false
+	}
+	mmio.Store32(base+offICRHi, encodeHi(dest))
+	mmio.Store32(base+offICR, lo)
+	return true
+}
+
+// encodeX2 builds the 64-bit ICR of x2APIC mode.
+func encodeX2(dest, lo uint32) uint64 { return uint64(dest)<<32 | uint64(lo) }
+
+// encodeHi builds the high half of the ICR of xAPIC mode.
+func encodeHi(dest uint32) uint32 { return dest << 24 }
+
+// accepted waits until the ICR is free.
+func accepted() bool {
+	if mmio.Load32(base+offICR)&icrPending == 0 {
+		return true
+	}
+	for end := clock.After(icrTimeout); !end.Passed(); {
+		if mmio.Load32(base+offICR)&icrPending == 0 {
+			return true
+		}
+		cpu.Pause()
+	}
+	return false
+}
+
+// fence orders all earlier stores and loads before what follows (Intel SDM
+// vol. 3A, "MSR Access in x2APIC Mode": MFENCE; LFENCE).
+func fence()
+
+// SendVector interrupts one CPU, by its physical destination.
+//
+// Context: interrupts off.
+func SendVector(c, to *percpu.CPU, vector uint8) {
+	if !send(to.APICID, icrModeFixed|icrAssert|uint32(vector)) {
+		upcall.Panic(c, "apic: ICR busy for 1 ms; CPU, vector", uint64(to.ID), uint64(vector))
+	}
+}
+
+// SendLogical interrupts the CPUs of one cluster whose bits are set in the lower
+// half of dest, which is made of their CPU.Logical.
+//
+// Context: interrupts off.
+// Source: Intel SDM vol. 3A, "Logical Destination Mode".
+func SendLogical(c *percpu.CPU, dest uint32, vector uint8) {
+	if !send(dest, icrModeFixed|icrLogical|icrAssert|uint32(vector)) {
+		upcall.Panic(c, "apic: ICR busy for 1 ms; logical destination, vector", uint64(dest), uint64(vector))
+	}
+}
+
+// SendNMI sends an NMI to one CPU. A busy ICR is not reported: the caller is in trouble already.
+func SendNMI(c, to *percpu.CPU) { send(to.APICID, icrModeNMI|icrAssert) }
+
+// Code is the result of a start-up message.
+type Code uint8
+
+// Results.
+const (
+	OK          Code = iota
+	ErrPending       // the APIC had not accepted the message before after 1 ms
+	ErrBadEntry      // not page-aligned, or not below 1 MiB
+	ErrBadID         // does not fit the 8 bits of xAPIC mode
+)
+
+// Error makes a Code an error value.
+func (e Code) Error() string {
+	switch e {
+	case OK:
+		return "no error"
+	case ErrPending:
+		return "apic: ICR busy for 1 ms"
+	case ErrBadEntry:
+		return "apic: start-up address not a page below 1 MiB"
+	case ErrBadID:
+		return "apic: APIC id needs x2APIC mode"
+	}
+	return "apic: unknown error"
+}
+
+// SendINIT resets the CPU with APIC id id: level-triggered assert, then de-assert.
+//
+// Source: Intel SDM vol. 3A, "Typical BSP Initialization Sequence".
+func SendINIT(id uint32) Code {
+	if !x2 && id > 0xfe {
+		return ErrBadID
+	}
+	ClearErrors()
+	if !send(id, icrModeINIT|icrLevel|icrAssert) || !x2 && !accepted() {
+		return ErrPending
+	}
+	if !send(id, icrModeINIT|icrLevel) {
+		return ErrPending
+	}
+	return OK
+}
+
+// SendStartup asks the CPU with APIC id id, which waits after INIT, to begin at
+// physical address entry, which is page-aligned and below 1 MiB since the
+// message carries bits 19:12 alone.
+//
+// Source: Intel SDM vol. 3A, "Interrupt Command Register (ICR)".
+func SendStartup(id uint32, entry uint64) Code {
+	if !x2 && id > 0xfe {
+		return ErrBadID
+	}
+	if entry&0xfff != 0 || entry >= 1<<20 {
+		return ErrBadEntry
+	}
+	ClearErrors()
+	if !send(id, icrModeStartup|uint32(entry>>12)) {
+		return ErrPending
+	}
+	return OK
+}

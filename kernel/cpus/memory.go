@@ -1,0 +1,148 @@
+package cpus
+
+import (
+	"unsafe"
+
+	"muster/kernel/cpu"
+	"muster/kernel/crash"
+	"muster/kernel/ipi"
+	"muster/kernel/layout"
+	"muster/kernel/mem"
+	"muster/kernel/percpu"
+	"muster/kernel/sched"
+	"muster/kernel/trace"
+	"muster/kernel/trap"
+	"muster/kernel/upcall"
+)
+
+// memory is all that belongs to one CPU, allocated before the CPU starts.
+type memory struct {
+	cpu    percpu.CPU // the boot CPU's block lies elsewhere: it is needed before there is memory
+	tables trap.Block
+	queue  [sched.QueueBytes]byte
+	idle   sched.Thread
+	stacks trap.Stacks
+
+	idleLow, idleTop uintptr
+	pins             uint32 // abi.NMIPin
+	stopAt           uint32 // injected: the stage at which the CPU halts
+	features         cpu.Features
+}
+
+func memoryOf(c *percpu.CPU) *memory { return (*memory)(unsafe.Pointer(c.Memory)) }
+
+// FeaturesOf returns what a CPU said of itself when it started.
+func FeaturesOf(c *percpu.CPU) *cpu.Features { return &memoryOf(c).features }
+
+// Per-CPU objects that every CPU has from its start.
+var (
+	vectorCounts mem.PerCPU // [256]uint64, interrupts by vector
+	ipiCounts    mem.PerCPU // ipi.Stats
+)
+
+// VectorCounts returns how often each vector has interrupted a CPU. The CPU may be
+// counting meanwhile.
+func VectorCounts(id uint32) *[256]uint64 {
+	return (*[256]uint64)(unsafe.Pointer(vectorCounts.On(id)))
+}
+
+// InitBoot gives the boot CPU its memory, descriptor tables and stacks.
+//
+// Context: boot CPU, once, when memory can be allocated.
+func InitBoot(c *percpu.CPU) {
+	mem.InitPerCPU()
+	var ok, also bool
+	_, vectorCounts, ok = mem.AllocPerCPU(c, 256*8, nil)
+	_, ipiCounts, also = mem.AllocPerCPU(c, ipi.StatsBytes, nil)
+	if !ok || !also {
+		upcall.Panic(c, "cpus: no memory for the boot CPU's counters", 0, 0)
+	}
+	m := newMemory(c)
+	m.attach(c, c)
+	trap.Init(true)
+	m.tables.Load(c, &m.stacks)
+}
+
+// InitIdle makes the idle thread of the boot CPU, and returns its stack top, and the FS
+// base and g that code on the stack runs with.
+//
+// Context: boot CPU, after InitBoot.
+func InitIdle(c *percpu.CPU) (top, fs, g uintptr) {
+	m := memoryOf(c)
+	Online.Init(uintptr(unsafe.Pointer(&oneCPU[0])), 1)
+	sched.InitIdle(uintptr(unsafe.Pointer(&oneCPU[1])), 1)
+	c.Callers.Init(uintptr(unsafe.Pointer(&oneCPU[2])), 1)
+	Online.Set(0)
+	mem.InitSpaces(&Online)
+	mem.SetMaxCPUs(1)
+	m.prepareThread(c)
+	return m.idleTop, m.idle.FSBase(), m.idle.GAddr()
+}
+
+// Online is the set of the CPUs that take part in everything.
+var Online percpu.Mask
+
+var oneCPU [3]uint64 // masks for one CPU, until SetLimit
+
+// commonStack is the size of the stack for most vectors: a frame lies there
+// until it is copied.
+const commonStack = layout.PageSize
+
+func newMemory(c *percpu.CPU) *memory {
+	return (*memory)(unsafe.Pointer(mem.AllocMapped(c, unsafe.Sizeof(memory{}), 64)))
+}
+
+// attach gives CPU to its stacks, counters and trace ring, on CPU c. Every stack lies
+// between guard pages.
+func (m *memory) attach(c, to *percpu.CPU) {
+	m.stacks = trap.Stacks{
+		Common:  stack(c, commonStack, layout.PageSize),
+		NMI:     stack(c, trap.ISTSize, trap.ISTSize),
+		Double:  stack(c, trap.ISTSize, trap.ISTSize),
+		Machine: stack(c, trap.ISTSize, trap.ISTSize),
+		Debug:   stack(c, trap.ISTSize, trap.ISTSize),
+	}
+	m.idleTop = stack(c, sched.StackSize, layout.PageSize)
+	m.idleLow = m.idleTop - sched.StackSize
+	to.PanicTop = stack(c, crash.PanicStack, layout.PageSize)
+	to.Counts = vectorCounts.On(to.ID)
+	to.IPI = ipiCounts.On(to.ID)
+	to.Memory = uintptr(unsafe.Pointer(m))
+	to.Trace = mem.AllocMapped(c, trace.Bytes, layout.PageSize) // last: recording begins
+}
+
+// prepareThread makes the CPU's run queue and idle thread anew.
+func (m *memory) prepareThread(c *percpu.CPU) {
+	sched.PrepareCPU(c, uintptr(unsafe.Pointer(&m.queue)), &m.idle, m.idleLow, m.idleTop)
+}
+
+func stack(c *percpu.CPU, size, align uintptr) (top uintptr) {
+	return mem.AllocMapped(c, size, align) + size
+}
+
+// NMIStackLow returns the lowest address of a CPU's stack for NMIs.
+func NMIStackLow(c *percpu.CPU) uintptr { return memoryOf(c).stacks.NMI - trap.ISTSize }
+
+// StackBelow names the stack of a CPU whose guard page addr lies in. See upcall.Table.
+func StackBelow(addr uintptr) (name string, id uint32) {
+	for id = range percpu.Count() {
+		c := percpu.Get(id)
+		if c.Memory == 0 {
+			continue
+		}
+		m := memoryOf(c)
+		for _, s := range [7]struct {
+			name string
+			low  uintptr
+		}{
+			{"interrupt", m.stacks.Common - commonStack}, {"NMI", m.stacks.NMI - trap.ISTSize},
+			{"double fault", m.stacks.Double - trap.ISTSize}, {"machine check", m.stacks.Machine - trap.ISTSize},
+			{"debug", m.stacks.Debug - trap.ISTSize}, {"idle", m.idleLow}, {"panic", c.PanicTop - crash.PanicStack},
+		} {
+			if addr < s.low && addr >= s.low-layout.PageSize {
+				return s.name, id
+			}
+		}
+	}
+	return "", 0
+}

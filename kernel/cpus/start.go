@@ -1,0 +1,204 @@
+// Package cpus has the memory of each CPU, and the core's side of starting one: it
+// prepares the CPU, sends INIT and SIPI, and follows the CPU from the trampoline to its
+// scheduler.
+//
+// Layer: core.
+// Context: as each function says.
+// Locks: none; one thread starts CPUs at a time, which package smp sees to.
+// Manual: Intel SDM vol. 3A, "Multiple-Processor (MP) Initialization".
+// Chapter: docs/08-starting-cpus.md.
+// Left out: taking a CPU out again.
+package cpus
+
+import (
+	"unsafe"
+
+	"muster/kernel/abi"
+	"muster/kernel/apic"
+	"muster/kernel/clock"
+	"muster/kernel/ipi"
+	"muster/kernel/layout"
+	"muster/kernel/linux"
+	"muster/kernel/mem"
+	"muster/kernel/percpu"
+	"muster/kernel/sched"
+	"muster/trampoline"
+)
+
+// SetLimit makes room for n CPUs in the tables; once, while one CPU runs. EINVAL says
+// that n is not from 1 to percpu.Max, EBUSY that there is a limit already.
+func SetLimit(c *percpu.CPU, _ *linux.Task, n uint32) (*percpu.CPU, uint64) {
+	if n == 0 || n > percpu.Max {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	if percpu.Count() != 1 || percpu.Limit() != 1 {
+		return c, linux.Fail(linux.EBUSY)
+	}
+	if n == 1 {
+		return c, 0
+	}
+	percpu.SetTable(mem.AllocMapped(c, uintptr(n)*8, layout.PageSize), n)
+	masks := mem.AllocMapped(c, 3*percpu.MaskBytes(n), layout.PageSize)
+	c.Callers.Init(masks+2*percpu.MaskBytes(n), n)
+	Online.Init(masks, n)
+	Online.Set(0)
+	sched.InitIdle(masks+percpu.MaskBytes(n), n)
+	mem.SetMaxCPUs(n)
+	initIndex(c, n)
+	addToIndex(c)
+	kernelCR3 = uint64(mem.KernelRoot())
+	return c, 0
+}
+
+// perCPUPages is more than the memory of one CPU: block, stacks, trace ring, objects.
+const perCPUPages = 40
+
+// Prepare makes everything that a CPU needs before it starts, and returns its number.
+// record is the address of an abi.Processor. EBUSY says that the limit is reached or the
+// APIC id is taken, ENOMEM that little memory is left.
+func Prepare(c *percpu.CPU, t *linux.Task, record uintptr) (*percpu.CPU, uint64) {
+	var p abi.Processor
+	if !t.Space.CopyIn(c, unsafe.Pointer(&p), record, unsafe.Sizeof(p)) {
+		return c, linux.Fail(linux.EFAULT)
+	}
+	id := percpu.Count()
+	if id == percpu.Limit() || byAPICID(p.APICID) != nil {
+		return c, linux.Fail(linux.EBUSY)
+	}
+	if s := mem.ReadStats(c); s.Free < perCPUPages+s.Reserve {
+		return c, linux.Fail(linux.ENOMEM)
+	}
+	m := newMemory(c)
+	mem.AddPerCPU(c, id)
+	o := &m.cpu
+	o.Init(id)
+	o.Processor = p
+	o.Callers.Init(mem.AllocMapped(c, percpu.MaskBytes(percpu.Limit()), 64), percpu.Limit())
+	m.attach(c, o)
+	renew(o)
+	percpu.Register(o)
+	mem.AddPerCPU(c, id) // objects made since the first look
+	addToIndex(o)
+	return c, uint64(id)
+}
+
+// renew makes a CPU's block what it was before the CPU first ran.
+//
+// Context: the CPU waits for a SIPI, and has never taken part.
+func renew(o *percpu.CPU) {
+	o.Resched, o.LockDepth, o.NoFault, o.Depth = 0, 0, 0, 0
+	o.Space, o.CallTicks = 0, 0
+	o.Pending.Store(0)
+	o.NMIAsked.Store(0)
+	o.StopFrame.Store(0)
+	o.FlushDone.Store(o.FlushAsked.Load())
+	o.Stage.Store(trampoline.StageNone)
+	o.StageAt = [percpu.Stages]uint64{}
+	memoryOf(o).prepareThread(o)
+}
+
+// SendINIT resets a CPU that does not take part. EBUSY says that it does.
+func SendINIT(c *percpu.CPU, _ *linux.Task, apicID uint32) (*percpu.CPU, uint64) {
+	if o := byAPICID(apicID); o != nil && !o.Reset() {
+		return c, linux.Fail(linux.EBUSY)
+	}
+	return c, sent(apic.SendINIT(apicID))
+}
+
+// SendStartup starts a CPU at the trampoline, if that is still what was built: EIO says
+// that it is not. EINVAL says that the trampoline is not in that page.
+func SendStartup(c *percpu.CPU, _ *linux.Task, apicID uint32, page uint64) (*percpu.CPU, uint64) {
+	if low.page == 0 || uint64(low.page) != page {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	if trampoline.Hash(trampolineBytes()) != low.hash {
+		return c, linux.Fail(linux.EIO)
+	}
+	if o := byAPICID(apicID); o != nil && o.Expect() {
+		renew(o)
+	}
+	return c, sent(apic.SendStartup(apicID, page))
+}
+
+// sent returns the result of a private call for that of an INIT or SIPI.
+func sent(e apic.Code) uint64 {
+	switch e {
+	case apic.OK:
+		return 0
+	case apic.ErrPending:
+		return linux.Fail(linux.ETIMEDOUT)
+	}
+	return linux.Fail(linux.EINVAL)
+}
+
+// Proceed lets the n CPUs whose numbers are at list, all of them ready, take part: it
+// tells all, then sends one IPI to many of them where that can be. again says that they
+// were told before. The result is the number of those that are neither ready nor online.
+//
+// Context: one caller at a time for each CPU of the list.
+func Proceed(c *percpu.CPU, t *linux.Task, list uintptr, n uint64, again bool) (*percpu.CPU, uint64) {
+	if n > uint64(percpu.Count()) {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	var words [percpu.Max / 64]uint64
+	var going percpu.Mask
+	going.Init(uintptr(unsafe.Pointer(&words)), percpu.Count())
+	missing := uint64(0)
+	for i := range n {
+		var id uint32
+		if !t.Space.CopyIn(c, unsafe.Pointer(&id), list+uintptr(4*i), 4) {
+			return c, linux.Fail(linux.EFAULT)
+		}
+		if id >= percpu.Count() {
+			return c, linux.Fail(linux.EINVAL)
+		}
+		to := percpu.Get(id)
+		if !to.LetGo() {
+			if !to.IsOnline() { // in this order: it may join meanwhile
+				missing++
+			}
+		} else if again {
+			ipi.Repeat(c, to, ipi.Reschedule)
+		} else {
+			going.Set(id)
+		}
+	}
+	ipi.SendSet(c, &going, ipi.Reschedule)
+	return c, missing
+}
+
+// StageTimes fills in the abi.StageTimes at out for a CPU.
+func StageTimes(c *percpu.CPU, t *linux.Task, cpu int, out uintptr) (*percpu.CPU, uint64) {
+	if cpu < 0 || uint64(cpu) >= uint64(percpu.Count()) {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	var at abi.StageTimes
+	for i, tsc := range percpu.Get(uint32(cpu)).StageAt {
+		if tsc != 0 {
+			at[i] = int64(clock.At(tsc))
+		}
+	}
+	if !t.Space.CopyOut(c, out, unsafe.Pointer(&at), unsafe.Sizeof(at)) {
+		return c, linux.Fail(linux.EFAULT)
+	}
+	return c, 0
+}
+
+// SetPins programs the local interrupt pins of the calling CPU, as abi.NMIPin has it.
+// ENODEV says that there is no local APIC.
+func SetPins(c *percpu.CPU, _ *linux.Task, pins uint32) (*percpu.CPU, uint64) {
+	if apic.Legacy() {
+		return c, linux.Fail(linux.ENODEV)
+	}
+	usePins(pins)
+	return c, 0
+}
+
+// usePins programs this CPU's local interrupt pins that are NMIs.
+func usePins(pins uint32) {
+	for pin := range 2 {
+		if b := pins >> (8 * pin); b&abi.NMIPin != 0 {
+			apic.SetNMI(pin, b&abi.IRQLow != 0, b&abi.IRQLevel != 0)
+		}
+	}
+}

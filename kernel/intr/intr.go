@@ -1,0 +1,163 @@
+// Package intr leads device interrupts from a pin of an I/O APIC, or of the 8259s, to
+// the eventfd on which a goroutine waits.
+//
+// Layer: core.
+// Context: private calls on a thread's stack; handlers as vector.Handler has it.
+// Locks: mu guards the search for a free vector.
+// Manual: Intel 82093AA I/O APIC data sheet; Intel 8259A data sheet.
+// Chapter: docs/06-interrupts.md.
+package intr
+
+import (
+	"unsafe"
+
+	"muster/kernel/abi"
+	"muster/kernel/apic"
+	"muster/kernel/console"
+	"muster/kernel/cpu"
+	"muster/kernel/layout"
+	"muster/kernel/linux"
+	"muster/kernel/lock"
+	"muster/kernel/mem"
+	"muster/kernel/percpu"
+	"muster/kernel/vector"
+)
+
+// line is what a device vector leads to.
+type line struct {
+	used   bool
+	gsi    uint32
+	level  bool
+	action uint32
+	event  *linux.File // counts the interrupts; a goroutine waits for it
+}
+
+// lines maps vectors; a vector is the same on all CPUs. A line is complete before its
+// handler is installed, and never changes after that, so handlers read without mu.
+var lines [256]line
+
+var mu = lock.Spin{Rank: lock.RankIOAPIC}
+
+// ioapic is an I/O APIC in use. The list is in the order in which they were added.
+type ioapic struct {
+	apic.IOAPIC
+	next *ioapic
+}
+
+var ioapics *ioapic
+
+func findIOAPIC(gsi uint32) *ioapic {
+	for a := ioapics; a != nil; a = a.next {
+		if a.Has(gsi) {
+			return a
+		}
+	}
+	return nil
+}
+
+// onDevice is the top half of a device's line: a level-triggered line is masked until
+// its goroutine has served the device.
+func onDevice(c *percpu.CPU, f *cpu.Frame) {
+	l := &lines[uint8(f.Vector)]
+	if l.level {
+		if a := findIOAPIC(l.gsi); a != nil {
+			a.Mask(c, l.gsi, true)
+		}
+	}
+	apic.EOI()
+	if l.action == abi.ActionConsole {
+		onConsole(c, l.event)
+	} else {
+		l.event.Signal(c)
+	}
+}
+
+// onConsole empties and fills the serial port, and wakes those that wait for it.
+func onConsole(c *percpu.CPU, event *linux.File) {
+	input, space := console.Interrupt(c)
+	if input {
+		event.Signal(c)
+	}
+	if space {
+		linux.ConsoleSpace(c)
+	}
+}
+
+// AddIOAPIC maps the I/O APIC at a physical address and masks its inputs. The result is
+// how many it has. ENODEV says that there is no local APIC that it could send to.
+func AddIOAPIC(c *percpu.CPU, _ *linux.Task, id uint8, addr uint64, gsiBase uint32) (*percpu.CPU, uint64) {
+	if apic.Legacy() {
+		return c, linux.Fail(linux.ENODEV)
+	}
+	a := (*ioapic)(unsafe.Pointer(mem.AllocMapped(c, unsafe.Sizeof(ioapic{}), 64)))
+	va := mem.MapPhys(c, mem.PhysAddr(addr), layout.PageSize, mem.Device)
+	a.Init(c, va, id, gsiBase)
+	end := &ioapics
+	for *end != nil {
+		end = &(*end).next
+	}
+	*end = a
+	return c, uint64(a.Inputs)
+}
+
+// maxDestination is the highest APIC id that fits the 8 bits of an I/O APIC's
+// destination; 255 is all CPUs.
+const maxDestination = 254
+
+// Bind gives a global system interrupt a vector and admits it, to CPU 0. flags say how
+// the line is wired, action is abi.ActionEvent or abi.ActionConsole. The result is the
+// vector.
+func Bind(c *percpu.CPU, t *linux.Task, gsi, flags, action uint32, eventfd int) (*percpu.CPU, uint64) {
+	event := linux.EventOf(c, t, uint64(eventfd))
+	if event == nil {
+		return c, linux.Fail(linux.EBADF)
+	}
+	if apic.Legacy() {
+		return c, bindLegacy(c, gsi, action, event)
+	}
+	a := findIOAPIC(gsi)
+	if a == nil {
+		return c, linux.Fail(linux.ENODEV)
+	}
+	to := percpu.Get(0).APICID
+	if to > maxDestination {
+		return c, linux.Fail(linux.ERANGE)
+	}
+	level := flags&abi.IRQLevel != 0
+	v := assign(c, line{used: true, gsi: gsi, level: level, action: action, event: event})
+	if v == 0 {
+		return c, linux.Fail(linux.EBUSY)
+	}
+	vector.Handle(v, onDevice)
+	a.Route(c, gsi, v, to, flags&abi.IRQLow != 0, level)
+	if action == abi.ActionConsole {
+		console.UseInterrupts(c)
+	}
+	return c, uint64(v)
+}
+
+// assign gives a line a vector, from the highest class down; 0 when none is free.
+func assign(c *percpu.CPU, l line) uint8 {
+	mu.Lock(c)
+	v := vector.DeviceLast
+	for v >= vector.DeviceFirst && lines[v].used {
+		v--
+	}
+	if v >= vector.DeviceFirst {
+		lines[v] = l
+	} else {
+		v = 0
+	}
+	mu.Unlock(c)
+	return uint8(v)
+}
+
+// Unmask admits a level-triggered line again, whose device was served.
+func Unmask(c *percpu.CPU, _ *linux.Task, gsi uint32) (*percpu.CPU, uint64) {
+	a := findIOAPIC(gsi)
+	if a == nil {
+		return c, linux.Fail(linux.ENODEV)
+	}
+	a.Mask(c, gsi, false)
+	return c, 0
+}

@@ -1,0 +1,47 @@
+package intr
+
+import (
+	"muster/kernel/abi"
+	"muster/kernel/apic"
+	"muster/kernel/console"
+	"muster/kernel/cpu"
+	"muster/kernel/linux"
+	"muster/kernel/percpu"
+	"muster/kernel/vector"
+)
+
+// A machine without a local APIC takes the serial port's interrupt from the 8259s. The
+// 8254's is the scheduler's.
+
+var legacyInput *linux.File // event of the console's line
+
+// InstallLegacy ends the interrupts of the 8259s that nobody else answers, spurious ones
+// among them.
+//
+// Context: boot CPU, on a machine without a local APIC, before it admits interrupts.
+func InstallLegacy() {
+	vector.HandleRest(func(_ *percpu.CPU, f *cpu.Frame) {
+		if irq := f.Vector - vector.PIC; irq < vector.PICLines {
+			apic.LegacyEOI(uint8(irq))
+		}
+	})
+}
+
+// bindLegacy admits the console's interrupt, the only one that is used, and returns its
+// vector.
+func bindLegacy(c *percpu.CPU, gsi, action uint32, event *linux.File) uint64 {
+	if gsi != console.IRQ || action != abi.ActionConsole {
+		return linux.Fail(linux.ENODEV)
+	}
+	legacyInput = event
+	vector.Handle(vector.PIC+console.IRQ, onLegacyConsole)
+	apic.LegacyUnmask(console.IRQ)
+	console.UseInterrupts(c)
+	return vector.PIC + console.IRQ
+}
+
+func onLegacyConsole(c *percpu.CPU, _ *cpu.Frame) {
+	if apic.LegacyEOI(console.IRQ) {
+		onConsole(c, legacyInput)
+	}
+}

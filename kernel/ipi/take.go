@@ -1,0 +1,78 @@
+package ipi
+
+import (
+	"math/bits"
+
+	"muster/kernel/apic"
+	"muster/kernel/cpu"
+	"muster/kernel/percpu"
+	"muster/kernel/vector"
+)
+
+// The side of the CPU that is asked.
+
+// handlers answer the kinds.
+var handlers [Kinds]vector.Handler
+
+// Handle installs the function that answers a kind. Each kind has one owner.
+//
+// Context: boot CPU, before the second CPU starts.
+func Handle(k Kind, h vector.Handler) { handlers[k] = h }
+
+// Install makes this package answer the vectors of the kinds.
+//
+// Context: boot CPU, before it admits interrupts.
+func Install() {
+	for k := range Kinds {
+		vector.Handle(k.Vector(), onIPI)
+	}
+}
+
+// onIPI answers an IPI: all that the pending word asks for, whichever interrupt
+// came first.
+func onIPI(c *percpu.CPU, f *cpu.Frame) {
+	apic.EOI()
+	Answer(c, f, Take(c, Kind(f.Vector-vector.Flush)))
+}
+
+// Answer does what a pending word that was taken asks for. f is what was
+// interrupted.
+//
+// Context: interrupts off, after EOI.
+func Answer(c *percpu.CPU, f *cpu.Frame, asked uint32) {
+	for asked != 0 {
+		k := bits.TrailingZeros32(asked)
+		asked &= asked - 1
+		handlers[k](c, f)
+	}
+}
+
+// Take returns what c is asked for and clears its pending word. k is the kind of
+// the message that came: it is counted as stray if the word does not have it, as
+// when another message's handler was faster, or when nobody asked.
+//
+// Context: the message's interrupt; or a tick, with k Kinds.
+func Take(c *percpu.CPU, k Kind) (asked uint32) {
+	asked = c.Pending.Swap(0) // before the caller acts: who asks later sends again
+	if k < Kinds {
+		s := stats(c)
+		s.note(received, k)
+		if asked>>k&1 == 0 {
+			s.note(stray, k)
+		}
+	}
+	return asked
+}
+
+// TakeOne takes k alone out of c's pending word and reports whether it was there:
+// for a CPU that spins with interrupts off.
+func TakeOne(c *percpu.CPU, k Kind) bool {
+	return c.Pending.Load()>>k&1 != 0 && c.Pending.And(^uint32(1<<k))>>k&1 != 0
+}
+
+// PutBack leaves k for the next tick: c has no time for it now. Nobody sends
+// another message meanwhile.
+func PutBack(c *percpu.CPU, k Kind) {
+	stats(c).note(deferred, k)
+	c.Pending.Or(1 << k)
+}

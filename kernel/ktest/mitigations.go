@@ -1,0 +1,100 @@
+package ktest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"muster/kernel/abi"
+	"muster/kernel/cpu"
+	"muster/kernel/kcall"
+)
+
+// Error codes of page faults, with the bit that says that there was one (Intel SDM
+// vol. 3A, "Page-Fault Exceptions").
+const (
+	faulted     = 1 << 63
+	faultNoLoad = faulted | 0x01 // present; a load by the kernel
+	faultNoExec = faulted | 0x11 // present; a fetch by the kernel
+	faultNoPut  = faulted | 0x03 // present; a store by the kernel
+)
+
+// mitigations has every CPU try what its protections must stop: with the protection, which
+// must bite if the CPU has it, and without, which must let the access through.
+func mitigations(context.Context) error {
+	var first *abi.Protections
+	for _, n := range onlineCPUs() {
+		info, err := kcall.CPUInfo(n)
+		if err != nil {
+			return err
+		}
+		p, err := kcall.TryProtections(n)
+		if err != nil {
+			return fmt.Errorf("cpu %d: %w", n, err)
+		}
+		f := cpu.FromWords(info.Features)
+		if err := judge(p, &f); err != nil {
+			return fmt.Errorf("cpu %d: %w", n, err)
+		}
+		if first == nil {
+			first = p
+		} else if *p != *first {
+			return fmt.Errorf("cpu %d differs from the first: %+x and %+x", n, *p, *first)
+		}
+	}
+	if first == nil {
+		return errors.New("no CPU takes part")
+	}
+	return nil
+}
+
+// judge says what is wrong with a CPU that has features f.
+func judge(p *abi.Protections, f *cpu.Features) error {
+	bites := func(x cpu.Feature, code uint64) uint64 {
+		if f.Has(x) {
+			return code
+		}
+		return 0
+	}
+	for _, c := range []struct {
+		what      string
+		got, want uint64
+	}{
+		{"fetch from a user page without SMEP", p.FetchOff, 0},
+		{"fetch from a user page with SMEP", p.FetchOn, bites(cpu.SMEP, faultNoExec)},
+		{"load from a user page without SMAP", p.LoadOff, 0},
+		{"load from a user page with SMAP", p.LoadOn, bites(cpu.SMAP, faultNoLoad)},
+		{"fetch from data", p.FetchData, bites(cpu.NX, faultNoExec)},
+		{"store to text", p.StoreText, faultNoPut},
+		{"CR4's protections", p.CR4 & (cpu.CR4SMEP | cpu.CR4SMAP | cpu.CR4UMIP), f.MitigationCR4()},
+	} {
+		if c.got != c.want {
+			return fmt.Errorf("%s: %#x, want %#x", c.what, c.got, c.want)
+		}
+	}
+	return nil
+}
+
+// stacks asks every CPU by NMI where it is. What it says must lie in the kernel, or
+// in ring 3.
+func stacks(ctx context.Context) error {
+	callers := 0
+	return onEach(ctx, func(caller int) error {
+		if callers++; callers > 2 {
+			return nil // two of them see all CPUs
+		}
+		for _, n := range onlineCPUs() {
+			if n == caller {
+				continue
+			}
+			t, err := kcall.Backtrace(n)
+			if err != nil {
+				return fmt.Errorf("backtrace of cpu %d: %w", n, err)
+			}
+			if t.N == 0 || t.Ring == 0 && t.PC[0] < 1<<63 {
+				return fmt.Errorf("backtrace of cpu %d: %+v", n, t)
+			}
+		}
+		return nil
+	})
+}

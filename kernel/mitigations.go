@@ -1,0 +1,77 @@
+package main
+
+import (
+	"strings"
+
+	"muster/kernel/cpu"
+	"muster/kernel/kcall"
+	"muster/kernel/klog"
+	"muster/kernel/percpu"
+	"muster/kernel/shell"
+)
+
+// logMitigations says which protections are on, on every CPU, and why the others are
+// not; and which CPUs differ from the first.
+//
+// full is the option mitigations=full.
+func logMitigations(full bool) {
+	first, err := kcall.CPUInfo(0)
+	if err != nil {
+		klog.Errorf("cpu: %v", err)
+		return
+	}
+	klog.Infof("cpu: protection: %s", mitigations(cpu.FromWords(first.Features)))
+	for g := range cpu.Mitigations {
+		f := cpu.FromWords(first.Features)
+		on, why := f.Mitigation(g)
+		switch {
+		case g == cpu.MitigateBuffers && full && !on:
+			klog.Infof("cpu: %s by request, though %s", g.String(), why)
+		case !on:
+			klog.Infof("cpu: no %s: %s", g.String(), why)
+		}
+	}
+	for n := 1; ; n++ {
+		c, err := kcall.CPUInfo(n)
+		if err != nil {
+			return
+		}
+		if c.State == percpu.Online && c.Features != first.Features {
+			klog.Warnf("cpu: cpu %d differs from cpu 0 in CPUID; protection: %s", n, mitigations(cpu.FromWords(c.Features)))
+		}
+	}
+}
+
+// mitigations lists what is on.
+func mitigations(f cpu.Features) string {
+	var list []string
+	for g := range cpu.Mitigations {
+		if on, _ := f.Mitigation(g); on {
+			list = append(list, g.String())
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// vendors are the names of cpu.Vendor.
+var vendors = [...]string{cpu.VendorOther: "other", cpu.VendorIntel: "Intel", cpu.VendorAMD: "AMD"}
+
+// Features tells of every CPU that takes part.
+func (s *system) Features() (list []shell.Features) {
+	for n := 0; ; n++ {
+		c, err := kcall.CPUInfo(n)
+		if err != nil {
+			return list
+		}
+		if c.State != percpu.Online {
+			continue
+		}
+		f := cpu.FromWords(c.Features)
+		row := shell.Features{CPU: n, Vendor: vendors[f.Vendor], Family: f.Family, Model: f.Model, Words: c.Features[:]}
+		for g := range cpu.Mitigations {
+			on, why := f.Mitigation(g)
+			row.Mitigations = append(row.Mitigations, shell.Mitigation{Name: g.String(), On: on, Reason: why})
+		}
+		list = append(list, row)
+	}
+}

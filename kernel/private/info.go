@@ -1,0 +1,103 @@
+package private
+
+import (
+	"muster/kernel/abi"
+	"muster/kernel/apic"
+	"muster/kernel/clock"
+	"muster/kernel/cpus"
+	"muster/kernel/crash"
+	"muster/kernel/cross"
+	"muster/kernel/ipi"
+	"muster/kernel/linux"
+	"muster/kernel/mem"
+	"muster/kernel/percpu"
+	"muster/kernel/sched"
+	"muster/kernel/trace"
+)
+
+// What there is to know about CPUs, IPIs, interrupts and memory.
+
+func cpuInfo(c *percpu.CPU, t *linux.Task, cpu int, info uintptr) (*percpu.CPU, uint64) {
+	o := find(cpu)
+	if o == nil {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	out := abi.CPU{
+		Processor: o.Processor,
+		State:     o.State.Load(), Stage: o.Stage.Load(), Code: o.Code.Load(), ThreadID: o.ThreadID,
+		Ticks: o.Ticks.Load(), Switches: o.Switches.Load(),
+		IdleNS:    uint64(clock.Span(sched.IdleTicks(o))),
+		LongestNS: uint64(clock.Span(o.Longest)), LongestAt: o.LongestAt,
+		Features: cpus.FeaturesOf(o).Words(),
+	}
+	if o.Boot {
+		out.BSP = 1
+	}
+	return c, copyOut(c, t, info, &out, 0)
+}
+
+func irqCount(c *percpu.CPU, _ *linux.Task, cpu, vector int) (*percpu.CPU, uint64) {
+	o := find(cpu)
+	if o == nil || vector < 0 || vector > 255 {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	return c, cpus.VectorCounts(o.ID)[vector]
+}
+
+func ipiCount(c *percpu.CPU, _ *linux.Task, cpu int, kind, counter uint32) (*percpu.CPU, uint64) {
+	o := find(cpu)
+	if o == nil || kind >= uint32(ipi.Kinds) || counter >= uint32(ipi.Counters) {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	return c, ipi.Read(o, ipi.Kind(kind), ipi.Counter(counter))
+}
+
+// ipiRules chooses destinations, and the share of a CPU's time that calls may take.
+func ipiRules(c *percpu.CPU, _ *linux.Task, physical bool, percent int) (*percpu.CPU, uint64) {
+	if percent < 1 || percent > 100 || percpu.Count() > 1 {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	if physical {
+		ipi.UsePhysical()
+	}
+	cross.SetShare(uint64(percent))
+	return c, 0
+}
+
+func backtrace(c *percpu.CPU, t *linux.Task, cpu int, trace uintptr) (*percpu.CPU, uint64) {
+	to := find(cpu)
+	if to == nil {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	if to == c || !to.IsOnline() || apic.Legacy() {
+		return c, linux.Fail(linux.ENODEV)
+	}
+	var out abi.Backtrace
+	if !crash.Backtrace(c, to, &out) {
+		return c, linux.Fail(linux.ETIMEDOUT)
+	}
+	return c, copyOut(c, t, trace, &out, 0)
+}
+
+func memInfo(c *percpu.CPU, t *linux.Task, info uintptr) (*percpu.CPU, uint64) {
+	s := mem.ReadStats(c)
+	out := abi.Mem{
+		TotalPages: s.Total, FreePages: s.Free, ReservePages: s.Reserve,
+		KernelPages: mem.Kernel.Charged(), Faults: mem.Kernel.Faults,
+		StacksMade: sched.StacksMade(), StackHigh: sched.StackHigh(c), StackSize: sched.StackSize,
+	}
+	return c, copyOut(c, t, info, &out, 0)
+}
+
+func traceRead(c *percpu.CPU, t *linux.Task, cpu, back int, record uintptr) (*percpu.CPU, uint64) {
+	o := find(cpu)
+	if o == nil {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	var r trace.Record
+	if !trace.Last(o, uint64(back), &r) {
+		return c, linux.Fail(linux.EAGAIN)
+	}
+	out := abi.TraceRecord{TimeNS: int64(clock.At(r.TSC)), Kind: uint32(r.Kind), Thread: r.Thread, A: r.A, B: r.B}
+	return c, copyOut(c, t, record, &out, 0)
+}

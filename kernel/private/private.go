@@ -1,0 +1,117 @@
+// Package private is the core's side of the private system calls that belong to no other
+// package: the log, what there is to know about CPUs, memory and interrupts, and the end
+// of the machine.
+//
+// Layer: core.
+// Context: on the calling thread's kernel stack, interrupts off, no lock held. A function
+// that may switch threads returns the CPU on which the thread goes on.
+// Locks: none of its own.
+// Chapter: docs/10-system-calls.md.
+package private
+
+import (
+	"unsafe"
+
+	"muster/kernel/abi"
+	"muster/kernel/console"
+	"muster/kernel/layout"
+	"muster/kernel/linux"
+	"muster/kernel/mem"
+	"muster/kernel/percpu"
+	"muster/kernel/sched"
+)
+
+// boot is what the loader said, for bootInfo.
+var boot *abi.Boot
+
+// Install makes package linux dispatch the private calls. info is what the loader said;
+// the caller may go on filling it in.
+//
+// Context: boot CPU, before the runtime starts.
+func Install(info *abi.Boot) {
+	boot = info
+	linux.HandlePrivate(abi.First, calls[:])
+}
+
+// find returns the CPU with a number, nil for none.
+func find(cpu int) *percpu.CPU {
+	if cpu < 0 || uint64(cpu) >= uint64(percpu.Count()) {
+		return nil
+	}
+	return percpu.Get(uint32(cpu))
+}
+
+// copyOut copies a structure of the core to the caller, and returns the call's result: r,
+// or EFAULT.
+func copyOut[T any](c *percpu.CPU, t *linux.Task, out uintptr, v *T, r uint64) uint64 {
+	if !t.Space.CopyOut(c, out, unsafe.Pointer(v), unsafe.Sizeof(*v)) {
+		return linux.Fail(linux.EFAULT)
+	}
+	return r
+}
+
+// maxLogLine is the longest line that a call logs.
+const maxLogLine = 400
+
+func writeLog(c *percpu.CPU, t *linux.Task, level int, text uintptr, n uint64) (*percpu.CPU, uint64) {
+	var line [maxLogLine]byte
+	n = min(n, maxLogLine)
+	if !t.Space.CopyIn(c, unsafe.Pointer(&line), text, uintptr(n)) {
+		return c, linux.Fail(linux.EFAULT)
+	}
+	console.Log(c, console.Level(level), line[:n])
+	return c, n
+}
+
+func readLog(c *percpu.CPU, t *linux.Task, position uint64, text uintptr, room uint64, head uintptr) (*percpu.CPU, uint64) {
+	var line [1024]byte
+	var e console.Entry
+	next, n, ok := console.ReadLog(c, position, &e, line[:min(room, uint64(len(line)))])
+	if !ok {
+		return c, linux.Fail(linux.EAGAIN)
+	}
+	if !t.Space.CopyOut(c, text, unsafe.Pointer(&line), uintptr(n)) {
+		return c, linux.Fail(linux.EFAULT)
+	}
+	out := abi.LogEntry{TimeNS: int64(e.Time), Length: uint32(n), CPU: e.CPU, Level: uint32(e.Level)}
+	return c, copyOut(c, t, head, &out, next)
+}
+
+func setLogLevel(c *percpu.CPU, _ *linux.Task, level int) (*percpu.CPU, uint64) {
+	console.SetLevel(c, console.Level(min(max(level, 0), 8)))
+	return c, 0
+}
+
+func consoleRead(c *percpu.CPU, t *linux.Task, p uintptr, room uint64) (*percpu.CPU, uint64) {
+	var buf [256]byte
+	n := console.Read(c, buf[:min(room, uint64(len(buf)))])
+	if !t.Space.CopyOut(c, p, unsafe.Pointer(&buf), uintptr(n)) {
+		return c, linux.Fail(linux.EFAULT)
+	}
+	return c, uint64(n)
+}
+
+func bootInfo(c *percpu.CPU, t *linux.Task, out uintptr) (*percpu.CPU, uint64) {
+	return c, copyOut(c, t, out, boot, 0)
+}
+
+// mapPhys maps in chunks, and lets other threads run in between.
+func mapPhys(c *percpu.CPU, _ *linux.Task, addr, bytes uint64, device bool) (*percpu.CPU, uint64) {
+	const limit = 64 << 20
+	if bytes == 0 || bytes > limit || addr >= 1<<46 {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	kind := mem.ReadOnly
+	if device {
+		kind = mem.Device
+	}
+	p, n := mem.PhysAddr(addr), uintptr(bytes)
+	va := mem.ReserveMap(c, p, n)
+	for off := uintptr(0); off < n; {
+		k := min(n-off, mem.MapChunk-(va+off)%layout.PageSize) // whole pages but at the ends
+		mem.FillMap(c, va+off, p+mem.PhysAddr(off), k, kind)
+		off += k
+		c = sched.Breathe(c)
+	}
+	return c, uint64(va)
+}

@@ -1,0 +1,126 @@
+package sched
+
+import (
+	"muster/kernel/apic"
+	"muster/kernel/clock"
+	"muster/kernel/cpu"
+	"muster/kernel/crash"
+	"muster/kernel/ipi"
+	"muster/kernel/percpu"
+	"muster/kernel/trap"
+	"muster/kernel/upcall"
+	"muster/kernel/vector"
+)
+
+// The tick, from the interrupt to the switch of threads. The timer's vector leads to
+// onTimer, which does what is due on its CPU: the tick, and the timers of threads
+// that sleep. The tick asks for a switch by c.Resched when another thread waits. On
+// the way out of the interrupt Leave does the switch.
+
+// tickPeriod is the time between two ticks of a CPU.
+var tickPeriod = 10 * clock.Millisecond
+
+// SetTick sets the time between two ticks.
+//
+// Context: boot CPU, before StartTick.
+func SetTick(d clock.Time) { tickPeriod = d }
+
+// Tick returns the time between two ticks.
+func Tick() clock.Time { return tickPeriod }
+
+// Install makes this package answer the timer's interrupt and the IPIs that are for
+// the scheduler.
+//
+// Context: boot CPU, after the local APIC or its absence is known.
+func Install() {
+	vector.Handle(vector.Timer, onTimer)
+	if apic.Legacy() {
+		vector.Handle(vector.PIC, onLegacyTimer)
+	}
+	ipi.Handle(ipi.Reschedule, onReschedule)
+	ipi.Handle(ipi.Timer, onTimerIPI)
+}
+
+// StartTick starts this CPU's timer.
+func StartTick(c *percpu.CPU) {
+	q := local(c)
+	q.since = cpu.TSC()
+	q.nextTick = clock.Now() + tickPeriod
+	c.TickAt.Store(cpu.TSC())
+	apic.StartTimer()
+	apic.ArmTimer(tickPeriod)
+}
+
+// onTimer answers the timer's interrupt. An IPI that was lost, or that the rate limit
+// has put off, is found here.
+func onTimer(c *percpu.CPU, f *cpu.Frame) {
+	apic.EOI()
+	due(c)
+	if c.Pending.Load() != 0 {
+		ipi.Answer(c, f, ipi.Take(c, ipi.Kinds))
+	}
+	if c.ID == 0 {
+		crash.WarnUnknown(c)
+	}
+}
+
+// onLegacyTimer answers the 8254's interrupt, on a machine without a local APIC.
+func onLegacyTimer(c *percpu.CPU, _ *cpu.Frame) {
+	if apic.LegacyEOI(0) {
+		due(c)
+	}
+}
+
+// due does what is due on this CPU, and arms the timer for what comes next.
+func due(c *percpu.CPU) {
+	q := local(c)
+	now := clock.Now()
+	if now >= q.nextTick {
+		tick(c, q)
+		q.nextTick += tickPeriod
+		if q.nextTick <= now { // ticks were lost: the host was busy
+			q.nextTick = now + tickPeriod
+		}
+	}
+	q.timers.expire(c, now)
+	apic.ArmTimer(min(q.nextTick, q.timers.earliest()) - clock.Now())
+}
+
+// tick lets the next thread of this CPU's queue run, and offers one to an idle CPU.
+func tick(c *percpu.CPU, q *runQueue) {
+	c.Ticks.Store(c.Ticks.Load() + 1)
+	c.TickAt.Store(cpu.TSC())
+	if q.count.Load() > 0 {
+		c.Resched = 1
+		if id, ok := idle.Next(0); ok && id != c.ID && idle.Clear(id) {
+			kick(c, percpu.Get(id))
+		}
+	}
+	watch(c, q)
+}
+
+// onReschedule answers a reschedule IPI: another CPU has put a thread on this CPU's
+// queue.
+func onReschedule(c *percpu.CPU, _ *cpu.Frame) { c.Resched = 1 }
+
+// Leave switches threads and does the work of the current thread until nothing is
+// pending. Interrupts stay off from the last look to the return. See upcall.Table.
+func Leave(c *percpu.CPU, f *cpu.Frame, how uintptr) uintptr {
+	t := Current(c)
+	for {
+		if c.Resched != 0 {
+			c = Yield(c)
+			continue
+		}
+		if t.Work.Load() == 0 {
+			return how
+		}
+		how = upcall.To.ThreadWork(c, f, how)
+	}
+}
+
+// ThreadStart finishes the first switch to a thread. See upcall.Table.
+func ThreadStart(c *percpu.CPU, f *cpu.Frame) uintptr {
+	finish(c)
+	return Leave(c, f, trap.LeaveFrame)
+}

@@ -1,0 +1,92 @@
+package selftest
+
+import (
+	"muster/kernel/abi"
+	"muster/kernel/apic"
+	"muster/kernel/clock"
+	"muster/kernel/cpu"
+	"muster/kernel/ipi"
+	"muster/kernel/linux"
+	"muster/kernel/percpu"
+	"muster/kernel/trap"
+	"muster/kernel/vector"
+)
+
+// maxMeasure keeps one measurement a short stretch with interrupts off.
+const maxMeasure = 100
+
+// measure does one operation of the core some times, on this CPU and to itself, and
+// returns the nanoseconds that it took in all, without reading the clock. For the
+// shell's command bench, which calls it again and again.
+//
+// Context: interrupts off, no lock held; on the thread's stack in the core.
+func measure(c *percpu.CPU, _ *linux.Task, kind, times int) (*percpu.CPU, uint64) {
+	if times <= 0 || times > maxMeasure || kind < 0 || kind >= abi.MeasureKinds {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	if apic.Legacy() {
+		return c, linux.Fail(linux.ENODEV)
+	}
+	var total, free uint64
+	for range times {
+		total += measureOnce(c, kind)
+		free += nothing()
+	}
+	trap.Window(c) // what was sent comes now
+	return c, uint64(clock.Span(total - min(free, total)))
+}
+
+// measured is what an interrupt seems to have interrupted. It is a variable, since a
+// local one would go to the heap; one test runs at a time.
+var measured cpu.Frame
+
+// nothing returns what two looks at the clock take, one after the other.
+func nothing() uint64 {
+	began := cpu.TSC()
+	return cpu.TSC() - began
+}
+
+// measureOnce does the operation once, and returns the counter ticks from its first
+// instruction to its last.
+func measureOnce(c *percpu.CPU, kind int) uint64 {
+	switch kind {
+	case abi.MeasureSend:
+		c.Pending.And(^uint32(1 << ipi.Reschedule))
+		began := cpu.TSC()
+		ipi.Send(c, c, ipi.Reschedule)
+		return cpu.TSC() - began
+	case abi.MeasureHandle: // what lies between entry and exit
+		c.Pending.Or(1 << ipi.Reschedule)
+		measured.Vector = vector.Reschedule
+		began := cpu.TSC()
+		vector.Deliver(c, &measured)
+		return cpu.TSC() - began
+	case abi.MeasureInterrupt: // with entry and exit
+		ipi.Repeat(c, c, ipi.Reschedule)
+		began := cpu.TSC()
+		trap.Window(c)
+		took := cpu.TSC() - began
+		began = cpu.TSC()
+		trap.Window(c) // finds nothing
+		return took - min(took, cpu.TSC()-began)
+	case abi.MeasureSendCall:
+		c.Pending.And(^uint32(1 << ipi.Call))
+		began := cpu.TSC()
+		c.Callers.Set(c.ID)
+		ipi.Send(c, c, ipi.Call)
+		took := cpu.TSC() - began
+		c.Callers.Clear(c.ID)
+		return took
+	case abi.MeasureHandleCall:
+		c.OutFunc.Store(uint64(abi.CallNop))
+		c.OutLeft.Store(1)
+		c.Callers.Set(c.ID)
+		c.Pending.Or(1 << ipi.Call)
+		c.CallTicks = 0
+		measured.Vector = vector.Call
+		began := cpu.TSC()
+		vector.Deliver(c, &measured)
+		return cpu.TSC() - began
+	}
+	return nothing()
+}

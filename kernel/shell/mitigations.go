@@ -1,0 +1,62 @@
+package shell
+
+import (
+	"fmt"
+	"text/tabwriter"
+)
+
+// Features is what one CPU offers and the kernel uses.
+type Features struct {
+	CPU         int          `json:"cpu"`
+	Vendor      string       `json:"vendor"`
+	Family      uint16       `json:"family"`
+	Model       uint8        `json:"model"`
+	Words       []uint32     `json:"words"` // CPUID, as kernel/cpu has it
+	Mitigations []Mitigation `json:"mitigations"`
+}
+
+// Mitigation is one protection.
+type Mitigation struct {
+	Name   string `json:"name"`
+	On     bool   `json:"on"`
+	Reason string `json:"reason,omitempty"` // why it is off
+}
+
+// features prints a row for each protection and a column for each CPU, with the
+// reason of the first CPU where it is off.
+func features(s *Shell, a args) error {
+	list := s.sys.Features()
+	if a.json {
+		return s.printJSON(list)
+	}
+	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
+	fmt.Fprint(w, "PROTECTION")
+	for _, f := range list {
+		fmt.Fprintf(w, "\tCPU%d", f.CPU)
+	}
+	fmt.Fprintln(w, "\tWHY NOT")
+	for i, g := range list[0].Mitigations {
+		fmt.Fprint(w, g.Name)
+		reason := ""
+		for _, f := range list {
+			mark := "on"
+			if !f.Mitigations[i].On {
+				mark = "-"
+				if reason == "" {
+					reason = f.Mitigations[i].Reason
+				}
+			}
+			fmt.Fprintf(w, "\t%s", mark)
+		}
+		fmt.Fprintf(w, "\t%s\n", reason)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, f := range list[1:] {
+		if fmt.Sprint(f.Words) != fmt.Sprint(list[0].Words) {
+			fmt.Fprintf(s.out, "cpu %d differs from cpu 0 in CPUID\n", f.CPU)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+// Package vector is the map of the 256 interrupt vectors: the number of each, its
+// name, and the function that answers it.
+//
+// Layer: core.
+// Context: interrupts off.
+// Locks: none; a handler is installed before its vector can come.
+// Manual: Intel SDM vol. 3A, "Exception and Interrupt Vectors" and "Interrupt,
+// Task, and Processor Priority".
+// Chapter: docs/06-interrupts.md.
+package vector
+
+// The local APIC serves the higher class, bits 7:4 of a vector, first.
+//
+//	0x00-0x1f  exceptions
+//	0x20-0x2f  the two 8259s: timer and devices where there is no local APIC
+//	0x30-0xdf  device interrupts through the I/O APICs
+//	0xe0-0xef  free
+//	0xf0-0xff  IPIs and the local APIC's own interrupts
+const (
+	Divide     = 0
+	Debug      = 1
+	NMI        = 2
+	Breakpoint = 3
+	InvalidOp  = 6
+	Double     = 8
+	Stack      = 12
+	Protection = 13
+	PageFault  = 14
+	X87        = 16
+	Alignment  = 17
+	Machine    = 18
+	SIMD       = 19
+	Exceptions = 32 // vectors below it are exceptions
+
+	PIC         = 0x20
+	PICLines    = 16
+	DeviceFirst = 0x30
+	DeviceLast  = 0xdf
+
+	Flush      = 0xf1 // the IPIs, in the order of the kinds of package ipi
+	Stop       = 0xf2
+	Reschedule = 0xf3
+	Call       = 0xf4
+	TimerIPI   = 0xf5
+
+	Timer    = 0xf8
+	Error    = 0xfe
+	Spurious = 0xff
+
+	// Syscall stands in a Frame for SYSCALL; it is no vector of the IDT.
+	Syscall = 256
+)
+
+var exceptions = [Exceptions]string{
+	0: "divide error", 1: "debug", 2: "NMI", 3: "breakpoint", 4: "overflow", 5: "bound range",
+	6: "invalid opcode", 7: "device not available", 8: "double fault", 10: "invalid TSS",
+	11: "segment not present", 12: "stack fault", 13: "general protection", 14: "page fault",
+	16: "x87 error", 17: "alignment check", 18: "machine check", 19: "SIMD error",
+	20: "virtualization", 21: "control protection", 28: "hypervisor injection",
+	29: "VMM communication", 30: "security",
+}
+
+// Name returns what the manual calls a vector, or "" for one without a name.
+func Name(v uint64) string {
+	switch {
+	case v < Exceptions:
+		return exceptions[v]
+	case v >= PIC && v < PIC+PICLines:
+		return "8259"
+	}
+	switch v {
+	case Flush:
+		return "TLB flush"
+	case Stop:
+		return "stop"
+	case Reschedule:
+		return "reschedule"
+	case Call:
+		return "call function"
+	case TimerIPI:
+		return "timer IPI"
+	case Timer:
+		return "local timer"
+	case Error:
+		return "APIC error"
+	case Spurious:
+		return "spurious"
+	case Syscall:
+		return "system call"
+	}
+	return ""
+}
