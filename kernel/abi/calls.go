@@ -3,8 +3,7 @@ package abi
 // Calls is the table of the private system calls, in the order of their numbers. It is
 // the input of the tool gencalls, and nothing implements it.
 //
-// A call's arguments go in the registers of a system call, DI, SI, DX, R10, R8, R9, in
-// order: a number or a bool in one, a slice or a string in two, as address and length.
+// A call's arguments go in the registers of a system call, DI, SI, DX, R10, in order: a number or a bool in one, a slice or a string in two, as address and length.
 // A result that is a pointer is memory that the caller gives and the core fills in: its
 // address is the last argument. An error is one of Linux's numbers. The line
 // "muster:core" names the core function that answers the call; "muster:blocking" says

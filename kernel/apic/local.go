@@ -175,16 +175,14 @@ func Deafen() { write(offTPR, 0xff) }
 // EOI ends the interrupt in service. A spurious interrupt has none to end.
 func EOI() {
 	if x2 {
-		endX2()
+		cpu.WriteMSR(cpu.MSRX2APIC+uint32(offEOI>>4), 0)
 		return
 	}
 	end()
 }
 
-func endX2() { write(offEOI, 0) }
-
-// end stores to the register page. It has no arguments, so that EOI is put in line:
-// each message from another CPU passes here.
+// end stores to the register page. It is assembly without arguments, since each IPI
+// passes here.
 func end()
 
 // ClearErrors empties the error status register and returns what it held: it is

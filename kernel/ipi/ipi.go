@@ -56,7 +56,7 @@ var _ = [1]struct{}{}[vector.TimerIPI-vector.Flush-int(Kinds-1)]
 // Send asks a CPU for k.
 func Send(c, to *percpu.CPU, k Kind) {
 	if to.Pending.Or(1<<k)>>k&1 != 0 {
-		stats(c).note(merged, k)
+		stats(c)[k][merged]++
 		return
 	}
 	transmit(c, to, k)
@@ -66,7 +66,7 @@ func Send(c, to *percpu.CPU, k Kind) {
 // it may have been lost.
 func Repeat(c, to *percpu.CPU, k Kind) {
 	to.Pending.Or(1 << k)
-	stats(c).note(repeated, k)
+	stats(c)[k][repeated]++
 	transmit(c, to, k)
 }
 
@@ -80,7 +80,7 @@ func SendSet(c *percpu.CPU, set *percpu.Mask, k Kind) {
 			continue
 		}
 		if to.Pending.Or(1<<k)>>k&1 != 0 {
-			stats(c).note(merged, k)
+			stats(c)[k][merged]++
 			continue
 		}
 		if usePhysical || faults.on || to.Logical == 0 {
@@ -121,8 +121,8 @@ func (g *group) send(c *percpu.CPU, k Kind) {
 	} else {
 		trace.Add(c, trace.SendIPI, uint64(k.Vector()), 1<<32|uint64(g.dest))
 		s := stats(c)
-		s.note(sent, k)
-		s.note(grouped, k)
+		s[k][sent]++
+		s[k][grouped]++
 		apic.SendLogical(c, g.dest, k.Vector())
 	}
 	*g = group{}
@@ -140,9 +140,9 @@ func UsePhysical() { usePhysical = true }
 func transmit(c, to *percpu.CPU, k Kind) {
 	trace.Add(c, trace.SendIPI, uint64(k.Vector()), uint64(to.ID))
 	s := stats(c)
-	s.note(sent, k)
+	s[k][sent]++
 	if faults.on && faulty(c, to, k) {
-		s.note(lost, k)
+		s[k][lost]++
 		return
 	}
 	apic.SendVector(c, to, k.Vector())

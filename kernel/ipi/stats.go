@@ -50,7 +50,5 @@ func stats(c *percpu.CPU) *Stats {
 	return (*Stats)(unsafe.Pointer(c.IPI))
 }
 
-func (s *Stats) note(n Counter, k Kind) { s[k][n]++ }
-
 // Read returns a counter of a CPU.
 func Read(c *percpu.CPU, k Kind, n Counter) uint64 { return stats(c)[k][n] }

@@ -11,8 +11,15 @@ import (
 
 // The side of the CPU that is asked.
 
-// handlers answer the kinds.
-var handlers [Kinds]vector.Handler
+// handlers answer the kinds. A power of two of them saves the check of the index.
+var handlers [8]vector.Handler
+
+var _ [len(handlers) - int(Kinds)]struct{} // there is one for each kind
+
+// onReschedule makes the core look at the run queue before it returns to a thread:
+// another CPU has put a thread there. It is here, not in package sched, so that onIPI can
+// do without a call.
+func onReschedule(c *percpu.CPU, _ *cpu.Frame) { c.Resched = 1 }
 
 // Handle installs the function that answers a kind. Each kind has one owner.
 //
@@ -23,16 +30,25 @@ func Handle(k Kind, h vector.Handler) { handlers[k] = h }
 //
 // Context: boot CPU, before it admits interrupts.
 func Install() {
+	Handle(Reschedule, onReschedule)
 	for k := range Kinds {
 		vector.Handle(k.Vector(), onIPI)
 	}
 }
 
 // onIPI answers an IPI: all that the pending word asks for, whichever interrupt
-// came first.
+// came first. Reschedule alone, by far the most frequent, is answered here.
 func onIPI(c *percpu.CPU, f *cpu.Frame) {
 	apic.EOI()
-	Answer(c, f, Take(c, Kind(f.Vector-vector.Flush)))
+	k := Kind(f.Vector - vector.Flush)
+	switch asked := Take(c, k); asked {
+	case 1 << Reschedule:
+		c.Resched = 1
+	case 1 << k: // nothing else has come meanwhile
+		handlers[int(k)%len(handlers)](c, f)
+	default:
+		Answer(c, f, asked)
+	}
 }
 
 // Answer does what a pending word that was taken asks for. f is what was
@@ -41,7 +57,7 @@ func onIPI(c *percpu.CPU, f *cpu.Frame) {
 // Context: interrupts off, after EOI.
 func Answer(c *percpu.CPU, f *cpu.Frame, asked uint32) {
 	for asked != 0 {
-		k := bits.TrailingZeros32(asked)
+		k := bits.TrailingZeros32(asked) % len(handlers)
 		asked &= asked - 1
 		handlers[k](c, f)
 	}
@@ -56,9 +72,9 @@ func Take(c *percpu.CPU, k Kind) (asked uint32) {
 	asked = c.Pending.Swap(0) // before the caller acts: who asks later sends again
 	if k < Kinds {
 		s := stats(c)
-		s.note(received, k)
+		s[k][received]++
 		if asked>>k&1 == 0 {
-			s.note(stray, k)
+			s[k][stray]++
 		}
 	}
 	return asked
@@ -73,6 +89,6 @@ func TakeOne(c *percpu.CPU, k Kind) bool {
 // PutBack leaves k for the next tick: c has no time for it now. Nobody sends
 // another message meanwhile.
 func PutBack(c *percpu.CPU, k Kind) {
-	stats(c).note(deferred, k)
+	stats(c)[k][deferred]++
 	c.Pending.Or(1 << k)
 }

@@ -10,20 +10,20 @@ import (
 
 // Log writes one line to the kernel log.
 func Log(level int, text string) {
-	quick(abi.NumLog, uintptr(level), uintptr(unsafe.Pointer(unsafe.StringData(text))), uintptr(len(text)), 0, 0, 0)
+	quick(abi.NumLog, uintptr(level), uintptr(unsafe.Pointer(unsafe.StringData(text))), uintptr(len(text)), 0)
 }
 
 // readLog reads the log line at a position of the log: its head, and its text. The
 // result is the next position; EAGAIN at the end of the log.
 func readLog(position uint64, text []byte) (head *abi.LogEntry, next uint64, err error) {
 	head = new(abi.LogEntry)
-	r, err := quick(abi.NumReadLog, uintptr(position), uintptr(unsafe.Pointer(unsafe.SliceData(text))), uintptr(len(text)), uintptr(unsafe.Pointer(head)), 0, 0)
+	r, err := quick(abi.NumReadLog, uintptr(position), uintptr(unsafe.Pointer(unsafe.SliceData(text))), uintptr(len(text)), uintptr(unsafe.Pointer(head)))
 	return head, uint64(r), err
 }
 
 // SetLogLevel sets the level below which lines are printed.
 func SetLogLevel(level int) {
-	quick(abi.NumSetLogLevel, uintptr(level), 0, 0, 0, 0, 0)
+	quick(abi.NumSetLogLevel, uintptr(level), 0, 0, 0)
 }
 
 // Finish ends the machine: with status Reset it starts again, else it goes off, and
@@ -31,14 +31,14 @@ func SetLogLevel(level int) {
 // the steps; if they have no effect it has ways of its own. Finish returns only when
 // an argument is wrong: EINVAL, EFAULT.
 func Finish(status int, steps []abi.Step) (err error) {
-	_, err = quick(abi.NumFinish, uintptr(status), uintptr(unsafe.Pointer(unsafe.SliceData(steps))), uintptr(len(steps)), 0, 0, 0)
+	_, err = quick(abi.NumFinish, uintptr(status), uintptr(unsafe.Pointer(unsafe.SliceData(steps))), uintptr(len(steps)), 0)
 	return err
 }
 
 // BootInfo returns what the loader said.
 func BootInfo() (info *abi.Boot) {
 	info = new(abi.Boot)
-	quick(abi.NumBootInfo, uintptr(unsafe.Pointer(info)), 0, 0, 0, 0, 0)
+	quick(abi.NumBootInfo, uintptr(unsafe.Pointer(info)), 0, 0, 0)
 	return info
 }
 
@@ -46,14 +46,14 @@ func BootInfo() (info *abi.Boot) {
 // The result is its address. EINVAL: more than 64 MiB, or beyond the physical
 // address space.
 func mapPhys(addr uint64, bytes uint64, device bool) (virtual uintptr, err error) {
-	r, err := quick(abi.NumMapPhys, uintptr(addr), uintptr(bytes), flag(device), 0, 0, 0)
+	r, err := quick(abi.NumMapPhys, uintptr(addr), uintptr(bytes), flag(device), 0)
 	return uintptr(r), err
 }
 
 // AddIOAPIC takes an I/O APIC into use, all inputs masked, and returns how many it
 // has. ENODEV: there is no local APIC.
 func AddIOAPIC(id uint8, addr uint64, gsiBase uint32) (inputs int, err error) {
-	r, err := quick(abi.NumAddIOAPIC, uintptr(id), uintptr(addr), uintptr(gsiBase), 0, 0, 0)
+	r, err := quick(abi.NumAddIOAPIC, uintptr(id), uintptr(addr), uintptr(gsiBase), 0)
 	return int(r), err
 }
 
@@ -61,42 +61,42 @@ func AddIOAPIC(id uint8, addr uint64, gsiBase uint32) (inputs int, err error) {
 // and an eventfd, and returns the vector. EBADF: not an eventfd; ENODEV: no I/O APIC
 // has the GSI; ERANGE: the boot CPU's APIC id does not fit; EBUSY: no vector is free.
 func BindIRQ(gsi uint32, flags uint32, action uint32, eventfd int) (vector int, err error) {
-	r, err := quick(abi.NumBindIRQ, uintptr(gsi), uintptr(flags), uintptr(action), uintptr(eventfd), 0, 0)
+	r, err := quick(abi.NumBindIRQ, uintptr(gsi), uintptr(flags), uintptr(action), uintptr(eventfd))
 	return int(r), err
 }
 
 // UnmaskIRQ admits a level-triggered line again, whose device was served. ENODEV: no
 // I/O APIC has the GSI.
 func UnmaskIRQ(gsi uint32) (err error) {
-	_, err = quick(abi.NumUnmaskIRQ, uintptr(gsi), 0, 0, 0, 0, 0)
+	_, err = quick(abi.NumUnmaskIRQ, uintptr(gsi), 0, 0, 0)
 	return err
 }
 
 // SetNMI programs the calling CPU's local interrupt pins, see NMIPin. ENODEV: there is
 // no local APIC.
 func SetNMI(pins uint32) (err error) {
-	_, err = quick(abi.NumSetNMI, uintptr(pins), 0, 0, 0, 0, 0)
+	_, err = quick(abi.NumSetNMI, uintptr(pins), 0, 0, 0)
 	return err
 }
 
 // ConsoleRead takes what was received on the serial port, and returns how many bytes
 // that were.
 func ConsoleRead(p []byte) (n int) {
-	r, _ := quick(abi.NumConsoleRead, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0, 0)
+	r, _ := quick(abi.NumConsoleRead, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0)
 	return int(r)
 }
 
 // SetCPULimit makes room for n CPUs, once. EINVAL: n is out of range; EBUSY: it was
 // made.
 func SetCPULimit(n uint32) (err error) {
-	_, err = quick(abi.NumSetCPULimit, uintptr(n), 0, 0, 0, 0, 0)
+	_, err = quick(abi.NumSetCPULimit, uintptr(n), 0, 0, 0)
 	return err
 }
 
 // PrepareCPU makes what a CPU needs before it starts, and returns its number. EBUSY:
 // there is no room, or the APIC id is taken; ENOMEM.
 func PrepareCPU(p *abi.Processor) (cpu int, err error) {
-	r, err := quick(abi.NumPrepareCPU, uintptr(unsafe.Pointer(p)), 0, 0, 0, 0, 0)
+	r, err := quick(abi.NumPrepareCPU, uintptr(unsafe.Pointer(p)), 0, 0, 0)
 	return int(r), err
 }
 
@@ -105,35 +105,35 @@ func PrepareCPU(p *abi.Processor) (cpu int, err error) {
 // stage stopAt, if that is not 0, and take lateNS longer than they need; with spoil
 // something writes to the page when it has been built. EINVAL, EBUSY.
 func UseTrampoline(page uint64, stopAt uint32, lateNS int64, spoil bool) (err error) {
-	_, err = quick(abi.NumUseTrampoline, uintptr(page), uintptr(stopAt), uintptr(lateNS), flag(spoil), 0, 0)
+	_, err = quick(abi.NumUseTrampoline, uintptr(page), uintptr(stopAt), uintptr(lateNS), flag(spoil))
 	return err
 }
 
 // SendINIT resets the CPU with an APIC id. EBUSY: it takes part; ETIMEDOUT: the ICR
 // stays busy; EINVAL: the id does not fit.
 func SendINIT(apicID uint32) (err error) {
-	_, err = quick(abi.NumSendINIT, uintptr(apicID), 0, 0, 0, 0, 0)
+	_, err = quick(abi.NumSendINIT, uintptr(apicID), 0, 0, 0)
 	return err
 }
 
 // SendStartup starts a CPU that was reset, at a page below 1 MiB. EIO: the page is not
 // what was built; EINVAL, ETIMEDOUT.
 func SendStartup(apicID uint32, page uint64) (err error) {
-	_, err = quick(abi.NumSendStartup, uintptr(apicID), uintptr(page), 0, 0, 0, 0)
+	_, err = quick(abi.NumSendStartup, uintptr(apicID), uintptr(page), 0, 0)
 	return err
 }
 
 // Proceed lets CPUs that are ready take part. again says that they were told before:
 // the IPI may have been lost. The result is how many are neither ready nor online.
 func Proceed(cpus []uint32, again bool) (missing int, err error) {
-	r, err := quick(abi.NumProceed, uintptr(unsafe.Pointer(unsafe.SliceData(cpus))), uintptr(len(cpus)), flag(again), 0, 0, 0)
+	r, err := quick(abi.NumProceed, uintptr(unsafe.Pointer(unsafe.SliceData(cpus))), uintptr(len(cpus)), flag(again), 0)
 	return int(r), err
 }
 
 // CPUInfo tells of one CPU. EINVAL behind the last.
 func CPUInfo(cpu int) (info *abi.CPU, err error) {
 	info = new(abi.CPU)
-	_, err = quick(abi.NumCPUInfo, uintptr(cpu), uintptr(unsafe.Pointer(info)), 0, 0, 0, 0)
+	_, err = quick(abi.NumCPUInfo, uintptr(cpu), uintptr(unsafe.Pointer(info)), 0, 0)
 	return info, err
 }
 
@@ -141,7 +141,7 @@ func CPUInfo(cpu int) (info *abi.CPU, err error) {
 // CPU.
 func StageTimes(cpu int) (at *abi.StageTimes, err error) {
 	at = new(abi.StageTimes)
-	_, err = quick(abi.NumStageTimes, uintptr(cpu), uintptr(unsafe.Pointer(at)), 0, 0, 0, 0)
+	_, err = quick(abi.NumStageTimes, uintptr(cpu), uintptr(unsafe.Pointer(at)), 0, 0)
 	return at, err
 }
 
@@ -149,13 +149,13 @@ func StageTimes(cpu int) (at *abi.StageTimes, err error) {
 // time, in percent, calls of other CPUs may take. EINVAL: more than one CPU runs, or the
 // percentage is out of range.
 func IPIRules(physical bool, percent int) (err error) {
-	_, err = quick(abi.NumIPIRules, flag(physical), uintptr(percent), 0, 0, 0, 0)
+	_, err = quick(abi.NumIPIRules, flag(physical), uintptr(percent), 0, 0)
 	return err
 }
 
 // ipiCount returns a counter of a CPU, by ipi.Kind and ipi.Counter. EINVAL.
 func ipiCount(cpu int, kind uint32, counter uint32) (count uint64, err error) {
-	r, err := quick(abi.NumIPICount, uintptr(cpu), uintptr(kind), uintptr(counter), 0, 0, 0)
+	r, err := quick(abi.NumIPICount, uintptr(cpu), uintptr(kind), uintptr(counter), 0)
 	return uint64(r), err
 }
 
@@ -163,27 +163,27 @@ func ipiCount(cpu int, kind uint32, counter uint32) (count uint64, err error) {
 // not online, or there is no local APIC; ETIMEDOUT.
 func Backtrace(cpu int) (trace *abi.Backtrace, err error) {
 	trace = new(abi.Backtrace)
-	_, err = quick(abi.NumBacktrace, uintptr(cpu), uintptr(unsafe.Pointer(trace)), 0, 0, 0, 0)
+	_, err = quick(abi.NumBacktrace, uintptr(cpu), uintptr(unsafe.Pointer(trace)), 0, 0)
 	return trace, err
 }
 
 // threadInfo tells of the thread with the lowest id from id on. ESRCH at the end.
 func threadInfo(id uint32) (info *abi.Thread, err error) {
 	info = new(abi.Thread)
-	_, err = quick(abi.NumThreadInfo, uintptr(id), uintptr(unsafe.Pointer(info)), 0, 0, 0, 0)
+	_, err = quick(abi.NumThreadInfo, uintptr(id), uintptr(unsafe.Pointer(info)), 0, 0)
 	return info, err
 }
 
 // irqCount returns how often a vector has interrupted a CPU. EINVAL.
 func irqCount(cpu int, vector int) (count uint64, err error) {
-	r, err := quick(abi.NumIRQCount, uintptr(cpu), uintptr(vector), 0, 0, 0, 0)
+	r, err := quick(abi.NumIRQCount, uintptr(cpu), uintptr(vector), 0, 0)
 	return uint64(r), err
 }
 
 // MemInfo tells the state of memory.
 func MemInfo() (info *abi.Mem) {
 	info = new(abi.Mem)
-	quick(abi.NumMemInfo, uintptr(unsafe.Pointer(info)), 0, 0, 0, 0, 0)
+	quick(abi.NumMemInfo, uintptr(unsafe.Pointer(info)), 0, 0, 0)
 	return info
 }
 
@@ -191,49 +191,49 @@ func MemInfo() (info *abi.Mem) {
 // none.
 func traceRead(cpu int, back int) (record *abi.TraceRecord, err error) {
 	record = new(abi.TraceRecord)
-	_, err = quick(abi.NumTraceRead, uintptr(cpu), uintptr(back), uintptr(unsafe.Pointer(record)), 0, 0, 0)
+	_, err = quick(abi.NumTraceRead, uintptr(cpu), uintptr(back), uintptr(unsafe.Pointer(record)), 0)
 	return record, err
 }
 
 // newProcess makes an empty process and returns a handle. ENOMEM.
 func newProcess(name string) (process uintptr, err error) {
-	r, err := quick(abi.NumNewProcess, uintptr(unsafe.Pointer(unsafe.StringData(name))), uintptr(len(name)), 0, 0, 0, 0)
+	r, err := quick(abi.NumNewProcess, uintptr(unsafe.Pointer(unsafe.StringData(name))), uintptr(len(name)), 0, 0)
 	return uintptr(r), err
 }
 
 // mapProcess makes an area with rights syscall.PROT_*. EINVAL, ENOMEM.
 func mapProcess(process uintptr, addr uint64, bytes uint64, rights int) (err error) {
-	_, err = quick(abi.NumMapProcess, uintptr(process), uintptr(addr), uintptr(bytes), uintptr(rights), 0, 0)
+	_, err = quick(abi.NumMapProcess, uintptr(process), uintptr(addr), uintptr(bytes), uintptr(rights))
 	return err
 }
 
 // writeProcess copies data to an address, whatever rights the area there has, up to
 // the end of its page, and returns how many bytes those were. EFAULT.
 func writeProcess(process uintptr, addr uint64, data []byte) (n int, err error) {
-	r, err := quick(abi.NumWriteProcess, uintptr(process), uintptr(addr), uintptr(unsafe.Pointer(unsafe.SliceData(data))), uintptr(len(data)), 0, 0)
+	r, err := quick(abi.NumWriteProcess, uintptr(process), uintptr(addr), uintptr(unsafe.Pointer(unsafe.SliceData(data))), uintptr(len(data)))
 	return int(r), err
 }
 
 // startProcess starts the first thread and returns the process's id. EINVAL, ENOMEM.
 func startProcess(process uintptr, ip uint64, sp uint64) (id int, err error) {
-	r, err := quick(abi.NumStartProcess, uintptr(process), uintptr(ip), uintptr(sp), 0, 0, 0)
+	r, err := quick(abi.NumStartProcess, uintptr(process), uintptr(ip), uintptr(sp), 0)
 	return int(r), err
 }
 
 // waitProcess waits for the end, frees the process and returns its status. EINTR.
 func waitProcess(process uintptr) (status int, err error) {
-	r, err := blocking(abi.NumWaitProcess, uintptr(process), 0, 0, 0, 0, 0)
+	r, err := blocking(abi.NumWaitProcess, uintptr(process), 0, 0, 0)
 	return int(r), err
 }
 
 // killProcess sends a signal. EINVAL.
 func killProcess(process uintptr, signal int) (err error) {
-	_, err = quick(abi.NumKillProcess, uintptr(process), uintptr(signal), 0, 0, 0, 0)
+	_, err = quick(abi.NumKillProcess, uintptr(process), uintptr(signal), 0, 0)
 	return err
 }
 
 // dropProcess frees a process that was not started. EBUSY.
 func dropProcess(process uintptr) (err error) {
-	_, err = blocking(abi.NumDropProcess, uintptr(process), 0, 0, 0, 0, 0)
+	_, err = blocking(abi.NumDropProcess, uintptr(process), 0, 0, 0)
 	return err
 }

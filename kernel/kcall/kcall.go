@@ -23,16 +23,16 @@ import (
 // converted in the argument list: with the directive they stay where they are.
 //
 //go:uintptrescapes
-func quick(n int, a, b, c, d, e, f uintptr) (uintptr, error) {
-	r, _, errno := syscall.RawSyscall6(uintptr(n), a, b, c, d, e, f)
+func quick(n int, a, b, c, d uintptr) (uintptr, error) {
+	r, _, errno := syscall.RawSyscall6(uintptr(n), a, b, c, d, 0, 0)
 	return r, asError(errno)
 }
 
 // blocking makes a call that may block or take long.
 //
 //go:uintptrescapes
-func blocking(n int, a, b, c, d, e, f uintptr) (uintptr, error) {
-	r, _, errno := syscall.Syscall6(uintptr(n), a, b, c, d, e, f)
+func blocking(n int, a, b, c, d uintptr) (uintptr, error) {
+	r, _, errno := syscall.Syscall6(uintptr(n), a, b, c, d, 0, 0)
 	return r, asError(errno)
 }
 

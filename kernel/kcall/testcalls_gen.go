@@ -11,19 +11,19 @@ import (
 // Crash breaks the core on purpose. It returns for a kind that shows later; EINVAL for
 // an unknown kind.
 func Crash(kind int) (err error) {
-	_, err = quick(abi.NumCrash, uintptr(kind), 0, 0, 0, 0, 0)
+	_, err = quick(abi.NumCrash, uintptr(kind), 0, 0, 0)
 	return err
 }
 
 // TestYield yields, and no more.
 func TestYield() (err error) {
-	_, err = quick(abi.NumTestYield, 0, 0, 0, 0, 0, 0)
+	_, err = quick(abi.NumTestYield, 0, 0, 0, 0)
 	return err
 }
 
 // TestIPI has another CPU, or this one, answer an IPI. ETIMEDOUT.
 func TestIPI() (err error) {
-	_, err = quick(abi.NumTestIPI, 0, 0, 0, 0, 0, 0)
+	_, err = quick(abi.NumTestIPI, 0, 0, 0, 0)
 	return err
 }
 
@@ -31,27 +31,27 @@ func TestIPI() (err error) {
 // nanoseconds it took in all, without its surroundings. EINVAL; ENODEV: there is no
 // local APIC.
 func measure(kind int, times int) (ns uint64, err error) {
-	r, err := quick(abi.NumMeasure, uintptr(kind), uintptr(times), 0, 0, 0, 0)
+	r, err := quick(abi.NumMeasure, uintptr(kind), uintptr(times), 0, 0)
 	return uint64(r), err
 }
 
 // ipiFaults makes IPIs fail: each drop-th is lost, each dup-th is sent twice, each is
 // sent delayNS late; 0 for none.
 func ipiFaults(drop uint64, dup uint64, delayNS int64) {
-	quick(abi.NumIPIFaults, uintptr(drop), uintptr(dup), uintptr(delayNS), 0, 0, 0)
+	quick(abi.NumIPIFaults, uintptr(drop), uintptr(dup), uintptr(delayNS), 0)
 }
 
 // auditCount returns how often a class of privileged operations, a cpu.Class, was
 // executed. EINVAL: nobody counts, as this is not a debug build.
 func auditCount(class int) (count uint64, err error) {
-	r, err := quick(abi.NumAuditCount, uintptr(class), 0, 0, 0, 0, 0)
+	r, err := quick(abi.NumAuditCount, uintptr(class), 0, 0, 0)
 	return uint64(r), err
 }
 
 // Pin makes the calling thread run on one CPU alone, or anywhere again with AnyCPU. The
 // caller has locked its goroutine to the thread. ENODEV: the CPU is not online.
 func Pin(cpu int) (err error) {
-	_, err = blocking(abi.NumPin, uintptr(cpu), 0, 0, 0, 0, 0)
+	_, err = blocking(abi.NumPin, uintptr(cpu), 0, 0, 0)
 	return err
 }
 
@@ -59,19 +59,19 @@ func Pin(cpu int) (err error) {
 // made the call. EINVAL; ENODEV: the CPU is not online; ETIMEDOUT: a CPU did not answer,
 // the log names it.
 func CrossCall(cpu int, function uint64, word uint64) (from int, err error) {
-	r, err := quick(abi.NumCrossCall, uintptr(cpu), uintptr(function), uintptr(word), 0, 0, 0)
+	r, err := quick(abi.NumCrossCall, uintptr(cpu), uintptr(function), uintptr(word), 0)
 	return int(r), err
 }
 
 // crossCount returns the sum of the words of all CallCounts that a CPU has run. EINVAL.
 func crossCount(cpu int) (sum uint64, err error) {
-	r, err := quick(abi.NumCrossCount, uintptr(cpu), 0, 0, 0, 0, 0)
+	r, err := quick(abi.NumCrossCount, uintptr(cpu), 0, 0, 0)
 	return uint64(r), err
 }
 
 // prepareProtections makes what CallProtections and CallControls need. ENOMEM.
 func prepareProtections() (err error) {
-	_, err = blocking(abi.NumPrepareProtections, 0, 0, 0, 0, 0, 0)
+	_, err = blocking(abi.NumPrepareProtections, 0, 0, 0, 0)
 	return err
 }
 
@@ -79,26 +79,26 @@ func prepareProtections() (err error) {
 // EINVAL.
 func readProtections(cpu int) (found *abi.Protections, err error) {
 	found = new(abi.Protections)
-	_, err = quick(abi.NumReadProtections, uintptr(cpu), uintptr(unsafe.Pointer(found)), 0, 0, 0, 0)
+	_, err = quick(abi.NumReadProtections, uintptr(cpu), uintptr(unsafe.Pointer(found)), 0, 0)
 	return found, err
 }
 
 // BeginSequences makes room for the numbers of CallSequence, all 0. EBUSY: a test is
 // under way; ENOMEM.
 func BeginSequences() (err error) {
-	_, err = blocking(abi.NumBeginSequences, 0, 0, 0, 0, 0, 0)
+	_, err = blocking(abi.NumBeginSequences, 0, 0, 0, 0)
 	return err
 }
 
 // LastSequence returns the last number that a CPU had from a caller. EINVAL.
 func LastSequence(cpu int, caller int) (number uint32, err error) {
-	r, err := quick(abi.NumLastSequence, uintptr(cpu), uintptr(caller), 0, 0, 0, 0)
+	r, err := quick(abi.NumLastSequence, uintptr(cpu), uintptr(caller), 0, 0)
 	return uint32(r), err
 }
 
 // EndSequences frees the room, and returns how many calls came out of order. EINVAL: no
 // test is under way.
 func EndSequences() (disorder uint64, err error) {
-	r, err := blocking(abi.NumEndSequences, 0, 0, 0, 0, 0, 0)
+	r, err := blocking(abi.NumEndSequences, 0, 0, 0, 0)
 	return uint64(r), err
 }

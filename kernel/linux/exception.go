@@ -27,7 +27,10 @@ func Exception(c *percpu.CPU, f *cpu.Frame, xsave uintptr) uintptr {
 	} else {
 		xsave = t.raise(c, f, xsave, signalOf(f))
 	}
-	return sched.Leave(c, f, xsave)
+	if sched.Pending(c) {
+		return sched.Leave(c, f, xsave)
+	}
+	return xsave
 }
 
 // fault brings in a page for t: its program's, or the kernel's own.

@@ -147,10 +147,10 @@ func Syscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 	if trace.On&(1<<trace.Syscall) != 0 {
 		trace.Add(c, trace.Syscall, n, r)
 	}
-	if c.Resched == 0 && t.Work.Load() == 0 {
-		return trap.LeaveFast
+	if sched.Pending(c) {
+		return sched.Leave(c, f, trap.LeaveFast)
 	}
-	return sched.Leave(c, f, trap.LeaveFast)
+	return trap.LeaveFast
 }
 
 // ThreadWork ends the current task or delivers its signals, as its Work asks. See

@@ -25,8 +25,11 @@ func answered(to *percpu.CPU, n uint64) bool { return int64(to.FlushDone.Load()-
 //
 // Context: boot CPU, before the second CPU starts.
 func Install() {
-	ipi.Handle(ipi.Flush, func(c *percpu.CPU, _ *cpu.Frame) { Answer(c) })
+	ipi.Handle(ipi.Flush, onFlush)
 }
+
+// onFlush answers the flush IPI.
+func onFlush(c *percpu.CPU, _ *cpu.Frame) { answer(c, flushOwn) }
 
 // Answer flushes this CPU's TLB if anybody asked.
 //

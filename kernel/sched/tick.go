@@ -28,8 +28,8 @@ func SetTick(d clock.Time) { tickPeriod = d }
 // Tick returns the time between two ticks.
 func Tick() clock.Time { return tickPeriod }
 
-// Install makes this package answer the timer's interrupt and the IPIs that are for
-// the scheduler.
+// Install makes this package answer the timer's interrupt, and the IPI that stands in for
+// a timer that has failed.
 //
 // Context: boot CPU, after the local APIC or its absence is known.
 func Install() {
@@ -37,7 +37,6 @@ func Install() {
 	if apic.Legacy() {
 		vector.Handle(vector.PIC, onLegacyTimer)
 	}
-	ipi.Handle(ipi.Reschedule, onReschedule)
 	ipi.Handle(ipi.Timer, onTimerIPI)
 }
 
@@ -99,9 +98,8 @@ func tick(c *percpu.CPU, q *runQueue) {
 	watch(c, q)
 }
 
-// onReschedule answers a reschedule IPI: another CPU has put a thread on this CPU's
-// queue.
-func onReschedule(c *percpu.CPU, _ *cpu.Frame) { c.Resched = 1 }
+// Pending reports whether Leave has something to do.
+func Pending(c *percpu.CPU) bool { return c.Resched != 0 || Current(c).Work.Load() != 0 }
 
 // Leave switches threads and does the work of the current thread until nothing is
 // pending. Interrupts stay off from the last look to the return. See upcall.Table.

@@ -108,15 +108,15 @@ func crossCall(c *percpu.CPU, _ *linux.Task, cpu int, function, word uint64) (*p
 	var one percpu.Mask
 	var words [percpu.Max / 64]uint64
 	if cpu != abi.AllCPUs {
-		to := find(cpu)
-		if to == nil {
+		n := percpu.Count()
+		if uint64(cpu) >= uint64(n) {
 			return c, linux.Fail(linux.EINVAL)
 		}
-		if !cpus.Online.Has(to.ID) {
+		if !cpus.Online.Has(uint32(cpu)) {
 			return c, linux.Fail(linux.ENODEV)
 		}
-		one.Init(uintptr(unsafe.Pointer(&words)), percpu.Count())
-		one.Set(to.ID)
+		one.Init(uintptr(unsafe.Pointer(&words)), n)
+		one.Set(uint32(cpu))
 		set = &one
 	}
 	if missing := cross.Call(c, set, cross.Func(function), word, callLimit); missing != cross.Silent {

@@ -26,8 +26,9 @@ type call struct {
 	fails    bool    // an error is returned
 }
 
-// registers are those of a system call's arguments, in order.
-var registers = []string{"DI", "SI", "DX", "R10", "R8", "R9"}
+// registers are the first of those for a system call's arguments, in order: as many as
+// the functions of package kcall pass on.
+var registers = []string{"DI", "SI", "DX", "R10"}
 
 // parseFile reads the interface with a name from a file.
 func parseFile(file, name string) ([]call, error) {
