@@ -28,7 +28,7 @@ generated() {
 	go run ./tools/genvectors -o "$fresh" && cmp "$fresh" kernel/trap/stubs_gen_amd64.s
 	local r=$?
 	rm -f "$fresh"
-	return $r
+	go run ./tools/gencalls -check && return $r
 }
 hosted() { go test -count=1 ./...; }
 # checkptr=0: these packages reach memory by address, as the kernel does; the race

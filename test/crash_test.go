@@ -13,19 +13,19 @@ import (
 // where the message alone would mislead. Each names the function that did it.
 var crashes = map[string][]string{
 	"panic":    {"crash on request 0x1 0x2"},
-	"bounds":   {"SYSCALL on a core stack", "cause: bounds check failed in muster/kernel/start.breakCore+0x"},
-	"nil":      {"page fault in the core; address, error 0x0 0x", "cause: nil dereference in muster/kernel/start.breakCore+0x"},
-	"divide":   {"SYSCALL on a core stack", "cause: division by zero in muster/kernel/start.breakCore+0x"},
-	"overflow": {"kernel stack overflow; stack pointer, lowest address 0xffffc", "muster/kernel/start.recurse+0x"},
-	"frame":    {"page fault in the core", "cause: kernel stack too small for the next call", "in muster/kernel/start.bigFrames+0x"},
-	"syscall":  {"SYSCALL on a core stack; number, first argument 0x27", "muster/kernel/start.systemCall+0x"},
-	"heap":     {"page fault in the core; address, error 0xffffdead", "cause: heap allocation in muster/kernel/start.heapObject+0x"},
-	"guard":    {" (kernel): page fault in the core; address, error 0xffffc", "cause: the page below the kernel stack of this thread was touched, a stack overflow, in muster/kernel/start.breakCore+0x"},
-	"text":     {"page fault in the core; address, error 0xffffffff80201000 0x3", "muster/kernel/start.breakCore+0x"},
-	"exec":     {"page fault in the core; address, error 0xffffffff80", " 0x11\n", "muster/kernel/start.breakCore+0x"},
+	"bounds":   {"SYSCALL on a core stack", "cause: bounds check failed in muster/kernel/selftest.breakCore+0x"},
+	"nil":      {"page fault in the core; address, error 0x0 0x", "cause: nil dereference in muster/kernel/selftest.breakCore+0x"},
+	"divide":   {"SYSCALL on a core stack", "cause: division by zero in muster/kernel/selftest.breakCore+0x"},
+	"overflow": {"kernel stack overflow; stack pointer, lowest address 0xffffc", "muster/kernel/selftest.recurse+0x"},
+	"frame":    {"page fault in the core", "cause: kernel stack too small for the next call", "in muster/kernel/selftest.bigFrames+0x"},
+	"syscall":  {"SYSCALL on a core stack; number, first argument 0x27", "muster/kernel/selftest.systemCall+0x"},
+	"heap":     {"page fault in the core; address, error 0xffffdead", "cause: heap allocation in muster/kernel/selftest.heapObject+0x"},
+	"guard":    {" (kernel): page fault in the core; address, error 0xffffc", "cause: the page below the kernel stack of this thread was touched, a stack overflow, in muster/kernel/selftest.breakCore+0x"},
+	"text":     {"page fault in the core; address, error 0xffffffff80201000 0x3", "muster/kernel/selftest.breakCore+0x"},
+	"exec":     {"page fault in the core; address, error 0xffffffff80", " 0x11\n", "muster/kernel/selftest.breakCore+0x"},
 	"ist":      {"page fault in the core; address, error 0xffffc", "cause: the page below the NMI stack of cpu"},
 	"deadlock": {"lock: not free for 5 s; rank, holder+1", "muster/kernel/lock.(*Spin).wait+0x"},
-	"hang":     {"watchdog: no tick for 10 s; CPU, ticks before 0x", "muster/kernel/start.breakCore+0x"},
+	"hang":     {"watchdog: no tick for 10 s; CPU, ticks before 0x", "muster/kernel/selftest.breakCore+0x"},
 }
 
 func TestPanics(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"muster/kernel/vector"
 )
 
+//go:generate go run muster/tools/genvectors -o stubs_gen_amd64.s
+
 // Descriptors (Intel SDM vol. 3A, "Segment Descriptors").
 const (
 	descKernelCode = 0x00af9b000000ffff // present, DPL 0, code, 64-bit, accessed

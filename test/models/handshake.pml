@@ -1,5 +1,5 @@
 /* The start of one CPU, twice in a row: kernel/percpu/handshake.go and its callers,
- * kernel/smp (batch, giveUp, barrier, Catch, StartAgain) and kernel/start/ap.go
+ * kernel/smp (batch, giveUp, barrier, Catch, StartAgain) and kernel/cpus
  * (sendINIT, sendStartup, apMain). Start-up messages may be lost, INIT takes its time,
  * the CPU may take any time or hang anywhere, and limits may expire at any moment.
  *

@@ -50,7 +50,7 @@ func numbers(calls, tests []call) []byte {
 }
 
 // stubs makes the functions of package kcall.
-func stubs(file string, calls []call) []byte {
+func stubs(calls []call) []byte {
 	b := bytes.NewBufferString(header)
 	b.WriteString("package kcall\n\nimport (\n\"unsafe\"\n\n\"muster/kernel/abi\"\n)\n\n")
 	for _, c := range calls {

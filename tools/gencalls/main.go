@@ -52,8 +52,8 @@ func run(root string, check bool) error {
 	}
 	files := map[string][]byte{
 		"kernel/abi/numbers_gen.go":     numbers(calls, tests),
-		"kernel/kcall/calls_gen.go":     stubs("calls", calls),
-		"kernel/kcall/testcalls_gen.go": stubs("testcalls", tests),
+		"kernel/kcall/calls_gen.go":     stubs(calls),
+		"kernel/kcall/testcalls_gen.go": stubs(tests),
 		"kernel/private/calls_gen.go":   dispatch("private", "First", calls),
 		"kernel/selftest/calls_gen.go":  dispatch("selftest", "FirstTest", tests),
 		doc:                             chapter,

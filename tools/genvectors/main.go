@@ -7,14 +7,16 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"muster/kernel/vector"
 	"os"
 )
 
 // errorCodes are the exceptions for which the CPU pushes an error code.
-var errorCodes = map[int]bool{8: true, 10: true, 11: true, 12: true, 13: true, 14: true, 17: true, 21: true, 29: true, 30: true}
+var errorCodes = map[int]bool{vector.Double: true, 10: true, 11: true, vector.Stack: true, vector.Protection: true,
+	vector.PageFault: true, vector.Alignment: true, 21: true, 29: true, 30: true}
 
 // own are the exceptions with a stack and an entry of their own.
-var own = map[int]string{1: "debugEntry", 2: "paranoid", 8: "paranoid", 18: "paranoid"}
+var own = map[int]string{vector.Debug: "debugEntry", vector.NMI: "paranoid", vector.Double: "paranoid", vector.Machine: "paranoid"}
 
 func main() {
 	out := flag.String("o", "", "output file")
