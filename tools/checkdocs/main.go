@@ -1,6 +1,7 @@
 // Command checkdocs looks up what the documentation points at: names in the
 // source ("kernel/smp/smp.go:StartAll"), files, links between pages, Make
-// targets, and the chapters that packages name. A rename is noticed the same day.
+// targets, and the chapters that packages name. A rename is noticed the same day. A walk
+// through the source, a section "### Walk: ...", may pass a file once.
 package main
 
 import (
@@ -90,6 +91,9 @@ func check(root string) (findings []string, n int, err error) {
 				say("link to %s leads nowhere", m[1])
 			}
 		}
+		for _, w := range walks(string(text)) {
+			say("%s", w)
+		}
 		for _, m := range target.FindAllStringSubmatch(string(text), -1) {
 			n++
 			if !rules[m[1]] {
@@ -99,6 +103,26 @@ func check(root string) (findings []string, n int, err error) {
 	}
 	more, k, err := chapters(root)
 	return append(findings, more...), n + k, err
+}
+
+// walk is a section that follows one thing through the files of the kernel.
+var walk = regexp.MustCompile(`(?m)^### Walk: (.*)\n((?:[^#\n].*\n|\n)*)`)
+
+// walks returns the files that a walk passes twice, and the walks that pass none.
+func walks(page string) (findings []string) {
+	for _, w := range walk.FindAllStringSubmatch(page, -1) {
+		seen := map[string]bool{}
+		for _, m := range reference.FindAllStringSubmatch(w[2], -1) {
+			if seen[m[1]] {
+				findings = append(findings, fmt.Sprintf("walk %q passes %s twice", w[1], m[1]))
+			}
+			seen[m[1]] = true
+		}
+		if len(seen) == 0 {
+			findings = append(findings, fmt.Sprintf("walk %q passes no file", w[1]))
+		}
+	}
+	return findings
 }
 
 // find looks up a name in a file: a function, method, type, constant or variable

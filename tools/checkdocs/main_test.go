@@ -38,3 +38,15 @@ func TestCheck(t *testing.T) {
 		filepath.Join(root, "kernel/x/b.go") + ": docs/gone.md does not exist",
 	}, findings, strings.Join(findings, "\n"))
 }
+
+// The map's walks pass each file once; a file that is named again is found.
+func TestWalks(t *testing.T) {
+	page, err := os.ReadFile("../../docs/00-map.md")
+	require.NoError(t, err)
+	require.Len(t, walk.FindAllString(string(page), -1), 5)
+	require.Empty(t, walks(string(page)))
+	last := strings.LastIndex(string(page), "\n\n## The chapters")
+	again := string(page[:last]) + "\n15. `kernel/sched/park.go:Park`\n" + string(page[last:])
+	require.Equal(t, []string{`walk "one futex wake" passes kernel/sched/park.go twice`}, walks(again))
+	require.Equal(t, []string{`walk "of nothing" passes no file`}, walks("### Walk: of nothing\n\n1. Go.\n\n## Next\n"))
+}

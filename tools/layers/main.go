@@ -5,7 +5,10 @@
 // disassembled: a core function may call the functions of core packages, and of
 // the runtime only the ones that are listed.
 //
-//	layers [-elf build/kernel.elf]
+//	layers [-elf build/kernel.elf] [-map] [-check]
+//
+// With -map it writes the table of packages in docs/00-map.md, with -check it compares
+// the table.
 package main
 
 import (
@@ -53,7 +56,14 @@ var pureForbidden = []string{"os", "net", "syscall", "os/exec", "io/ioutil"}
 func main() {
 	elfFile := flag.String("elf", "", "linked kernel to disassemble")
 	root := flag.String("root", ".", "module root")
+	table := flag.Bool("map", false, "write the table of packages in "+mapName)
+	compare := flag.Bool("check", false, "compare the table of packages in "+mapName)
 	flag.Parse()
+	if *table || *compare {
+		if err := writeMap(*root, mapName, *compare); err != nil {
+			log.Fatal(err)
+		}
+	}
 	findings, err := checkImports(*root)
 	if err != nil {
 		log.Fatal(err)
@@ -74,11 +84,15 @@ func main() {
 	}
 }
 
+// mapName is the page with the table of packages.
+const mapName = "docs/00-map.md"
+
 var layerLine = regexp.MustCompile(`(?m)^Layer: (\w+)`)
 
 // pkg is what the check needs to know of a package.
 type pkg struct {
 	path, layer string
+	comment     string
 	imports     map[string]string // path to file
 }
 
@@ -108,7 +122,7 @@ func packages(root string) (map[string]*pkg, error) {
 			return err
 		}
 		if m := layerLine.FindStringSubmatch(f.Doc.Text()); m != nil {
-			all[p].layer = m[1]
+			all[p].layer, all[p].comment = m[1], f.Doc.Text()
 		}
 		for _, im := range f.Imports {
 			name, err := strconv.Unquote(im.Path.Value)
