@@ -9,7 +9,11 @@
 // Left out: 5-level paging.
 package trampoline
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"muster/kernel/abi"
+)
 
 // Size is the size of the page, which lies on a page boundary below 1 MiB.
 const Size = 4096
@@ -69,6 +73,8 @@ const (
 	StageIdleLoop
 	stages
 )
+
+var _ [abi.Stages - stages]struct{} // a CPU's block has room for the time of each
 
 var stageNames = [stages]string{"none", "RealMode16", "Protected32", "LongMode64", "HighHalf",
 	"FoundBlock", "Control", "Tables", "LocalAPIC", "Protections", "Ready", "Proceed", "Timer",

@@ -93,7 +93,7 @@ func renew(o *percpu.CPU) {
 	o.StopFrame.Store(0)
 	o.FlushDone.Store(o.FlushAsked.Load())
 	o.Stage.Store(trampoline.StageNone)
-	o.StageAt = [percpu.Stages]uint64{}
+	o.StageAt = [abi.Stages]uint64{}
 	memoryOf(o).prepareThread(o)
 }
 
@@ -169,11 +169,12 @@ func Proceed(c *percpu.CPU, t *linux.Task, list uintptr, n uint64, again bool) (
 
 // StageTimes fills in the abi.StageTimes at out for a CPU.
 func StageTimes(c *percpu.CPU, t *linux.Task, cpu int, out uintptr) (*percpu.CPU, uint64) {
-	if cpu < 0 || uint64(cpu) >= uint64(percpu.Count()) {
+	o := percpu.Find(cpu)
+	if o == nil {
 		return c, linux.Fail(linux.EINVAL)
 	}
 	var at abi.StageTimes
-	for i, tsc := range percpu.Get(uint32(cpu)).StageAt {
+	for i, tsc := range o.StageAt {
 		if tsc != 0 {
 			at[i] = int64(clock.At(tsc))
 		}

@@ -96,11 +96,8 @@ type CPU struct {
 	_         [16]byte
 
 	// Written by this CPU while it starts: the counter at each stage.
-	StageAt [Stages]uint64
+	StageAt [abi.Stages]uint64
 }
-
-// Stages is how many stages a CPU goes through, and one.
-const Stages = 16
 
 // Values of Code.
 const (
@@ -197,6 +194,14 @@ func Count() uint32 { return table.count.Load() }
 
 // Limit returns how many CPUs the table has room for.
 func Limit() uint32 { return table.limit }
+
+// Find returns the block of the CPU with a number, nil if no CPU has it.
+func Find(number int) *CPU {
+	if number < 0 || uint64(number) >= uint64(Count()) {
+		return nil
+	}
+	return Get(uint32(number))
+}
 
 // Get returns the block of CPU i, which is below Count.
 func Get(i uint32) *CPU { return *slot(i) }

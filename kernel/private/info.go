@@ -18,7 +18,7 @@ import (
 // What there is to know about CPUs, IPIs, interrupts and memory.
 
 func cpuInfo(c *percpu.CPU, t *linux.Task, cpu int, info uintptr) (*percpu.CPU, uint64) {
-	o := find(cpu)
+	o := percpu.Find(cpu)
 	if o == nil {
 		return c, linux.Fail(linux.EINVAL)
 	}
@@ -37,7 +37,7 @@ func cpuInfo(c *percpu.CPU, t *linux.Task, cpu int, info uintptr) (*percpu.CPU, 
 }
 
 func irqCount(c *percpu.CPU, _ *linux.Task, cpu, vector int) (*percpu.CPU, uint64) {
-	o := find(cpu)
+	o := percpu.Find(cpu)
 	if o == nil || vector < 0 || vector > 255 {
 		return c, linux.Fail(linux.EINVAL)
 	}
@@ -45,7 +45,7 @@ func irqCount(c *percpu.CPU, _ *linux.Task, cpu, vector int) (*percpu.CPU, uint6
 }
 
 func ipiCount(c *percpu.CPU, _ *linux.Task, cpu int, kind, counter uint32) (*percpu.CPU, uint64) {
-	o := find(cpu)
+	o := percpu.Find(cpu)
 	if o == nil || kind >= uint32(ipi.Kinds) || counter >= uint32(ipi.Counters) {
 		return c, linux.Fail(linux.EINVAL)
 	}
@@ -65,7 +65,7 @@ func ipiRules(c *percpu.CPU, _ *linux.Task, physical bool, percent int) (*percpu
 }
 
 func backtrace(c *percpu.CPU, t *linux.Task, cpu int, trace uintptr) (*percpu.CPU, uint64) {
-	to := find(cpu)
+	to := percpu.Find(cpu)
 	if to == nil {
 		return c, linux.Fail(linux.EINVAL)
 	}
@@ -90,7 +90,7 @@ func memInfo(c *percpu.CPU, t *linux.Task, info uintptr) (*percpu.CPU, uint64) {
 }
 
 func traceRead(c *percpu.CPU, t *linux.Task, cpu, back int, record uintptr) (*percpu.CPU, uint64) {
-	o := find(cpu)
+	o := percpu.Find(cpu)
 	if o == nil {
 		return c, linux.Fail(linux.EINVAL)
 	}

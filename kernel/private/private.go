@@ -33,14 +33,6 @@ func Install(info *abi.Boot) {
 	linux.HandlePrivate(abi.First, calls[:])
 }
 
-// find returns the CPU with a number, nil for none.
-func find(cpu int) *percpu.CPU {
-	if cpu < 0 || uint64(cpu) >= uint64(percpu.Count()) {
-		return nil
-	}
-	return percpu.Get(uint32(cpu))
-}
-
 // copyOut copies a structure of the core to the caller, and returns the call's result: r,
 // or EFAULT.
 func copyOut[T any](c *percpu.CPU, t *linux.Task, out uintptr, v *T, r uint64) uint64 {

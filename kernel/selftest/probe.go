@@ -130,7 +130,7 @@ func readControls(c *percpu.CPU, _ uint64) {
 }
 
 func readProtections(c *percpu.CPU, t *linux.Task, cpu int, found uintptr) (*percpu.CPU, uint64) {
-	o := find(cpu)
+	o := percpu.Find(cpu)
 	if o == nil || probes == 0 {
 		return c, linux.Fail(linux.EINVAL)
 	}

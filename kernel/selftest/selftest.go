@@ -41,14 +41,6 @@ func Install() {
 	trap.HandleUnresolved(provoked)
 }
 
-// find returns the CPU with a number, nil for none.
-func find(cpu int) *percpu.CPU {
-	if cpu < 0 || uint64(cpu) >= uint64(percpu.Count()) {
-		return nil
-	}
-	return percpu.Get(uint32(cpu))
-}
-
 func testYield(c *percpu.CPU, _ *linux.Task) (*percpu.CPU, uint64) { return sched.Yield(c), 0 }
 
 // testIPI has the next CPU flush its TLB; the only CPU sends itself an IPI.
@@ -89,7 +81,7 @@ func pin(c *percpu.CPU, _ *linux.Task, cpu int) (*percpu.CPU, uint64) {
 		sched.Unpin(c)
 		return c, 0
 	}
-	to := find(cpu)
+	to := percpu.Find(cpu)
 	if to == nil || !cpus.Online.Has(to.ID) {
 		return c, linux.Fail(linux.ENODEV)
 	}
@@ -128,7 +120,7 @@ func crossCall(c *percpu.CPU, _ *linux.Task, cpu int, function, word uint64) (*p
 }
 
 func crossCount(c *percpu.CPU, _ *linux.Task, cpu int) (*percpu.CPU, uint64) {
-	o := find(cpu)
+	o := percpu.Find(cpu)
 	if o == nil {
 		return c, linux.Fail(linux.EINVAL)
 	}

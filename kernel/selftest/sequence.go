@@ -63,7 +63,7 @@ func beginSequences(c *percpu.CPU, _ *linux.Task) (*percpu.CPU, uint64) {
 }
 
 func lastSequence(c *percpu.CPU, _ *linux.Task, cpu, caller int) (*percpu.CPU, uint64) {
-	o, from := find(cpu), find(caller)
+	o, from := percpu.Find(cpu), percpu.Find(caller)
 	if sequences == 0 || o == nil || from == nil {
 		return c, linux.Fail(linux.EINVAL)
 	}
