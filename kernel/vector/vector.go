@@ -51,42 +51,27 @@ const (
 	Syscall = 256
 )
 
-var exceptions = [Exceptions]string{
-	0: "divide error", 1: "debug", 2: "NMI", 3: "breakpoint", 4: "overflow", 5: "bound range",
-	6: "invalid opcode", 7: "device not available", 8: "double fault", 10: "invalid TSS",
-	11: "segment not present", 12: "stack fault", 13: "general protection", 14: "page fault",
-	16: "x87 error", 17: "alignment check", 18: "machine check", 19: "SIMD error",
-	20: "virtualization", 21: "control protection", 28: "hypervisor injection",
-	29: "VMM communication", 30: "security",
+// names has what the manual calls a vector; the 8259s' are not in it.
+var names = [Syscall + 1]string{
+	Divide: "divide error", Debug: "debug", NMI: "NMI", Breakpoint: "breakpoint", 4: "overflow", 5: "bound range",
+	InvalidOp: "invalid opcode", 7: "device not available", Double: "double fault", 10: "invalid TSS",
+	11: "segment not present", Stack: "stack fault", Protection: "general protection", PageFault: "page fault",
+	X87: "x87 error", Alignment: "alignment check", Machine: "machine check", SIMD: "SIMD error",
+	20: "virtualization", 21: "control protection", 28: "hypervisor injection", 29: "VMM communication", 30: "security",
+
+	Flush: "TLB flush", Stop: "stop", Reschedule: "reschedule", Call: "call function", TimerIPI: "timer IPI",
+	Timer: "local timer", Error: "APIC error", Spurious: "spurious",
+
+	Syscall: "system call",
 }
 
 // Name returns what the manual calls a vector, or "" for one without a name.
 func Name(v uint64) string {
-	switch {
-	case v < Exceptions:
-		return exceptions[v]
-	case v >= PIC && v < PIC+PICLines:
+	if v >= PIC && v < PIC+PICLines {
 		return "8259"
 	}
-	switch v {
-	case Flush:
-		return "TLB flush"
-	case Stop:
-		return "stop"
-	case Reschedule:
-		return "reschedule"
-	case Call:
-		return "call function"
-	case TimerIPI:
-		return "timer IPI"
-	case Timer:
-		return "local timer"
-	case Error:
-		return "APIC error"
-	case Spurious:
-		return "spurious"
-	case Syscall:
-		return "system call"
+	if v < uint64(len(names)) {
+		return names[v]
 	}
 	return ""
 }
