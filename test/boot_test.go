@@ -64,7 +64,7 @@ func TestCPUCounts(t *testing.T) {
 			for i, c := range cpus {
 				require.Equal(t, i, c.CPU)
 				require.Equal(t, i == 0, c.BSP)
-				require.Equal(t, "running", c.State)
+				require.Equal(t, "online", c.State)
 				require.Positive(t, c.Ticks, "cpu %d", i)
 				require.Positive(t, c.Switches, "cpu %d", i)
 			}

@@ -290,7 +290,7 @@ func waitForOutput(c *percpu.CPU, t *Task) *percpu.CPU {
 	return c
 }
 
-// ConsoleSpace wakes the tasks that wait for room. See upcall.Table.
+// ConsoleSpace wakes the tasks that wait for room in the console's ring.
 func ConsoleSpace(c *percpu.CPU) {
 	outputMu.Lock(c)
 	output.wakeAll(c)

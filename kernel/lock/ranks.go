@@ -21,7 +21,7 @@ const (
 	RankCache                    // mem.Cache.mu, sched.stacks.mu; allocate frames
 	RankMap                      // mem.mapped.mu; allocates frames
 	RankFrames                   // mem.frames.mu
-	RankIOAPIC                   // apic.IOAPIC.mu: the register pair; start.irqMu
+	RankIOAPIC                   // apic.IOAPIC.mu: the register pair; intr.mu
 	RankConsole                  // console.mu; last, so a report prints under any lock
 )
 
