@@ -74,9 +74,9 @@ func breakCore(c *percpu.CPU, _ *linux.Task, kind int) (*percpu.CPU, uint64) {
 		}
 		return c, 0
 	case abi.CrashNested:
-		upcall.To.ThreadName = func(uintptr) *[16]byte {
+		upcall.To.Readable = func(uintptr) bool { // the report asks when it walks the stack
 			upcall.Panic(percpu.This(), "crash within the crash", 0, 0)
-			return nil
+			return false
 		}
 		upcall.Panic(c, "crash on request, and then another", 0, 0)
 	}
