@@ -31,7 +31,7 @@ var order = []string{
 	"muster/kernel/layout", "muster/kernel/abi", "muster/kernel/cmdline", "muster/kernel/tree",
 	"muster/kernel/cpu", "muster/kernel/mmio", "muster/kernel/atom", "muster/kernel/clock",
 	"muster/kernel/percpu", "muster/kernel/vector", "muster/kernel/upcall", "muster/kernel/lock",
-	"muster/kernel/trace", "muster/kernel/symtab", "muster/kernel/fakeg", "muster/kernel/console",
+	"muster/kernel/trace", "muster/kernel/symtab", "muster/kernel/fakeg", "muster/kernel/console", "muster/kernel/setting",
 	"muster/kernel/apic", "muster/kernel/ipi", "muster/kernel/crash", "muster/kernel/cross",
 	"muster/kernel/trap", "muster/kernel/mem", "muster/kernel/sched", "muster/kernel/linux",
 	"muster/boot", "muster/trampoline", "muster/kernel/cpus", "muster/kernel/intr",
