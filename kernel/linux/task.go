@@ -27,7 +27,8 @@ import (
 
 // Task is a thread with what Linux knows of one.
 type Task struct {
-	sched.Thread                  // first: the scheduler's pointer is the task's
+	sched.Thread // first: the scheduler's pointer is the task's
+	_            [(64 - unsafe.Sizeof(sched.Thread{})%64) % 64]byte
 	xstate       [stateBytes]byte // vector state that rt_sigreturn restores; 64-byte aligned
 
 	proc   *Process

@@ -28,7 +28,7 @@ import (
 
 // order lists the core packages, lowest first: each imports only those before it.
 var order = []string{
-	"muster/kernel/layout", "muster/kernel/abi", "muster/kernel/cmdline", "muster/kernel/tree",
+	"muster/kernel/layout", "muster/kernel/abi", "muster/kernel/cmdline", "muster/kernel/tree", "muster/kernel/list",
 	"muster/kernel/cpu", "muster/kernel/mmio", "muster/kernel/atom", "muster/kernel/clock",
 	"muster/kernel/percpu", "muster/kernel/vector", "muster/kernel/upcall", "muster/kernel/lock",
 	"muster/kernel/trace", "muster/kernel/symtab", "muster/kernel/fakeg", "muster/kernel/console", "muster/kernel/setting",
