@@ -113,9 +113,7 @@ func NewSpace(c *percpu.CPU) *Space {
 		spaceCache.Free(c, unsafe.Pointer(s))
 		return nil
 	}
-	for i := uintptr(entries / 2); i < entries; i++ {
-		*entryAt(root, i) = *entryAt(kernelRoot, i)
-	}
+	copyKernelHalf(root)
 	s.init(root, true)
 	s.low, s.high = 0, layout.UserEnd
 	s.from, s.to = layout.UserStart, layout.UserEnd

@@ -49,7 +49,7 @@ var atomicUsers = map[string]string{
 	"muster/kernel/mem":  "page-table entries, which hardware writes too",
 }
 
-// pureImports lists packages that a pure package must not import: those with an
+// pureForbidden lists packages that a pure package must not import: those with an
 // operating system below them.
 var pureForbidden = []string{"os", "net", "syscall", "os/exec", "io/ioutil"}
 
