@@ -150,29 +150,19 @@ window:
 	SUBL	$1, DX                        //| sub edx, 0x1
 	JNE	window                        //| jnz
 
-	// To long mode: tables, PAE and SSE, LME and NXE and SYSCALL, paging
-	// (Intel SDM vol. 3A, "Initializing IA-32e Mode").
-	MOVL	BP, CR3                       //| mov cr3, ebp
-	MOVL	CR4, AX                       //| mov eax, cr4
-	ORL	$0x620, AX                    //| or eax, 0x620
-	MOVL	AX, CR4                       //| mov cr4, eax
-	MOVL	$0xc0000080, CX               //| mov ecx, 0xc0000080
-	RDMSR                             //| rdmsr
-	ORL	$0x901, AX                    //| or eax, 0x901
-	WRMSR                             //| wrmsr
-	MOVL	CR0, AX                       //| mov eax, cr0
-	ANDL	$0xfffffff3, AX               //| and eax, 0xfffffff3
-	ORL	$0x80010023, AX               //| or eax, 0x80010023
-	MOVL	AX, CR0                       //| mov cr0, eax
+	// To long mode, on a descriptor table with a 64-bit segment.
 	ADDR32(·gdt, CX)
 	PUSHQ	CX                            //| push ecx
 	MOVL	$(23<<16), AX                 //| mov eax, 0x170000
 	PUSHQ	AX                            //| push eax
 	LGDT	2(SP)                         //| lgdt ptr [esp+0x2]
+	ADDR32(·jump, DX)
 	ADDR32(·entry64, CX)
-	PUSHQ	$8                            //| push 0x8
-	PUSHQ	CX                            //| push ecx
-	RETFL                             //| ret far
+	MOVL	CX, Jump_Offset(DX)           //| mov dword ptr [edx], ecx
+	MOVL	BP, Jump_CR3(DX)              //| mov dword ptr [edx+0x8], ebp
+	MOVL	BX, DI                        //| mov edi, ebx
+	MOVL	DX, BX                        //| mov ebx, edx
+	JMP	·longMode(SB)                 //| jmp
 
 // here returns its return address.
 TEXT ·here(SB), NOSPLIT|NOFRAME, $0
@@ -246,9 +236,10 @@ halt:
 	HLT                               //| hlt
 	JMP	halt                          //| jmp
 
-// entry64 is the first 64-bit code, still at its physical address.
+// entry64 is the first 64-bit code, still at its physical address: the loader's
+// magic in SI, its information in DI.
 TEXT ·entry64(SB), NOSPLIT|NOFRAME, $0
-	MOVL	$0x10, AX
+	MOVL	$const_kernelSS, AX
 	MOVW	AX, DS
 	MOVW	AX, ES
 	MOVW	AX, SS
@@ -256,7 +247,7 @@ TEXT ·entry64(SB), NOSPLIT|NOFRAME, $0
 	MOVW	AX, FS
 	MOVW	AX, GS
 	MOVL	SI, SI                        // clears the upper halves
-	MOVL	BX, BX
+	MOVL	DI, BX
 	LEAQ	·high(SB), R13
 	MOVQ	·highLink(SB), AX             // where the linker put it
 	SUBQ	AX, R13                       // physical minus virtual
@@ -288,9 +279,13 @@ GLOBL ·highLink(SB), NOPTR, $8
 
 // Flat 64-bit code and data; the same selectors as the kernel's own table.
 DATA ·gdt+0(SB)/8, $0
-DATA ·gdt+8(SB)/8, $0x00af9b000000ffff
-DATA ·gdt+16(SB)/8, $0x00cf93000000ffff
+DATA ·gdt+const_kernelCS(SB)/8, $const_descKernelCode
+DATA ·gdt+const_kernelSS(SB)/8, $const_descKernelData
 GLOBL ·gdt(SB), NOPTR, $24
+
+// The boot CPU's way to entry64; the stub fills in the addresses.
+DATA ·jump+Jump_Selector(SB)/4, $const_kernelCS
+GLOBL ·jump(SB), NOPTR, $Jump__size
 
 GLOBL ·stack(SB), NOPTR, $const_stackBytes
 GLOBL ·tables(SB), NOPTR, $(8*4096)

@@ -10,16 +10,24 @@
 // Left out: multiboot1; the loader's module names.
 package boot
 
-import "muster/kernel/abi"
+import (
+	"muster/kernel/abi"
+	"muster/kernel/cpu"
+	"muster/kernel/layout"
+)
 
 // Values for the assembly.
 const (
 	multibootMagic = 0x36d76289
 	pvhMagic       = 0x336ec578
 	stackBytes     = 16 << 10
-	directSlot     = 256 * 8 // of layout.DirectBase in the top table
-	imageSlot      = 511 * 8 // of layout.ImageBase
-	exitPanic      = 0x3e    // see kernel/crash/end.go
+	directSlot     = layout.DirectBase >> 39 % 512 * 8 // in the top table
+	imageSlot      = layout.ImageBase >> 39 % 512 * 8
+	kernelCS       = cpu.KernelCS
+	kernelSS       = cpu.KernelSS
+	descKernelCode = cpu.DescKernelCode
+	descKernelData = cpu.DescKernelData
+	exitPanic      = 0x3e // see kernel/crash/end.go
 )
 
 // Keep makes the entry reachable for the linker.

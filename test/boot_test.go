@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"muster/kernel/percpu"
 	"muster/kernel/shell"
 )
 
@@ -181,7 +182,7 @@ func TestPlainImage(t *testing.T) {
 
 func TestBadOptions(t *testing.T) {
 	r := boot(t, "--append", "maxcpus=many tick=0 loglevel=12 nosnp", "--run", "cpus -json").ok()
-	r.has("options: maxcpus=many: not a number from 1 to 4096, using the default",
+	r.has(fmt.Sprintf("options: maxcpus=many: not a number from 1 to %d, using the default", percpu.Max),
 		"options: tick=0: not a number from 1 to 1000, using the default",
 		"options: loglevel=12: not a number from 0 to 8, using the default",
 		"options: nosnp: unknown word, ignored",

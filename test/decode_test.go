@@ -83,6 +83,18 @@ func TestDecodeStub(t *testing.T) {
 	}
 }
 
+func TestDecodeLongMode(t *testing.T) {
+	decodes(t, "boot/longmode_amd64.s", "muster/boot", "longMode", 32)
+}
+
+// The pieces of the trampoline's page are no longer than the room they have there.
+func TestTrampolinePiecesFit(t *testing.T) {
+	for name, room := range map[string]uint64{"trampoline.code16": 0x100, "trampoline.code32": 0x80, "boot.longMode": 0x80, "trampoline.code64": 0x100} {
+		start, end := symbol(t, "muster/"+name)
+		require.LessOrEqual(t, end-start, room, name)
+	}
+}
+
 func TestDecodeTrampoline(t *testing.T) {
 	for mode, f := range map[int]string{16: "code16", 32: "code32", 64: "code64"} {
 		t.Run(f, func(t *testing.T) {

@@ -12,7 +12,9 @@ package trampoline
 import (
 	"unsafe"
 
+	"muster/boot"
 	"muster/kernel/abi"
+	"muster/kernel/cpu"
 )
 
 // Size is the size of the page, which lies on a page boundary below 1 MiB.
@@ -21,36 +23,36 @@ const Size = 4096
 // Offsets in the page; the assembly uses them too.
 const (
 	offCode32 = 0x100
+	offLong   = 0x180 // boot's longMode
 	offCode64 = 0x200
-	pieceSize = 0x100
+	offGDT    = 0x300
 
 	offGDTR    = 0x400 // limit and address of the table
 	offFar32   = 0x408 // where code16 jumps: offset and selector
-	offFar64   = 0x410 // where code32 jumps
-	offCR3     = 0x420
+	offJump    = 0x410 // a boot.Jump, to code64
 	offEntry   = 0x428
 	offCounter = 0x430
-	offGDT     = 0x300
 	offSlots   = 0x440
 
 	slotCount = 150
 	slotSize  = 20 // APIC id, stage, low halves of the counter at the first three stages
 )
 
-var _ [Size - offSlots - slotCount*slotSize]byte // the slots fit
+var (
+	_ [Size - offSlots - slotCount*slotSize]byte            // the slots fit,
+	_ [offEntry - offJump - unsafe.Sizeof(boot.Jump{})]byte // and the Jump
+)
 
 // Slots is how many CPUs can start from one page before it is built again.
 const Slots = slotCount
 
-// Descriptors, with the selectors that the code uses.
+// Selectors: the kernel's, and one for 32-bit code.
 const (
-	sel64   = 0x08
-	selData = 0x10
+	sel64   = cpu.KernelCS
+	selData = cpu.KernelSS
 	sel32   = 0x18
 
-	desc64   = 0x00af9b000000ffff
-	descData = 0x00cf93000000ffff
-	desc32   = 0x00cf9b000000ffff
+	desc32 = 0x00cf9b000000ffff
 )
 
 // Stages of a CPU on its way, written by itself: up to LongMode64 in its slot,
@@ -104,25 +106,24 @@ type Params struct {
 func Build(page *[Size]byte, phys uint32, p Params) {
 	*page = [Size]byte{}
 	code16, code32, code64 := pieces()
-	copyPiece(page[0:], code16)
-	copyPiece(page[offCode32:], code32)
-	copyPiece(page[offCode64:], code64)
-	put(page, offGDT+sel64, desc64, 8)
-	put(page, offGDT+selData, descData, 8)
+	copyPiece(page[:offCode32], code16)
+	copyPiece(page[offCode32:offLong], code32)
+	copyPiece(page[offLong:offCode64], boot.LongMode())
+	copyPiece(page[offCode64:offGDT], code64)
+	put(page, offGDT+sel64, cpu.DescKernelCode, 8)
+	put(page, offGDT+selData, cpu.DescKernelData, 8)
 	put(page, offGDT+sel32, desc32, 8)
 	put(page, offGDTR, 0x1f, 2)
 	put(page, offGDTR+2, uint64(phys)+offGDT, 4)
 	put(page, offFar32, uint64(phys)+offCode32, 4)
 	put(page, offFar32+4, sel32, 2)
-	put(page, offFar64, uint64(phys)+offCode64, 4)
-	put(page, offFar64+4, sel64, 2)
-	put(page, offCR3, uint64(p.CR3), 4)
+	*(*boot.Jump)(unsafe.Pointer(&page[offJump])) = boot.Jump{Offset: phys + offCode64, Selector: sel64, CR3: p.CR3}
 	put(page, offEntry, p.Entry, 8)
 	switch p.StopAt {
 	case StageRealMode16:
 		haltBehind(page[:offCode32], [...]byte{0xc7, 0x45, 0x04, StageRealMode16, 0})
 	case StageProtected32:
-		haltBehind(page[offCode32:offCode64], [...]byte{0xc7, 0x47, 0x04, StageProtected32, 0})
+		haltBehind(page[offCode32:offLong], [...]byte{0xc7, 0x47, 0x04, StageProtected32, 0})
 	case StageLongMode64:
 		haltBehind(page[offCode64:offGDT], [...]byte{0xc7, 0x47, 0x04, StageLongMode64, 0})
 	}
@@ -145,7 +146,7 @@ func haltBehind(piece []byte, store [5]byte) {
 var halt = [...]byte{0xfa, 0xf4, 0xeb, 0xfd}
 
 func copyPiece(to []byte, from uintptr) {
-	copy(to[:pieceSize], unsafe.Slice((*byte)(unsafe.Pointer(from)), pieceSize))
+	copy(to, unsafe.Slice((*byte)(unsafe.Pointer(from)), len(to)))
 }
 
 func put(page *[Size]byte, off int, v uint64, width int) {

@@ -2,8 +2,8 @@
 #include "textflag.h"
 
 // Three pieces of code that package trampoline copies into one page below 1 MiB,
-// at offsets 0, offCode32 and offCode64, with a parameter block behind them. The
-// comment behind "//|" is what a CPU in that mode reads; test/decode_test.go
+// at offsets 0, offCode32 and offCode64, with a parameter block behind them. What
+// lies between the last two is boot's longMode, at offLong. The comment behind "//|" is what a CPU in that mode reads; test/decode_test.go
 // compares it with a disassembly of the linked image.
 
 // code16 is where a CPU begins after SIPI: real mode, CS the page, IP 0 (Intel SDM
@@ -54,12 +54,11 @@ TEXT ·code16(SB), NOSPLIT|NOFRAME, $0
 	BYTE	$0xeb; BYTE $0xfc                                     //| jmp
 	BYTE	$0x90                                                 //| nop
 
-// code32 turns on what long mode needs, and paging with it: NXE before the
-// first table with NX bits is used.
+// code32 goes on to long mode, by the same code as the boot CPU.
 //
 // In: flat segments to load, SI the page's address, DI the slot's offset in it.
 TEXT ·code32(SB), NOSPLIT|NOFRAME, $0
-	MOVL	$0x10, AX                     //| mov eax, 0x10
+	MOVL	$const_selData, AX            //| mov eax, 0x10
 	MOVW	AX, DS                        //| mov ds, ax
 	MOVW	AX, ES                        //| mov es, ax
 	MOVW	AX, SS                        //| mov ss, ax
@@ -67,20 +66,9 @@ TEXT ·code32(SB), NOSPLIT|NOFRAME, $0
 	MOVL	$const_StageProtected32, 4(DI) //| mov dword ptr [edi+0x4], 0x2
 	RDTSC                             //| rdtsc
 	MOVL	AX, 12(DI)                    //| mov dword ptr [edi+0xc], eax
-	MOVL	const_offCR3(SI), AX          //| mov eax, dword ptr [esi+0x420]
-	MOVL	AX, CR3                       //| mov cr3, eax
-	MOVL	CR4, AX                       //| mov eax, cr4
-	ORL	$0x620, AX                    //| or eax, 0x620
-	MOVL	AX, CR4                       //| mov cr4, eax
-	MOVL	$0xc0000080, CX               //| mov ecx, 0xc0000080
-	RDMSR                             //| rdmsr
-	ORL	$0x901, AX                    //| or eax, 0x901
-	WRMSR                             //| wrmsr
-	MOVL	CR0, AX                       //| mov eax, cr0
-	ANDL	$0x9ffffff3, AX               //| and eax, 0x9ffffff3
-	ORL	$0x80010023, AX               //| or eax, 0x80010023
-	MOVL	AX, CR0                       //| mov cr0, eax
-	BYTE	$0xff; BYTE $0xae; LONG $const_offFar64 //| jmp far ptr [esi+0x410]
+	LEAL	const_offJump(SI), BX         //| lea ebx, ptr [esi+0x410]
+	LEAL	const_offLong(SI), AX         //| lea eax, ptr [esi+0x180]
+	JMP	AX                            //| jmp eax
 
 // code64 leaves for the upper half: the entry finds the slot's address in DI.
 TEXT ·code64(SB), NOSPLIT|NOFRAME, $0

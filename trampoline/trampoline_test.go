@@ -3,8 +3,11 @@ package trampoline
 import (
 	"encoding/binary"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
+
+	"muster/boot"
 )
 
 func TestBuild(t *testing.T) {
@@ -17,8 +20,10 @@ func TestBuild(t *testing.T) {
 	require.Equal(t, uint32(0x9300), le.Uint32(page[offGDTR+2:]))
 	require.Equal(t, uint32(0x9100), le.Uint32(page[offFar32:]))
 	require.Equal(t, uint16(sel32), le.Uint16(page[offFar32+4:]))
-	require.Equal(t, uint32(0x9200), le.Uint32(page[offFar64:]))
-	require.Equal(t, uint32(0x1234000), le.Uint32(page[offCR3:]))
+	jump := page[offJump:]
+	require.Equal(t, uint32(0x9200), le.Uint32(jump[unsafe.Offsetof(boot.Jump{}.Offset):]))
+	require.Equal(t, uint16(sel64), le.Uint16(jump[unsafe.Offsetof(boot.Jump{}.Selector):]))
+	require.Equal(t, uint32(0x1234000), le.Uint32(jump[unsafe.Offsetof(boot.Jump{}.CR3):]))
 	require.Equal(t, uint64(0xffffffff80201000), le.Uint64(page[offEntry:]))
 	require.Equal(t, uint64(desc32), le.Uint64(page[offGDT+sel32:]))
 	require.Zero(t, Slot(&page, 0), "slots are cleared")
@@ -56,7 +61,8 @@ func TestHash(t *testing.T) {
 
 // For tests a CPU can be made to halt behind the store of each stage.
 func TestStopAt(t *testing.T) {
-	for stage, at := range map[uint32]int{StageRealMode16: 0, StageProtected32: offCode32, StageLongMode64: offCode64} {
+	for stage, piece := range map[uint32][2]int{StageRealMode16: {0, offCode32}, StageProtected32: {offCode32, offLong},
+		StageLongMode64: {offCode64, offGDT}} {
 		var page, plain [Size]byte
 		Build(&plain, 0x9000, Params{})
 		Build(&page, 0x9000, Params{StopAt: stage})
@@ -67,8 +73,8 @@ func TestStopAt(t *testing.T) {
 			}
 		}
 		require.NotEmpty(t, changed)
-		require.Greater(t, changed[0], at)
-		require.Less(t, changed[0], at+pieceSize)
+		require.Greater(t, changed[0], piece[0])
+		require.Less(t, changed[len(changed)-1], piece[1])
 		require.Equal(t, []byte{0xfa, 0xf4, 0xeb, 0xfd}, page[changed[0]:changed[0]+4])
 		require.Contains(t, []byte{byte(stage), 0}, page[changed[0]-2], "behind the immediate")
 	}

@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
+
 	"muster/kernel/abi"
 	"muster/kernel/percpu"
-	"slices"
 )
 
 // MaxCPUs is how many CPUs the kernel takes note of.

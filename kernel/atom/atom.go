@@ -5,10 +5,11 @@
 // In the kernel each operation is the instruction that sync/atomic's function
 // compiles to. Built with -tags explore, every operation first asks a scheduler
 // which CPU may go on: package explore drives the very code that ships through
-// all interleavings of a few CPUs on the host. Core packages therefore never
-// import sync/atomic. (Aliases of sync/atomic's types would do but for cost: the
-// compiler does not inline methods of a type that a package reaches by an alias
-// alone.)
+// the interleavings of a few CPUs on the host. Core packages therefore leave
+// sync/atomic to this one. Two may import it all the same: cpu, which lies below,
+// and mem, for page-table entries, which hardware writes, too. (Aliases of
+// sync/atomic's types would do but for cost: the compiler does not inline methods
+// of a type that a package reaches by an alias alone.)
 //
 // Layer: core.
 // Context: any.

@@ -62,20 +62,3 @@ func Value(line []byte, name string, out []byte) (n int, ok bool) {
 		line = rest
 	}
 }
-
-// Number is Value for a decimal number. ok is false when there is no such word;
-// valid is false when its value is no number.
-func Number(line []byte, name string) (v uint64, valid, ok bool) {
-	var text [24]byte
-	n, ok := Value(line, name, text[:])
-	if !ok || n == 0 || n == len(text) {
-		return 0, false, ok
-	}
-	for _, b := range text[:n] {
-		if b < '0' || b > '9' || v > (1<<63)/10 {
-			return 0, false, true
-		}
-		v = v*10 + uint64(b-'0')
-	}
-	return v, true, true
-}

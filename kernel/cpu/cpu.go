@@ -153,6 +153,13 @@ const (
 	TSS      = 0x28
 )
 
+// Descriptors of the kernel's code and data, for every table that holds them
+// (Intel SDM vol. 3A, "Segment Descriptors").
+const (
+	DescKernelCode = 0x00af9b000000ffff // present, DPL 0, code, 64-bit, accessed
+	DescKernelData = 0x00cf93000000ffff // present, DPL 0, data, writable, accessed
+)
+
 // RFLAGS bits.
 const (
 	FlagCarry     = 1 << 0

@@ -8,6 +8,8 @@ const (
 	CR0TaskSwitched  = 1 << 3
 	CR0NumericError  = 1 << 5
 	CR0WriteProtect  = 1 << 16
+	CR0NotThrough    = 1 << 29 // NW, set by reset and INIT
+	CR0CacheDisable  = 1 << 30 // CD, likewise
 	CR0Paging        = 1 << 31
 
 	CR4PAE        = 1 << 5

@@ -5,34 +5,32 @@ import (
 
 	"muster/kernel/clock"
 	"muster/kernel/cpu"
+	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
-	"muster/kernel/sched"
 )
 
 // epoll is a set of watched files, and the list of those that have something to report.
 type epoll struct {
 	mu      lock.Spin
-	watches *watch // all, linked through next; guarded by mu
-	first   *watch // with something to report, linked through readyNext; guarded by mu
-	last    *watch
-	waiters waitList // guarded by mu
+	watches list.List // all, guarded by mu
+	ready   list.List // those with something to report, guarded by mu
+	waiters waitList  // guarded by mu
 }
 
 // watch is one file in an epoll.
 type watch struct {
-	ep       *epoll
-	file     *File
-	fd       uint64
-	fileNext *watch // in file.watches, guarded by file.mu
-	next     *watch // in ep.watches, guarded by ep.mu
+	ep      *epoll
+	file    *File
+	fd      uint64
+	ofFile  list.Node // in file.watches, guarded by file.mu
+	ofEpoll list.Node // in ep.watches, guarded by ep.mu
 
 	events    uint32 // wanted, guarded by ep.mu
 	data      uint64
-	readyNext *watch
-	listed    bool
-	busy      uint32 // collectors at work on it; guarded by ep.mu
-	dead      bool   // unlinked while busy: the last collector frees it
+	reporting list.Node // in ep.ready, guarded by ep.mu
+	busy      uint32    // collectors at work on it; guarded by ep.mu
+	dead      bool      // unlinked while busy: the last collector frees it
 }
 
 // Events and flags of epoll_ctl.
@@ -66,42 +64,25 @@ func (w *watch) trigger(c *percpu.CPU, events uint32) {
 //
 // Locks: w.ep.mu held.
 func (w *watch) list() {
-	if w.listed {
-		return
+	if !w.reporting.Linked() {
+		w.ep.ready.Push(&w.reporting)
 	}
-	w.listed = true
-	w.readyNext = nil
-	if w.ep.last == nil {
-		w.ep.first = w
-	} else {
-		w.ep.last.readyNext = w
-	}
-	w.ep.last = w
 }
 
-// unlist takes w off the list of its epoll.
-//
-// Locks: w.ep.mu held.
-func (w *watch) unlist() {
-	if !w.listed {
-		return
+// watchOfFile, watchOfEpoll and watchReady return the watch of a node in File.watches,
+// epoll.watches and epoll.ready.
+func watchOfFile(n *list.Node) *watch { return watchAt(n, unsafe.Offsetof(watch{}.ofFile)) }
+
+func watchOfEpoll(n *list.Node) *watch { return watchAt(n, unsafe.Offsetof(watch{}.ofEpoll)) }
+
+func watchReady(n *list.Node) *watch { return watchAt(n, unsafe.Offsetof(watch{}.reporting)) }
+
+// watchAt returns the watch whose node at an offset is n, nil for nil.
+func watchAt(n *list.Node, offset uintptr) *watch {
+	if n == nil {
+		return nil
 	}
-	w.listed = false
-	var prev *watch
-	for x := w.ep.first; x != nil; prev, x = x, x.readyNext {
-		if x != w {
-			continue
-		}
-		if prev == nil {
-			w.ep.first = w.readyNext
-		} else {
-			prev.readyNext = w.readyNext
-		}
-		if w.ep.last == w {
-			w.ep.last = prev
-		}
-		return
-	}
+	return (*watch)(unsafe.Add(unsafe.Pointer(n), -int(offset)))
 }
 
 func sysEpollCreate(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
@@ -163,10 +144,7 @@ func (ep *epoll) control(c *percpu.CPU, f *File, op, fd uint64, events uint32, d
 	f.mu.Lock(c)
 	ready := f.ready(c)
 	ep.mu.Lock(c)
-	w := ep.watches
-	for w != nil && !(w.file == f && w.fd == fd) {
-		w = w.next
-	}
+	w := ep.find(f, fd)
 	r := uint64(0)
 	switch {
 	case op == epollAdd && w != nil:
@@ -175,10 +153,8 @@ func (ep *epoll) control(c *percpu.CPU, f *File, op, fd uint64, events uint32, d
 		w, fresh = fresh, nil
 		w.ep, w.file, w.fd = ep, f, fd
 		w.events, w.data = events, data
-		w.fileNext = f.watches
-		f.watches = w
-		w.next = ep.watches
-		ep.watches = w
+		f.watches.Push(&w.ofFile)
+		ep.watches.Push(&w.ofEpoll)
 	case w == nil && (op == epollDel || op == epollMod):
 		r = errno(ENOENT)
 	case op == epollMod:
@@ -203,24 +179,28 @@ func (ep *epoll) control(c *percpu.CPU, f *File, op, fd uint64, events uint32, d
 	return r
 }
 
+// find returns the watch of f under a descriptor, nil if there is none.
+//
+// Locks: ep.mu held.
+func (ep *epoll) find(f *File, fd uint64) *watch {
+	for n := ep.watches.First(); n != nil; n = ep.watches.Next(n) {
+		if w := watchOfEpoll(n); w.file == f && w.fd == fd {
+			return w
+		}
+	}
+	return nil
+}
+
 // unlink takes w out of its file and its epoll. It reports whether the caller is
 // to free it.
 //
 // Locks: w.file.mu and w.ep.mu held.
 func (w *watch) unlink() (free bool) {
-	w.unlist()
-	for p := &w.file.watches; *p != nil; p = &(*p).fileNext {
-		if *p == w {
-			*p = w.fileNext
-			break
-		}
+	if w.reporting.Linked() {
+		w.ep.ready.Remove(&w.reporting)
 	}
-	for p := &w.ep.watches; *p != nil; p = &(*p).next {
-		if *p == w {
-			*p = w.next
-			break
-		}
-	}
+	w.file.watches.Remove(&w.ofFile)
+	w.ep.watches.Remove(&w.ofEpoll)
 	w.dead = true
 	return w.busy == 0
 }
@@ -232,7 +212,7 @@ func (f *File) dropWatches(c *percpu.CPU) {
 	for {
 		free := false
 		f.mu.Lock(c)
-		w := f.watches
+		w := watchOfFile(f.watches.First())
 		if w != nil {
 			ep := w.ep
 			ep.mu.Lock(c)
@@ -254,7 +234,7 @@ func (f *File) dropWatches(c *percpu.CPU) {
 func (ep *epoll) clear(c *percpu.CPU) {
 	for {
 		ep.mu.Lock(c)
-		w := ep.watches
+		w := watchOfEpoll(ep.watches.First())
 		var f *File
 		if w != nil {
 			f = w.file
@@ -266,7 +246,7 @@ func (ep *epoll) clear(c *percpu.CPU) {
 		}
 		f.mu.Lock(c)
 		ep.mu.Lock(c)
-		free := ep.watches == w && w.unlink()
+		free := ep.watches.First() == &w.ofEpoll && w.unlink()
 		ep.mu.Unlock(c)
 		f.mu.Unlock(c)
 		if free {
@@ -322,15 +302,9 @@ func (ep *epoll) wait(c *percpu.CPU, t *Task, out uintptr, limit uint64, deadlin
 			return c, errno(EINTR)
 		}
 		ep.mu.Lock(c)
-		if ep.first != nil {
-			ep.mu.Unlock(c)
-			continue
+		if ep.ready.First() == nil {
+			c, expired = ep.waiters.wait(c, t, &ep.mu, deadline)
 		}
-		ep.waiters.add(t)
-		ep.mu.Unlock(c)
-		c, expired = sched.ParkUntil(c, deadline)
-		ep.mu.Lock(c)
-		ep.waiters.remove(t)
 		ep.mu.Unlock(c)
 	}
 }
@@ -339,14 +313,16 @@ func (ep *epoll) wait(c *percpu.CPU, t *Task, out uintptr, limit uint64, deadlin
 // level-triggered watch goes back to the end of the list while it holds.
 func (ep *epoll) collect(c *percpu.CPU, t *Task, out uintptr, limit uint64) (n uint64, e Errno) {
 	ep.mu.Lock(c)
-	stop := ep.last
-	for ep.first != nil && n < limit {
-		w := ep.first
+	stop := watchReady(ep.ready.Last())
+	for n < limit {
+		w := watchReady(ep.ready.Pop())
+		if w == nil {
+			break
+		}
 		f := w.file
 		f.refs.Add(1) // w is listed, so f is still there
 		w.busy++      // and w stays
 		atEnd := w == stop
-		w.unlist()
 		data, wanted := w.data, w.events
 		ep.mu.Unlock(c)
 

@@ -3,7 +3,6 @@ package linux
 import (
 	"muster/kernel/cpu"
 	"muster/kernel/percpu"
-	"muster/kernel/sched"
 )
 
 // Flags of eventfd2.
@@ -40,15 +39,11 @@ func (f *File) readEvent(c *percpu.CPU, t *Task, p uintptr, n uint64) (*percpu.C
 	}
 	f.mu.Lock(c)
 	for f.count == 0 {
-		if f.flags.Load()&oNonblock != 0 || t.interrupted() {
-			e := EAGAIN
-			if f.flags.Load()&oNonblock == 0 {
-				e = EINTR
-			}
+		var e Errno
+		if c, e = f.wait(c, t); e != 0 {
 			f.mu.Unlock(c)
 			return c, errno(e)
 		}
-		c = f.wait(c, t)
 	}
 	v := f.count
 	if f.semaphore {
@@ -72,20 +67,16 @@ func (f *File) writeEvent(c *percpu.CPU, t *Task, p uintptr, n uint64) (*percpu.
 	if !ok {
 		return c, errno(EFAULT)
 	}
-	if v == 1<<64-1 {
+	if v > eventMax {
 		return c, errno(EINVAL)
 	}
 	f.mu.Lock(c)
 	for f.count > eventMax-v {
-		if f.flags.Load()&oNonblock != 0 || t.interrupted() {
-			e := EAGAIN
-			if f.flags.Load()&oNonblock == 0 {
-				e = EINTR
-			}
+		var e Errno
+		if c, e = f.wait(c, t); e != 0 {
 			f.mu.Unlock(c)
 			return c, errno(e)
 		}
-		c = f.wait(c, t)
 	}
 	f.count += v
 	f.changed(c)
@@ -93,44 +84,15 @@ func (f *File) writeEvent(c *percpu.CPU, t *Task, p uintptr, n uint64) (*percpu.
 	return c, 8
 }
 
-// wait waits for a change of f.
-//
-// Locks: f.mu held, dropped meanwhile.
-func (f *File) wait(c *percpu.CPU, t *Task) *percpu.CPU {
-	f.waiters.add(t)
-	f.mu.Unlock(c)
-	c = sched.Park(c)
-	f.mu.Lock(c)
-	f.waiters.remove(t)
-	return c
-}
-
-// changed wakes who waits for f, by itself or through an epoll.
+// eventReady returns the epoll events of an eventfd.
 //
 // Locks: f.mu held.
-func (f *File) changed(c *percpu.CPU) {
-	f.waiters.wakeAll(c)
-	for w := f.watches; w != nil; w = w.fileNext {
-		w.trigger(c, f.ready(c))
+func (f *File) eventReady() (events uint32) {
+	if f.count > 0 {
+		events |= epollIn
 	}
-}
-
-// ready returns the epoll events that hold now.
-//
-// Locks: f.mu held.
-func (f *File) ready(c *percpu.CPU) (events uint32) {
-	switch f.kind {
-	case kindEvent:
-		if f.count > 0 {
-			events |= epollIn
-		}
-		if f.count < eventMax {
-			events |= epollOut
-		}
-	case kindConsole:
-		events = epollOut
-	case kindPipeRead, kindPipeWrite:
-		events = f.pipeReady(c)
+	if f.count < eventMax {
+		events |= epollOut
 	}
 	return events
 }

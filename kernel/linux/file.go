@@ -4,9 +4,11 @@ import (
 	"unsafe"
 
 	"muster/kernel/atom"
+	"muster/kernel/clock"
 	"muster/kernel/console"
 	"muster/kernel/cpu"
 	"muster/kernel/layout"
+	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
@@ -31,7 +33,7 @@ type File struct {
 	refs    atom.Uint32
 	flags   atom.Uint32 // oNonblock
 	waiters waitList    // guarded by mu
-	watches *watch      // epolls that watch this file, guarded by mu
+	watches list.List   // of epolls that watch this file, guarded by mu
 
 	count     uint64 // eventfd: guarded by mu
 	semaphore bool
@@ -279,13 +281,9 @@ func writeConsole(c *percpu.CPU, t *Task, p uintptr, n uint64) (*percpu.CPU, uin
 // waitForOutput waits until the console's ring has room.
 func waitForOutput(c *percpu.CPU, t *Task) *percpu.CPU {
 	outputMu.Lock(c)
-	output.add(t)
-	outputMu.Unlock(c)
-	if !console.HasRoom(c) { // after add: a wake-up from now on finds t
-		c = sched.Park(c)
+	if !console.HasRoom(c) { // under the lock: a wake-up from now on finds t
+		c, _ = output.wait(c, t, &outputMu, clock.Never)
 	}
-	outputMu.Lock(c)
-	output.remove(t)
 	outputMu.Unlock(c)
 	return c
 }

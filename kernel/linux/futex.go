@@ -3,6 +3,7 @@ package linux
 import (
 	"muster/kernel/clock"
 	"muster/kernel/cpu"
+	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
@@ -11,9 +12,9 @@ import (
 
 // futexBucket holds the tasks that wait at addresses which hash to it.
 type futexBucket struct {
-	mu          lock.Spin
-	first, last *Task
-	_           [32]byte
+	mu    lock.Spin
+	tasks list.List // by Wait
+	_     [32]byte
 }
 
 // futexBuckets is a power of two. A wait takes one bucket's lock, so its size
@@ -31,31 +32,6 @@ func initFutexes() {
 func bucketOf(s *mem.Space, addr uintptr) *futexBucket {
 	h := uint64(addr>>2) * 0x9e3779b97f4a7c15
 	return &futexes[(h>>32^uint64(s.Key()))%futexBuckets]
-}
-
-func (b *futexBucket) push(t *Task) {
-	t.futexOn = true
-	t.futexNext, t.futexPrev = nil, b.last
-	if b.last == nil {
-		b.first = t
-	} else {
-		b.last.futexNext = t
-	}
-	b.last = t
-}
-
-func (b *futexBucket) remove(t *Task) {
-	t.futexOn = false
-	if t.futexPrev == nil {
-		b.first = t.futexNext
-	} else {
-		t.futexPrev.futexNext = t.futexNext
-	}
-	if t.futexNext == nil {
-		b.last = t.futexPrev
-	} else {
-		t.futexNext.futexPrev = t.futexPrev
-	}
 }
 
 // Operations of futex.
@@ -126,18 +102,18 @@ func waitFutex(c *percpu.CPU, t *Task, addr uintptr, want uint32, deadline clock
 		}
 	}
 	t.futexSpace, t.futexAddr = s, addr
-	b.push(t)
+	b.tasks.Push(&t.Wait)
 	b.mu.Unlock(c)
 	for {
 		var expired bool
 		c, expired = sched.ParkUntil(c, deadline)
 		b.mu.Lock(c)
-		if !t.futexOn {
+		if !t.Wait.Linked() {
 			b.mu.Unlock(c)
 			return c, 0
 		}
 		if expired || t.interrupted() {
-			b.remove(t)
+			b.tasks.Remove(&t.Wait)
 			b.mu.Unlock(c)
 			if expired {
 				return c, errno(ETIMEDOUT)
@@ -158,15 +134,15 @@ func wakeFutex(c *percpu.CPU, t *Task, addr uintptr, n int32) (*percpu.CPU, uint
 	for {
 		batch := 0
 		b.mu.Lock(c)
-		for w := b.first; w != nil && woken < n && batch < wakeBatch; {
-			next := w.futexNext
+		for node := b.tasks.First(); node != nil && woken < n && batch < wakeBatch; {
+			w := waiter(node)
+			node = b.tasks.Next(node)
 			if w.futexAddr == addr && w.futexSpace == t.Space {
-				b.remove(w)
+				b.tasks.Remove(&w.Wait)
 				sched.Unpark(c, w.thread()) // under the lock: w cannot return before
 				woken++
 				batch++
 			}
-			w = next
 		}
 		b.mu.Unlock(c)
 		if batch < wakeBatch {

@@ -211,23 +211,15 @@ func (t *Task) raisePipe(c *percpu.CPU) {
 	tasks.mu.Unlock(c)
 }
 
-// await waits until a read or a write on f can go on: there is something, or
+// await waits until a read or a write on an end can go on: there is something, or
 // room for something, or the other end is closed.
-func (f *File) await(c *percpu.CPU, t *Task) (*percpu.CPU, Errno) {
+func (f *File) await(c *percpu.CPU, t *Task) (_ *percpu.CPU, e Errno) {
 	f.mu.Lock(c)
-	for f.ready(c)&(epollIn|epollOut|epollErr|epollHup) == 0 {
-		if f.flags.Load()&oNonblock != 0 {
-			f.mu.Unlock(c)
-			return c, EAGAIN
-		}
-		if t.interrupted() {
-			f.mu.Unlock(c)
-			return c, EINTR
-		}
-		c = f.wait(c, t)
+	for e == 0 && f.pipeReady(c) == 0 {
+		c, e = f.wait(c, t)
 	}
 	f.mu.Unlock(c)
-	return c, 0
+	return c, e
 }
 
 // pipeReady returns the epoll events of an end.

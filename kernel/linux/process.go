@@ -4,7 +4,9 @@ import (
 	"unsafe"
 
 	"muster/kernel/atom"
+	"muster/kernel/clock"
 	"muster/kernel/console"
+	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
@@ -24,9 +26,9 @@ type Process struct {
 	mapMu   sched.Mutex // held while areas change
 	mapBase uintptr     // where mmap without an address starts to look
 
-	tasks   *Task // guarded by mu
-	unpoked *Task // of them, those from here on do not know yet that p is exiting; guarded by mu
-	count   int   // tasks, guarded by mu
+	tasks   list.List  // guarded by mu
+	unpoked *list.Node // of tasks, those from here on do not know yet that p is exiting; guarded by mu
+	count   int        // tasks, guarded by mu
 	actions [65]action
 	files   fileTable
 
@@ -97,11 +99,7 @@ func (p *Process) add(c *percpu.CPU, t *Task) bool {
 	p.mu.Lock(c)
 	ok := p.exiting.Load() == 0
 	if ok {
-		t.next = p.tasks
-		if t.next != nil {
-			t.next.prev = t
-		}
-		p.tasks = t
+		p.tasks.Push(&t.member)
 		p.count++
 	}
 	p.mu.Unlock(c)
@@ -111,17 +109,10 @@ func (p *Process) add(c *percpu.CPU, t *Task) bool {
 // remove takes t out and reports whether it was the last.
 func (p *Process) remove(c *percpu.CPU, t *Task) (last bool) {
 	p.mu.Lock(c)
-	if p.unpoked == t {
-		p.unpoked = t.next
+	if p.unpoked == &t.member {
+		p.unpoked = p.tasks.Next(&t.member)
 	}
-	if t.prev == nil {
-		p.tasks = t.next
-	} else {
-		t.prev.next = t.next
-	}
-	if t.next != nil {
-		t.next.prev = t.prev
-	}
+	p.tasks.Remove(&t.member)
 	p.count--
 	last = p.count == 0
 	p.mu.Unlock(c)
@@ -137,7 +128,7 @@ func (p *Process) end(c *percpu.CPU, status uint32) {
 	}
 	p.status.Store(status)
 	p.mu.Lock(c)
-	p.unpoked = p.tasks
+	p.unpoked = p.tasks.First()
 	p.mu.Unlock(c)
 	p.spread(c)
 }
@@ -152,8 +143,8 @@ const pokeBatch = 64
 func (p *Process) spread(c *percpu.CPU) {
 	p.mu.Lock(c)
 	for n := 0; n < pokeBatch && p.unpoked != nil; n++ {
-		t := p.unpoked
-		p.unpoked = t.next
+		t := memberTask(p.unpoked)
+		p.unpoked = p.tasks.Next(p.unpoked)
 		t.Work.Or(workExit)
 		poke(c, t)
 	}
@@ -202,11 +193,7 @@ func (p *Process) finish(c *percpu.CPU) *percpu.CPU {
 func (p *Process) waitFor(c *percpu.CPU, t *Task) (*percpu.CPU, uint64) {
 	p.mu.Lock(c)
 	for p.done.Load() == 0 && !t.interrupted() {
-		p.waiters.add(t)
-		p.mu.Unlock(c)
-		c = sched.Park(c)
-		p.mu.Lock(c)
-		p.waiters.remove(t)
+		c, _ = p.waiters.wait(c, t, &p.mu, clock.Never)
 	}
 	done := p.done.Load() != 0
 	p.mu.Unlock(c)
@@ -233,37 +220,4 @@ func nameText(name *[16]byte) string {
 		n++
 	}
 	return unsafe.String(&name[0], n)
-}
-
-// waitList is tasks that wait for a condition, guarded by the lock of its owner.
-type waitList struct{ first *Task }
-
-func (w *waitList) add(t *Task) {
-	t.waitOn = true
-	t.waitNext = w.first
-	w.first = t
-}
-
-// remove takes t out if it is still in.
-func (w *waitList) remove(t *Task) {
-	if !t.waitOn {
-		return
-	}
-	t.waitOn = false
-	for p := &w.first; *p != nil; p = &(*p).waitNext {
-		if *p == t {
-			*p = t.waitNext
-			return
-		}
-	}
-}
-
-// wakeAll wakes and removes all; under the owner's lock, so that none goes away.
-func (w *waitList) wakeAll(c *percpu.CPU) {
-	for w.first != nil {
-		t := w.first
-		w.first = t.waitNext
-		t.waitOn = false
-		sched.Unpark(c, t.thread())
-	}
 }

@@ -240,9 +240,9 @@ func (p *Process) signal(c *percpu.CPU, prefer *Task, sig uint64) {
 	p.mu.Lock(c)
 	to := prefer
 	if to == nil || to.proc != p || to.mask&bit(sig) != 0 {
-		to = p.tasks
-		for o := p.tasks; o != nil; o = o.next {
-			if o.mask&bit(sig) == 0 { // an old value picks another task, no more
+		to = memberTask(p.tasks.First())
+		for n := p.tasks.First(); n != nil; n = p.tasks.Next(n) {
+			if o := memberTask(n); o.mask&bit(sig) == 0 { // an old value picks another task, no more
 				to = o
 				break
 			}

@@ -18,6 +18,7 @@ import (
 	"muster/kernel/atom"
 	"muster/kernel/cpu"
 	"muster/kernel/ipi"
+	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
@@ -27,13 +28,13 @@ import (
 
 // Task is a thread with what Linux knows of one.
 type Task struct {
-	sched.Thread                  // first: the scheduler's pointer is the task's
+	sched.Thread // first: the scheduler's pointer is the task's
+	_            [(64 - unsafe.Sizeof(sched.Thread{})%64) % 64]byte
 	xstate       [stateBytes]byte // vector state that rt_sigreturn restores; 64-byte aligned
 
 	proc   *Process
 	idNode tree.Node // in tasks, Key is the id
-	next   *Task     // in proc.tasks, guarded by proc.mu
-	prev   *Task
+	member list.Node // in proc.tasks, guarded by proc.mu
 
 	mask    uint64      // blocked signals; the task alone
 	pending atom.Uint64 // signals sent to the task
@@ -41,14 +42,8 @@ type Task struct {
 	altLow  uintptr     // alternate signal stack; the task alone
 	altSize uintptr
 
-	futexSpace *mem.Space // in a futex bucket, guarded by its lock
+	futexSpace *mem.Space // while Wait is in a futex bucket, guarded by its lock
 	futexAddr  uintptr
-	futexNext  *Task
-	futexPrev  *Task
-	futexOn    bool
-
-	waitNext *Task // in a wait list, guarded by the lock of its owner
-	waitOn   bool
 }
 
 // stateBytes is room for an XSAVE area with x87, SSE and AVX: 832 bytes.
@@ -81,7 +76,18 @@ var tasks struct {
 var taskCache mem.Cache
 
 func taskOfNode(n *tree.Node) *Task {
-	return (*Task)(unsafe.Pointer(uintptr(unsafe.Pointer(n)) - unsafe.Offsetof(Task{}.idNode)))
+	return (*Task)(unsafe.Add(unsafe.Pointer(n), -int(unsafe.Offsetof(Task{}.idNode))))
+}
+
+// waiter returns the task that waits by a node.
+func waiter(n *list.Node) *Task { return taskOf(sched.Waiter(n)) }
+
+// memberTask returns the task of a node in Process.tasks, nil for nil.
+func memberTask(n *list.Node) *Task {
+	if n == nil {
+		return nil
+	}
+	return (*Task)(unsafe.Add(unsafe.Pointer(n), -int(unsafe.Offsetof(Task{}.member))))
 }
 
 // newTask makes a task of p that is not running yet. Its frame is zero. nil

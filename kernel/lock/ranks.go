@@ -10,7 +10,7 @@ const (
 	RankProcess  Rank = iota + 1 // linux.Process.mu; wakes threads, posts signals
 	RankTasks                    // linux.tasks.mu: the tree of thread ids; posts signals
 	RankFutex                    // linux.futexBucket.mu; wakes threads
-	RankMutex                    // sched.Mutex.mu, linux.waitList.mu; wake threads
+	RankMutex                    // sched.Mutex.mu, linux.outputMu; wake threads
 	RankFile                     // linux.File.mu; wakes threads, reports to epolls
 	RankPipe                     // linux.pipe.mu
 	RankEpoll                    // linux.epoll.mu; wakes threads

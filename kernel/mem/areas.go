@@ -132,15 +132,15 @@ func (s *Space) Insert(c *percpu.CPU, start, end uintptr, prot Prot) bool {
 	s.areas.Insert(&a.node)
 	s.count++
 	s.last = a
-	dead := s.join(start, end)
+	s.join(start, end)
 	s.mu.Unlock(c)
-	freeAreas(c, dead)
+	s.freeAreas(c)
 	return true
 }
 
-// join merges areas of equal rights that meet at or between start and end. It
-// returns the ones that are left over, as a list.
-func (s *Space) join(start, end uintptr) (dead *Area) {
+// join merges areas of equal rights that meet at or between start and end. The
+// ones that are left over are unused.
+func (s *Space) join(start, end uintptr) {
 	first := start
 	if first > 0 {
 		first-- // the neighbour that ends at start
@@ -149,7 +149,7 @@ func (s *Space) join(start, end uintptr) (dead *Area) {
 	for a != nil && a.start() <= end {
 		b := s.next(a.end)
 		if b == nil || b.start() > end {
-			return dead
+			return
 		}
 		if b.start() != a.end || a.prot != b.prot || a.dying || b.dying {
 			a = b
@@ -161,28 +161,16 @@ func (s *Space) join(start, end uintptr) (dead *Area) {
 		a.end = b.end
 		s.areas.Insert(&a.node)
 		s.last = a
-		b.node.Right = listNode(dead)
-		dead = b
+		s.unused.Push(&b.unused)
 	}
-	return dead
 }
 
-func listNode(a *Area) *tree.Node {
-	if a == nil {
-		return nil
-	}
-	return &a.node
-}
-
-// freeAreas frees a list of areas, linked through node.Right.
-func freeAreas(c *percpu.CPU, list *Area) {
-	for list != nil {
-		next := list.node.Right
-		areaCache.Free(c, unsafe.Pointer(list))
-		if next == nil {
-			return
-		}
-		list = areaOf(next)
+// freeAreas frees the areas that were taken out.
+//
+// Locks: as Available, without s.mu.
+func (s *Space) freeAreas(c *percpu.CPU) {
+	for n := s.unused.Pop(); n != nil; n = s.unused.Pop() {
+		areaCache.Free(c, unsafe.Add(unsafe.Pointer(n), -int(unsafe.Offsetof(Area{}.unused))))
 	}
 }
 
@@ -260,18 +248,16 @@ func (s *Space) BeginUnmap(c *percpu.CPU, start, end uintptr) bool {
 //
 // Locks: as Available.
 func (s *Space) EndUnmap(c *percpu.CPU, start, end uintptr) {
-	var dead *Area
 	s.mu.Lock(c)
 	s.last = nil
 	for a := s.next(start); a != nil && a.start() < end; a = s.next(start) {
 		s.areas.Remove(&a.node)
 		s.count--
 		s.last = nil
-		a.node.Right = listNode(dead)
-		dead = a
+		s.unused.Push(&a.unused)
 	}
 	s.mu.Unlock(c)
-	freeAreas(c, dead)
+	s.freeAreas(c)
 }
 
 // SetProt changes the rights of all areas in [start, end); Reprotect then brings
@@ -286,8 +272,8 @@ func (s *Space) SetProt(c *percpu.CPU, start, end uintptr, prot Prot) bool {
 	for a := s.next(start); a != nil && a.start() < end; a = s.next(a.end) {
 		a.prot = prot
 	}
-	dead := s.join(start, end)
+	s.join(start, end)
 	s.mu.Unlock(c)
-	freeAreas(c, dead)
+	s.freeAreas(c)
 	return true
 }

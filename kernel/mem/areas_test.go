@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/layout"
+	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
 )
@@ -143,7 +144,7 @@ func TestAreasAgainstModel(t *testing.T) {
 func TestNoMemoryForAreas(t *testing.T) {
 	s := hostSpace(t)
 	require.True(t, s.Insert(cpu0, 20*pg, 40*pg, ProtRead))
-	areaCache.free = nil
+	areaCache.free = list.Stack{}
 	frames.mu.Rank = lock.RankFrames
 	require.False(t, s.Insert(cpu0, 50*pg, 60*pg, ProtRead), "no node, no change")
 	require.False(t, s.BeginUnmap(cpu0, 25*pg, 30*pg))

@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"muster/kernel/layout"
+	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
 )
@@ -13,12 +14,10 @@ import (
 type Cache struct {
 	mu    lock.Spin
 	size  uintptr
-	free  *freeObject
-	total uint64 // objects made
+	free  list.Stack // objects, by their first word
+	total uint64     // objects made
 	inUse uint64
 }
-
-type freeObject struct{ next *freeObject }
 
 // Init sets the size of the objects, at most a page; it is rounded up to 64 bytes.
 func (k *Cache) Init(size uintptr) {
@@ -31,26 +30,23 @@ func (k *Cache) Init(size uintptr) {
 // Locks: takes the cache's.
 func (k *Cache) Alloc(c *percpu.CPU) unsafe.Pointer {
 	k.mu.Lock(c)
-	if k.free == nil && !k.grow(c) {
+	if k.free.Top() == nil && !k.grow(c) {
 		k.mu.Unlock(c)
 		return nil
 	}
-	o := k.free
-	k.free = o.next
+	o := unsafe.Pointer(k.free.Pop())
 	k.inUse++
 	k.mu.Unlock(c)
-	clearWords(uintptr(unsafe.Pointer(o)), k.size)
-	return unsafe.Pointer(o)
+	clearWords(uintptr(o), k.size)
+	return o
 }
 
 // Free takes an object back.
 //
 // Locks: takes the cache's.
 func (k *Cache) Free(c *percpu.CPU, p unsafe.Pointer) {
-	o := (*freeObject)(p)
 	k.mu.Lock(c)
-	o.next = k.free
-	k.free = o
+	k.free.Push((*list.Link)(p))
 	k.inUse--
 	k.mu.Unlock(c)
 }
@@ -61,9 +57,7 @@ func (k *Cache) grow(c *percpu.CPU) bool {
 		return false
 	}
 	for off := uintptr(0); off+k.size <= layout.PageSize; off += k.size {
-		o := ptr[freeObject](Direct(p) + off)
-		o.next = k.free
-		k.free = o
+		k.free.Push(ptr[list.Link](Direct(p) + off))
 		k.total++
 	}
 	return true

@@ -94,12 +94,17 @@ func (s *Space) resolve(c *percpu.CPU, addr uintptr, need Prot, page *PhysAddr) 
 		if *page == 0 {
 			return Resolved // unmapped meanwhile; the next try brings a page
 		}
-		atomic.StoreUint64(e, uint64(*page)|s.pageBits(a.prot))
-		*page = 0
-		atomic.AddUint64(&s.charged, 1)
+		s.fill(e, page, a.prot)
 	}
 	s.Faults++
 	return Resolved
+}
+
+// fill puts *page into an empty entry, takes it from the caller, and charges it.
+func (s *Space) fill(e *uint64, page *PhysAddr, prot Prot) {
+	atomic.StoreUint64(e, uint64(*page)|s.pageBits(prot))
+	*page = 0
+	atomic.AddUint64(&s.charged, 1)
 }
 
 func (s *Space) tableBits() uint64 {
@@ -127,9 +132,63 @@ func (s *Space) pageBits(p Prot) uint64 {
 	return bits
 }
 
-// chunk is how many pages Zap and Reprotect handle in one step: a bounded
-// stretch with interrupts off.
+// chunk is how many steps Zap and Reprotect do at a time: a bounded stretch with
+// interrupts off.
 const chunk = 256
+
+// walk visits the last-level entries of [at, end) that have a table, in order, for
+// up to chunk steps: a step is one entry, or one table that is missing.
+//
+// Locks: s.mu held from the first call of next to the use of the last entry.
+type walk struct {
+	s       *Space
+	at, end uintptr // at is behind the entry that next returned
+	steps   int
+	row     PhysAddr // last-level table of at, 0 to look it up
+}
+
+// next returns the next entry, nil when there is none or the steps are used up.
+func (w *walk) next() *uint64 {
+	for w.at < w.end && w.steps < chunk {
+		w.steps++
+		if w.row == 0 {
+			table, skip := w.s.lastTable(w.at)
+			if table == 0 {
+				w.at = skip
+				continue
+			}
+			w.row = table
+		}
+		e := entryAt(w.row, index(w.at, 0))
+		w.at += layout.PageSize
+		if w.at&(layout.LargePage-1) == 0 {
+			w.row = 0
+		}
+		return e
+	}
+	return nil
+}
+
+// page is the address that the entry from next belongs to.
+func (w *walk) page() uintptr { return w.at - layout.PageSize }
+
+// reached is where another walk goes on; end when this one is through.
+func (w *walk) reached() uintptr { return min(w.at, w.end) }
+
+// lastTable returns the last-level table of va, or 0 and the address at which the
+// first table that is missing would end.
+func (s *Space) lastTable(va uintptr) (table PhysAddr, skip uintptr) {
+	table = s.root
+	for level := uint(3); level > 0; level-- {
+		e := *entryAt(table, index(va, level))
+		if e&ptePresent == 0 {
+			size := uintptr(1) << (12 + 9*level)
+			return 0, (va + size) &^ (size - 1)
+		}
+		table = tableOf(e)
+	}
+	return table, 0
+}
 
 // Zap takes pages in [start, end) away and frees them, up to chunk at a time. It
 // returns where to go on; end when all are gone.
@@ -137,19 +196,12 @@ const chunk = 256
 // Locks: takes s.mu; none held. Waits for other CPUs' TLB flushes.
 func (s *Space) Zap(c *percpu.CPU, start, end uintptr) uintptr {
 	var gone chain
-	steps := 0
+	w := walk{s: s, at: start, end: end}
 	s.mu.Lock(c)
-	for start < end && steps < chunk {
-		steps++
-		e, skip := s.step(start)
-		if e == nil {
-			start = skip
-			continue
-		}
+	for e := w.next(); e != nil; e = w.next() {
 		if v := atomic.SwapUint64(e, 0); v != 0 {
 			gone.add(c, PhysAddr(v&pteAddr))
 		}
-		start += layout.PageSize
 	}
 	atomic.AddUint64(&s.charged, -gone.n)
 	s.mu.Unlock(c)
@@ -157,7 +209,7 @@ func (s *Space) Zap(c *percpu.CPU, start, end uintptr) uintptr {
 		s.flush(c)
 		gone.release(c)
 	}
-	return min(start, end)
+	return w.reached()
 }
 
 // Reprotect gives the pages in [start, end) the rights of their areas, up to
@@ -166,45 +218,22 @@ func (s *Space) Zap(c *percpu.CPU, start, end uintptr) uintptr {
 // Locks: as Zap.
 func (s *Space) Reprotect(c *percpu.CPU, start, end uintptr) uintptr {
 	changed := false
-	steps := 0
+	w := walk{s: s, at: start, end: end}
 	s.mu.Lock(c)
-	for start < end && steps < chunk {
-		steps++
-		e, skip := s.step(start)
-		if e == nil {
-			start = skip
+	for e := w.next(); e != nil; e = w.next() {
+		if *e == 0 {
 			continue
 		}
-		if v := *e; v != 0 {
-			if a := s.find(start); a != nil {
-				atomic.StoreUint64(e, v&pteAddr|s.pageBits(a.prot))
-				changed = true
-			}
+		if a := s.find(w.page()); a != nil {
+			atomic.StoreUint64(e, *e&pteAddr|s.pageBits(a.prot))
+			changed = true
 		}
-		start += layout.PageSize
 	}
 	s.mu.Unlock(c)
 	if changed {
 		s.flush(c)
 	}
-	return min(start, end)
-}
-
-// step returns the last-level entry of va, or nil and the address at which the
-// next table begins.
-func (s *Space) step(va uintptr) (e *uint64, skip uintptr) {
-	t := s.root
-	for level := uint(3); ; level-- {
-		e := entryAt(t, index(va, level))
-		if level == 0 {
-			return e, 0
-		}
-		if *e&ptePresent == 0 {
-			size := uintptr(1) << (12 + 9*level)
-			return nil, (va + size) &^ (size - 1)
-		}
-		t = tableOf(*e)
-	}
+	return w.reached()
 }
 
 // flush removes the space's old translations everywhere.
@@ -227,9 +256,7 @@ func (s *Space) Page(c *percpu.CPU, addr uintptr) (p PhysAddr, ok bool) {
 	if a := s.find(addr); a != nil && !a.dying {
 		if e := entryMake(s.root, addr, s.tableBits(), c); e != nil {
 			if *e == 0 {
-				atomic.StoreUint64(e, uint64(page)|s.pageBits(a.prot))
-				page = 0
-				atomic.AddUint64(&s.charged, 1)
+				s.fill(e, &page, a.prot)
 			}
 			p, ok = PhysAddr(*e&pteAddr), true
 		}
@@ -254,7 +281,7 @@ func (s *Space) Present(c *percpu.CPU, addr uintptr, n int) (bits uint64, ok boo
 			ok = false
 			break
 		}
-		if e, _ := s.step(va); e != nil && *e != 0 {
+		if table, _ := s.lastTable(va); table != 0 && *entryAt(table, index(va, 0)) != 0 {
 			bits |= 1 << i
 		}
 	}

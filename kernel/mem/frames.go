@@ -144,12 +144,16 @@ func FreeFrame(c *percpu.CPU, p PhysAddr) {
 	w := frameWord(n)
 	frames.mu.Lock(c)
 	if *w != frameUsed {
-		upcall.Panic(c, "mem: frame freed twice; address, table word", uint64(p), uint64(*w))
+		freedTwice(c, p, *w)
 	}
 	*w = frames.free
 	frames.free = n
 	frames.unused++
 	frames.mu.Unlock(c)
+}
+
+func freedTwice(c *percpu.CPU, p PhysAddr, word uint32) {
+	upcall.Panic(c, "mem: frame freed twice; address, table word", uint64(p), uint64(word))
 }
 
 // chain is a list of frames that wait for a TLB flush before they are free. It
@@ -163,7 +167,7 @@ func (l *chain) add(c *percpu.CPU, p PhysAddr) {
 	n := uint32(p >> layout.PageShift)
 	w := frameWord(n)
 	if *w != frameUsed {
-		upcall.Panic(c, "mem: frame freed twice; address, table word", uint64(p), uint64(*w))
+		freedTwice(c, p, *w)
 	}
 	*w = l.first
 	if l.first == frameNone {

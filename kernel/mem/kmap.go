@@ -91,9 +91,7 @@ func FillMap(c *percpu.CPU, va uintptr, p PhysAddr, n uintptr, kind Caching) {
 //
 // Context: one CPU at a time, while no CPU is starting.
 func TrampolineRoot(c *percpu.CPU, page PhysAddr) PhysAddr {
-	for i := uintptr(entries / 2); i < entries; i++ {
-		*entryAt(trampolineRoot, i) = *entryAt(kernelRoot, i)
-	}
+	copyKernelHalf(trampolineRoot)
 	e := entryMake(trampolineRoot, uintptr(page), pteTable, c)
 	if e == nil {
 		upcall.Panic(c, "mem: no frame left for the trampoline's tables", uint64(page), 0)
@@ -124,9 +122,7 @@ func NewUserPage(c *percpu.CPU, b byte) UserPage {
 		return UserPage{}
 	}
 	root, page := mustZeroed(c), mustZeroed(c)
-	for i := uintptr(entries / 2); i < entries; i++ {
-		*entryAt(root, i) = *entryAt(kernelRoot, i)
-	}
+	copyKernelHalf(root)
 	e := entryMake(root, layout.UserStart, pteUserTable, c)
 	if e == nil {
 		upcall.Panic(c, "mem: no frame left for the tables of a test's page", uint64(page), 0)

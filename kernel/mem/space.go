@@ -6,6 +6,7 @@ import (
 
 	"muster/kernel/cpu"
 	"muster/kernel/layout"
+	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
 	"muster/kernel/tree"
@@ -30,6 +31,7 @@ type Area struct {
 	dying     bool    // being unmapped: faults fail, the addresses are not free
 	low, high uintptr // of the subtree: lowest start, highest end
 	gap       uintptr // of the subtree: largest hole between its areas
+	unused    list.Node
 }
 
 func (a *Area) start() uintptr { return uintptr(a.node.Key) }
@@ -48,8 +50,9 @@ type Space struct {
 	low, high uintptr // addresses that pointers may have
 	from, to  uintptr // addresses that mappings may have
 	areas     tree.Tree
-	count     int   // of areas; guarded by mu, and changed by one caller at a time
-	last      *Area // found last
+	count     int       // of areas; guarded by mu, and changed by one caller at a time
+	last      *Area     // found last
+	unused    list.List // areas taken out, for freeAreas; as count
 	user      bool
 	charged   uint64       // pages
 	cpus      *percpu.Mask // CPUs whose TLB may hold entries
@@ -110,9 +113,7 @@ func NewSpace(c *percpu.CPU) *Space {
 		spaceCache.Free(c, unsafe.Pointer(s))
 		return nil
 	}
-	for i := uintptr(entries / 2); i < entries; i++ {
-		*entryAt(root, i) = *entryAt(kernelRoot, i)
-	}
+	copyKernelHalf(root)
 	s.init(root, true)
 	s.low, s.high = 0, layout.UserEnd
 	s.from, s.to = layout.UserStart, layout.UserEnd

@@ -39,6 +39,14 @@ var kernelRoot PhysAddr
 // KernelRoot returns the top table of the kernel's own address space.
 func KernelRoot() PhysAddr { return kernelRoot }
 
+// copyKernelHalf makes another top table map what the kernel's own one maps in the
+// upper half.
+func copyKernelHalf(root PhysAddr) {
+	for i := uintptr(entries / 2); i < entries; i++ {
+		*entryAt(root, i) = *entryAt(kernelRoot, i)
+	}
+}
+
 func index(va uintptr, level uint) uintptr { return va >> (12 + 9*level) & (entries - 1) }
 
 func entryAt(table PhysAddr, i uintptr) *uint64 { return ptr[uint64](Direct(table) + i*8) }

@@ -9,26 +9,26 @@ package options
 import (
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"muster/kernel/inject"
+	"muster/kernel/setting"
 )
 
 // Options is what the command line asks for.
 type Options struct {
 	NoSMP    bool          // nosmp: one CPU
-	MaxCPUs  int           // maxcpus=N, at least 1; 0 without the word
+	MaxCPUs  int           // maxcpus=N; 0 without the word
 	Run      []string      // run="cmd; cmd": commands to run unattended
 	HasRun   bool          // run= was given, perhaps empty
-	LogLevel int           // loglevel=0..8
-	TickMS   int           // tick=1..1000
-	Scale    int           // deadline-scale=1..1000
+	LogLevel int           // loglevel=N
+	TickMS   int           // tick=N
+	Scale    int           // deadline-scale=N
 	Full     bool          // mitigations=full, not auto: clear CPU buffers without need
 	Serial   bool          // smp=serial, not parallel: start the CPUs one after the other
 	Faults   inject.Faults // fault=..., may be repeated
 	Physical bool          // ipi=physical, not logical: address each CPU by itself
-	Share    int           // callshare=1..100: percent of a CPU's time that others' calls may take
+	Share    int           // callshare=N: percent of a CPU's time that others' calls may take
 	Counted  bool          // icount: the clock counts instructions
 	App      string        // app=NAME: run the first module as a program of this name
 	Args     []string      // arg=...: its arguments, percent-encoded
@@ -36,20 +36,42 @@ type Options struct {
 }
 
 // Default is what an empty command line means.
-func Default() Options { return Options{LogLevel: 7, TickMS: 10, Scale: 1, Share: 50} }
+func Default() Options {
+	return Options{
+		MaxCPUs:  int(setting.MaxCPUs.Default),
+		LogLevel: int(setting.LogLevel.Default),
+		TickMS:   int(setting.TickMS.Default),
+		Scale:    int(setting.DeadlineScale.Default),
+		Share:    int(setting.CallShare.Default),
+	}
+}
 
 // Parse reads the command line. Each problem is one sentence; the setting then
 // keeps its default.
 func Parse(line string) (o Options, problems []string) {
 	o = Default()
 	complain := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	number := func(word, value string, lo, hi int, to *int, usual int) {
-		n, err := strconv.ParseUint(value, 10, 32)
-		if err != nil || int(n) < lo || int(n) > hi {
-			complain("%s: not a number from %d to %d, using the default", word, lo, hi)
-			n = uint64(usual)
+	numbers := []struct {
+		*setting.Number
+		to *int
+	}{
+		{&setting.MaxCPUs, &o.MaxCPUs}, {&setting.LogLevel, &o.LogLevel}, {&setting.TickMS, &o.TickMS},
+		{&setting.DeadlineScale, &o.Scale}, {&setting.CallShare, &o.Share},
+	}
+	number := func(word, name, value string) bool {
+		for _, s := range numbers {
+			if s.Name != name {
+				continue
+			}
+			n, ok := s.Parse([]byte(value))
+			if !ok {
+				complain("%s: not a number from %d to %d, using the default", word, s.Lowest, s.Highest)
+				n = s.Default
+			}
+			*s.to = int(n)
+			return true
 		}
-		*to = int(n)
+		return false
 	}
 	for _, word := range Words(line) {
 		name, value, hasValue := strings.Cut(word, "=")
@@ -60,16 +82,7 @@ func Parse(line string) (o Options, problems []string) {
 			o.Counted = true
 		case !hasValue:
 			complain("%s: unknown word, ignored", word)
-		case name == "maxcpus":
-			number(word, value, 1, 4096, &o.MaxCPUs, 0)
-		case name == "loglevel":
-			number(word, value, 0, 8, &o.LogLevel, Default().LogLevel)
-		case name == "tick":
-			number(word, value, 1, 1000, &o.TickMS, Default().TickMS)
-		case name == "deadline-scale":
-			number(word, value, 1, 1000, &o.Scale, Default().Scale)
-		case name == "callshare":
-			number(word, value, 1, 100, &o.Share, Default().Share)
+		case number(word, name, value):
 		case word == "ipi=logical" || word == "ipi=physical":
 			o.Physical = value == "physical"
 		case name == "ipi":

@@ -1,11 +1,13 @@
 package options
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/inject"
+	"muster/kernel/percpu"
 )
 
 func TestParse(t *testing.T) {
@@ -31,7 +33,7 @@ func TestParse(t *testing.T) {
 		})},
 		"runtime's variables": {line: "GODEBUG=gccheckmark=1 GOGC=50", want: Default()},
 		"bad values": {line: "maxcpus=0 tick=abc loglevel=9 deadline-scale=-1 mitigations=off trace=x smp=x fault=x arg=%zz ipi=x callshare=0", want: Default(), problems: []string{
-			"maxcpus=0: not a number from 1 to 4096, using the default",
+			fmt.Sprintf("maxcpus=0: not a number from 1 to %d, using the default", percpu.Max),
 			"tick=abc: not a number from 1 to 1000, using the default",
 			"loglevel=9: not a number from 0 to 8, using the default",
 			"deadline-scale=-1: not a number from 1 to 1000, using the default",

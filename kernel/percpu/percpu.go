@@ -125,7 +125,7 @@ const SelfOffset = unsafe.Offsetof(CPU{}.self)
 // caller may wake up on another CPU with a stranger's block in hand.
 func This() *CPU
 
-// Init makes c the block that SetGS can load. c is zero otherwise.
+// Init makes c, which is zero, a block whose address GS base can hold.
 func (c *CPU) Init(id uint32) {
 	c.self = uintptr(unsafe.Pointer(c))
 	c.magic = magic

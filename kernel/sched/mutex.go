@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
 )
@@ -8,9 +9,9 @@ import (
 // Mutex is a lock that waiters sleep for. It is handed over in order. The zero
 // value needs Init.
 type Mutex struct {
-	mu          lock.Spin
-	held        bool
-	first, last *Thread // waiters, linked through waitNext
+	mu      lock.Spin
+	held    bool
+	waiters list.List // threads, by Wait
 }
 
 // Init prepares the mutex.
@@ -28,7 +29,7 @@ func (m *Mutex) Lock(c *percpu.CPU) *percpu.CPU {
 	}
 	t := Current(c)
 	t.granted = false
-	m.push(t)
+	m.waiters.Push(&t.Wait)
 	for !t.granted {
 		m.mu.Unlock(c)
 		c = Park(c)
@@ -41,22 +42,12 @@ func (m *Mutex) Lock(c *percpu.CPU) *percpu.CPU {
 // Unlock hands the mutex to the thread that has waited longest, or frees it.
 func (m *Mutex) Unlock(c *percpu.CPU) {
 	m.mu.Lock(c)
-	if t := m.first; t != nil {
-		m.first = t.waitNext
+	if n := m.waiters.Pop(); n != nil {
+		t := Waiter(n)
 		t.granted = true
 		Unpark(c, t) // under the lock: the thread cannot leave Lock before
 	} else {
 		m.held = false
 	}
 	m.mu.Unlock(c)
-}
-
-func (m *Mutex) push(t *Thread) {
-	t.waitNext = nil
-	if m.first == nil {
-		m.first = t
-	} else {
-		m.last.waitNext = t
-	}
-	m.last = t
 }

@@ -6,6 +6,7 @@ import (
 	"muster/kernel/atom"
 	"muster/kernel/clock"
 	"muster/kernel/ipi"
+	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
 	"muster/kernel/trace"
@@ -14,7 +15,7 @@ import (
 // runQueue is what one CPU has to run.
 type runQueue struct {
 	mu    lock.Spin
-	lists [classes]list
+	lists [classes]list.List
 	count atom.Uint32 // threads in lists; stored under mu, loaded anywhere: an old value costs a look
 
 	// This CPU alone.
@@ -28,39 +29,24 @@ type runQueue struct {
 	running atom.Uint32 // class of the running thread, classes for the idle one; others read it to decide on an IPI
 }
 
-// list is a queue of threads, linked through next.
-type list struct{ head, tail *Thread }
-
-func (l *list) push(t *Thread) {
-	t.next = nil
-	if l.tail == nil {
-		l.head = t
-	} else {
-		l.tail.next = t
+// pop takes the first thread of a list out; with free, the first that is not pinned.
+//
+// Locks: the queue's held.
+func pop(l *list.List, free bool) *Thread {
+	n := l.First()
+	for free && n != nil && queuedThread(n).pinned {
+		n = l.Next(n)
 	}
-	l.tail = t
-}
-
-// pop takes the first thread out; with free, the first that is not pinned.
-func (l *list) pop(free bool) *Thread {
-	var before *Thread
-	t := l.head
-	for free && t != nil && t.pinned {
-		before, t = t, t.next
-	}
-	if t == nil {
+	if n == nil {
 		return nil
 	}
-	if before == nil {
-		l.head = t.next
-	} else {
-		before.next = t.next
-	}
-	if l.tail == t {
-		l.tail = before
-	}
-	t.next = nil
-	return t
+	l.Remove(n)
+	return queuedThread(n)
+}
+
+// queuedThread returns the thread of a node in a run queue.
+func queuedThread(n *list.Node) *Thread {
+	return (*Thread)(unsafe.Add(unsafe.Pointer(n), -int(unsafe.Offsetof(Thread{}.queued))))
 }
 
 func local(c *percpu.CPU) *runQueue { return (*runQueue)(unsafe.Pointer(c.Sched)) }
@@ -80,7 +66,7 @@ func (q *runQueue) init(idle *Thread) {
 // Locks: takes q.mu.
 func (q *runQueue) put(c *percpu.CPU, t *Thread) {
 	q.mu.Lock(c)
-	q.lists[t.Class].push(t)
+	q.lists[t.Class].Push(&t.queued)
 	q.count.Store(q.count.Load() + 1)
 	q.mu.Unlock(c)
 }
@@ -95,7 +81,7 @@ func (q *runQueue) take(c *percpu.CPU, limit Class, free bool) (t *Thread) {
 	}
 	q.mu.Lock(c)
 	for class := Class(0); class < limit && t == nil; class++ {
-		t = q.lists[class].pop(free)
+		t = pop(&q.lists[class], free)
 	}
 	if t != nil {
 		q.count.Store(q.count.Load() - 1)

@@ -18,6 +18,7 @@ import (
 	"muster/kernel/cpu"
 	"muster/kernel/fakeg"
 	"muster/kernel/layout"
+	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
@@ -61,8 +62,8 @@ type Thread struct {
 	Work  atom.Uint32 // what to do before leaving the core: bits of package linux
 
 	cpu      atom.Uint32 // CPU that ran it last, or is to
-	next     *Thread     // in a run queue, guarded by its lock
-	waitNext *Thread     // in a mutex's list, guarded by its lock
+	queued   list.Node   // in a run queue, guarded by its lock
+	Wait     list.Node   // among those that wait for the same thing, guarded by its lock
 	pinned   bool        // runs on cpu alone; changed while it runs
 	granted  bool        // a mutex was handed over, guarded by its lock
 	timer    Timer
@@ -122,12 +123,22 @@ func (t *Thread) FSBase() uintptr { return t.g.FSBase() }
 // GAddr returns the fake g with which t's core code runs.
 func (t *Thread) GAddr() uintptr { return t.g.Addr() }
 
-// Kernel stacks that no thread uses, linked through their top words.
+// Waiter returns the thread that a node in a list of waiters belongs to.
+func Waiter(n *list.Node) *Thread {
+	return (*Thread)(unsafe.Add(unsafe.Pointer(n), -int(unsafe.Offsetof(Thread{}.Wait))))
+}
+
+// Kernel stacks that no thread uses.
 var stacks struct {
 	mu   lock.Spin
-	free uintptr
+	free list.Stack // guarded by mu; the link is a stack's top word
 	made atom.Uint64
 }
+
+// linkOf returns the link in a free stack, and stackOf the stack of a link.
+func linkOf(low uintptr) *list.Link { return (*list.Link)(unsafe.Pointer(low + StackSize - 8)) }
+
+func stackOf(k *list.Link) (low uintptr) { return uintptr(unsafe.Pointer(k)) + 8 - StackSize }
 
 // InitStacks prepares the stack allocator.
 func InitStacks() { stacks.mu.Rank = lock.RankCache }
@@ -136,26 +147,24 @@ func InitStacks() { stacks.mu.Rank = lock.RankCache }
 // little memory is left.
 func AllocStack(c *percpu.CPU) (low, top uintptr, ok bool) {
 	stacks.mu.Lock(c)
-	low = stacks.free
-	if low != 0 {
-		stacks.free = *(*uintptr)(unsafe.Pointer(low + StackSize - 8))
-	}
+	k := stacks.free.Pop()
 	stacks.mu.Unlock(c)
-	if low == 0 {
-		if s := mem.ReadStats(c); s.Free < 4*StackSize/layout.PageSize+s.Reserve/2 {
-			return 0, 0, false
-		}
-		low = mem.AllocMapped(c, StackSize, layout.PageSize)
-		stacks.made.Add(1)
+	if k != nil {
+		low = stackOf(k)
+		return low, low + StackSize, true
 	}
+	if s := mem.ReadStats(c); s.Free < 4*StackSize/layout.PageSize+s.Reserve/2 {
+		return 0, 0, false
+	}
+	low = mem.AllocMapped(c, StackSize, layout.PageSize)
+	stacks.made.Add(1)
 	return low, low + StackSize, true
 }
 
 // FreeStack takes a kernel stack back; it stays mapped for the next thread.
 func FreeStack(c *percpu.CPU, low uintptr) {
 	stacks.mu.Lock(c)
-	*(*uintptr)(unsafe.Pointer(low + StackSize - 8)) = stacks.free
-	stacks.free = low
+	stacks.free.Push(linkOf(low))
 	stacks.mu.Unlock(c)
 }
 
@@ -165,10 +174,10 @@ func StacksMade() uint64 { return stacks.made.Load() }
 // StackHigh returns the deepest use, in bytes, of up to 32 stacks that are free now.
 func StackHigh(c *percpu.CPU) (deepest uint64) {
 	stacks.mu.Lock(c)
-	low := stacks.free
-	for i := 0; low != 0 && i < 32; i++ {
-		deepest = max(deepest, used(low))
-		low = *(*uintptr)(unsafe.Pointer(low + StackSize - 8))
+	k := stacks.free.Top()
+	for i := 0; k != nil && i < 32; i++ {
+		deepest = max(deepest, used(stackOf(k)))
+		k = k.Below()
 	}
 	stacks.mu.Unlock(c)
 	return deepest

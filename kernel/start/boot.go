@@ -27,6 +27,7 @@ import (
 	"muster/kernel/private"
 	"muster/kernel/sched"
 	"muster/kernel/selftest"
+	"muster/kernel/setting"
 	"muster/kernel/trace"
 	"muster/kernel/trap"
 	"muster/kernel/vector"
@@ -121,17 +122,15 @@ const crowded = 8
 // What is wrong with them is said once the runtime is up, by package options.
 func readOptions(c *percpu.CPU) {
 	line := info.CommandLine
-	if v, valid, _ := cmdline.Number(line, "loglevel"); valid && v <= 8 {
-		console.SetLevel(c, console.Level(v))
+	level, _ := setting.LogLevel.Read(line)
+	console.SetLevel(c, console.Level(level))
+	scale, _ := setting.DeadlineScale.Read(line)
+	clock.SetScale(scale)
+	tick, given := setting.TickMS.Read(line)
+	if !given {
+		tick *= max(1, scale/crowded) // a host with that many more virtual CPUs than its own would do nothing but tick
 	}
-	if v, valid, _ := cmdline.Number(line, "deadline-scale"); valid && v >= 1 && v <= 1000 {
-		clock.SetScale(v)
-		// A host with that many more virtual CPUs than its own would do nothing but tick.
-		sched.SetTick(sched.Tick() * clock.Time(max(1, v/crowded)))
-	}
-	if v, valid, _ := cmdline.Number(line, "tick"); valid && v >= 1 && v <= 1000 {
-		sched.SetTick(clock.Time(v) * clock.Millisecond)
-	}
+	sched.SetTick(clock.Time(tick) * clock.Millisecond)
 	var word [8]byte
 	if n, ok := cmdline.Value(line, "mitigations", word[:]); ok && string(word[:n]) == "full" {
 		clearAlways = true

@@ -13,8 +13,8 @@ import (
 
 // Descriptors (Intel SDM vol. 3A, "Segment Descriptors").
 const (
-	descKernelCode = 0x00af9b000000ffff // present, DPL 0, code, 64-bit, accessed
-	descKernelData = 0x00cf93000000ffff
+	descKernelCode = cpu.DescKernelCode
+	descKernelData = cpu.DescKernelData
 	descUserData   = 0x00cff3000000ffff
 	descUserCode   = 0x00affb000000ffff
 	descTSS        = 0x89 << 40 // present, available 64-bit TSS

@@ -28,10 +28,10 @@ import (
 
 // order lists the core packages, lowest first: each imports only those before it.
 var order = []string{
-	"muster/kernel/layout", "muster/kernel/abi", "muster/kernel/cmdline", "muster/kernel/tree",
+	"muster/kernel/layout", "muster/kernel/abi", "muster/kernel/cmdline", "muster/kernel/tree", "muster/kernel/list",
 	"muster/kernel/cpu", "muster/kernel/mmio", "muster/kernel/atom", "muster/kernel/clock",
 	"muster/kernel/percpu", "muster/kernel/vector", "muster/kernel/upcall", "muster/kernel/lock",
-	"muster/kernel/trace", "muster/kernel/symtab", "muster/kernel/fakeg", "muster/kernel/console",
+	"muster/kernel/trace", "muster/kernel/symtab", "muster/kernel/fakeg", "muster/kernel/console", "muster/kernel/setting",
 	"muster/kernel/apic", "muster/kernel/ipi", "muster/kernel/crash", "muster/kernel/cross",
 	"muster/kernel/trap", "muster/kernel/mem", "muster/kernel/sched", "muster/kernel/linux",
 	"muster/boot", "muster/trampoline", "muster/kernel/cpus", "muster/kernel/intr",
@@ -49,7 +49,7 @@ var atomicUsers = map[string]string{
 	"muster/kernel/mem":  "page-table entries, which hardware writes too",
 }
 
-// pureImports lists packages that a pure package must not import: those with an
+// pureForbidden lists packages that a pure package must not import: those with an
 // operating system below them.
 var pureForbidden = []string{"os", "net", "syscall", "os/exec", "io/ioutil"}
 

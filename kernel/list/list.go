@@ -1,0 +1,95 @@
+// Package list has the lists of the core: their links live inside the caller's
+// objects, so no step allocates, and each takes constant time.
+//
+// Layer: core.
+// Context: any.
+// Locks: the caller's.
+// Manual: Knuth, "The Art of Computer Programming" vol. 1, §2.2.5 "Doubly Linked Lists".
+// Chapter: docs/09-scheduler.md.
+package list
+
+// Node is embedded in the objects that a List holds; its zero value is in none.
+type Node struct {
+	next, prev *Node // round the list, through its root; next is nil outside a list
+}
+
+// Linked reports whether n is in a list.
+func (n *Node) Linked() bool { return n.next != nil }
+
+// List is a queue from which any node can be taken out. The zero value is empty.
+// A list that has had a node must not be copied: the nodes point to it.
+type List struct {
+	root Node // next is the first node, prev the last; both nil before the first Push
+}
+
+// Push adds n, which is in no list, at the end.
+func (l *List) Push(n *Node) {
+	root := &l.root
+	last := root.prev
+	if last == nil {
+		last = root
+	}
+	n.prev, n.next = last, root
+	last.next, root.prev = n, n
+}
+
+// Remove takes n out, which is in the list.
+func (l *List) Remove(n *Node) {
+	prev, next := n.prev, n.next
+	prev.next, next.prev = next, prev
+	n.next = nil
+}
+
+// First returns the node that was pushed first, nil when the list is empty.
+func (l *List) First() *Node { return l.node(l.root.next) }
+
+// Last returns the node that was pushed last, nil when the list is empty.
+func (l *List) Last() *Node { return l.node(l.root.prev) }
+
+// Next returns the node behind n, nil behind the last one.
+func (l *List) Next(n *Node) *Node { return l.node(n.next) }
+
+// node turns the root into nil.
+func (l *List) node(n *Node) *Node {
+	if n == &l.root {
+		return nil
+	}
+	return n
+}
+
+// Pop takes the first node out, nil when the list is empty.
+func (l *List) Pop() *Node {
+	n := l.First()
+	if n != nil {
+		l.Remove(n)
+	}
+	return n
+}
+
+// Link is the one word of an object that a Stack keeps in it.
+type Link struct{ below *Link }
+
+// Stack holds objects of which any will do, the last one in first. The zero value
+// is empty.
+type Stack struct{ top *Link }
+
+// Push puts k on top.
+func (s *Stack) Push(k *Link) {
+	k.below = s.top
+	s.top = k
+}
+
+// Pop takes the top off, nil when the stack is empty.
+func (s *Stack) Pop() *Link {
+	k := s.top
+	if k != nil {
+		s.top = k.below
+	}
+	return k
+}
+
+// Top returns the top, nil when the stack is empty.
+func (s *Stack) Top() *Link { return s.top }
+
+// Below returns what lies below k, nil at the bottom.
+func (k *Link) Below() *Link { return k.below }

@@ -1,0 +1,61 @@
+// Package setting is the table of the command line's numbers: name, range and
+// default of each word name=N. The core reads some of them before the runtime is
+// up; package options reads all of them afterwards, and reports the bad ones.
+//
+// Layer: core; no allocation.
+// Context: any.
+// Locks: none.
+// Chapter: docs/01-boot.md.
+package setting
+
+import (
+	"muster/kernel/cmdline"
+	"muster/kernel/console"
+	"muster/kernel/percpu"
+)
+
+// Number is one setting that has a number for a value.
+type Number struct {
+	Name            string
+	Lowest, Highest uint64
+	Default         uint64 // without the word, or with a bad value
+}
+
+// The numbers. Their parts are constants, so the compiler fills them in: the core
+// reads them before package initialisers run.
+var (
+	MaxCPUs       = Number{Name: "maxcpus", Lowest: 1, Highest: percpu.Max} // default 0: no limit of its own
+	LogLevel      = Number{Name: "loglevel", Lowest: 0, Highest: uint64(console.Debug) + 1, Default: uint64(console.DefaultLevel)}
+	TickMS        = Number{Name: "tick", Lowest: 1, Highest: 1000, Default: 10}
+	DeadlineScale = Number{Name: "deadline-scale", Lowest: 1, Highest: 1000, Default: 1}
+	CallShare     = Number{Name: "callshare", Lowest: 1, Highest: 100, Default: 50} // percent of a CPU's time
+)
+
+// Parse reads a value. ok is false when it is not made of decimal digits alone, or
+// is outside the range.
+func (s *Number) Parse(text []byte) (v uint64, ok bool) {
+	if len(text) == 0 {
+		return 0, false
+	}
+	for _, b := range text {
+		if b < '0' || b > '9' {
+			return 0, false
+		}
+		if v = v*10 + uint64(b-'0'); v > s.Highest {
+			return 0, false
+		}
+	}
+	return v, v >= s.Lowest
+}
+
+// Read returns the value of the last word of line that has the setting's name.
+// given is false when there is no such word or its value is bad; v is then the default.
+func (s *Number) Read(line []byte) (v uint64, given bool) {
+	var text [24]byte
+	if n, ok := cmdline.Value(line, s.Name, text[:]); ok && n < len(text) { // a longer value is cut
+		if v, ok := s.Parse(text[:n]); ok {
+			return v, true
+		}
+	}
+	return s.Default, false
+}
