@@ -112,9 +112,9 @@ kvm_works() {
 				-device isa-debug-exit,iobase=0xf4,iosize=4 -debugcon "file:$tmp/kvm" -kernel "$kernel" -append 'run=uptime' </dev/null
 		} >/dev/null 2>&1
 		[[ $? == 33 && $(cat "$tmp/kvm" 2>/dev/null) == 0 ]] && answer=yes
-		mkdir -p "$cache" && echo $answer >"$key"
+		mkdir -p "$cache" && printf '%s\n' "$answer" >"$key"
 	fi
-	[[ $(cat "$key" 2>/dev/null || echo $answer) == yes ]]
+	[[ $(cat "$key" 2>/dev/null || printf '%s\n' "$answer") == yes ]]
 }
 if [[ $accel == auto ]]; then
 	accel=tcg
@@ -131,7 +131,7 @@ percent() {
 		*) printf -v c %%%02X "'$c"; out+=${c/%FFFFFFFFFFFFFF/%} ;;
 		esac
 	done
-	echo "$out"
+	printf '%s\n' "$out" # echo would take -n, -e and -E for its own options
 }
 
 line=${append# }
@@ -144,7 +144,7 @@ if [[ $hasrun ]]; then
 	line+=" run=\"${quoted//\"/\\\"}\""
 fi
 if [[ $app ]]; then
-	line+=" app=$(percent "$(basename "$app")")"
+	line+=" app=$(percent "$(basename -- "$app")")"
 	for a in ${appargs[@]+"${appargs[@]}"}; do line+=" arg=$(percent "$a")"; done
 	for e in ${env[@]+"${env[@]}"}; do line+=" env=$(percent "$e")"; done
 fi
@@ -173,7 +173,7 @@ else
 		# The last few images are kept: the same kernel with the same line comes again.
 		images=$root/build/images
 		mkdir -p "$images" || exit 125
-		iso=$images/$({ stat -c '%n %Y %s' "$kernel" "$root/scripts/mkiso.sh"; echo "$line" "${GRUB_BEFORE:-}"; } | cksum | tr ' ' -).iso
+		iso=$images/$({ stat -c '%n %Y %s' "$kernel" "$root/scripts/mkiso.sh"; printf '%s\n' "$line" "${GRUB_BEFORE:-}"; } | cksum | tr ' ' -).iso
 		if [[ ! -f $iso ]]; then
 			"$root/scripts/mkiso.sh" "$tmp/run.iso" "$kernel" "$line" || broken "the ISO image could not be made"
 			mv "$tmp/run.iso" "$iso"
@@ -182,7 +182,7 @@ else
 	fi
 	[[ -f $iso ]] || broken "$iso does not exist; make iso makes it"
 	if [[ $media == usb ]]; then
-		args+=(-device qemu-xhci -drive "if=none,id=stick,format=raw,file=$iso,snapshot=on" -device usb-storage,drive=stick,bootindex=0)
+		args+=(-device qemu-xhci -drive "if=none,id=stick,format=raw,file=${iso//,/,,},snapshot=on" -device usb-storage,drive=stick,bootindex=0)
 	else
 		args+=(-cdrom "$iso")
 	fi
