@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"runtime"
@@ -68,7 +69,7 @@ func main() {
 	}
 	fmt.Printf("Muster %s, %s, CPUs: %d. help lists the commands.\n", start.Version, runtime.Version(), runtime.GOMAXPROCS(0))
 	if keyboard != nil {
-		klog.Errorf("shell: input ended: %v", sh.Serve(keyboard))
+		sh.Serve(context.Background(), keyboard) // does not return
 	}
 	for { // a machine without a keyboard keeps running
 		time.Sleep(time.Hour)
