@@ -32,7 +32,7 @@ while (($#)); do
 	esac
 	shift 2
 done
-[[ $cpus$mem$timeout =~ ^[0-9]+$ ]] || { say "--cpus, --mem and --timeout take numbers"; exit 2; }
+[[ $cpus:$mem:$timeout =~ ^[1-9][0-9]{0,8}(:[1-9][0-9]{0,8}){2}$ ]] || { say "--cpus, --mem and --timeout take numbers from 1 on"; exit 2; }
 for f in /usr/share/bochs/BIOS-bochs-latest /usr/share/bochs/VGABIOS-lgpl-latest; do
 	[[ -f $f ]] || { say "$f is missing; scripts/setup.sh test installs Bochs"; exit 125; }
 done

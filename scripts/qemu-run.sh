@@ -24,21 +24,23 @@ usage: qemu-run.sh [OPTIONS] [--app FILE [ARGS...]]
   --qemu 'ARGS'     more arguments for QEMU; may be repeated
   --app FILE ARGS   run a static Linux program in ring 3; all that follows FILE is its
 
-Exit status: the program's own; with --run 0 if all commands succeeded and 1 if
-one failed; 124 if the time ran out; 125 if the kernel panicked or did not boot;
-2 for a wrong option. $QEMU names another QEMU, $OVMF another UEFI firmware.
+Exit status: the program's own, or 127 if FILE is no program that can run here, and
+the message says why; with --run 0 if all commands succeeded and 1 if one failed;
+124 if the time ran out; 125 if the kernel panicked or did not boot; 2 for a wrong
+option. $QEMU names another QEMU, $OVMF another UEFI firmware.
 TEXT
 }
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 fail() { echo "qemu-run.sh: $*" >&2; exit 2; }
+unfit() { echo "qemu-run.sh: --app $app not started: $*" >&2; exit 127; }
 broken() { echo "qemu-run.sh: $*" >&2; exit 125; }
 
 cpus=4 mem=256 boot=bios media=cd accel=auto machine=q35 cpu= kernel=$root/build/kernel.elf
 append= run= hasrun= timeout=60 icount= gdb= app= cpusgiven=
 env=() extra=() appargs=()
 
-number() { [[ $2 =~ ^[0-9]+$ ]] && (($2 >= $3 && $2 <= $4)) || fail "$1 $2: not a number from $3 to $4"; }
+number() { [[ $2 =~ ^(0|[1-9][0-9]{0,8})$ ]] && (($2 >= $3 && $2 <= $4)) || fail "$1 $2: not a number from $3 to $4"; }
 oneof() { # option, value, allowed...
 	local o=$1 v=$2 w
 	shift 2
@@ -79,8 +81,14 @@ done
 qemu=${QEMU:-qemu-system-x86_64}
 command -v "$qemu" >/dev/null || broken "$qemu is not installed; make setup installs it"
 [[ -f $kernel ]] || broken "$kernel does not exist; make build makes it"
-[[ -z $app || -f $app ]] || fail "--app $app: no such file"
+[[ -z $app || -e $app ]] || fail "--app $app: no such file"
+[[ -z $app || -f $app && -r $app ]] || fail "--app $app: not a file that can be read"
 [[ -z $app || -z $hasrun ]] || fail "--app and --run exclude each other"
+if [[ $app ]]; then # what the kernel is not there to say; the rest it says itself
+	bytes=$(stat -Lc %s -- "$app")
+	((bytes > 0)) || unfit "the file is empty; give a static Linux program for x86-64"
+	((bytes < mem << 20)) || unfit "the file has $(((bytes + (1 << 20) - 1) >> 20)) MiB and the machine $mem MiB of memory; --mem gives it more"
+fi
 if [[ $icount ]]; then
 	[[ -z $cpusgiven || $cpus == 1 ]] || fail "--icount counts one CPU's instructions: --cpus 1"
 	[[ $accel != kvm ]] || fail "--icount needs an emulated CPU: --accel tcg"

@@ -95,6 +95,43 @@ func TestProgramNamedLikeAnOption(t *testing.T) {
 	require.Equal(t, "-n", commandLine(t, out).App, errs)
 }
 
+// The commands of --run reach the kernel as they are, quotes and all.
+func TestCommands(t *testing.T) {
+	dir := tree(t, func(text string) string { return text })
+	_, out, errs := qemuRun(t, dir, "--boot", "pvh", "--accel", "tcg", "--run", `a "b;c" 'd"e' \; -n; -e`)
+	require.Equal(t, []string{`a "b;c" 'd"e' \; -n`, "-e"}, commandLine(t, out).Run, errs)
+}
+
+// What cannot be started is said before a machine boots, with the status of a program
+// that was not started; so are numbers that bash would misread.
+func TestRefusals(t *testing.T) {
+	dir := tree(t, func(text string) string { return text })
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "empty"), nil, 0o644))
+	large, err := os.Create(filepath.Join(dir, "large"))
+	require.NoError(t, err)
+	require.NoError(t, large.Truncate(300<<20))
+	require.NoError(t, large.Close())
+	for _, tc := range []struct {
+		args   []string
+		status int
+		want   string
+	}{
+		{[]string{"--app", "empty"}, 127, "--app empty not started: the file is empty; give a static Linux program for x86-64"},
+		{[]string{"--app", "large"}, 127, "--app large not started: the file has 300 MiB and the machine 256 MiB of memory; --mem gives it more"},
+		{[]string{"--app", "build"}, 2, "--app build: not a file that can be read"},
+		{[]string{"--app", "nosuch"}, 2, "--app nosuch: no such file"},
+		{[]string{"--cpus", "18446744073709551617"}, 2, "--cpus 18446744073709551617: not a number from 1 to 4096"},
+		{[]string{"--cpus", "08"}, 2, "--cpus 08: not a number from 1 to 4096"},
+	} {
+		status, out, errs := qemuRun(t, dir, append([]string{"--boot", "pvh", "--accel", "tcg"}, tc.args...)...)
+		require.Equal(t, "qemu-run.sh: "+tc.want+"\n", errs)
+		require.Equal(t, tc.status, status)
+		require.Empty(t, out)
+	}
+	_, out, errs := qemuRun(t, dir, "--boot", "pvh", "--accel", "tcg", "--mem", "301", "--app", "large")
+	require.Contains(t, out, "-initrd\nlarge\n", errs)
+}
+
 // eaten finds an echo that may take the value of a variable for an option of its own.
 var eaten = regexp.MustCompile(`\becho\s+(-[neE]+\s+)*["']?\$`)
 
