@@ -89,7 +89,7 @@ func TestShellErrors(t *testing.T) {
 		"help nosuch":    `help: no command "nosuch"; help lists all`,
 		"frobnicate":     "frobnicate: unknown command; help lists all",
 		"trace 99 -json": `{"error":"trace: there is no CPU 99"}`,
-		"smp start 0":    "smp: cpu 0 runs already",
+		"smp start 0":    "smp: cpu 0 is online already",
 		"smp start 4":    "smp: there is no CPU 4",
 		"smp start x":    `smp: "x" is no CPU number`,
 		"poweroff -h":    "usage: poweroff\nend the machine\n",
