@@ -3,7 +3,6 @@ module muster
 go 1.26.0
 
 require (
-	github.com/agnivade/levenshtein v1.2.2
 	github.com/ajstarks/svgo v0.0.0-20211024235047-1546f124cd8b
 	github.com/stretchr/testify v1.12.1
 	github.com/u-root/u-root v0.16.0

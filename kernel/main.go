@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"runtime"
@@ -68,7 +69,7 @@ func main() {
 	}
 	fmt.Printf("Muster %s, %s, CPUs: %d. help lists the commands.\n", start.Version, runtime.Version(), runtime.GOMAXPROCS(0))
 	if keyboard != nil {
-		klog.Errorf("shell: input ended: %v", sh.Serve(keyboard))
+		sh.Serve(context.Background(), keyboard) // does not return
 	}
 	for { // a machine without a keyboard keeps running
 		time.Sleep(time.Hour)
@@ -82,7 +83,7 @@ const statusNoProgram = 127
 // runProgram runs the first module in ring 3 and returns its status.
 func runProgram(info *abi.Boot, opts options.Options) int {
 	if info.ModuleCount == 0 {
-		klog.Errorf("app: the loader brought no module to run")
+		klog.Errorf("app: %s not started: the loader brought no module, or an empty one; GRUB has module2 FILE, QEMU -initrd FILE", opts.App)
 		return statusNoProgram
 	}
 	m := kcall.Slice[abi.Module](info.Modules, info.ModuleCount)[0]
@@ -91,7 +92,7 @@ func runProgram(info *abi.Boot, opts options.Options) int {
 	args := append([]string{opts.App}, opts.Args...)
 	p, err := exec.Start(file, args, opts.Env)
 	if err != nil {
-		klog.Errorf("app: %s: %v", opts.App, err)
+		klog.Errorf("app: %s not started: %v", opts.App, err)
 		return statusNoProgram
 	}
 	klog.Infof("app: process %d is %q", p.ID, strings.Join(args, " "))

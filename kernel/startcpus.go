@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
 	"muster/kernel/abi"
+	"muster/kernel/acpi"
 	"muster/kernel/cpu"
 	"muster/kernel/inject"
 	"muster/kernel/kcall"
@@ -39,8 +41,8 @@ func (m *hardware) startCPUs(opts options.Options) {
 		klog.Infof("smp: CPU with APIC ID %d, ACPI id %d%s", c.APICID, c.UID, mark)
 	}
 	if opts.NoSMP {
-		klog.Infof("smp: nosmp, running on one CPU")
-		return
+		klog.Infof("smp: nosmp, running on one CPU; the command smp start N starts another")
+		opts.MaxCPUs = 1
 	}
 	regions := kcall.Slice[abi.Region](m.boot.Regions, m.boot.RegionCount)
 	m.startCfg = smp.Config{
@@ -56,7 +58,7 @@ func (m *hardware) startCPUs(opts options.Options) {
 	m.starting.Lock()
 	defer m.starting.Unlock()
 	m.catching = map[int]*catcher{}
-	if m.startCfg.Page != 0 && len(targets) > 1 {
+	if m.startCfg.Page != 0 && len(targets) > 1 && opts.MaxCPUs != 1 {
 		klog.Infof("smp: starting through the page at %#x", m.startCfg.Page)
 	}
 	r := smp.StartAll(coreCalls{m.boot.DirectMap}, targets, m.startCfg)
@@ -65,6 +67,9 @@ func (m *hardware) startCPUs(opts options.Options) {
 		klog.Errorf("%v", err)
 	}
 	m.catch(r.Late)
+	if opts.NoSMP {
+		return
+	}
 	if r.Took > 0 {
 		klog.Infof("smp: %d of %d CPUs online, %.1f ms after the first INIT", r.Online, r.Wanted, r.Took.Seconds()*1e3)
 	} else {
@@ -119,11 +124,15 @@ func (m *hardware) endCatch(n int) {
 }
 
 // StartCPU starts one CPU that does not take part: it was silent, or halted on its
-// way. The command line's faults are for the first start alone.
+// way, or maxcpus or nosmp left it out. The command line's faults are for the first
+// start alone.
 func (m *hardware) StartCPU(n int) error {
 	m.starting.Lock()
 	defer m.starting.Unlock()
 	m.endCatch(n)
+	if err := m.prepareCPUs(n); err != nil {
+		return err
+	}
 	c, err := kcall.CPUInfo(n)
 	switch {
 	case err != nil:
@@ -144,6 +153,32 @@ func (m *hardware) StartCPU(n int) error {
 	}
 	klog.Infof("smp: cpu %d (APIC ID %d) online, %.1f ms after its INIT", n, c.APICID, r.Took.Seconds()*1e3)
 	runtime.SetDefaultGOMAXPROCS()
+	return nil
+}
+
+// prepareCPUs gives memory to the CPUs up to number n that maxcpus or nosmp left out.
+// Those below n stay offline: so each CPU has the number that the topology gives it.
+//
+// Locks: m.starting is held.
+func (m *hardware) prepareCPUs(n int) error {
+	if !slices.ContainsFunc(m.top.CPUs, func(c acpi.Processor) bool { return c.CPU == n }) {
+		return nil // there is none to be found
+	}
+	for _, c := range m.top.CPUs {
+		if _, err := kcall.CPUInfo(c.CPU); err == nil || c.CPU > n {
+			continue
+		}
+		if m.startCfg.Page == 0 {
+			return errors.New("no page below 1 MiB for the trampoline, no other CPU can start")
+		}
+		got, err := coreCalls{m.boot.DirectMap}.PrepareCPU(c.Processor)
+		if err != nil {
+			return fmt.Errorf("no memory for cpu %d: %w", c.CPU, err)
+		}
+		if got != c.CPU { // one before it had no memory
+			return fmt.Errorf("cpu %d of the topology got number %d; cpus shows its APIC ID", c.CPU, got)
+		}
+	}
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"muster/kernel/kcall"
 	"muster/kernel/layout"
 	"muster/kernel/options"
+	"muster/kernel/percpu"
 	"muster/kernel/shell"
 	"muster/kernel/trace"
 	"muster/kernel/vector"
@@ -35,6 +36,9 @@ func (s *system) CPUs() (list []shell.CPU) {
 		}
 		row := shell.CPU{CPU: i, APICID: c.APICID, UID: c.UID, BSP: c.BSP != 0, State: stateNames[c.State],
 			Stage: trampoline.StageName(c.Stage), Ticks: c.Ticks, Switches: c.Switches, IdleNS: c.IdleNS, Longest: c.LongestNS}
+		if c.State != percpu.Online {
+			row.IdleNS = 0 // it counts as idle from boot on, but it does nothing
+		}
 		if c.LongestNS != 0 {
 			row.LongestF = fmt.Sprintf("vector %d, AX %d", c.LongestAt>>32, uint32(c.LongestAt))
 		}

@@ -32,7 +32,7 @@ while (($#)); do
 	esac
 	shift 2
 done
-[[ $cpus$mem$timeout =~ ^[0-9]+$ ]] || { say "--cpus, --mem and --timeout take numbers"; exit 2; }
+[[ $cpus:$mem:$timeout =~ ^[1-9][0-9]{0,8}(:[1-9][0-9]{0,8}){2}$ ]] || { say "--cpus, --mem and --timeout take numbers from 1 on"; exit 2; }
 for f in /usr/share/bochs/BIOS-bochs-latest /usr/share/bochs/VGABIOS-lgpl-latest; do
 	[[ -f $f ]] || { say "$f is missing; scripts/setup.sh test installs Bochs"; exit 125; }
 done
@@ -40,8 +40,10 @@ command -v bochs >/dev/null || { say "bochs is not installed; scripts/setup.sh t
 
 tmp=$(mktemp -d) || exit 125
 trap 'rm -rf "$tmp"' EXIT
+quoted=${run//\\/\\\\}
+quoted=${quoted//\"/\\\"}
 # Bochs runs its CPUs in turn, on one CPU of the host.
-"$root/scripts/mkiso.sh" "$tmp/run.iso" "$root/build/kernel.elf" "deadline-scale=$((cpus * 2))$append run=\"$run; poweroff\"" >"$tmp/iso.log" 2>&1 ||
+"$root/scripts/mkiso.sh" "$tmp/run.iso" "$root/build/kernel.elf" "deadline-scale=$((cpus * 2))$append run=\"$quoted; poweroff\"" >"$tmp/iso.log" 2>&1 ||
 	{ cat "$tmp/iso.log" >&2; exit 125; }
 cat >"$tmp/bochsrc" <<CONFIG
 config_interface: textconfig

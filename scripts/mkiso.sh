@@ -8,7 +8,7 @@ out=$1 kernel=$2 line=${3:-} module=${4:-}
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 mkdir -p "$tree/files/boot/grub"
-objcopy --strip-debug "$kernel" "$tree/files/boot/kernel.elf"
+objcopy --strip-debug -- "$kernel" "$tree/files/boot/kernel.elf"
 # split LINE: sets words, by the rules of kernel/cmdline: quotes keep spaces, a
 # backslash keeps the next character.
 split() {
@@ -44,10 +44,10 @@ done
 	echo 'set timeout=0'
 	echo 'terminal_output console'
 	echo 'menuentry "Muster" {'
-	[ -z "${GRUB_BEFORE:-}" ] || echo "	$GRUB_BEFORE"
-	echo "	multiboot2 /boot/kernel.elf$quoted"
+	[ -z "${GRUB_BEFORE:-}" ] || printf '\t%s\n' "$GRUB_BEFORE"
+	printf '\tmultiboot2 /boot/kernel.elf%s\n' "$quoted"
 	if [ -n "$module" ]; then
-		cp "$module" "$tree/files/boot/module"
+		cp -- "$module" "$tree/files/boot/module"
 		echo '	module2 /boot/module'
 	fi
 	echo '}'

@@ -24,21 +24,23 @@ usage: qemu-run.sh [OPTIONS] [--app FILE [ARGS...]]
   --qemu 'ARGS'     more arguments for QEMU; may be repeated
   --app FILE ARGS   run a static Linux program in ring 3; all that follows FILE is its
 
-Exit status: the program's own; with --run 0 if all commands succeeded and 1 if
-one failed; 124 if the time ran out; 125 if the kernel panicked or did not boot;
-2 for a wrong option. $QEMU names another QEMU, $OVMF another UEFI firmware.
+Exit status: the program's own, or 127 if FILE is no program that can run here, and
+the message says why; with --run 0 if all commands succeeded and 1 if one failed;
+124 if the time ran out; 125 if the kernel panicked or did not boot; 2 for a wrong
+option. $QEMU names another QEMU, $OVMF another UEFI firmware.
 TEXT
 }
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 fail() { echo "qemu-run.sh: $*" >&2; exit 2; }
+unfit() { echo "qemu-run.sh: --app $app not started: $*" >&2; exit 127; }
 broken() { echo "qemu-run.sh: $*" >&2; exit 125; }
 
 cpus=4 mem=256 boot=bios media=cd accel=auto machine=q35 cpu= kernel=$root/build/kernel.elf
 append= run= hasrun= timeout=60 icount= gdb= app= cpusgiven=
 env=() extra=() appargs=()
 
-number() { [[ $2 =~ ^[0-9]+$ ]] && (($2 >= $3 && $2 <= $4)) || fail "$1 $2: not a number from $3 to $4"; }
+number() { [[ $2 =~ ^(0|[1-9][0-9]{0,8})$ ]] && (($2 >= $3 && $2 <= $4)) || fail "$1 $2: not a number from $3 to $4"; }
 oneof() { # option, value, allowed...
 	local o=$1 v=$2 w
 	shift 2
@@ -79,8 +81,14 @@ done
 qemu=${QEMU:-qemu-system-x86_64}
 command -v "$qemu" >/dev/null || broken "$qemu is not installed; make setup installs it"
 [[ -f $kernel ]] || broken "$kernel does not exist; make build makes it"
-[[ -z $app || -f $app ]] || fail "--app $app: no such file"
+[[ -z $app || -e $app ]] || fail "--app $app: no such file"
+[[ -z $app || -f $app && -r $app ]] || fail "--app $app: not a file that can be read"
 [[ -z $app || -z $hasrun ]] || fail "--app and --run exclude each other"
+if [[ $app ]]; then # what the kernel is not there to say; the rest it says itself
+	bytes=$(stat -Lc %s -- "$app")
+	((bytes > 0)) || unfit "the file is empty; give a static Linux program for x86-64"
+	((bytes < mem << 20)) || unfit "the file has $(((bytes + (1 << 20) - 1) >> 20)) MiB and the machine $mem MiB of memory; --mem gives it more"
+fi
 if [[ $icount ]]; then
 	[[ -z $cpusgiven || $cpus == 1 ]] || fail "--icount counts one CPU's instructions: --cpus 1"
 	[[ $accel != kvm ]] || fail "--icount needs an emulated CPU: --accel tcg"
@@ -112,9 +120,9 @@ kvm_works() {
 				-device isa-debug-exit,iobase=0xf4,iosize=4 -debugcon "file:$tmp/kvm" -kernel "$kernel" -append 'run=uptime' </dev/null
 		} >/dev/null 2>&1
 		[[ $? == 33 && $(cat "$tmp/kvm" 2>/dev/null) == 0 ]] && answer=yes
-		mkdir -p "$cache" && echo $answer >"$key"
+		mkdir -p "$cache" && printf '%s\n' "$answer" >"$key"
 	fi
-	[[ $(cat "$key" 2>/dev/null || echo $answer) == yes ]]
+	[[ $(cat "$key" 2>/dev/null || printf '%s\n' "$answer") == yes ]]
 }
 if [[ $accel == auto ]]; then
 	accel=tcg
@@ -131,7 +139,7 @@ percent() {
 		*) printf -v c %%%02X "'$c"; out+=${c/%FFFFFFFFFFFFFF/%} ;;
 		esac
 	done
-	echo "$out"
+	printf '%s\n' "$out" # echo would take -n, -e and -E for its own options
 }
 
 line=${append# }
@@ -144,7 +152,7 @@ if [[ $hasrun ]]; then
 	line+=" run=\"${quoted//\"/\\\"}\""
 fi
 if [[ $app ]]; then
-	line+=" app=$(percent "$(basename "$app")")"
+	line+=" app=$(percent "$(basename -- "$app")")"
 	for a in ${appargs[@]+"${appargs[@]}"}; do line+=" arg=$(percent "$a")"; done
 	for e in ${env[@]+"${env[@]}"}; do line+=" env=$(percent "$e")"; done
 fi
@@ -173,7 +181,7 @@ else
 		# The last few images are kept: the same kernel with the same line comes again.
 		images=$root/build/images
 		mkdir -p "$images" || exit 125
-		iso=$images/$({ stat -c '%n %Y %s' "$kernel" "$root/scripts/mkiso.sh"; echo "$line" "${GRUB_BEFORE:-}"; } | cksum | tr ' ' -).iso
+		iso=$images/$({ stat -c '%n %Y %s' "$kernel" "$root/scripts/mkiso.sh"; printf '%s\n' "$line" "${GRUB_BEFORE:-}"; } | cksum | tr ' ' -).iso
 		if [[ ! -f $iso ]]; then
 			"$root/scripts/mkiso.sh" "$tmp/run.iso" "$kernel" "$line" || broken "the ISO image could not be made"
 			mv "$tmp/run.iso" "$iso"
@@ -182,7 +190,7 @@ else
 	fi
 	[[ -f $iso ]] || broken "$iso does not exist; make iso makes it"
 	if [[ $media == usb ]]; then
-		args+=(-device qemu-xhci -drive "if=none,id=stick,format=raw,file=$iso,snapshot=on" -device usb-storage,drive=stick,bootindex=0)
+		args+=(-device qemu-xhci -drive "if=none,id=stick,format=raw,file=${iso//,/,,},snapshot=on" -device usb-storage,drive=stick,bootindex=0)
 	else
 		args+=(-cdrom "$iso")
 	fi

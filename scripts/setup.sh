@@ -15,7 +15,7 @@ want() { # command or file, package, reason
 
 command -v go >/dev/null || { say "Go 1.26 or newer must be on the PATH: https://go.dev/dl" >&2; exit 1; }
 
-codename=$(. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME:-}")
+codename=$(. /etc/os-release 2>/dev/null && printf "%s\n" "${VERSION_CODENAME:-}")
 want ld binutils "links the kernel"
 want gcc gcc "Go's linker calls it to make one object of the kernel"
 want grub-mkrescue grub-common "makes the bootable image"

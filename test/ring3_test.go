@@ -4,6 +4,9 @@ package test
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -179,14 +182,32 @@ func TestProgramByGRUB(t *testing.T) {
 	r.has("loaded by multiboot2", quoted("arg", 1, "a b"), quoted("env", 0, "K=v w"))
 }
 
+// A file that is no program for this kernel is named for what it is, with what to do.
 func TestBadPrograms(t *testing.T) {
-	r := runApp(t, root+"/Makefile", nil)
+	dir := t.TempDir()
+	script := filepath.Join(dir, "script")
+	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\n"), 0o755))
+	large := filepath.Join(dir, "large") // a program with 100 MiB of data
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "large.c"), []byte("char a[100 << 20] = {1}; int main(void) { return a[0]; }\n"), 0o644))
+	out, err := exec.Command("gcc", "-static", "-no-pie", "-o", large, filepath.Join(dir, "large.c")).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	for name, tc := range map[string]struct {
+		file string
+		want string
+	}{
+		"text":    {root + "/Makefile", "app: Makefile not started: the file is text, not a program; give a static Linux program for x86-64"},
+		"script":  {script, `app: script not started: the file is a script for "/bin/sh"`},
+		"dynamic": {"/bin/sh", "app: sh not started: the file is a dynamically linked program, and there are no files here"},
+		"kernel":  {root + "/build/kernel.elf", "app: kernel.elf not started: segment out of range: "},
+		"large":   {large, "app: large not started: the program takes 101 MiB of memory before it starts, and "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := runApp(t, tc.file, nil, "--mem", "192", "--timeout", "60")
+			require.Equal(t, 127, r.status)
+			r.has(tc.want)
+		})
+	}
+	r := boot(t, "--append", "app=x", "--timeout", "60")
 	require.Equal(t, 127, r.status)
-	r.has("app: Makefile: proc: bad magic number")
-	r = runApp(t, root+"/build/kernel.elf", nil) // a program for the upper half
-	require.Equal(t, 127, r.status)
-	r.has("app: kernel.elf: proc: ", "segment out of range")
-	r = boot(t, "--append", "app=x", "--timeout", "20")
-	require.Equal(t, 127, r.status)
-	r.has("app: the loader brought no module to run")
+	r.has("app: x not started: the loader brought no module")
 }

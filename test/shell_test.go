@@ -3,6 +3,7 @@
 package test
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -77,22 +78,29 @@ func TestListings(t *testing.T) {
 func TestShellErrors(t *testing.T) {
 	tests := map[string]string{
 		"cpsu":           `cpsu: unknown command, nearest is "cpus"; help lists all`,
-		"cpus -jsn":      "cpus: unknown option -jsn; cpus [-json]",
-		"cpus 3":         "cpus: usage: cpus [-json]",
-		"poweroff -json": "poweroff: usage: poweroff",
+		"cpus -jsn":      `cpus: unknown option -jsn, nearest is "-json"; usage: cpus `,
+		"cpus 3":         "cpus: usage: cpus [-topology] [-features] [-json]",
+		"poweroff -json": `{"error":"poweroff: unknown option -json; usage: poweroff"}`,
 		"trace 99":       "trace: there is no CPU 99",
 		"trace x":        "trace: usage: trace [-json] [CPU] [N]",
 		"test nosuch":    `test: no test "nosuch"; test list shows all`,
 		"bench nosuch":   `bench: no benchmark "nosuch"`,
 		"crash":          "crash: usage: crash KIND: one of panic,",
-		"help nosuch":    `help: no command "nosuch", nearest is `,
+		"help nosuch":    `help: no command "nosuch"; help lists all`,
+		"frobnicate":     "frobnicate: unknown command; help lists all",
+		"trace 99 -json": `{"error":"trace: there is no CPU 99"}`,
+		"smp start 0":    "smp: cpu 0 is online already",
+		"smp start 4":    "smp: there is no CPU 4",
+		"smp start x":    `smp: "x" is no CPU number`,
+		"poweroff -h":    "usage: poweroff\nend the machine\n",
+		"acpi WAETT":     `acpi: no table "WAETT", nearest is "WAET"`,
 	}
 	var commands []string
 	for c := range tests {
 		commands = append(commands, c)
 	}
 	r := boot(t, "--run", strings.Join(commands, ";"))
-	require.Equal(t, 1, r.status)
+	require.Equal(t, 1, r.status, "poweroff -h has not ended the machine")
 	for c, want := range tests {
 		require.True(t, strings.HasPrefix(r.output(c), want), "%s: %s", c, r.output(c))
 	}
@@ -147,6 +155,38 @@ func TestLineEditor(t *testing.T) {
 	m.say("test\r").expect("ok   basics")
 	m.say("\x03").expect("test: interrupted").expect("muster> ")
 	m.say("\r").expect("muster> ").say("poweroff\r").end(0)
+}
+
+// Keys that have ended or stopped the shell: the command behind them still answers. The
+// semicolon separates commands at the prompt as in run=.
+func TestShellSurvivesInput(t *testing.T) {
+	m := start(t)
+	m.expect("muster> ")
+	for i, keys := range []string{"\x1b[200~", "\x1b[200~x\x1b", "\x04", "\x1b", "\xff\xfe", "\x00", "\x1b[" + strings.Repeat("9", 300), strings.Repeat("x", 5000)} {
+		name := fmt.Sprintf("nosuch%d", i)
+		m.say(keys + "\r").say(name + "; uptime\r").expect(name + ": unknown command").expect("\nup ").expect("muster> ")
+	}
+	m.say("poweroff\r").end(0)
+}
+
+// Every table that the firmware of this machine has can be shown by the name that the
+// list gives it, and in small letters.
+func TestListedTables(t *testing.T) {
+	names := []string{"RSDT", "FACP", "APIC", "HPET", "MCFG", "WAET", "DSDT"}
+	var commands []string
+	for _, n := range names {
+		commands = append(commands, "acpi "+n, "acpi "+strings.ToLower(n)+" -json")
+	}
+	r := boot(t, "--run", "acpi -json; "+strings.Join(commands, ";")).ok()
+	var listed []string
+	for _, x := range decode[shell.ACPI](r, "acpi -json").Tables {
+		listed = append(listed, x.Signature)
+	}
+	require.ElementsMatch(t, names, listed)
+	for _, n := range names {
+		require.NotEmpty(t, strings.TrimSpace(r.output("acpi "+n)))
+		require.NotEmpty(t, decode[[]any](r, "acpi "+strings.ToLower(n)+" -json"))
+	}
 }
 
 // A reboot starts over: the machine prints its first line twice.

@@ -51,6 +51,24 @@ func TestStartAgain(t *testing.T) {
 	r.has("smp: cpu 1 is online already")
 }
 
+// A CPU that maxcpus or nosmp left out can be started later. It has the number that the
+// topology gives it, and one before it stays offline until it is started.
+func TestStartBeyondLimit(t *testing.T) {
+	for _, word := range []string{"maxcpus=2", "maxcpus=1", "nosmp"} {
+		t.Run(word, func(t *testing.T) {
+			r := boot(t, "--append", word, "--run", "cpus -json; smp start 3; cpus --json; smp start 3; smp start 4; smp start 2; smp start 1; test ipi; test tlb; test cpus")
+			require.Equal(t, 1, r.status, "two commands fail: %s", r.stderr)
+			r.has("smp: cpu 3 is online already", "smp: there is no CPU 4", "ok   tlb", "ok   cpus", "ok   ipi")
+			before, after := decode[[]shell.CPU](r, "cpus -json"), decode[[]shell.CPU](r, "cpus --json")
+			require.Less(t, len(before), 3)
+			require.Equal(t, map[string]int{"offline": 3 - len(before), "online": len(before) + 1}, states(after))
+			require.Equal(t, uint32(3), after[3].APICID)
+			require.Equal(t, "online", after[3].State)
+			require.Zero(t, after[2].IdleNS, "offline")
+		})
+	}
+}
+
 // sum adds up a counter of a kind of message over all CPUs.
 func sum(list []shell.Message, kind, counter string) (n uint64) {
 	for _, m := range list {

@@ -45,6 +45,29 @@ func Next(line, out []byte) (n int, rest []byte, ok bool) {
 	return n, nil, true
 }
 
+// Command returns the first command of a line whose commands are separated by
+// semicolons, and the rest behind its semicolon. A semicolon in quotes or behind a
+// backslash belongs to its word, by the rules of Next. more is false when no
+// semicolon ends the command, so that no other follows.
+func Command(line []byte) (command, rest []byte, more bool) {
+	quote := byte(0)
+	for i := 0; i < len(line); i++ {
+		switch b := line[i]; {
+		case b == '\\':
+			i++
+		case quote != 0:
+			if b == quote {
+				quote = 0
+			}
+		case b == '"' || b == '\'':
+			quote = b
+		case b == ';':
+			return line[:i], line[i+1:], true
+		}
+	}
+	return line, nil, false
+}
+
 func space(b byte) bool { return b == ' ' || b == '\t' || b == '\n' || b == '\r' }
 
 // Value copies the value of the last word name=value into out and returns its

@@ -43,11 +43,8 @@ type Segment struct {
 	Data       []byte
 }
 
-// Errors of Load.
-var (
-	ErrNotStatic = errors.New("not a static executable for x86-64 Linux")
-	ErrSegment   = errors.New("segment out of range")
-)
+// ErrSegment is that of Load about a segment that no program can have.
+var ErrSegment = errors.New("segment out of range")
 
 // sysGetrandom is a system call that package syscall has no name for.
 const sysGetrandom = 318
@@ -58,43 +55,49 @@ const userEnd = 1<<47 - pageSize
 // Load checks a program file. Everything in it is input: no size and no address
 // is believed before it is checked.
 func Load(file []byte) (*Image, error) {
+	if err := checkHeader(file); err != nil {
+		return nil, err
+	}
+	if err := checkLength(file); err != nil {
+		return nil, err
+	}
 	f, err := elf.NewFile(bytes.NewReader(file))
 	if err != nil {
-		return nil, fmt.Errorf("proc: %w", err)
+		return nil, &NotRunnable{fmt.Sprintf("the file is a damaged program: %v", err), buildAgain}
 	}
-	if f.Class != elf.ELFCLASS64 || f.Machine != elf.EM_X86_64 || f.Type != elf.ET_EXEC {
-		return nil, fmt.Errorf("proc: %v %v %v: %w", f.Class, f.Machine, f.Type, ErrNotStatic)
+	if err := checkLinked(f, file); err != nil {
+		return nil, err
 	}
 	im := &Image{Entry: f.Entry, Phnum: len(f.Progs)}
-	phoff := binary.LittleEndian.Uint64(file[32:])
+	phoff := u64(file[32:])
 	for _, p := range f.Progs {
-		switch p.Type {
-		case elf.PT_INTERP, elf.PT_DYNAMIC:
-			return nil, fmt.Errorf("proc: %v: %w", p.Type, ErrNotStatic)
-		case elf.PT_LOAD:
-			s, err := segment(p, file)
-			if err != nil {
-				return nil, err
-			}
-			if s.Size > 0 {
-				im.Segments = append(im.Segments, s)
-			}
-			if phoff >= p.Off && phoff < p.Off+p.Filesz {
-				im.Phdr = p.Vaddr + phoff - p.Off
-			}
+		if p.Type != elf.PT_LOAD {
+			continue
+		}
+		s, err := segment(p, file)
+		if err != nil {
+			return nil, err
+		}
+		if s.Size > 0 {
+			im.Segments = append(im.Segments, s)
+		}
+		if phoff >= p.Off && phoff < p.Off+p.Filesz {
+			im.Phdr = p.Vaddr + phoff - p.Off
 		}
 	}
 	if len(im.Segments) == 0 {
-		return nil, fmt.Errorf("proc: nothing to load: %w", ErrSegment)
+		return nil, &NotRunnable{"the file is a program without anything to load", buildAgain}
 	}
 	return im, nil
 }
 
 func segment(p *elf.Prog, file []byte) (Segment, error) {
 	n := uint64(len(file))
-	if p.Filesz > p.Memsz || p.Off > n || p.Filesz > n-p.Off ||
-		p.Memsz > userEnd || p.Vaddr > userEnd-p.Memsz || p.Vaddr < 64<<10 || p.Memsz > stackTop-stackSize {
-		return Segment{}, fmt.Errorf("proc: %#x bytes at %#x: %w", p.Memsz, p.Vaddr, ErrSegment)
+	if p.Off > n || p.Filesz > n-p.Off {
+		return Segment{}, cutShort(file, p.Off+p.Filesz)
+	}
+	if p.Filesz > p.Memsz || p.Memsz > userEnd || p.Vaddr > userEnd-p.Memsz || p.Vaddr < 64<<10 || p.Memsz > stackTop-stackSize {
+		return Segment{}, fmt.Errorf("%w: %#x bytes at %#x; a program's addresses are from 64 KiB to 128 TiB", ErrSegment, p.Memsz, p.Vaddr)
 	}
 	prot := 0
 	for flag, right := range map[elf.ProgFlag]int{elf.PF_R: syscall.PROT_READ, elf.PF_W: syscall.PROT_WRITE, elf.PF_X: syscall.PROT_EXEC} {
@@ -105,6 +108,9 @@ func segment(p *elf.Prog, file []byte) (Segment, error) {
 	return Segment{Addr: p.Vaddr, Size: p.Memsz, Prot: prot, Data: file[p.Off : p.Off+p.Filesz]}, nil
 }
 
+func u16(b []byte) uint16 { return binary.LittleEndian.Uint16(b) }
+func u64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
+
 // Start runs a program with arguments, the first of which is its name, and an
 // environment.
 func Start(file []byte, args, env []string) (*kcall.Process, error) {
@@ -112,9 +118,13 @@ func Start(file []byte, args, env []string) (*kcall.Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	m := kcall.MemInfo()
+	if err := checkMemory(im, (m.FreePages-min(m.ReservePages, m.FreePages))*pageSize); err != nil {
+		return nil, err
+	}
 	p, err := kcall.NewProcess(args[0])
 	if err != nil {
-		return nil, fmt.Errorf("proc: %w", err)
+		return nil, fmt.Errorf("exec: %w", err)
 	}
 	sp, err := fill(p, im, args, env)
 	if err == nil {
@@ -122,7 +132,7 @@ func Start(file []byte, args, env []string) (*kcall.Process, error) {
 	}
 	if err != nil {
 		p.Drop()
-		return nil, fmt.Errorf("proc: %w", err)
+		return nil, fmt.Errorf("exec: %w", err)
 	}
 	return p, nil
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -52,32 +53,95 @@ func TestLoadErrors(t *testing.T) {
 			break
 		}
 	}
-	tests := map[string]func(b []byte) []byte{
-		"empty":                func(b []byte) []byte { return nil },
-		"text":                 func(b []byte) []byte { return []byte("#!/bin/sh\n") },
-		"cut short":            func(b []byte) []byte { return b[:len(b)/2] },
-		"header alone":         func(b []byte) []byte { return b[:64] },
-		"other machine":        func(b []byte) []byte { le.PutUint16(b[18:], 183); return b },
-		"position independent": func(b []byte) []byte { le.PutUint16(b[16:], 3); return b },
-		"interpreter":          func(b []byte) []byte { le.PutUint32(b[load:], 3); return b },
-		"data past the end":    func(b []byte) []byte { le.PutUint64(b[load+32:], 1<<40); return b },
-		"file above memory":    func(b []byte) []byte { le.PutUint64(b[load+40:], 1); return b },
-		"upper half":           func(b []byte) []byte { le.PutUint64(b[load+16:], 0xffffffff80200000); return b },
-		"page 0":               func(b []byte) []byte { le.PutUint64(b[load+16:], 0); return b },
-		"wraps":                func(b []byte) []byte { le.PutUint64(b[load+40:], 1<<63); return b },
-		"no segments":          func(b []byte) []byte { le.PutUint16(b[56:], 0); return b },
+	put16 := func(at int, v uint16) func([]byte) []byte {
+		return func(b []byte) []byte { le.PutUint16(b[at:], v); return b }
 	}
-	for name, damage := range tests {
+	put64 := func(at int, v uint64) func([]byte) []byte {
+		return func(b []byte) []byte { le.PutUint64(b[at:], v); return b }
+	}
+	is := func(text string) func([]byte) []byte { return func([]byte) []byte { return []byte(text) } }
+	tests := map[string]struct {
+		damage func(b []byte) []byte
+		what   string // in the message: what the file is
+		do     string // and what its owner can do
+	}{
+		"empty":                 {is(""), "the file is empty", giveProgram},
+		"script":                {is("#!/bin/sh -e\necho\n"), `a script for "/bin/sh -e"`, giveProgram},
+		"long script":           {is("#!" + strings.Repeat("x", 1000)), `x..."`, giveProgram},
+		"text":                  {is("GO := go\n\nrun: setup\n"), "text, not a program", giveProgram},
+		"text, cut within ä":    {is(strings.Repeat("a", 511) + "ä"), "text, not a program", giveProgram},
+		"noise":                 {is("\x00\x01\x02\xff"), "data of a kind", giveProgram},
+		"Windows":               {is("MZ\x90\x00"), "a program for Windows", giveProgram},
+		"macOS":                 {is("\xcf\xfa\xed\xfe\x07"), "a program for macOS", giveProgram},
+		"archive":               {is("!<arch>\n__.PKGDEF"), "a library of object files", "build a program"},
+		"gzip":                  {is("\x1f\x8b\x08"), "compressed by gzip", "unpack it"},
+		"magic number alone":    {is("\x7fELF"), "cut short: it has 4 bytes", buildAgain},
+		"header alone":          {func(b []byte) []byte { return b[:64] }, "cut short: it has 64 bytes", buildAgain},
+		"cut short":             {func(b []byte) []byte { return b[:len(b)/2] }, "cut short", buildAgain},
+		"ARM64":                 {put16(18, 183), "a program for ARM64", "build it with GOARCH=amd64"},
+		"32-bit":                {func(b []byte) []byte { b[4] = 1; le.PutUint16(b[18:], 3); return b }, "a program for 32-bit x86", "build it with GOARCH=amd64"},
+		"big endian":            {func(b []byte) []byte { b[5] = 2; b[18], b[19] = 0, 22; return b }, "a program for IBM Z", "build it with GOARCH=amd64"},
+		"rare machine":          {put16(18, 0x1234), "a program for ", "build it with GOARCH=amd64"},
+		"FreeBSD":               {func(b []byte) []byte { b[7] = 9; return b }, "a program for FreeBSD", "build it with GOOS=linux"},
+		"object file":           {put16(16, 1), "an object file", "link it"},
+		"core dump":             {put16(16, 4), "a core dump", "give the program itself"},
+		"no type":               {put16(16, 0), "an ELF file of type 0", giveProgram},
+		"position independent":  {put16(16, 3), "a position-independent executable or a shared library", buildExe},
+		"interpreter":           {func(b []byte) []byte { le.PutUint32(b[load:], 3); return b }, "a dynamically linked program", buildStatic},
+		"dynamic section":       {func(b []byte) []byte { le.PutUint32(b[load:], 2); return b }, "a dynamically linked program", buildStatic},
+		"data past the end":     {put64(load+32, 1<<40), "cut short", buildAgain},
+		"offset wraps":          {put64(load+8, 1<<63), "", ""},
+		"section table damaged": {put64(40, 1<<62), "a damaged program", buildAgain},
+		"file above memory":     {put64(load+40, 1), "segment out of range", "64 KiB to 128 TiB"},
+		"upper half":            {put64(load+16, 0xffffffff80200000), "segment out of range", "64 KiB to 128 TiB"},
+		"page 0":                {put64(load+16, 0), "segment out of range", "64 KiB to 128 TiB"},
+		"wraps":                 {put64(load+40, 1<<63), "segment out of range", "64 KiB to 128 TiB"},
+		"no segments":           {put16(56, 0), "without anything to load", buildAgain},
+	}
+	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := Load(damage(append([]byte(nil), good...)))
-			require.Error(t, err)
-			require.Contains(t, err.Error(), "proc: ")
+			_, err := Load(tc.damage(append([]byte(nil), good...)))
+			require.ErrorContains(t, err, tc.what)
+			require.ErrorContains(t, err, tc.do)
+			require.NotContains(t, err.Error(), "\n")
 		})
 	}
 }
 
+// What C's compiler makes when nothing else is said, and other things it makes.
+func TestLoadCompiled(t *testing.T) {
+	for flags, want := range map[string]string{
+		"-pie":          `a dynamically linked program, and there are no files here to find "/`,
+		"-no-pie":       `a dynamically linked program, and there are no files here to find "/`,
+		"-c":            "an object file",
+		"-shared -fPIC": "a position-independent executable or a shared library",
+	} {
+		t.Run(flags, func(t *testing.T) {
+			dir := t.TempDir()
+			src := filepath.Join(dir, "main.c")
+			require.NoError(t, os.WriteFile(src, []byte("int main(void) { return 0; }\n"), 0o644))
+			out, err := exec.Command("gcc", append(strings.Fields(flags), "-o", filepath.Join(dir, "main"), src)...).CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			file, err := os.ReadFile(filepath.Join(dir, "main"))
+			require.NoError(t, err)
+			_, err = Load(file)
+			require.ErrorContains(t, err, want)
+		})
+	}
+}
+
+func TestProgramAboveMemory(t *testing.T) {
+	im := &Image{Segments: []Segment{{Data: make([]byte, 3<<20)}, {Size: 1 << 40}}}
+	require.NoError(t, checkMemory(im, 4<<20), "what the file does not fill comes at first touch")
+	require.EqualError(t, checkMemory(im, 2<<20), "the program takes 4 MiB of memory before it starts, and 2 MiB are free for programs; "+
+		"give the machine more (qemu-run.sh --mem MB)")
+}
+
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte("\x7fELF\x02\x01\x01"))
+	for _, s := range starts {
+		f.Add([]byte(s.bytes))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) { Load(b) })
 }
 

@@ -127,16 +127,6 @@ func Parse(line string) (o Options, problems []string) {
 	return o, problems
 }
 
-// Commands splits "cmd; cmd" and drops empty ones.
-func Commands(s string) (list []string) {
-	for c := range strings.SplitSeq(s, ";") {
-		if c = strings.TrimSpace(c); c != "" {
-			list = append(list, c)
-		}
-	}
-	return list
-}
-
 // variable reports whether a name is an environment variable's, in capitals.
 func variable(name string) bool {
 	return name != "" && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") == ""

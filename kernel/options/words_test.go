@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"muster/kernel/cmdline"
 )
 
 func TestWords(t *testing.T) {
@@ -25,4 +27,47 @@ func TestWords(t *testing.T) {
 	for line, want := range tests {
 		t.Run(line, func(t *testing.T) { require.Equal(t, want, Words(line)) })
 	}
+}
+
+func TestCommands(t *testing.T) {
+	for line, want := range map[string][]string{
+		"":                    nil,
+		" ; ;; ":              nil,
+		"a":                   {"a"},
+		"a;b":                 {"a", "b"},
+		" a -x 1 ;b;":         {"a -x 1", "b"},
+		`a "b;c"; d`:          {`a "b;c"`, "d"},
+		`a 'b;c';d`:           {`a 'b;c'`, "d"},
+		`a b\;c;d`:            {`a b\;c`, "d"},
+		`a "b\";c";d`:         {`a "b\";c"`, "d"},
+		`a "it's;" ; 'q";' x`: {`a "it's;"`, `'q";' x`},
+		`a "open; b`:          {`a "open; b`},
+		`a\`:                  {`a\`},
+	} {
+		t.Run(line, func(t *testing.T) { require.Equal(t, want, Commands(line)) })
+	}
+	require.Equal(t, " b", LastCommand(`x ";" ; a; b`))
+	require.Empty(t, LastCommand("a;"))
+}
+
+// The words of a line's commands are the words of the line with a space for each
+// semicolon that separates commands: Command and Next read quotes alike.
+func FuzzCommands(f *testing.F) {
+	f.Add(`a "b;c" ; d\; 'e"' f`)
+	f.Fuzz(func(t *testing.T, line string) {
+		var spaced []byte
+		for rest, more := []byte(line), true; more; {
+			var c []byte
+			c, rest, more = cmdline.Command(rest)
+			spaced = append(spaced, c...)
+			if more {
+				spaced = append(spaced, ' ')
+			}
+		}
+		var got []string
+		for _, c := range Commands(line) {
+			got = append(got, Words(c)...)
+		}
+		require.Equal(t, Words(string(spaced)), got)
+	})
 }

@@ -16,8 +16,8 @@ import (
 
 func commands() []command {
 	list := []command{
-		{name: "help", usage: "[COMMAND]", about: "list commands", run: help, words: commandNames},
-		{name: "cpus", usage: "[-topology|-features]", flags: []string{"-topology", "-features"}, about: "CPUs and what they did, how they lie in packages and nodes, how they are protected", json: true, run: cpus},
+		{name: "help", usage: "[COMMAND]", about: "list commands, or explain one", json: true, run: help, words: commandNames},
+		{name: "cpus", options: []option{{name: "-topology", about: "packages, dies, cores, threads and nodes"}, {name: "-features", about: "protections, and why one is off"}}, about: "CPUs and what they did, how they lie in packages and nodes, how they are protected", json: true, run: cpus},
 		{name: "smp", usage: "trace | start CPU", about: "the time line of the CPUs' start; start one that does not take part", json: true, run: smp, words: func(*Shell) []string { return []string{"trace", "start"} }},
 		{name: "ipi", about: "messages from CPU to CPU: how many, and what became of them", json: true, run: messages},
 		{name: "audit", about: "privileged operations by class, in a debug build", json: true, run: audit},
@@ -40,32 +40,12 @@ func commands() []command {
 
 var errStill = errors.New("the machine still runs")
 
-func help(_ context.Context, s *Shell, a args) error {
-	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
-	for _, c := range s.commands {
-		if a.first() == "" || a.first() == c.name {
-			fmt.Fprintf(w, "%s\t%s\n", c.synopsis(), c.about)
-		}
-	}
-	if a.first() != "" && s.find(a.first()) == nil {
-		return fmt.Errorf("no command %q, nearest is %q", a.first(), s.nearest(a.first()))
-	}
-	return w.Flush()
-}
-
-func commandNames(s *Shell) (names []string) {
-	for _, c := range s.commands {
-		names = append(names, c.name)
-	}
-	return names
-}
-
 func seconds(ns uint64) string { return fmt.Sprintf("%.3f", float64(ns)/1e9) }
 
 func cpus(_ context.Context, s *Shell, a args) error {
 	switch {
-	case len(a.list) > 0:
-		return errUsage
+	case a.flag("-topology") && a.flag("-features"):
+		return errUsage // one listing at a time
 	case a.flag("-topology"):
 		return topology(s, a)
 	case a.flag("-features"):
@@ -207,22 +187,37 @@ func testNames(*Shell) (names []string) {
 }
 
 func test(ctx context.Context, s *Shell, a args) error {
-	if a.first() == "list" {
+	if len(a.list) > 2 {
+		return errUsage
+	}
+	name := ""
+	if len(a.list) > 0 {
+		var ok bool
+		if name, ok = match(a.first(), testNames(s)); !ok {
+			return fmt.Errorf("no test %q%s; test list shows all", a.first(), suggest(a.first(), testNames(s)))
+		}
+	}
+	if name == "list" {
 		return list(s, a, ktest.Tests(), "TEST ABOUT", func(w io.Writer, t ktest.Test) {
 			fmt.Fprintf(w, "%s\t%s\t", t.Name, t.About)
 		})
 	}
-	tests := ktest.Select(a.first())
-	if len(tests) == 0 {
-		return fmt.Errorf("no test %q; test list shows all", a.first())
-	}
+	tests := ktest.Select(name)
 	if len(a.list) > 1 {
 		n, err := strconv.Atoi(a.list[1])
-		if err != nil || n < 1 || tests[0].For == nil {
-			return errUsage
+		switch {
+		case err != nil || n < 1:
+			return fmt.Errorf("%q is no number of seconds from 1 on", a.list[1])
+		case tests[0].For == nil:
+			return fmt.Errorf("test %s runs to its end: it takes no number of seconds", name)
 		}
 		tests[0].Run = tests[0].For(time.Duration(n) * time.Second)
 	}
+	return runTests(ctx, s, a, tests)
+}
+
+// runTests runs tests. The results are the document also when some of them failed.
+func runTests(ctx context.Context, s *Shell, a args, tests []ktest.Test) error {
 	w := s.out
 	if a.json {
 		w = io.Discard
@@ -240,13 +235,16 @@ func test(ctx context.Context, s *Shell, a args) error {
 		}
 	}
 	switch {
+	case ctx.Err() != nil:
+		return errInterrupted
 	case failed > 0:
 		return fmt.Errorf("%d of %d failed", failed, len(results))
-	case ctx.Err() != nil:
-		return errors.New("interrupted")
 	}
 	return nil
 }
+
+// errInterrupted says that control-C ended a command.
+var errInterrupted = errors.New("interrupted")
 
 func benchNames(*Shell) (names []string) {
 	for _, b := range ktest.Benchmarks() {
@@ -259,7 +257,14 @@ func bench(ctx context.Context, s *Shell, a args) error {
 	if len(a.list) > 1 {
 		return errUsage
 	}
-	if a.first() == "list" {
+	name := ""
+	if len(a.list) > 0 {
+		var ok bool
+		if name, ok = match(a.first(), benchNames(s)); !ok {
+			return fmt.Errorf("no benchmark %q%s; bench list shows all", a.first(), suggest(a.first(), benchNames(s)))
+		}
+	}
+	if name == "list" {
 		return list(s, a, ktest.Benchmarks(), "BENCHMARK ABOUT", func(w io.Writer, b ktest.Benchmark) {
 			fmt.Fprintf(w, "%s\t%s\t", b.Name, b.About)
 		})
@@ -268,9 +273,12 @@ func bench(ctx context.Context, s *Shell, a args) error {
 	if a.json {
 		w = io.Discard
 	}
-	all, err := ktest.RunBenchmarks(ctx, w, a.first(), s.sys.Instructions())
-	if err == nil && a.json {
-		err = s.printJSON(all)
+	all, err := ktest.RunBenchmarks(ctx, w, name, s.sys.Instructions())
+	if ctx.Err() != nil {
+		err = errInterrupted
+	}
+	if a.json && (err == nil || len(all) > 0) {
+		err = errors.Join(err, s.printJSON(all))
 	}
 	return err
 }
@@ -279,5 +287,9 @@ func crash(_ context.Context, s *Shell, a args) error {
 	if len(a.list) != 1 {
 		return fmt.Errorf("usage: crash KIND: one of %s", strings.Join(s.sys.CrashKinds(), ", "))
 	}
-	return s.sys.Crash(a.first())
+	kind, ok := match(a.first(), s.sys.CrashKinds())
+	if !ok {
+		return fmt.Errorf("no kind %q%s; there are %s", a.first(), suggest(a.first(), s.sys.CrashKinds()), strings.Join(s.sys.CrashKinds(), ", "))
+	}
+	return s.sys.Crash(kind)
 }

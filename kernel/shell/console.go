@@ -5,8 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
+	"time"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -14,11 +17,8 @@ import (
 // Prompt is what the shell asks with.
 const Prompt = "muster> "
 
-// Control keys. The line editor would end its input at control-C and control-D.
-const (
-	controlC = 3
-	controlD = 4
-)
+// controlC ends the command that runs, or drops the line that is being typed.
+const controlC = 3
 
 // dropLine makes the line editor forget what was typed and ask anew: end of
 // line, erase to its start, enter.
@@ -28,58 +28,106 @@ const dropLine = "\x05\x15\r"
 // for control-C, and keeps everything else for the next line.
 type keyboard struct {
 	in     io.Reader
+	out    io.Writer
+	retry  time.Duration // the pause before a read that follows a failed one
 	mu     sync.Mutex
 	more   *sync.Cond
+	keys   keys
+	decode func(k *keys, b byte) []byte // one byte further: the key that it completes
 	buf    []byte
-	err    error
+	closed bool
 	cancel func() // of the command that runs, nil at the prompt
 }
 
-func newKeyboard(in io.Reader) *keyboard {
-	k := &keyboard{in: in}
+// Pauses after a read that failed.
+const (
+	retryFirst = 100 * time.Millisecond
+	retryLast  = 10 * time.Second
+)
+
+// newKeyboard reads from in until ctx is done, and says on out when that fails.
+func newKeyboard(ctx context.Context, in io.Reader, out io.Writer) *keyboard {
+	k := &keyboard{in: in, out: out, retry: retryFirst, decode: (*keys).add}
 	k.more = sync.NewCond(&k.mu)
-	go k.pump()
+	context.AfterFunc(ctx, func() {
+		k.mu.Lock()
+		k.closed = true
+		k.more.Broadcast()
+		k.mu.Unlock()
+	})
 	return k
 }
 
-func (k *keyboard) pump() {
+// pump reads keys for as long as the machine runs. A read that fails is tried again
+// after a pause, and the pauses become longer: a keyboard may come back, and a shell
+// without one would be lost for good.
+func (k *keyboard) pump(ctx context.Context) {
 	p := make([]byte, 256)
-	for {
+	for ctx.Err() == nil {
 		n, err := k.in.Read(p)
+		if n == 0 && err == nil {
+			err = io.ErrNoProgress
+		}
 		k.mu.Lock()
 		for _, b := range p[:n] {
-			switch {
-			case b == controlC && k.cancel != nil:
-				k.cancel()
-				k.buf = nil
-			case b == controlC:
-				k.buf = append(k.buf, dropLine...)
-			case b == controlD:
-			default:
-				k.buf = append(k.buf, b)
-			}
+			k.key(b)
 		}
-		k.err = err
 		k.more.Broadcast()
 		k.mu.Unlock()
-		if err != nil {
-			return
+		switch {
+		case err != nil:
+			k.failed(ctx, err)
+		case n > 0:
+			k.retry = retryFirst
 		}
 	}
 }
 
-// Read is for the line editor.
+// failed waits, and says at the first failure in a row what happened.
+func (k *keyboard) failed(ctx context.Context, err error) {
+	if k.retry == retryFirst {
+		fmt.Fprintf(k.out, "shell: the keyboard cannot be read: %v; the shell tries again\n", err)
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(k.retry):
+	}
+	k.retry = min(2*k.retry, retryLast)
+}
+
+// key takes one byte.
+//
+// Locks: k.mu is held.
+func (k *keyboard) key(b byte) {
+	switch {
+	case b == controlC && k.cancel != nil:
+		k.cancel()
+		k.keys.reset()
+		k.buf = nil
+	case b == controlC:
+		k.keys.reset()
+		k.buf = append(k.buf, dropLine...)
+	case len(k.buf) < maxAhead:
+		k.buf = append(k.buf, k.decode(&k.keys, b)...)
+	}
+}
+
+// maxAhead bounds what is typed ahead of a command that runs. Keys beyond it are lost.
+const maxAhead = 64 << 10
+
+// Read is for the line editor. It gets whole keys, never an error until the end: after
+// an error the editor would return, and the line with it.
 func (k *keyboard) Read(p []byte) (int, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for len(k.buf) == 0 && k.err == nil {
+	for len(k.buf) == 0 {
+		if k.closed {
+			return 0, io.EOF
+		}
 		k.more.Wait()
 	}
 	n := copy(p, k.buf)
 	k.buf = k.buf[n:]
-	if n == 0 {
-		return 0, k.err
-	}
 	return n, nil
 }
 
@@ -99,62 +147,71 @@ func (w plainNewlines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Serve reads lines from a terminal and runs them until the input ends.
-func (s *Shell) Serve(in io.Reader) error {
-	k := newKeyboard(in)
+// maxLine is the longest line that the editor takes; it drops further characters.
+const maxLine = 4096
+
+// Serve reads lines from a terminal and runs them until ctx is done. Nothing that is
+// typed and no failed read ends it.
+func (s *Shell) Serve(ctx context.Context, in io.Reader) {
+	s.serve(ctx, newKeyboard(ctx, in, s.out))
+}
+
+func (s *Shell) serve(ctx context.Context, k *keyboard) {
+	go k.pump(ctx)
 	t := term.NewTerminal(struct {
 		io.Reader
 		io.Writer
 	}{k, plainNewlines{s.out}}, Prompt)
+	t.History = new(history)
 	t.AutoCompleteCallback = func(line string, pos int, key rune) (string, int, bool) {
 		if key != '\t' {
 			return "", 0, false
 		}
 		return s.tab(t, line, pos)
 	}
-	for {
+	for ctx.Err() == nil {
 		line, err := t.ReadLine()
-		if err != nil {
-			return err
+		if err != nil { // the end; on any other error the shell asks again
+			continue
 		}
-		ctx, cancel := context.WithCancel(context.Background())
-		k.running(cancel)
-		s.Run(ctx, line)
-		k.running(nil)
-		cancel()
+		if utf8.RuneCountInString(line) >= maxLine {
+			fmt.Fprintf(s.out, "the line has %d characters or more, and was not run\n", maxLine)
+			continue
+		}
+		s.runTyped(ctx, k, line)
 	}
 }
 
-// tab completes the word before the cursor: as far as all candidates agree, or
-// to the only one and a space. When it cannot go on it lists them.
-func (s *Shell) tab(out io.Writer, line string, pos int) (string, int, bool) {
-	head, rest := line[:pos], line[pos:]
-	candidates := s.Complete(head)
-	if len(candidates) == 0 {
-		return "", 0, false
-	}
-	last := head[strings.LastIndex(head, " ")+1:]
-	to := common(candidates)
-	if len(candidates) == 1 {
-		to += " "
-	}
-	if to == last {
-		fmt.Fprintln(out, strings.Join(candidates, "  "))
-	}
-	head = head[:len(head)-len(last)] + to
-	return head + rest, len(head), true
+// runTyped runs a line that control-C can interrupt.
+func (s *Shell) runTyped(ctx context.Context, k *keyboard, line string) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	k.running(cancel)
+	defer k.running(nil)
+	s.Run(ctx, line)
 }
 
-// common returns the longest prefix of all words.
-func common(words []string) string {
-	p := words[0]
-	for _, w := range words {
-		for !strings.HasPrefix(w, p) {
-			p = p[:len(p)-1]
-		}
+// history is the lines that the arrow keys bring back: neither empty ones nor the same
+// one twice in a row.
+type history struct{ lines []string }
+
+// maxHistory bounds the lines that are kept.
+const maxHistory = 100
+
+func (h *history) Add(line string) {
+	n := len(h.lines)
+	if strings.TrimSpace(line) == "" || n > 0 && h.lines[n-1] == line {
+		return
 	}
-	return p
+	h.lines = append(h.lines, line)
+	if len(h.lines) > maxHistory {
+		h.lines = slices.Delete(h.lines, 0, 1)
+	}
 }
+
+func (h *history) Len() int { return len(h.lines) }
+
+func (h *history) At(i int) string { return h.lines[len(h.lines)-1-i] }
 
 // RunAll runs commands one after the other, each announced like a typed line,
 // and returns 0 if all went well, else 1.

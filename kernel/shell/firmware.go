@@ -19,24 +19,24 @@ type Firmware struct {
 	Topology *acpitables.Topology
 }
 
-// tableKinds are the tables that are decoded, by the command's argument.
-var tableKinds = map[string]struct {
-	signature string
-	decode    func(acpitables.Table) (any, error)
-}{
-	"madt": {"APIC", decoder(acpitables.ParseMADT)},
-	"srat": {"SRAT", decoder(acpitables.ParseSRAT)},
-	"slit": {"SLIT", func(t acpitables.Table) (any, error) {
+// decoders decode the tables that the kernel reads, by signature.
+var decoders = map[string]func(acpitables.Table) (any, error){
+	"APIC": decoder(acpitables.ParseMADT),
+	"SRAT": decoder(acpitables.ParseSRAT),
+	"SLIT": func(t acpitables.Table) (any, error) {
 		s, err := acpitables.ParseSLIT(t)
 		if err != nil {
 			return nil, err
 		}
 		return slit{s.Localities, s.Matrix()}, nil
-	}},
-	"hpet": {"HPET", decoder(acpitables.ParseHPET)},
-	"facp": {"FACP", decoder(acpitables.ParseFADT)},
-	"mcfg": {"MCFG", decoder(acpitables.ParseMCFG)},
+	},
+	"HPET": decoder(acpitables.ParseHPET),
+	"FACP": decoder(acpitables.ParseFADT),
+	"MCFG": decoder(acpitables.ParseMCFG),
 }
+
+// otherNames are the names that the specification gives tables whose signature differs.
+var otherNames = map[string]string{"MADT": "APIC", "FADT": "FACP"}
 
 // slit is an SLIT as it is listed.
 type slit struct {
@@ -55,8 +55,19 @@ func decoder[T any](parse func(acpitables.Table) (*T, error)) func(acpitables.Ta
 	}
 }
 
-func tableNames(*Shell) []string {
-	return append(slices.Sorted(maps.Keys(tableKinds)), "dump")
+// tableNames returns the names that acpi takes: those that it lists, those that it
+// can decode, and dump.
+func tableNames(s *Shell) (names []string) {
+	names = append(slices.Collect(maps.Keys(decoders)), slices.Collect(maps.Keys(otherNames))...)
+	if t := s.sys.Firmware().Tables; t != nil {
+		for _, row := range tableRows(t) {
+			if row.Signature != "" { // not even that could be read of some
+				names = append(names, row.Signature)
+			}
+		}
+	}
+	slices.Sort(names)
+	return append(slices.Compact(names), "dump")
 }
 
 func acpi(_ context.Context, s *Shell, a args) error {
@@ -68,20 +79,45 @@ func acpi(_ context.Context, s *Shell, a args) error {
 		return f.Err
 	case a.first() == "":
 		return listTables(s, a, f.Tables)
-	case a.first() == "dump":
-		return dumpTables(s, a, f.Tables)
 	}
-	kind, ok := tableKinds[a.first()]
+	name, ok := match(a.first(), tableNames(s))
 	if !ok {
-		return fmt.Errorf("no table %q; known are %s", a.first(), strings.Join(tableNames(s), ", "))
+		return fmt.Errorf("no table %q%s; known are %s", a.first(), suggest(a.first(), tableNames(s)), strings.Join(tableNames(s), ", "))
+	}
+	if name == "dump" {
+		return dumpTables(s, a, append([]acpitables.Table{f.Tables.Main}, f.Tables.List...))
+	}
+	if sig, ok := otherNames[name]; ok {
+		name = sig
+	}
+	return showTables(s, a, f.Tables, name)
+}
+
+// showTables prints all tables with a signature: decoded if the kernel reads such
+// tables, else byte by byte.
+func showTables(s *Shell, a args, t *acpitables.Tables, sig string) error {
+	var usable []acpitables.Table
+	var problems []error
+	for _, x := range append([]acpitables.Table{t.Main}, t.List...) {
+		if tableRow(x.Addr, x.Data(), "").Signature == sig {
+			usable = append(usable, x)
+		}
+	}
+	for _, b := range t.Bad {
+		if tableRow(b.Addr, b.Header, "").Signature == sig {
+			problems = append(problems, fmt.Errorf("the %s at %#x cannot be used: %w", sig, b.Addr, b.Err))
+		}
+	}
+	if len(usable)+len(problems) == 0 {
+		return fmt.Errorf("this machine has no %s", sig)
+	}
+	decode := decoders[sig]
+	if decode == nil {
+		return errors.Join(append(problems, dumpTables(s, a, usable))...)
 	}
 	found := []any{}
-	var problems []error
-	for _, t := range f.Tables.List {
-		if t.Sig() != kind.signature {
-			continue
-		}
-		v, err := kind.decode(t)
+	for _, x := range usable {
+		v, err := decode(x)
 		if err != nil {
 			problems = append(problems, err)
 		}
@@ -95,26 +131,15 @@ func acpi(_ context.Context, s *Shell, a args) error {
 			}
 		}
 	}
-	if len(found) == 0 && problems == nil {
-		problems = append(problems, fmt.Errorf("this machine has no %s", kind.signature))
-	}
 	if a.json {
-		if err := s.printJSON(found); err != nil {
-			return err
-		}
+		problems = append(problems, s.printJSON(found))
 	}
 	return errors.Join(problems...)
 }
 
 // listTables lists the root table, what it points at, and the DSDT.
 func listTables(s *Shell, a args, t *acpitables.Tables) error {
-	rows := []ACPITable{}
-	for _, x := range append([]acpitables.Table{t.Main}, t.List...) {
-		rows = append(rows, tableRow(x.Addr, x.Data(), "ok"))
-	}
-	for _, b := range t.Bad {
-		rows = append(rows, tableRow(b.Addr, b.Header, b.Err.Error()))
-	}
+	rows := tableRows(t)
 	if a.json {
 		return s.printJSON(ACPI{RSDP: t.Root.Addr, From: t.From, Tables: rows})
 	}
@@ -122,6 +147,17 @@ func listTables(s *Shell, a args, t *acpitables.Tables) error {
 	return list(s, a, rows, "TABLE ADDRESS LENGTH REV OEM OEM-TABLE CHECKSUM", func(w io.Writer, t ACPITable) {
 		fmt.Fprintf(w, "%s\t%#x\t%d\t%d\t%s\t%s\t%s\t", t.Signature, t.Address, t.Length, t.Revision, t.OEMID, t.TableID, t.Checksum)
 	})
+}
+
+func tableRows(t *acpitables.Tables) []ACPITable {
+	rows := []ACPITable{}
+	for _, x := range append([]acpitables.Table{t.Main}, t.List...) {
+		rows = append(rows, tableRow(x.Addr, x.Data(), "ok"))
+	}
+	for _, b := range t.Bad {
+		rows = append(rows, tableRow(b.Addr, b.Header, b.Err.Error()))
+	}
+	return rows
 }
 
 // tableRow reads a header, of which some may be missing.
@@ -134,9 +170,8 @@ func tableRow(addr uint64, b []byte, state string) ACPITable {
 	return row
 }
 
-// dumpTables prints every table's bytes as acpidump does.
-func dumpTables(s *Shell, a args, t *acpitables.Tables) error {
-	all := append([]acpitables.Table{t.Main}, t.List...)
+// dumpTables prints tables' bytes as acpidump does.
+func dumpTables(s *Shell, a args, all []acpitables.Table) error {
 	if a.json {
 		rows := []ACPIDump{}
 		for _, x := range all {

@@ -17,8 +17,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/agnivade/levenshtein"
-
 	"muster/kernel/options"
 )
 
@@ -49,6 +47,7 @@ type Shell struct {
 	sys      System
 	out      io.Writer
 	commands []command
+	document []byte // of the command that runs, with -json
 }
 
 // New returns a shell that writes to out.
@@ -58,136 +57,82 @@ func New(sys System, out io.Writer) *Shell {
 	return s
 }
 
-// command is one command. Listing commands take -json.
-type command struct {
-	name  string
-	usage string // arguments
-	flags []string
-	about string
-	json  bool
-	run   func(ctx context.Context, s *Shell, a args) error
-	words func(s *Shell) []string // completions of the first argument
-}
-
-// args is what follows the command's name.
-type args struct {
-	list  []string
-	flags []string
-	json  bool
-}
-
-// flag reports whether an option was given.
-func (a args) flag(name string) bool { return slices.Contains(a.flags, name) }
-
-// first returns the first argument, "" if there is none.
-func (a args) first() string {
-	if len(a.list) == 0 {
-		return ""
-	}
-	return a.list[0]
-}
-
-// errUsage says that the arguments do not fit.
-var errUsage = errors.New("usage")
-
-// Run executes one line. The error has been printed.
+// Run executes the commands of a line, one after the other. A command that fails does
+// not keep the next one from running; a cancelled ctx does. The errors have been printed.
 func (s *Shell) Run(ctx context.Context, line string) error {
-	list := options.Words(line)
-	if len(list) == 0 {
-		return nil
+	var failed []error
+	list := options.Commands(line)
+	for i, c := range list {
+		if i > 0 && ctx.Err() != nil {
+			err := fmt.Errorf("interrupted, not run: %s", strings.Join(list[i:], "; "))
+			fmt.Fprintln(s.out, err)
+			failed = append(failed, err)
+			break
+		}
+		failed = append(failed, s.runOne(ctx, options.Words(c)))
 	}
-	err := s.dispatch(ctx, list)
+	return errors.Join(failed...)
+}
+
+// runOne executes one command and prints its error. With -json the error is the
+// document, also where the command itself is unknown or takes no -json.
+func (s *Shell) runOne(ctx context.Context, words []string) error {
+	s.document = nil
+	err := s.dispatch(ctx, words)
 	if err != nil {
-		name := list[0] + ": "
-		fmt.Fprintln(s.out, name+strings.TrimPrefix(err.Error(), name)) // some say it themselves
+		name := words[0] + ": "
+		text := name + strings.TrimPrefix(err.Error(), name) // some say it themselves
+		if slices.ContainsFunc(words[1:], wantsJSON) {
+			s.document = failure(text, s.document)
+		} else {
+			fmt.Fprintln(s.out, text)
+		}
+	}
+	if s.document != nil {
+		fmt.Fprintf(s.out, "%s\n", s.document)
 	}
 	return err
+}
+
+// Failure is the JSON document of a command that failed.
+type Failure struct {
+	Error  string          `json:"error"`
+	Output json.RawMessage `json:"output,omitempty"` // what the command had found by then
+}
+
+func failure(text string, output []byte) []byte {
+	b, err := json.Marshal(Failure{text, output})
+	if err != nil { // output came from json.Marshal
+		panic(err)
+	}
+	return b
 }
 
 func (s *Shell) dispatch(ctx context.Context, words []string) error {
 	c := s.find(words[0])
 	if c == nil {
-		return fmt.Errorf("unknown command, nearest is %q; help lists all", s.nearest(words[0]))
+		return fmt.Errorf("unknown command%s; help lists all", suggest(words[0], commandNames(s)))
 	}
-	var a args
-	for _, w := range words[1:] {
-		switch {
-		case w == "-json" || w == "--json":
-			a.json = true
-		case slices.Contains(c.flags, w):
-			a.flags = append(a.flags, w)
-		case strings.HasPrefix(w, "-") && len(w) > 1:
-			return fmt.Errorf("unknown option %s; %s", w, c.synopsis())
-		default:
-			a.list = append(a.list, w)
-		}
+	if slices.ContainsFunc(words[1:], wantsHelp) {
+		return s.describe(c, slices.ContainsFunc(words[1:], wantsJSON))
 	}
-	if a.json && !c.json || len(a.list) > 0 && c.usage == "" {
-		return fmt.Errorf("usage: %s", c.synopsis())
+	a, err := c.parse(words[1:])
+	if err == nil {
+		err = c.run(ctx, s, a)
 	}
-	err := c.run(ctx, s, a)
 	if errors.Is(err, errUsage) {
 		return fmt.Errorf("usage: %s", c.synopsis())
 	}
 	return err
 }
 
-func (c *command) synopsis() string {
-	parts := []string{c.name}
-	if c.json {
-		parts = append(parts, "[-json]")
-	}
-	if c.usage != "" {
-		parts = append(parts, c.usage)
-	}
-	return strings.Join(parts, " ")
-}
-
 func (s *Shell) find(name string) *command {
 	for i := range s.commands {
-		if s.commands[i].name == name {
+		if strings.EqualFold(s.commands[i].name, name) {
 			return &s.commands[i]
 		}
 	}
 	return nil
-}
-
-// nearest returns the command whose name takes the fewest edits to reach.
-func (s *Shell) nearest(word string) string {
-	return slices.MinFunc(s.commands, func(a, b command) int {
-		return levenshtein.ComputeDistance(word, a.name) - levenshtein.ComputeDistance(word, b.name)
-	}).name
-}
-
-// Complete returns what the last word of a line may become.
-func (s *Shell) Complete(line string) (candidates []string) {
-	words := strings.Fields(line)
-	last := ""
-	if len(words) > 0 && !strings.HasSuffix(line, " ") {
-		last = words[len(words)-1]
-		words = words[:len(words)-1]
-	}
-	var all []string
-	if len(words) == 0 {
-		for _, c := range s.commands {
-			all = append(all, c.name)
-		}
-	} else if c := s.find(words[0]); c != nil {
-		if c.words != nil {
-			all = c.words(s)
-		}
-		all = append(all, c.flags...)
-		if c.json {
-			all = append(all, "-json")
-		}
-	}
-	for _, w := range all {
-		if strings.HasPrefix(w, last) {
-			candidates = append(candidates, w)
-		}
-	}
-	slices.Sort(candidates)
-	return candidates
 }
 
 // list prints rows as a table, or with -json as one JSON array on one line.
@@ -207,11 +152,13 @@ func list[T any](s *Shell, a args, rows []T, head string, row func(w io.Writer, 
 	return w.Flush()
 }
 
+// printJSON makes v the command's document, which is printed when the command has
+// ended: there is one document for each command, whether it fails or not.
 func (s *Shell) printJSON(v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "%s\n", b)
-	return err
+	s.document = b
+	return nil
 }

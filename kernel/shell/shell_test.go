@@ -6,9 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -46,9 +44,12 @@ func (f *fake) Uptime() Uptime         { return Uptime{UpNS: 1500e6, Date: "2025
 func (f *fake) Trace(int, int) []Event { return nil }
 func (f *fake) End(status int)         { f.ended = append(f.ended, status) }
 func (f *fake) Reboot()                {}
-func (f *fake) Crash(string) error     { return errors.New("survived") }
-func (f *fake) CrashKinds() []string   { return []string{"panic", "nil"} }
-func (f *fake) Instructions() bool     { return false }
+func (f *fake) Crash(kind string) error {
+	f.ended = append(f.ended, -2)
+	return errors.New(kind + " survived")
+}
+func (f *fake) CrashKinds() []string { return []string{"panic", "nil"} }
+func (f *fake) Instructions() bool   { return false }
 
 // Firmware is that of a machine without ACPI: two packages, two nodes.
 func (f *fake) Firmware() Firmware {
@@ -92,13 +93,21 @@ func TestCommands(t *testing.T) {
 		"smp start 9":    {want: "smp: no such CPU\n", bad: true},
 		"acpi":           {want: "acpi: RSDP+0x0: not found\n", bad: true},
 		"upttime":        {want: "upttime: unknown command, nearest is \"uptime\"; help lists all\n", bad: true},
-		"cpus x":         {want: "cpus: usage: cpus [-json] [-topology|-features]\n", bad: true},
+		"frobnicate":     {want: "frobnicate: unknown command; help lists all\n", bad: true},
+		"cpus x":         {want: "cpus: usage: cpus [-topology] [-features] [-json]\n", bad: true},
 		"smp trace":      {want: "cpu 1, APIC ID 4, us: INIT 0.0, RealMode16 12.3\n"},
 		"smp":            {want: "smp: usage: smp [-json] trace | start CPU\n", bad: true},
-		"cpus -tree":     {want: "cpus: unknown option -tree; cpus [-json] [-topology|-features]\n", bad: true},
+		"cpus -tree":     {want: "cpus: unknown option -tree; usage: cpus [-topology] [-features] [-json]\n", bad: true},
 		"cpus -topology": {want: drawn},
 		"cpus -features": {want: "PROTECTION  CPU0  CPU1  WHY NOT\nSMEP        on    -     odd\nIBT         -     -     old\ncpu 1 differs from cpu 0 in CPUID\n"},
-		"help -json":     {want: "help: usage: help [COMMAND]\n", bad: true},
+		"help a b":       {want: "help: usage: help [-json] [COMMAND]\n", bad: true},
+		"CPUS -JSN":      {want: "CPUS: unknown option -JSN, nearest is \"-json\"; usage: cpus [-topology] [-features] [-json]\n", bad: true},
+		"smp start x":    {want: "smp: \"x\" is no CPU number; cpus lists them\n", bad: true},
+		"smp start -1":   {want: "smp: unknown option -1; usage: smp [-json] trace | start CPU\n", bad: true},
+		"crash nul":      {want: "crash: no kind \"nul\", nearest is \"nil\"; there are panic, nil\n", bad: true},
+		"crash NIL":      {want: "crash: nil survived\n", bad: true},
+		"test stres":     {want: "test: no test \"stres\", nearest is \"stress\"; test list shows all\n", bad: true},
+		"bench nosuch":   {want: "bench: no benchmark \"nosuch\"; bench list shows all\n", bad: true},
 		"crash":          {want: "crash: usage: crash KIND: one of panic, nil\n", bad: true},
 		"cpus --json": {want: `[{"cpu":0,"apic_id":0,"acpi_id":0,"bsp":true,"state":"online","stage":"","ticks":0,"switches":0,"idle_ns":0},` +
 			`{"cpu":1,"apic_id":4,"acpi_id":0,"bsp":false,"state":"offline","stage":"","ticks":0,"switches":0,"idle_ns":0}]` + "\n"},
@@ -114,12 +123,23 @@ func TestCommands(t *testing.T) {
 
 func TestComplete(t *testing.T) {
 	s := New(&fake{}, io.Discard)
-	require.Equal(t, []string{"poweroff", "ps"}, s.Complete("p"))
-	require.Equal(t, []string{"-features", "-json", "-topology"}, s.Complete("cpus "))
-	require.Equal(t, []string{"nil", "panic"}, s.Complete("crash "))
-	require.Equal(t, []string{"stacks", "storm", "stress"}, s.Complete("test st"))
-	require.Empty(t, s.Complete("nosuch "))
-	require.Contains(t, s.Complete(""), "help")
+	for line, want := range map[string][]string{
+		"p":               {"poweroff", "ps"},
+		"cpus ":           {"-features", "-h", "-json", "-topology"},
+		"crash ":          {"-h", "nil", "panic"},
+		"test st":         {"stacks", "storm", "stress"},
+		"acpi mad":        {"MADT"},
+		"uptime; cpus -t": {"-topology"},
+		"uptime;up":       {"uptime"},
+		`uptime ";" up`:   nil,
+		"nosuch ":         nil,
+		"  upt":           {"uptime"},
+	} {
+		got, _ := s.Complete(line)
+		require.Equal(t, want, got, line)
+	}
+	all, _ := s.Complete("")
+	require.Equal(t, commandNames(s), all)
 }
 
 func TestRunAll(t *testing.T) {
@@ -127,56 +147,9 @@ func TestRunAll(t *testing.T) {
 	s := New(&fake{}, &out)
 	require.Zero(t, s.RunAll([]string{"uptime", "irq -json"}))
 	require.Equal(t, 1, s.RunAll([]string{"nosuch", "uptime"}))
-	require.Equal(t, 3, strings.Count(out.String(), "up 1.5s")+strings.Count(out.String(), "nosuch: unknown"))
-}
-
-// terminal is a keyboard and a screen for Serve.
-type terminal struct {
-	io.Reader
-	mu  sync.Mutex
-	out bytes.Buffer
-}
-
-func (x *terminal) Write(p []byte) (int, error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.out.Write(p)
-}
-
-func (x *terminal) shows(t *testing.T, text string) {
-	t.Helper()
-	require.Eventually(t, func() bool {
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		return strings.Contains(x.out.String(), text)
-	}, 5*time.Second, time.Millisecond, text)
-}
-
-func TestServe(t *testing.T) {
-	in, keys := io.Pipe()
-	x := &terminal{Reader: in}
-	s := New(&fake{}, x)
-	started, stopped := make(chan struct{}), make(chan struct{})
-	s.commands = append(s.commands, command{name: "sleep", run: func(ctx context.Context, s *Shell, a args) error {
-		close(started)
-		<-ctx.Done()
-		close(stopped)
-		return errors.New("interrupted")
-	}})
-	done := make(chan error)
-	go func() { done <- s.Serve(in) }()
-	x.shows(t, Prompt)
-	io.WriteString(keys, "upt\t\r")
-	x.shows(t, "up 1.5s")
-	io.WriteString(keys, "half a line\x03\x04upttime\x7f\r") // dropped; control-D is nothing
-	x.shows(t, "upttim: unknown command")
-	io.WriteString(keys, "sleep\r")
-	<-started
-	io.WriteString(keys, "\x03")
-	<-stopped
-	x.shows(t, "sleep: interrupted")
-	keys.CloseWithError(errors.New("unplugged"))
-	require.EqualError(t, <-done, "unplugged")
+	require.Equal(t, 1, s.RunAll([]string{"uptime; nosuch", "cpus 'a;b'"}))
+	require.Contains(t, out.String(), "cpus: usage")
+	require.Equal(t, 5, strings.Count(out.String(), "up 1.5s")+strings.Count(out.String(), "nosuch: unknown"))
 }
 
 // A table is listed with the names of its JSON form.

@@ -25,14 +25,27 @@ func smp(_ context.Context, s *Shell, a args) error {
 	switch {
 	case a.first() == "trace" && len(a.list) == 1:
 		return smpTrace(s, a)
-	case a.first() == "start" && len(a.list) == 2 && !a.json:
-		n, err := strconv.Atoi(a.list[1])
-		if err != nil {
-			return errUsage
-		}
-		return s.sys.StartCPU(n)
+	case a.first() == "start" && len(a.list) == 2:
+		return smpStart(s, a)
 	}
 	return errUsage
+}
+
+// smpStart starts one CPU. With -json its row of the listing is the document.
+func smpStart(s *Shell, a args) error {
+	n, err := strconv.ParseUint(a.list[1], 10, 31)
+	if err != nil {
+		return fmt.Errorf("%q is no CPU number; cpus lists them", a.list[1])
+	}
+	if err := s.sys.StartCPU(int(n)); err != nil {
+		return err
+	}
+	for _, c := range s.sys.CPUs() {
+		if a.json && c.CPU == int(n) {
+			return s.printJSON(c)
+		}
+	}
+	return nil
 }
 
 func smpTrace(s *Shell, a args) error {

@@ -102,8 +102,8 @@ func (cfg Config) withDefaults() Config {
 func StartAll(m Core, targets []abi.Processor, cfg Config) Result {
 	b := &bringUp{Core: m, Config: cfg.withDefaults()}
 	b.Online = 1
-	list := b.choose(targets)
-	if len(list) == 0 || !b.prepare(&list) {
+	list, room := b.choose(targets)
+	if room == 1 || !b.prepare(&list, room) {
 		return b.Result
 	}
 	var online []*starting
@@ -129,32 +129,36 @@ func (b *bringUp) problem(format string, args ...any) {
 	b.Problems = append(b.Problems, fmt.Errorf(format, args...))
 }
 
-// choose returns who is to be started.
-func (b *bringUp) choose(targets []abi.Processor) (list []*starting) {
+// choose returns the CPUs that are to be started, and the number of CPUs, the boot CPU
+// included, that may be started later or never: all that are listed, as far as the
+// kernel has numbers for them.
+func (b *bringUp) choose(targets []abi.Processor) (list []*starting, room int) {
 	for _, t := range targets {
 		if t.APICID != b.Boot {
 			list = append(list, &starting{Processor: t})
 		}
 	}
-	if b.Max > 0 && len(list) > b.Max-1 {
-		list = list[:b.Max-1]
-	}
 	if len(list) > percpu.Max-1 {
 		b.problem("smp: %d CPUs listed, using the first %d", len(list)+1, percpu.Max)
 		list = list[:percpu.Max-1]
 	}
+	room = len(list) + 1
+	if b.Max > 0 && len(list) > b.Max-1 {
+		list = list[:b.Max-1]
+	}
 	b.Wanted = len(list) + 1
-	return list
+	return list, room
 }
 
-// prepare makes room for all, and leaves out those for which there is none.
-func (b *bringUp) prepare(list *[]*starting) bool {
+// prepare makes room for all, and leaves out those for which there is none. The tables
+// have room for the CPUs beyond cfg.Max too, so that one can be started later.
+func (b *bringUp) prepare(list *[]*starting, room int) bool {
 	if b.Page == 0 {
 		b.problem("smp: no page below 1 MiB for the trampoline, running on one CPU")
 		return false
 	}
-	if err := b.SetCPULimit(b.Wanted); err != nil {
-		b.problem("smp: no room for %d CPUs: %w", b.Wanted, err)
+	if err := b.SetCPULimit(room); err != nil {
+		b.problem("smp: no room for %d CPUs: %w", room, err)
 		return false
 	}
 	*list = slices.DeleteFunc(*list, func(s *starting) bool {

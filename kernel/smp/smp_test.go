@@ -163,6 +163,23 @@ func TestStartsAll(t *testing.T) {
 	}
 }
 
+// The tables have room for the CPUs that a limit leaves out, so that they can come later.
+func TestRoomBeyondMax(t *testing.T) {
+	for limit, online := range map[int]int{1: 1, 2: 2, 9: 4} {
+		f := newFake(&fakeCPU{apicID: 4}, &fakeCPU{apicID: 300}, &fakeCPU{apicID: 2})
+		cfg := config
+		cfg.Max = limit
+		r := StartAll(f, targets(2, 0, 300, 4), cfg)
+		require.Empty(t, r.Problems)
+		require.Equal(t, []int{online, online}, []int{r.Online, r.Wanted})
+		require.Equal(t, 4, f.limit)
+		require.Len(t, f.cpus, online-1, "only those have memory")
+	}
+	f := newFake()
+	StartAll(f, targets(0), config)
+	require.Zero(t, f.limit, "one CPU has room from the start")
+}
+
 func TestSecondStartup(t *testing.T) {
 	f := newFake(&fakeCPU{apicID: 1, ignores: 1}, &fakeCPU{apicID: 2})
 	r := StartAll(f, targets(0, 1, 2), config)

@@ -1,0 +1,76 @@
+package shell
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"muster/kernel/options"
+)
+
+// Complete returns what the last word of a line may become, and that word. Letters
+// count, their case does not.
+func (s *Shell) Complete(line string) (candidates []string, last string) {
+	words := strings.Split(strings.TrimLeft(options.LastCommand(line), " "), " ")
+	last = words[len(words)-1]
+	for _, w := range s.possible(words[:len(words)-1]) {
+		if len(w) >= len(last) && strings.EqualFold(w[:len(last)], last) {
+			candidates = append(candidates, w)
+		}
+	}
+	slices.Sort(candidates)
+	return candidates, last
+}
+
+// possible returns the words that may follow the words of a command.
+func (s *Shell) possible(words []string) (all []string) {
+	if len(words) == 0 {
+		return commandNames(s)
+	}
+	c := s.find(words[0])
+	if c == nil {
+		return nil
+	}
+	if o, ok := c.option(words[len(words)-1]); ok && o.value != "" {
+		if o.words != nil {
+			all = o.words(s)
+		}
+		return all
+	}
+	if c.words != nil {
+		all = c.words(s)
+	}
+	return append(slices.Clone(all), c.optionNames()...)
+}
+
+// tab completes the word before the cursor: as far as all candidates agree, or to the
+// only one and a space. When it cannot go on it lists them.
+func (s *Shell) tab(out io.Writer, line string, pos int) (string, int, bool) {
+	head, rest := line[:pos], line[pos:]
+	candidates, last := s.Complete(head)
+	if len(candidates) == 0 {
+		return "", 0, false
+	}
+	to := common(candidates)
+	switch {
+	case len(candidates) == 1:
+		to += " "
+	case len(to) <= len(last):
+		to = last // the candidates differ in case before they go on
+		fmt.Fprintln(out, strings.Join(candidates, "  "))
+	}
+	head = head[:len(head)-len(last)] + to
+	return head + rest, len(head), true
+}
+
+// common returns the longest prefix of all words.
+func common(words []string) string {
+	p := words[0]
+	for _, w := range words {
+		for !strings.HasPrefix(w, p) {
+			p = p[:len(p)-1]
+		}
+	}
+	return p
+}

@@ -1,0 +1,71 @@
+package shell
+
+import (
+	"fmt"
+	"strings"
+)
+
+// nearest returns the name that takes the fewest edits to reach from word, if that is
+// near: at most one edit for each three letters. Otherwise ok is false, as a name that
+// shares nothing with the word helps nobody.
+func nearest(word string, names []string) (name string, ok bool) {
+	least := 0
+	for _, n := range names {
+		d := distance(strings.ToLower(word), strings.ToLower(n))
+		if 3*d <= max(len(word), len(n)) && (!ok || d < least) {
+			name, least, ok = n, d, true
+		}
+	}
+	return name, ok
+}
+
+// suggest returns the end of an error about an unknown word: the nearest name, or nothing.
+func suggest(word string, names []string) string {
+	if n, ok := nearest(word, names); ok {
+		return fmt.Sprintf(", nearest is %q", n)
+	}
+	return ""
+}
+
+// distance counts the edits between two words: a letter inserted, dropped or replaced,
+// or two neighbours swapped (the optimal string alignment distance). Words of more than
+// maxWord bytes are as far apart as they are long.
+func distance(a, b string) int {
+	if len(a) > maxWord || len(b) > maxWord {
+		return max(len(a), len(b))
+	}
+	d := make([][]int, len(a)+1) // d[i][j] is the distance between a[:i] and b[:j]
+	for i := range d {
+		d[i] = make([]int, len(b)+1)
+		d[i][0] = i
+	}
+	for j := range d[0] {
+		d[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			replaced := d[i-1][j-1]
+			if a[i-1] != b[j-1] {
+				replaced++
+			}
+			d[i][j] = min(replaced, d[i-1][j]+1, d[i][j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
+			}
+		}
+	}
+	return d[len(a)][len(b)]
+}
+
+// maxWord bounds the work of one comparison.
+const maxWord = 64
+
+// match returns the name that a word means: letters count, their case does not.
+func match(word string, names []string) (name string, ok bool) {
+	for _, n := range names {
+		if strings.EqualFold(word, n) {
+			return n, true
+		}
+	}
+	return "", false
+}

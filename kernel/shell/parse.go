@@ -1,0 +1,221 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// command is one command of the shell.
+type command struct {
+	name    string
+	usage   string   // its arguments, "" if it takes none
+	options []option // beside -json and -h
+	about   string
+	json    bool // takes -json
+	run     func(ctx context.Context, s *Shell, a args) error
+	words   func(s *Shell) []string // what the first argument can be
+}
+
+// option is an option of one command.
+type option struct {
+	name  string // "-kind"
+	value string // what its value is called, "" for an option without a value
+	about string
+	words func(s *Shell) []string // what the value can be
+}
+
+// Options that commands share.
+var (
+	optJSON = option{name: "-json", about: "print one JSON document on one line, errors too"}
+	optHelp = option{name: "-h", about: "print this and do nothing else"}
+)
+
+// args is what follows the command's name.
+type args struct {
+	list    []string
+	options map[string]string // by name
+	json    bool
+}
+
+// flag reports whether an option was given.
+func (a args) flag(name string) bool {
+	_, ok := a.options[name]
+	return ok
+}
+
+// first returns the first argument, "" if there is none.
+func (a args) first() string {
+	if len(a.list) == 0 {
+		return ""
+	}
+	return a.list[0]
+}
+
+// errUsage says that the arguments do not fit.
+var errUsage = errors.New("usage")
+
+// isOption reports whether a word names an option. Two dashes are as good as one.
+func isOption(word, name string) bool {
+	return word == name || word == "-"+name
+}
+
+func wantsJSON(word string) bool { return isOption(word, optJSON.name) }
+
+func wantsHelp(word string) bool { return isOption(word, optHelp.name) || isOption(word, "-help") }
+
+// allOptions returns the command's options, the shared ones too.
+func (c *command) allOptions() []option {
+	all := slices.Clone(c.options)
+	if c.json {
+		all = append(all, optJSON)
+	}
+	return append(all, optHelp)
+}
+
+// parse reads the words behind a command's name. The value of an option is the next
+// word, or follows behind an equals sign.
+func (c *command) parse(words []string) (a args, err error) {
+	a.options = map[string]string{}
+	for len(words) > 0 {
+		w := words[0]
+		words = words[1:]
+		if !strings.HasPrefix(w, "-") || len(w) == 1 {
+			a.list = append(a.list, w)
+			continue
+		}
+		name, value, hasValue := strings.Cut(w, "=")
+		o, ok := c.option(name)
+		switch {
+		case !ok:
+			return a, fmt.Errorf("unknown option %s%s; usage: %s", w, suggest(name, c.optionNames()), c.synopsis())
+		case o.value == "" && hasValue:
+			return a, fmt.Errorf("option %s takes no value; usage: %s", o.name, c.synopsis())
+		case o.value != "" && !hasValue:
+			if len(words) == 0 {
+				return a, fmt.Errorf("option %s needs a value, %s; usage: %s", o.name, o.value, c.synopsis())
+			}
+			value, words = words[0], words[1:]
+		}
+		a.options[o.name] = value
+		a.json = a.json || o.name == optJSON.name
+	}
+	if len(a.list) > 0 && c.usage == "" {
+		return a, errUsage
+	}
+	return a, nil
+}
+
+func (c *command) option(word string) (option, bool) {
+	for _, o := range c.allOptions() {
+		if isOption(word, o.name) {
+			return o, true
+		}
+	}
+	return option{}, false
+}
+
+func (c *command) optionNames() (names []string) {
+	for _, o := range c.allOptions() {
+		names = append(names, o.name)
+	}
+	return names
+}
+
+// synopsis returns a line such as "trace [-kind NAME] [-json] [CPU [N]]".
+func (c *command) synopsis() string {
+	parts := []string{c.name}
+	for _, o := range c.allOptions() {
+		switch {
+		case o.name == optHelp.name:
+		case o.value != "":
+			parts = append(parts, "["+o.name+" "+o.value+"]")
+		default:
+			parts = append(parts, "["+o.name+"]")
+		}
+	}
+	if c.usage != "" {
+		parts = append(parts, c.usage)
+	}
+	return strings.Join(parts, " ")
+}
+
+// CommandHelp is what help says of one command.
+type CommandHelp struct {
+	Name    string       `json:"name"`
+	Usage   string       `json:"usage"`
+	About   string       `json:"about"`
+	Words   []string     `json:"words,omitempty"` // what the first argument can be
+	Options []OptionHelp `json:"options"`
+}
+
+// OptionHelp is what help says of one option.
+type OptionHelp struct {
+	Name  string `json:"name"`
+	Value string `json:"value,omitempty"`
+	About string `json:"about"`
+}
+
+func (s *Shell) commandHelp(c *command) CommandHelp {
+	h := CommandHelp{Name: c.name, Usage: c.synopsis(), About: c.about}
+	if c.words != nil {
+		h.Words = c.words(s)
+	}
+	for _, o := range c.allOptions() {
+		h.Options = append(h.Options, OptionHelp{o.name, o.value, o.about})
+	}
+	return h
+}
+
+// describe prints how a command is called, what it does and what its options mean.
+func (s *Shell) describe(c *command, json bool) error {
+	h := s.commandHelp(c)
+	if json {
+		return s.printJSON(h)
+	}
+	fmt.Fprintf(s.out, "usage: %s\n%s\n", h.Usage, h.About)
+	if len(h.Words) > 0 {
+		fmt.Fprintf(s.out, "first argument: %s\n", strings.Join(h.Words, ", "))
+	}
+	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
+	for _, o := range h.Options {
+		fmt.Fprintf(w, "  %s\t%s\n", strings.TrimSpace(o.Name+" "+o.Value), o.About)
+	}
+	return w.Flush()
+}
+
+func help(_ context.Context, s *Shell, a args) error {
+	if len(a.list) > 1 {
+		return errUsage
+	}
+	if a.first() != "" {
+		c := s.find(a.first())
+		if c == nil {
+			return fmt.Errorf("no command %q%s; help lists all", a.first(), suggest(a.first(), commandNames(s)))
+		}
+		return s.describe(c, a.json)
+	}
+	if a.json {
+		var all []CommandHelp
+		for i := range s.commands {
+			all = append(all, s.commandHelp(&s.commands[i]))
+		}
+		return s.printJSON(all)
+	}
+	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
+	for i := range s.commands {
+		fmt.Fprintf(w, "%s\t%s\n", s.commands[i].synopsis(), s.commands[i].about)
+	}
+	fmt.Fprintf(w, "\nCOMMAND -h explains one command; a semicolon separates commands on a line.\n")
+	return w.Flush()
+}
+
+func commandNames(s *Shell) (names []string) {
+	for _, c := range s.commands {
+		names = append(names, c.name)
+	}
+	return names
+}

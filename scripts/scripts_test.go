@@ -1,0 +1,151 @@
+// Package scripts tests the shell scripts of this folder without a machine: a
+// program that prints its arguments stands for QEMU.
+//
+// Layer: host.
+// Chapter: docs/12-shell-and-tests.md.
+package scripts
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"muster/kernel/options"
+)
+
+// tree copies the scripts to a folder of their own, with an empty kernel and a QEMU
+// that prints its arguments, one a line. change is applied to each script's text.
+func tree(t *testing.T, change func(text string) string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for _, d := range []string{"scripts", "build"} {
+		require.NoError(t, os.Mkdir(filepath.Join(dir, d), 0o755))
+	}
+	files, err := filepath.Glob("*.sh")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "scripts", f), []byte(change(string(text))), 0o755))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "build", "kernel.elf"), nil, 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "qemu"), []byte("#!/bin/sh\nprintf '%s\\n' \"$@\"\n"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "program"), []byte("\x7fELF"), 0o755))
+	return dir
+}
+
+// qemuRun runs the tree's qemu-run.sh.
+func qemuRun(t *testing.T, dir string, args ...string) (status int, out, errs string) {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(dir, "scripts", "qemu-run.sh"), args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "QEMU="+filepath.Join(dir, "qemu"))
+	var o, e strings.Builder
+	cmd.Stdout, cmd.Stderr = &o, &e
+	if err := cmd.Run(); err != nil {
+		require.IsType(t, &exec.ExitError{}, err)
+	}
+	return cmd.ProcessState.ExitCode(), o.String(), e.String()
+}
+
+// commandLine returns what the kernel reads from the command line that QEMU got.
+func commandLine(t *testing.T, out string) options.Options {
+	t.Helper()
+	words := strings.Split(out, "\n")
+	i := slices.Index(words, "-append")
+	require.GreaterOrEqual(t, i, 0, out)
+	o, problems := options.Parse(words[i+1])
+	require.Empty(t, problems)
+	return o
+}
+
+// odd are arguments that a shell or one of its commands could take for something else.
+var odd = []string{"-n", "-e", "-E", "-neE", "--", "-", "", " ", "a b", `\n`, `\\`, `"`, "'", "*", "~", "$HOME", "`id`", "näh", "a\nb", "\n", "%", "100%41", "=", "#x"}
+
+// Every argument and variable reaches the program's command line.
+func TestProgramArguments(t *testing.T) {
+	dir := tree(t, func(text string) string { return text })
+	all := append([]string{"--boot", "pvh", "--accel", "tcg", "--env", "A=-n", "--env", "B=-e -E", "--app", "program"}, odd...)
+	_, out, errs := qemuRun(t, dir, all...)
+	o := commandLine(t, out)
+	require.Equal(t, odd, o.Args, errs)
+	require.Equal(t, []string{"A=-n", "B=-e -E"}, o.Env)
+	require.Equal(t, "program", o.App)
+}
+
+// The negative control: with echo in place of printf the arguments -n, -e and -E are lost.
+func TestEchoLosesArguments(t *testing.T) {
+	dir := tree(t, func(text string) string { return strings.ReplaceAll(text, `printf '%s\n' "$out"`, `echo "$out"`) })
+	_, out, _ := qemuRun(t, dir, append([]string{"--boot", "pvh", "--accel", "tcg", "--app", "program"}, odd...)...)
+	require.NotEqual(t, odd, commandLine(t, out).Args)
+}
+
+// A program whose name looks like an option is a program.
+func TestProgramNamedLikeAnOption(t *testing.T) {
+	dir := tree(t, func(text string) string { return text })
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "-n"), []byte("\x7fELF"), 0o755))
+	_, out, errs := qemuRun(t, dir, "--boot", "pvh", "--accel", "tcg", "--app", "-n", "x")
+	require.Equal(t, "-n", commandLine(t, out).App, errs)
+}
+
+// The commands of --run reach the kernel as they are, quotes and all.
+func TestCommands(t *testing.T) {
+	dir := tree(t, func(text string) string { return text })
+	_, out, errs := qemuRun(t, dir, "--boot", "pvh", "--accel", "tcg", "--run", `a "b;c" 'd"e' \; -n; -e`)
+	require.Equal(t, []string{`a "b;c" 'd"e' \; -n`, "-e"}, commandLine(t, out).Run, errs)
+}
+
+// What cannot be started is said before a machine boots, with the status of a program
+// that was not started; so are numbers that bash would misread.
+func TestRefusals(t *testing.T) {
+	dir := tree(t, func(text string) string { return text })
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "empty"), nil, 0o644))
+	large, err := os.Create(filepath.Join(dir, "large"))
+	require.NoError(t, err)
+	require.NoError(t, large.Truncate(300<<20))
+	require.NoError(t, large.Close())
+	for _, tc := range []struct {
+		args   []string
+		status int
+		want   string
+	}{
+		{[]string{"--app", "empty"}, 127, "--app empty not started: the file is empty; give a static Linux program for x86-64"},
+		{[]string{"--app", "large"}, 127, "--app large not started: the file has 300 MiB and the machine 256 MiB of memory; --mem gives it more"},
+		{[]string{"--app", "build"}, 2, "--app build: not a file that can be read"},
+		{[]string{"--app", "nosuch"}, 2, "--app nosuch: no such file"},
+		{[]string{"--cpus", "18446744073709551617"}, 2, "--cpus 18446744073709551617: not a number from 1 to 4096"},
+		{[]string{"--cpus", "08"}, 2, "--cpus 08: not a number from 1 to 4096"},
+	} {
+		status, out, errs := qemuRun(t, dir, append([]string{"--boot", "pvh", "--accel", "tcg"}, tc.args...)...)
+		require.Equal(t, "qemu-run.sh: "+tc.want+"\n", errs)
+		require.Equal(t, tc.status, status)
+		require.Empty(t, out)
+	}
+	_, out, errs := qemuRun(t, dir, "--boot", "pvh", "--accel", "tcg", "--mem", "301", "--app", "large")
+	require.Contains(t, out, "-initrd\nlarge\n", errs)
+}
+
+// eaten finds an echo that may take the value of a variable for an option of its own.
+var eaten = regexp.MustCompile(`\becho\s+(-[neE]+\s+)*["']?\$`)
+
+func TestNoEchoOfVariables(t *testing.T) {
+	for _, bad := range []string{`echo "$out"`, `echo $answer >"$key"`, `x=$(echo -n "$line" | wc)`} {
+		require.Regexp(t, eaten, bad, "the pattern finds what it is for")
+	}
+	files, err := filepath.Glob("*.sh")
+	require.NoError(t, err)
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		require.NoError(t, err)
+		for i, line := range strings.Split(string(text), "\n") {
+			require.NotRegexp(t, eaten, line, "%s:%d: printf '%%s\\n' prints any value", f, i+1)
+		}
+	}
+}
