@@ -109,7 +109,7 @@ func (r Result) String() string {
 
 // choice is one point of a run where more than one CPU could go on.
 type choice struct {
-	options []*proc // of the run that came first; only their numbers count later
+	options []int // CPU numbers, the one that ran before first
 	taken   int
 	state   uint64
 }
@@ -138,6 +138,13 @@ func Run(m Model) Result {
 	}
 	if m.goOn == nil {
 		m.goOn = func(err error) bool { return err == nil }
+	}
+	if audited > 0 && !m.Plain {
+		plain := m
+		plain.Plain, plain.MaxRuns = true, audited
+		if r := Run(plain); errors.Is(r.Err, errHidden) {
+			return r
+		}
 	}
 	s := &search{Model: m, states: map[uint64]seen{}, leads: map[uint64]uint64{}}
 	res := Result{Preemptions: m.Preemptions}
@@ -196,7 +203,7 @@ func (s *search) follows(state uint64, preempted int) bool {
 		return true
 	}
 	c := s.path[len(s.path)-1]
-	step := mix(c.state + mix(uint64(c.options[c.taken].id)+uint64(preempted)<<8))
+	step := mix(c.state + mix(uint64(c.options[c.taken])+uint64(preempted)<<8))
 	next, known := s.leads[step]
 	s.leads[step] = state
 	return !known || next == state

@@ -40,6 +40,7 @@ type run struct {
 	preempted int
 	at        int // choices made
 	schedule  []int
+	room      [8]*proc // for options
 	err       error
 	over      bool
 	left      bool // at a state that the search has been in
@@ -176,7 +177,7 @@ func (r *run) branch(options []*proc) *proc {
 			r.over, r.left = true, err == nil
 			return nil
 		}
-		r.path = append(r.path, choice{options: options, state: state})
+		r.path = append(r.path, choice{options: ids(options), state: state})
 	}
 	c := r.path[r.at]
 	if c.state != state {
@@ -184,13 +185,20 @@ func (r *run) branch(options []*proc) *proc {
 		return nil
 	}
 	r.at++
-	return r.procs[c.options[c.taken].id]
+	return r.procs[c.options[c.taken]]
+}
+
+func ids(procs []*proc) (list []int) {
+	for _, p := range procs {
+		list = append(list, p.id)
+	}
+	return list
 }
 
 // options lists the CPUs that can go on, the one that ran last first. Without a
 // preemption left, that one alone if it can.
 func (r *run) options() []*proc {
-	var list []*proc
+	list := r.room[:0]
 	if r.last != nil && r.canRun(r.last) {
 		list = append(list, r.last)
 		if r.Preemptions != Unbounded && r.preempted >= r.Preemptions {
