@@ -2,35 +2,57 @@
 
 package atom
 
-// Step is what a CPU is about to do.
-type Step uint8
+import "unsafe"
 
-// Steps.
+// Access is what an operation does to its word.
+type Access uint8
+
+// Accesses.
 const (
-	Read  Step = iota // load a word
-	Write             // change a word, or try to
-	Wait              // Pause: one more turn of a spin loop
+	Read   Access = iota // load it
+	Write                // store to it, whatever it holds
+	Update               // load and store in one
 )
 
-// Hook is called before every step. Package explore sets it.
-var Hook func(Step)
+// Explorer decides which CPU makes the next step, and is told what the step does.
+// Package explore sets it for the time of a search.
+var Explorer interface {
+	// Step waits until the CPU that calls may make an operation on a word.
+	Step(word unsafe.Pointer)
+	// Access says what the operation does. A CompareAndSwap that fails is a Read.
+	Access(a Access, word unsafe.Pointer)
+	// Pause says that a spin loop makes another turn.
+	Pause()
+}
 
-func read() {
-	if Hook != nil {
-		Hook(Read)
+// step is called by every operation: first of all, and with what it is about to do.
+func step(a Access, word unsafe.Pointer) {
+	if Explorer != nil {
+		Explorer.Step(word)
+		Explorer.Access(a, word)
 	}
 }
 
-func write() {
-	if Hook != nil {
-		Hook(Write)
+// swaps is step for CompareAndSwap, which may or may not find the old value.
+func swaps[T comparable](word *T, old, v T) bool {
+	if Explorer != nil {
+		Explorer.Step(unsafe.Pointer(word))
 	}
+	found := *word == old
+	a := Read
+	if found {
+		a, *word = Update, v
+	}
+	if Explorer != nil {
+		Explorer.Access(a, unsafe.Pointer(word))
+	}
+	return found
 }
 
 // Pause lets others run: nothing that this CPU does itself can end the wait.
 func Pause() {
-	if Hook != nil {
-		Hook(Wait)
+	if Explorer != nil {
+		Explorer.Pause()
 	}
 }
 
@@ -44,76 +66,90 @@ type Uint64 struct{ v uint64 }
 type Uintptr struct{ v uintptr }
 
 // Load returns the value.
-func (x *Uint32) Load() uint32 { read(); return x.v }
+func (x *Uint32) Load() uint32 { step(Read, unsafe.Pointer(x)); return x.v }
 
 // Store sets the value.
-func (x *Uint32) Store(v uint32) { write(); x.v = v }
+func (x *Uint32) Store(v uint32) { step(Write, unsafe.Pointer(x)); x.v = v }
 
 // Swap sets the value and returns the old one.
-func (x *Uint32) Swap(v uint32) uint32 { write(); old := x.v; x.v = v; return old }
+func (x *Uint32) Swap(v uint32) uint32 {
+	step(Update, unsafe.Pointer(x))
+	old := x.v
+	x.v = v
+	return old
+}
 
 // Add adds d and returns the sum.
-func (x *Uint32) Add(d uint32) uint32 { write(); x.v += d; return x.v }
+func (x *Uint32) Add(d uint32) uint32 { step(Update, unsafe.Pointer(x)); x.v += d; return x.v }
 
 // And keeps the bits of m and returns the old value.
-func (x *Uint32) And(m uint32) uint32 { write(); old := x.v; x.v &= m; return old }
-
-// Or sets the bits of m and returns the old value.
-func (x *Uint32) Or(m uint32) uint32 { write(); old := x.v; x.v |= m; return old }
-
-// CompareAndSwap stores v if the value is old and reports whether it did.
-func (x *Uint32) CompareAndSwap(old, v uint32) bool {
-	write()
-	if x.v != old {
-		return false
-	}
-	x.v = v
-	return true
+func (x *Uint32) And(m uint32) uint32 {
+	step(Update, unsafe.Pointer(x))
+	old := x.v
+	x.v &= m
+	return old
 }
 
+// Or sets the bits of m and returns the old value.
+func (x *Uint32) Or(m uint32) uint32 {
+	step(Update, unsafe.Pointer(x))
+	old := x.v
+	x.v |= m
+	return old
+}
+
+// CompareAndSwap stores v if the value is old and reports whether it did.
+func (x *Uint32) CompareAndSwap(old, v uint32) bool { return swaps(&x.v, old, v) }
+
 // Load returns the value.
-func (x *Uint64) Load() uint64 { read(); return x.v }
+func (x *Uint64) Load() uint64 { step(Read, unsafe.Pointer(x)); return x.v }
 
 // Store sets the value.
-func (x *Uint64) Store(v uint64) { write(); x.v = v }
+func (x *Uint64) Store(v uint64) { step(Write, unsafe.Pointer(x)); x.v = v }
 
 // Swap sets the value and returns the old one.
-func (x *Uint64) Swap(v uint64) uint64 { write(); old := x.v; x.v = v; return old }
+func (x *Uint64) Swap(v uint64) uint64 {
+	step(Update, unsafe.Pointer(x))
+	old := x.v
+	x.v = v
+	return old
+}
 
 // Add adds d and returns the sum.
-func (x *Uint64) Add(d uint64) uint64 { write(); x.v += d; return x.v }
+func (x *Uint64) Add(d uint64) uint64 { step(Update, unsafe.Pointer(x)); x.v += d; return x.v }
 
 // And keeps the bits of m and returns the old value.
-func (x *Uint64) And(m uint64) uint64 { write(); old := x.v; x.v &= m; return old }
+func (x *Uint64) And(m uint64) uint64 {
+	step(Update, unsafe.Pointer(x))
+	old := x.v
+	x.v &= m
+	return old
+}
 
 // Or sets the bits of m and returns the old value.
-func (x *Uint64) Or(m uint64) uint64 { write(); old := x.v; x.v |= m; return old }
+func (x *Uint64) Or(m uint64) uint64 {
+	step(Update, unsafe.Pointer(x))
+	old := x.v
+	x.v |= m
+	return old
+}
 
 // CompareAndSwap stores v if the value is old and reports whether it did.
-func (x *Uint64) CompareAndSwap(old, v uint64) bool {
-	write()
-	if x.v != old {
-		return false
-	}
-	x.v = v
-	return true
-}
+func (x *Uint64) CompareAndSwap(old, v uint64) bool { return swaps(&x.v, old, v) }
 
 // Load returns the value.
-func (x *Uintptr) Load() uintptr { read(); return x.v }
+func (x *Uintptr) Load() uintptr { step(Read, unsafe.Pointer(x)); return x.v }
 
 // Store sets the value.
-func (x *Uintptr) Store(v uintptr) { write(); x.v = v }
+func (x *Uintptr) Store(v uintptr) { step(Write, unsafe.Pointer(x)); x.v = v }
 
 // Swap sets the value and returns the old one.
-func (x *Uintptr) Swap(v uintptr) uintptr { write(); old := x.v; x.v = v; return old }
+func (x *Uintptr) Swap(v uintptr) uintptr {
+	step(Update, unsafe.Pointer(x))
+	old := x.v
+	x.v = v
+	return old
+}
 
 // CompareAndSwap stores v if the value is old and reports whether it did.
-func (x *Uintptr) CompareAndSwap(old, v uintptr) bool {
-	write()
-	if x.v != old {
-		return false
-	}
-	x.v = v
-	return true
-}
+func (x *Uintptr) CompareAndSwap(old, v uintptr) bool { return swaps(&x.v, old, v) }

@@ -32,10 +32,11 @@ type machine struct {
 	lose  int         // messages to lose
 	last  percpu.Mask // CPU 2 alone
 	word2 [1]uint64
+	poll  func(*percpu.CPU) // what an interrupt does: Poll, or something broken
 }
 
 func newMachine(n int) *machine {
-	m := &machine{table: make([]*percpu.CPU, n), sets: make([][1]uint64, n), ipi: make([]atom.Uint32, n)}
+	m := &machine{table: make([]*percpu.CPU, n), sets: make([][1]uint64, n), ipi: make([]atom.Uint32, n), poll: Poll}
 	percpu.Reset()
 	m.all.Init(uintptr(unsafe.Pointer(&m.words)), uint32(n))
 	m.last.Init(uintptr(unsafe.Pointer(&m.word2)), 3)
@@ -69,7 +70,7 @@ func newMachine(n int) *machine {
 func (m *machine) interrupt(c *percpu.CPU) {
 	if m.ipi[c.ID].Load() == 1 {
 		m.ipi[c.ID].Store(0)
-		Poll(c)
+		m.poll(c)
 	}
 }
 
@@ -100,48 +101,68 @@ func (m *machine) check(want ...uint64) func() error {
 	}
 }
 
-// All three call all: each call runs once on each CPU, and every caller returns.
-func TestAllCallAll(t *testing.T) {
-	for _, bound := range []struct{ preemptions, runs int }{{1, 0}, {3, 20_000}} {
-		r := explore.Run(explore.Model{Preemptions: bound.preemptions, Setup: func() ([]func(), func() error) {
-			m := newMachine(3)
-			var cpus []func()
-			for i, c := range m.cpus {
-				cpus = append(cpus, func() {
-					Call(c, &m.all, abi.CallCount, 1<<(8*i), clock.Second)
-					m.serveUntilAllDone(c)
-				})
-			}
-			return cpus, m.check(0x010101, 0x010101, 0x010101)
-		}, MaxRuns: bound.runs})
-		t.Log(r)
-		require.NoError(t, r.Err)
-		require.Equal(t, bound.runs == 0, r.Complete)
-	}
-}
-
-// Two calls one after the other of the same CPU, while another calls it too.
-func TestTwice(t *testing.T) {
-	r := explore.Run(explore.Model{Preemptions: 1, Setup: func() ([]func(), func() error) {
+// search explores a machine of three CPUs on which each makes some calls, of all or of
+// CPU 2 alone. A call of CPU i adds 1<<8i to its targets' counters.
+func search(preemptions int, calls [3]int, all bool, poll func(*percpu.CPU)) explore.Result {
+	return explore.Run(explore.Model{Preemptions: preemptions, Setup: func() ([]func(), func() error) {
 		m := newMachine(3)
-		caller := func(c *percpu.CPU, n int, word uint64) func() {
-			return func() {
-				for range n {
-					Call(c, &m.last, abi.CallCount, word, clock.Second)
+		m.poll = poll
+		set, want := &m.last, []uint64{0, 0, 0}
+		if all {
+			set = &m.all
+		}
+		var cpus []func()
+		for i, c := range m.cpus {
+			cpus = append(cpus, func() {
+				for range calls[i] {
+					Call(c, set, abi.CallCount, 1<<(8*i), clock.Second)
 				}
 				m.serveUntilAllDone(c)
+			})
+			for to := range want {
+				if all || to == 2 {
+					want[to] += uint64(calls[i]) << (8 * i)
+				}
 			}
 		}
-		return []func(){caller(m.cpus[0], 2, 1), caller(m.cpus[1], 1, 0x100), func() { m.serveUntilAllDone(m.cpus[2]) }}, m.check(0, 0, 0x102)
+		return cpus, m.check(want...)
 	}})
+}
+
+func passes(t *testing.T, r explore.Result) {
+	t.Helper()
 	t.Log(r)
 	require.NoError(t, r.Err)
 	require.True(t, r.Complete)
 }
 
-// The call is taken back while its target takes it: one of them wins, never both.
-func TestWithdraw(t *testing.T) {
-	r := explore.Run(explore.Model{Preemptions: 4, Setup: func() ([]func(), func() error) {
+// All three call all: each call runs once on each CPU, and every caller returns.
+func TestAllCallAll(t *testing.T) {
+	passes(t, search(explore.Bound(1, 2), [3]int{1, 1, 1}, true, Poll))
+}
+
+// Two CPUs call the third: at once, and one of them twice in a row.
+func TestTwoCallOne(t *testing.T) {
+	passes(t, search(explore.Bound(2, 3), [3]int{1, 1, 0}, false, Poll))
+	passes(t, search(explore.Bound(2, 3), [3]int{2, 1, 0}, false, Poll))
+}
+
+// Negative control: a target that takes the call out of its pending word after its look
+// at the set loses a caller that came in between.
+func TestForgettingLateIsFound(t *testing.T) {
+	r := search(2, [3]int{1, 1, 0}, false, func(c *percpu.CPU) {
+		if c.Pending.Load()>>ipi.Call&1 != 0 {
+			serve(c)
+			ipi.TakeOne(c, ipi.Call)
+		}
+	})
+	require.ErrorContains(t, r.Err, "waits for ever")
+	t.Log(r)
+}
+
+// withdraws searches a call that is taken back while its target takes it.
+func withdraws(take func(*percpu.CPU, *percpu.Mask) uint32) explore.Result {
+	return explore.Run(explore.Model{Preemptions: explore.Unbounded, Setup: func() ([]func(), func() error) {
 		m := newMachine(2)
 		a, b := m.cpus[0], m.cpus[1]
 		var missing uint32
@@ -151,7 +172,7 @@ func TestWithdraw(t *testing.T) {
 			a.OutLeft.Store(1)
 			b.Callers.Set(0)
 			ipi.Send(a, b, ipi.Call)
-			missing = withdraw(a, &m.all)
+			missing = take(a, &m.all)
 			for a.OutLeft.Load() != 0 {
 				atom.Pause()
 			}
@@ -164,9 +185,27 @@ func TestWithdraw(t *testing.T) {
 			return m.check(0, b.Called.Load())()
 		}
 	}})
+}
+
+// One of the two wins, never both.
+func TestWithdraw(t *testing.T) { passes(t, withdraws(withdraw)) }
+
+// Negative control: a caller that looks whether the target has begun, and then takes the
+// call back.
+func TestLookThenWithdrawIsFound(t *testing.T) {
+	r := withdraws(func(c *percpu.CPU, set *percpu.Mask) (missing uint32) {
+		missing = Silent
+		for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
+			if to := percpu.Get(id); to != c && to.Callers.Has(c.ID) {
+				to.Callers.Clear(c.ID)
+				c.OutLeft.Add(^uint32(0))
+				missing = id
+			}
+		}
+		return missing
+	})
+	require.Error(t, r.Err)
 	t.Log(r)
-	require.NoError(t, r.Err)
-	require.True(t, r.Complete)
 }
 
 // A message that is lost is repeated.
@@ -186,49 +225,4 @@ func TestLostMessage(t *testing.T) {
 	m.interrupt(b)
 	require.Equal(t, uint64(5), b.Called.Load())
 	require.Zero(t, a.OutLeft.Load())
-}
-
-// Negative control: a target that forgets the message after its look at the set
-// loses a caller that came in between.
-func TestForgettingLateIsFound(t *testing.T) {
-	r := explore.Run(explore.Model{Preemptions: 2, Setup: func() ([]func(), func() error) {
-		m := newMachine(3)
-		serve := func(c *percpu.CPU) {
-			if c.Pending.Load() == 0 {
-				return
-			}
-			for id, ok := c.Callers.Next(0); ok; id, ok = c.Callers.Next(id + 1) {
-				if c.Callers.Clear(id) {
-					from := percpu.Get(id)
-					table[from.OutFunc.Load()](c, from.OutWord.Load())
-					from.OutLeft.Add(^uint32(0))
-				}
-			}
-			ipi.TakeOne(c, ipi.Call) // too late
-		}
-		caller := func(c *percpu.CPU) func() {
-			return func() {
-				c.OutFunc.Store(uint64(abi.CallCount))
-				c.OutWord.Store(1)
-				c.OutLeft.Store(1)
-				m.cpus[2].Callers.Set(c.ID)
-				ipi.Send(c, m.cpus[2], ipi.Call)
-				for c.OutLeft.Load() != 0 {
-					atom.Pause()
-				}
-				m.done.Add(1)
-			}
-		}
-		return []func(){caller(m.cpus[0]), caller(m.cpus[1]), func() {
-			for m.done.Load() != 2 {
-				if m.ipi[2].Load() == 1 {
-					m.ipi[2].Store(0)
-					serve(m.cpus[2])
-				}
-				atom.Pause()
-			}
-		}}, m.check(0, 0, 2)
-	}})
-	require.Error(t, r.Err)
-	t.Log(r)
 }

@@ -13,22 +13,17 @@ import (
 	"muster/kernel/percpu"
 )
 
-// Two CPUs enter a critical section twice each, three enter it once: never two
-// at a time.
-func TestSpinExcludes(t *testing.T) {
-	excludes(t, 2, 2)
-	excludes(t, 3, 1)
-}
-
-func excludes(t *testing.T, cpus, times int) {
-	r := explore.Run(explore.Model{Preemptions: 3, Setup: func() ([]func(), func() error) {
+// excludes searches a critical section that some CPUs enter a few times, by a lock
+// that is the kernel's, or a broken one.
+func excludes(cpus, times int, lock func(*Spin, *percpu.CPU)) explore.Result {
+	return explore.Run(explore.Model{Preemptions: explore.Unbounded, Setup: func() ([]func(), func() error) {
 		s := &Spin{Rank: RankConsole}
 		var inside, total atom.Uint32
 		enter := func(id uint32) func() {
 			c := &percpu.CPU{ID: id}
 			return func() {
 				for range times {
-					s.Lock(c)
+					lock(s, c)
 					if inside.Add(1) != 1 {
 						panic("two CPUs hold the lock")
 					}
@@ -49,27 +44,29 @@ func excludes(t *testing.T, cpus, times int) {
 			return nil
 		}
 	}})
-	t.Log(r)
-	require.NoError(t, r.Err)
-	require.True(t, r.Complete)
 }
 
-// Negative control: a lock that tests and sets in two steps lets two in.
-func TestBrokenLockIsFound(t *testing.T) {
-	r := explore.Run(explore.Model{Preemptions: 2, Setup: func() ([]func(), func() error) {
-		var held, inside atom.Uint32
-		enter := func() {
-			for held.Load() != 0 {
-				atom.Pause()
-			}
-			held.Store(1)
-			if inside.Add(1) != 1 {
-				panic("two CPUs hold the lock")
-			}
-			inside.Add(^uint32(0))
-			held.Store(0)
+// Two CPUs enter a critical section up to three times each, three enter it once: never
+// two at a time, and each as often as it tries.
+func TestSpinExcludes(t *testing.T) {
+	for _, m := range []struct{ cpus, times int }{{2, 1}, {2, 3}, {3, 1}} {
+		r := excludes(m.cpus, m.times, (*Spin).Lock)
+		t.Log(r)
+		require.NoError(t, r.Err)
+		require.True(t, r.Complete)
+	}
+}
+
+// Negative control: a lock that takes its ticket in two steps gives two CPUs the same one.
+func TestTicketInTwoStepsIsFound(t *testing.T) {
+	r := excludes(2, 1, func(s *Spin, c *percpu.CPU) {
+		ticket := s.next.Load()
+		s.next.Store(ticket + 1)
+		if s.owner.Load() != ticket {
+			s.wait(c, ticket)
 		}
-		return []func(){enter, enter}, func() error { return nil }
-	}})
-	require.ErrorContains(t, r.Err, "two CPUs hold the lock")
+	})
+	require.Error(t, r.Err)
+	require.Regexp(t, "two CPUs hold the lock|waits for ever", r.Err.Error(), "two have one ticket, and the next is nobody's")
+	t.Log(r)
 }

@@ -29,32 +29,19 @@ func Install() {
 }
 
 // onFlush answers the flush IPI.
-func onFlush(c *percpu.CPU, _ *cpu.Frame) { answer(c, flushOwn) }
+func onFlush(c *percpu.CPU, _ *cpu.Frame) { Answer(c) }
 
 // Answer flushes this CPU's TLB if anybody asked.
 //
 // Context: the flush interrupt, and every loop that spins with interrupts off.
-func Answer(c *percpu.CPU) { answer(c, flushOwn) }
-
-func answer(c *percpu.CPU, flush func(*percpu.CPU)) {
+func Answer(c *percpu.CPU) {
 	asked := c.FlushAsked.Load()
 	if c.FlushDone.Load() == asked {
 		return
 	}
-	flush(c) // after the Load of asked: it answers no later request
+	flushOwn(c) // after the Load of asked: it answers no later request
 	c.FlushDone.Store(asked)
 	trace.Add(c, trace.Flush, asked, 0)
-}
-
-// flushOwn drops all entries of this CPU but the global ones. Those are the
-// kernel's fixed mappings, which never go away. A CPU that has a program's space
-// loaded without need drops it, and is not asked again.
-func flushOwn(c *percpu.CPU) {
-	if c.Lazy != 0 && c.Space != 0 {
-		LeaveUser(c)
-		return
-	}
-	cpu.WriteCR3(cpu.ReadCR3())
 }
 
 // flushOthers makes all CPUs of a set but c flush, and returns when they have.

@@ -13,25 +13,40 @@ import (
 	"muster/kernel/explore"
 	"muster/kernel/ipi"
 	"muster/kernel/percpu"
+	"muster/kernel/trace"
 )
 
 // page is a page with one translation, and the CPUs that may have it cached.
 type page struct {
 	present atom.Uint32 // the page-table entry
 	freed   atom.Uint32
+	done    atom.Uint32 // CPUs that ask for nothing any more
 	cpus    []*percpu.CPU
 	cached  []bool // by CPU: in its TLB; that CPU alone
 	ipi     []atom.Uint32
 	set     percpu.Mask
 	words   [1]uint64
+	reader  percpu.Mask // the CPU that reads, alone
+	word2   [1]uint64
 	table   []*percpu.CPU // percpu knows it by its address alone
+	code
 }
 
-func newPage(n int) *page {
-	p := &page{cached: make([]bool, n), ipi: make([]atom.Uint32, n)}
+// code is the code under test.
+type code struct {
+	flushOthers func(c *percpu.CPU, set *percpu.Mask)
+	answer      func(c *percpu.CPU)
+}
+
+var shipping = code{flushOthers, Answer}
+
+// newPage makes a machine of n CPUs. CPU 1 reads.
+func newPage(n int, under code) *page {
+	p := &page{cached: make([]bool, n), ipi: make([]atom.Uint32, n), code: under}
 	percpu.Reset()
 	p.table = make([]*percpu.CPU, n)
 	p.set.Init(uintptr(unsafe.Pointer(&p.words)), uint32(n))
+	p.reader.Init(uintptr(unsafe.Pointer(&p.word2)), uint32(n))
 	for i := range n {
 		c := &percpu.CPU{}
 		c.Init(uint32(i))
@@ -43,127 +58,138 @@ func newPage(n int) *page {
 		}
 		p.set.Set(uint32(i))
 	}
+	p.reader.Set(1)
 	p.present.Store(1)
+	flushOwn = p.flush
 	apic.Sent = func(dest, _ uint32) { p.ipi[dest].Store(1) }
 	return p
 }
 
-// access reads the page through the TLB, as hardware does.
-func (p *page) access(id int) {
-	if !p.cached[id] {
-		if p.present.Load() == 0 {
-			return // a page fault
-		}
-		p.cached[id] = true
+// walk brings the translation into a TLB, if there is one. Hardware may do so at any
+// time, whether a program reads the page or not.
+func (p *page) walk(c *percpu.CPU) {
+	if !p.cached[c.ID] && p.present.Load() != 0 {
+		p.cached[c.ID] = true
 	}
-	if p.freed.Load() != 0 {
+}
+
+// access reads the page through the TLB.
+func (p *page) access(c *percpu.CPU) {
+	p.walk(c)
+	if p.cached[c.ID] && p.freed.Load() != 0 {
 		panic("read through a stale translation")
 	}
 }
 
-func (p *page) flush(c *percpu.CPU) { p.cached[c.ID] = false }
+// flush empties a TLB. The hardware may fill it again at once.
+func (p *page) flush(c *percpu.CPU) {
+	p.cached[c.ID] = false
+	if c.ID == 1 {
+		p.walk(c)
+	}
+}
 
-// interrupt takes a message, if there is one.
-func (p *page) interrupt(id int) {
-	if p.ipi[id].Load() != 0 {
-		p.ipi[id].Store(0)
-		if ipi.TakeOne(p.cpus[id], ipi.Flush) {
-			answer(p.cpus[id], p.flush)
+// interrupt takes an IPI, if there is one.
+func (p *page) interrupt(c *percpu.CPU) {
+	if p.ipi[c.ID].Load() != 0 {
+		p.ipi[c.ID].Store(0)
+		if ipi.TakeOne(c, ipi.Flush) {
+			p.answer(c)
 		}
 	}
 }
 
-// reader accesses the page a few times, and takes interrupts in between.
-func (p *page) reader(id int) func() {
-	return func() {
-		for range 2 {
-			p.access(id)
-			p.interrupt(id)
-		}
-		p.cached[id] = false // goes elsewhere: another CR3
-		p.set.Clear(uint32(id))
-		answer(p.cpus[id], p.flush)
-		for p.freed.Load() == 0 { // idle, and still answering
-			p.interrupt(id)
-			atom.Pause()
-		}
+// read accesses the page, and takes interrupts in between, while others ask.
+func (p *page) read() {
+	c := p.cpus[1]
+	for p.done.Load() != uint32(len(p.cpus)-1) {
+		p.access(c)
+		p.interrupt(c)
+		atom.Pause()
 	}
+	p.access(c)
 }
 
-// unmap takes the page away and frees it when all have flushed, or at once.
-func (p *page) unmap(id int, wait bool) func() {
-	return func() {
-		p.present.Store(0)
-		if wait {
-			flushOthers(p.cpus[id], &p.set)
+// unmap takes the page away and frees it when all have flushed.
+func (p *page) unmap() {
+	p.present.Store(0)
+	p.flushOthers(p.cpus[0], &p.reader)
+	p.freed.Store(1)
+	p.done.Add(1)
+}
+
+// unmaps searches a page that CPU 0 unmaps while CPU 1 reads it and others, if there
+// are any, have CPU 1 flush for pages of their own.
+func unmaps(cpus, preemptions int, under code) explore.Result {
+	return explore.Run(explore.Model{Preemptions: preemptions, Setup: func() ([]func(), func() error) {
+		p := newPage(cpus, under)
+		programs := []func(){p.unmap, p.read}
+		for _, c := range p.cpus[2:] {
+			programs = append(programs, func() {
+				p.flushOthers(c, &p.reader)
+				p.done.Add(1)
+			})
 		}
-		p.freed.Store(1)
-	}
+		return programs, func() error { return nil }
+	}})
 }
 
 func TestFlushLeavesNoStaleTranslation(t *testing.T) {
-	r := explore.Run(explore.Model{Preemptions: 3, Setup: func() ([]func(), func() error) {
-		p := newPage(2)
-		return []func(){p.unmap(0, true), p.reader(1)}, func() error { return nil }
-	}})
-	t.Log(r)
-	require.NoError(t, r.Err)
-	require.True(t, r.Complete)
+	for _, m := range []struct{ cpus, preemptions int }{{2, explore.Unbounded}, {3, explore.Bound(2, 3)}} {
+		r := unmaps(m.cpus, m.preemptions, shipping)
+		t.Log(r)
+		require.NoError(t, r.Err)
+		require.True(t, r.Complete)
+	}
 }
 
-// Negative control.
+// Negative control: a page is freed without a flush.
 func TestNoFlushIsFound(t *testing.T) {
-	r := explore.Run(explore.Model{Preemptions: 2, Setup: func() ([]func(), func() error) {
-		p := newPage(2)
-		return []func(){p.unmap(0, false), p.reader(1)}, func() error { return nil }
-	}})
+	under := shipping
+	under.flushOthers = func(*percpu.CPU, *percpu.Mask) {}
+	r := unmaps(2, explore.Unbounded, under)
 	require.ErrorContains(t, r.Err, "stale translation")
 }
 
-// Negative control: a flush that takes its number after it has flushed answers
+// Negative control: an answer that loads the number of requests after its flush answers
 // for requests that it came too early for.
 func TestLateNumberIsFound(t *testing.T) {
-	r := explore.Run(explore.Model{Preemptions: 3, Setup: func() ([]func(), func() error) {
-		p := newPage(2)
-		return []func(){p.unmap(0, true), func() {
-			p.flush(p.cpus[1])
-			p.access(1) // another interrupt's handler looks at user memory here
-			p.cpus[1].FlushDone.Store(p.cpus[1].FlushAsked.Load())
-			p.access(1)
-			for p.freed.Load() == 0 {
-				answer(p.cpus[1], p.flush)
-				atom.Pause()
-			}
-		}}, func() error { return nil }
-	}})
+	under := shipping
+	under.answer = func(c *percpu.CPU) {
+		if c.FlushDone.Load() == c.FlushAsked.Load() {
+			return
+		}
+		flushOwn(c)
+		asked := c.FlushAsked.Load()
+		c.FlushDone.Store(asked)
+		trace.Add(c, trace.Flush, asked, 0)
+	}
+	r := unmaps(3, explore.Bound(2, 3), under)
 	require.ErrorContains(t, r.Err, "stale translation")
+	t.Log(r)
 }
 
-// Two CPUs unmap at once: each waits for the other, and answers meanwhile.
+// CPUs that unmap at once, each for all: each waits for the others, and answers
+// meanwhile.
 func TestMutualFlushEnds(t *testing.T) {
-	r := explore.Run(explore.Model{Preemptions: 3, Setup: func() ([]func(), func() error) {
-		p := newPage(2)
-		both := func(id int) func() {
-			return func() {
-				c := p.cpus[id]
-				to := p.cpus[1-id]
-				n := ask(to)
-				for !answered(to, n) {
-					answer(c, p.flush)
-					atom.Pause()
-				}
-				for !answered(c, c.FlushAsked.Load()) {
-					answer(c, p.flush)
-				}
-				for c.FlushAsked.Load() == 0 { // stays until the other has asked
-					atom.Pause()
-				}
-				answer(c, p.flush)
+	for _, m := range []struct{ cpus, preemptions int }{{2, explore.Unbounded}, {3, explore.Bound(1, 2)}} {
+		r := explore.Run(explore.Model{Preemptions: m.preemptions, Setup: func() ([]func(), func() error) {
+			p := newPage(m.cpus, shipping)
+			var programs []func()
+			for _, c := range p.cpus {
+				programs = append(programs, func() {
+					p.flushOthers(c, &p.set)
+					p.done.Add(1)
+					for p.done.Load() != uint32(m.cpus) { // goes on, and takes interrupts
+						p.interrupt(c)
+						atom.Pause()
+					}
+				})
 			}
-		}
-		return []func(){both(0), both(1)}, func() error { return nil }
-	}})
-	t.Log(r)
-	require.NoError(t, r.Err)
-	require.True(t, r.Complete)
+			return programs, func() error { return nil }
+		}})
+		t.Log(r)
+		require.NoError(t, r.Err)
+		require.True(t, r.Complete)
+	}
 }

@@ -51,36 +51,39 @@ func (p *parking) unpark() {
 	}
 }
 
-// A thread parks while others wake it: it always goes on, and is never queued twice.
+// parks searches a thread that parks while others wake it. parked is what its CPU does
+// once it has left the thread's stack.
+func parks(wakers int, parked func(*Thread) bool) explore.Result {
+	return explore.Run(explore.Model{Preemptions: explore.Unbounded, Setup: func() ([]func(), func() error) {
+		p := &parking{}
+		programs := []func(){func() { p.park(p.t.takeToken, func() bool { return parked(&p.t) }) }}
+		for range wakers {
+			programs = append(programs, p.unpark)
+		}
+		return programs, func() error { return nil }
+	}})
+}
+
+// The thread always goes on, and is never queued twice.
 func TestParkIsNeverLost(t *testing.T) {
-	for _, wakers := range []int{1, 2} {
-		r := explore.Run(explore.Model{Preemptions: 4, Setup: func() ([]func(), func() error) {
-			p := &parking{}
-			programs := []func(){func() { p.park(p.t.takeToken, p.t.nowParked) }}
-			for range wakers {
-				programs = append(programs, p.unpark)
-			}
-			return programs, func() error { return nil }
-		}})
+	for _, wakers := range []int{1, 2, 3} {
+		r := parks(wakers, (*Thread).nowParked)
 		t.Log(r)
 		require.NoError(t, r.Err)
 		require.True(t, r.Complete)
 	}
 }
 
-// Negative control: a thread that looks for the token before it is seen as parked
-// can sleep for ever.
+// Negative control: a thread whose CPU looks for the token before the thread is seen as
+// parked can sleep for ever.
 func TestWrongOrderIsFound(t *testing.T) {
-	r := explore.Run(explore.Model{Preemptions: 2, Setup: func() ([]func(), func() error) {
-		p := &parking{}
-		wrong := func() bool {
-			token := p.t.token.Load() != 0
-			p.t.state.Store(stParked)
-			return token && p.t.state.CompareAndSwap(stParked, stReady)
-		}
-		return []func(){func() { p.park(p.t.takeToken, wrong) }, p.unpark}, func() error { return nil }
-	}})
+	r := parks(1, func(x *Thread) bool {
+		token := x.token.Load() != 0
+		x.state.Store(stParked)
+		return token && x.state.CompareAndSwap(stParked, stReady)
+	})
 	require.ErrorContains(t, r.Err, "waits for ever")
+	t.Log(r)
 }
 
 // machine is a few CPUs with queues, whose interrupts are flags.
@@ -146,41 +149,47 @@ func ready(last uint32) *Thread {
 	return t
 }
 
-// A waker puts a thread on a CPU that is just going idle.
-func TestIdleMissesNoThread(t *testing.T) {
-	r := explore.Run(explore.Model{Preemptions: 3, Setup: func() ([]func(), func() error) {
-		m := newMachine(2)
+// busy searches a machine whose CPU 0 runs a thread and makes others ready, which CPU
+// last ran, while all other CPUs go idle. look is what an idle CPU does.
+func busy(cpus, threads, preemptions int, last uint32, look func(*percpu.CPU) *Thread) explore.Result {
+	return explore.Run(explore.Model{Preemptions: preemptions, Setup: func() ([]func(), func() error) {
+		m := newMachine(cpus)
 		m.queues[0].running.Store(uint32(ClassKernel))
-		return []func(){
-			func() { enqueue(m.cpus[0], ready(1)) },
-			m.idleLoop(1, 1, look),
-		}, func() error { return nil }
+		programs := []func(){func() {
+			for range threads {
+				enqueue(m.cpus[0], ready(last))
+			}
+		}}
+		for id := 1; id < cpus; id++ {
+			programs = append(programs, m.idleLoop(id, threads, look))
+		}
+		return programs, func() error { return nil }
 	}})
+}
+
+// A waker puts a thread on a CPU that is just going idle: that CPU runs it.
+func TestIdleMissesNoThread(t *testing.T) {
+	r := busy(2, 1, explore.Unbounded, 1, look)
 	t.Log(r)
 	require.NoError(t, r.Err)
 	require.True(t, r.Complete)
 }
 
-// A busy CPU makes two threads ready that it ran last itself; the idle ones take
-// both: no thread waits while a CPU sleeps.
+// A busy CPU makes threads ready that it ran last itself; the idle ones take them: no
+// thread waits while a CPU sleeps.
 func TestIdleTakesWork(t *testing.T) {
-	r := explore.Run(explore.Model{Preemptions: 2, MaxRuns: 60000, Setup: func() ([]func(), func() error) {
-		m := newMachine(3)
-		m.queues[0].running.Store(uint32(ClassKernel))
-		return []func(){
-			func() { enqueue(m.cpus[0], ready(0)); enqueue(m.cpus[0], ready(0)) },
-			m.idleLoop(1, 2, look),
-			m.idleLoop(2, 2, look),
-		}, func() error { return nil }
-	}})
-	t.Log(r)
-	require.NoError(t, r.Err)
+	for _, m := range []struct{ cpus, threads, preemptions int }{{2, 1, explore.Unbounded}, {2, 2, explore.Bound(4, explore.Unbounded)}, {3, 2, explore.Bound(2, 3)}} {
+		r := busy(m.cpus, m.threads, m.preemptions, 0, look)
+		t.Log(r)
+		require.NoError(t, r.Err)
+		require.True(t, r.Complete)
+	}
 }
 
-// Negative control: a CPU that looks at the queues before it announces itself as
-// idle sleeps beside a ready thread.
+// Negative control: a CPU that looks at the queues before it announces itself as idle
+// sleeps beside a ready thread.
 func TestLookBeforeAnnounceIsFound(t *testing.T) {
-	wrong := func(c *percpu.CPU) *Thread {
+	r := busy(2, 1, explore.Unbounded, 0, func(c *percpu.CPU) *Thread {
 		next := local(c).take(c, classes, false)
 		if next == nil {
 			next = steal(c)
@@ -189,15 +198,7 @@ func TestLookBeforeAnnounceIsFound(t *testing.T) {
 			idle.Set(c.ID)
 		}
 		return next
-	}
-	r := explore.Run(explore.Model{Preemptions: 2, Setup: func() ([]func(), func() error) {
-		m := newMachine(2)
-		m.queues[0].running.Store(uint32(ClassKernel))
-		m.queues[1].running.Store(uint32(ClassKernel)) // not seen as idle yet
-		return []func(){
-			func() { enqueue(m.cpus[0], ready(0)) },
-			m.idleLoop(1, 1, wrong),
-		}, func() error { return nil }
-	}})
+	})
 	require.ErrorContains(t, r.Err, "waits for ever")
+	t.Log(r)
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/abi"
-	"muster/kernel/atom"
 	"muster/kernel/explore"
 	"muster/kernel/inject"
 	"muster/kernel/percpu"
@@ -35,15 +34,15 @@ const (
 	beforeJoin
 )
 
-// model is a machine of a boot CPU and others that run as the explorer likes.
+// model is a machine of a boot CPU and others that run as the explorer likes. What its
+// CPUs share and the kernel does not have as words are Vars.
 type model struct {
-	t       *testing.T
 	aps     []*modelAP
 	table   []*percpu.CPU
-	page    atom.Uint32 // 1: the trampoline is in its page
-	asked   int         // for a moment to pass
-	passed  int
-	over    bool
+	page    explore.Var // 1: the trampoline is in its page
+	asked   explore.Var // for a moment to pass
+	passed  explore.Var
+	over    explore.Var // 1: StartAll and Catch have returned
 	result  Result
 	caught  int
 	dismiss func(*percpu.CPU) bool // percpu's Reset, or a broken one
@@ -51,19 +50,20 @@ type model struct {
 
 type modelAP struct {
 	c      *percpu.CPU
-	sipi   atom.Uint32 // 1: a start-up message is there
-	inits  int         // INITs sent
-	seen   int         // INITs that have reached it
-	slot   uint32      // stage in its slot
-	lose   int         // start-up messages that are lost
+	sipi   explore.Var // 1: a start-up message is there
+	inits  explore.Var // INITs sent
+	seen   explore.Var // INITs that have reached it
+	slot   explore.Var // stage in its slot
+	lose   int         // start-up messages that are lost; the boot CPU's alone
 	hangs  step        // where it hangs, at the first try or at each
 	always bool
-	joined bool
+	tries  int  // start-up messages that have reached it; its own
+	joined bool // its own, and the check's
 }
 
-func newModel(t *testing.T, aps ...*modelAP) *model {
+func newModel(aps ...*modelAP) *model {
 	percpu.Reset()
-	m := &model{t: t, aps: aps, table: make([]*percpu.CPU, len(aps)+1), dismiss: (*percpu.CPU).Reset}
+	m := &model{aps: aps, table: make([]*percpu.CPU, len(aps)+1), dismiss: (*percpu.CPU).Reset}
 	boot := &percpu.CPU{}
 	boot.Init(0)
 	percpu.Register(boot)
@@ -82,12 +82,12 @@ func (m *model) PrepareCPU(t abi.Processor) (int, error) { return int(t.APICID),
 
 func (m *model) UseTrampoline(page uint64, _ inject.AP, _ bool) error {
 	if page == 0 {
-		m.page.Store(0)
+		m.page.Set(0)
 		return nil
 	}
-	m.page.Store(1)
+	m.page.Set(1)
 	for _, a := range m.aps {
-		a.slot = 0
+		a.slot.Set(0)
 	}
 	return nil
 }
@@ -97,8 +97,8 @@ func (m *model) SendINIT(id uint32) error {
 	if !m.dismiss(a.c) {
 		return errors.New("takes part")
 	}
-	a.sipi.Store(0)
-	a.inits++
+	a.sipi.Set(0)
+	a.inits.Add(1)
 	return nil
 }
 
@@ -111,7 +111,7 @@ func (m *model) SendStartup(id uint32, _ uint64) error {
 		a.lose--
 		return nil
 	}
-	a.sipi.Store(1)
+	a.sipi.Set(1)
 	return nil
 }
 
@@ -122,9 +122,9 @@ func (m *model) State(cpu int) State {
 
 func (m *model) Slot(_ uint64, i int) trampoline.Report {
 	for _, a := range m.aps {
-		if s := a.slot; s != 0 {
+		if s := a.slot.Get(); s != 0 {
 			if i == 0 {
-				return trampoline.Report{APICID: a.c.ID, Stage: s}
+				return trampoline.Report{APICID: a.c.ID, Stage: uint32(s)}
 			}
 			i--
 		}
@@ -142,17 +142,17 @@ func (m *model) Proceed(cpus []int, _ bool) error {
 }
 
 func (m *model) Now() time.Time {
-	return time.Unix(0, 0).Add(time.Duration(m.passed) * 10 * time.Millisecond)
+	return time.Unix(0, 0).Add(time.Duration(m.passed.Get()) * 10 * time.Millisecond)
 }
 
 // Sleep lets a moment pass. The wait after INIT is long enough for it to arrive.
 func (m *model) Sleep(d time.Duration) {
-	m.asked++
-	until := m.asked
-	explore.Until(func() bool { return m.passed >= until })
+	m.asked.Add(1)
+	until := m.asked.Get()
+	explore.Until(func() bool { return m.passed.Get() >= until })
 	for _, a := range m.aps {
 		if d >= manualWait {
-			explore.Until(func() bool { return a.seen == a.inits })
+			explore.Until(func() bool { return a.seen.Get() == a.inits.Get() })
 		}
 	}
 }
@@ -160,11 +160,11 @@ func (m *model) Sleep(d time.Duration) {
 // clock lets a moment pass whenever somebody sleeps.
 func (m *model) clock() {
 	for {
-		explore.Until(func() bool { return m.over || m.passed < m.asked })
-		if m.over {
+		explore.Until(func() bool { return m.over.Get() != 0 || m.passed.Get() < m.asked.Get() })
+		if m.over.Get() != 0 {
 			return
 		}
-		m.passed++
+		m.passed.Add(1)
 	}
 }
 
@@ -180,7 +180,7 @@ func (m *model) boot() {
 			m.caught++
 		}
 	}
-	m.over = true
+	m.over.Set(1)
 }
 
 // reset unwinds an AP's program to where an INIT sends it.
@@ -188,20 +188,20 @@ type reset struct{}
 
 // alive is called before each step of an AP: an INIT that was sent takes effect.
 func (m *model) alive(a *modelAP) {
-	if n := a.inits; n != a.seen {
+	if n := a.inits.Get(); n != a.seen.Get() {
 		if a.joined {
 			panic(fmt.Sprintf("cpu %d takes part, and got INIT", a.c.ID))
 		}
-		a.seen = n
+		a.seen.Set(n)
 		panic(reset{})
 	}
 }
 
 // until has an AP wait for something, for an INIT, or for the end of all.
 func (m *model) until(a *modelAP, cond func() bool) {
-	explore.Until(func() bool { return cond() || m.over || a.inits != a.seen })
+	explore.Until(func() bool { return cond() || m.over.Get() != 0 || a.inits.Get() != a.seen.Get() })
 	m.alive(a)
-	if m.over {
+	if m.over.Get() != 0 {
 		panic(reset{})
 	}
 }
@@ -211,14 +211,14 @@ func (m *model) halt(a *modelAP) { m.until(a, func() bool { return false }) }
 
 func (m *model) ap(a *modelAP) func() {
 	return func() {
-		for first := true; !m.over; first = false {
-			m.life(a, first)
+		for m.over.Get() == 0 {
+			m.life(a)
 		}
 	}
 }
 
 // life is an AP from one INIT to the next.
-func (m *model) life(a *modelAP, first bool) {
+func (m *model) life(a *modelAP) {
 	defer func() {
 		if r := recover(); r != nil {
 			if _, ok := r.(reset); !ok {
@@ -228,16 +228,17 @@ func (m *model) life(a *modelAP, first bool) {
 	}()
 	at := func(s step) {
 		m.alive(a)
-		if a.hangs == s && (first || a.always) {
+		if a.hangs == s && (a.tries == 1 || a.always) {
 			m.halt(a)
 		}
 	}
-	m.until(a, func() bool { return a.sipi.Load() != 0 })
-	a.sipi.Store(0)
+	m.until(a, func() bool { return a.sipi.Get() != 0 })
+	a.sipi.Set(0)
+	a.tries++
 	for _, stage := range []uint32{trampoline.StageRealMode16, trampoline.StageLongMode64} {
 		at(inPage)
-		a.slot = stage
-		if m.page.Load() == 0 && a.inits == a.seen {
+		a.slot.Set(int(stage))
+		if m.page.Get() == 0 && a.inits.Get() == a.seen.Get() {
 			panic(fmt.Sprintf("cpu %d runs in a page that was put away", a.c.ID))
 		}
 	}
@@ -284,23 +285,31 @@ func (m *model) programs() []func() {
 	return list
 }
 
-// search explores a machine and requires that no interleaving fails.
-func search(t *testing.T, preemptions, runs int, setup func() *model) {
-	r := explore.Run(explore.Model{Preemptions: preemptions, MaxRuns: runs, Setup: func() ([]func(), func() error) {
-		m := setup()
+// search explores a machine.
+func search(preemptions int, dismiss func(*percpu.CPU) bool, aps ...modelAP) explore.Result {
+	return explore.Run(explore.Model{Preemptions: preemptions, Setup: func() ([]func(), func() error) {
+		var fresh []*modelAP
+		for _, a := range aps {
+			fresh = append(fresh, &a)
+		}
+		m := newModel(fresh...)
+		m.dismiss = dismiss
 		return m.programs(), m.check
 	}})
-	t.Log(r)
-	require.NoError(t, r.Err)
-	require.Equal(t, runs == 0, r.Complete)
 }
 
-// Three CPUs, all interleavings in which each goes on as long as it can, and two with a
-// preemption anywhere: CPUs that answer, at once or so late that they are given up, or taken for lost
-// and caught.
+func passes(t *testing.T, r explore.Result) {
+	t.Helper()
+	t.Log(r)
+	require.NoError(t, r.Err)
+	require.True(t, r.Complete)
+}
+
+// A boot CPU, a clock, and one or two other CPUs that answer: at once, or so late that
+// they are given up, or taken for lost and caught.
 func TestHandshake(t *testing.T) {
-	search(t, 0, 0, func() *model { return newModel(t, &modelAP{}, &modelAP{}) })
-	search(t, 1, 0, func() *model { return newModel(t, &modelAP{}) })
+	passes(t, search(explore.Unbounded, (*percpu.CPU).Reset, modelAP{}))
+	passes(t, search(explore.Bound(1, 2), (*percpu.CPU).Reset, modelAP{}, modelAP{}))
 }
 
 // One of the two hangs somewhere, the first time or always, or does not hear.
@@ -308,13 +317,13 @@ func TestHandshakeWithFaults(t *testing.T) {
 	for s := inPage; s <= beforeJoin; s++ {
 		for _, always := range []bool{false, true} {
 			t.Run(fmt.Sprint(s, always), func(t *testing.T) {
-				search(t, 1, 5_000, func() *model { return newModel(t, &modelAP{hangs: s, always: always}, &modelAP{}) })
+				passes(t, search(explore.Bound(1, 2), (*percpu.CPU).Reset, modelAP{hangs: s, always: always}, modelAP{}))
 			})
 		}
 	}
 	for lose := 1; lose <= 4; lose++ {
 		t.Run(fmt.Sprint("lost ", lose), func(t *testing.T) {
-			search(t, 1, 5_000, func() *model { return newModel(t, &modelAP{lose: lose}, &modelAP{}) })
+			passes(t, search(explore.Bound(1, 2), (*percpu.CPU).Reset, modelAP{lose: lose}, modelAP{}))
 		})
 	}
 }
@@ -322,17 +331,15 @@ func TestHandshakeWithFaults(t *testing.T) {
 // Negative control: a boot CPU that looks whether a CPU takes part, and then sends
 // INIT, hits one that has joined in between.
 func TestLookThenResetIsFound(t *testing.T) {
-	r := explore.Run(explore.Model{Preemptions: 2, Setup: func() ([]func(), func() error) {
-		m := newModel(t, &modelAP{})
-		m.dismiss = func(c *percpu.CPU) bool {
-			if c.IsOnline() {
-				return false
-			}
-			c.State.Store(percpu.Offline)
-			return true
+	r := search(explore.Unbounded, func(c *percpu.CPU) bool {
+		if c.IsOnline() {
+			return false
 		}
-		return m.programs(), m.check
-	}})
-	require.Error(t, r.Err)
+		c.State.Store(percpu.Offline)
+		c.Go.Store(0)
+		c.Code.Store(percpu.CodeNone)
+		return true
+	}, modelAP{})
+	require.ErrorContains(t, r.Err, "takes part, and got INIT")
 	t.Log(r)
 }

@@ -3,9 +3,12 @@
  * time and take its call back once. The target may put a call off to its next tick,
  * which looks at the pending word like a message.
  *
- * Broken on purpose, to be found, and nobody repeats, ticks or takes back then:
- * -DBUG1 clears the pending word after the look at the set; -DBUG3 puts a call off
- * and says nothing. -DBUG2 lets caller and target both win the call.
+ * -DQUIET is the same without what heals: no message is lost or doubled, nobody
+ * repeats or takes back, and the target's next tick comes only after a call was put off.
+ *
+ * Broken on purpose, to be found: -DBUG1 clears the pending word after the look at the
+ * set; -DBUG3 puts a call off and says nothing; both with -DQUIET, as they would heal
+ * otherwise. -DBUG2 lets caller and target both win the call.
  */
 #define CALLERS 2
 
@@ -19,7 +22,7 @@ inline message() {
 	if
 	:: nfull(wire) -> wire!1
 	:: nfull(wire) -> wire!1; if :: nfull(wire) -> wire!1 :: full(wire) fi   /* doubled */
-#if !defined(BUG1) && !defined(BUG3)
+#ifndef QUIET
 	:: skip                                                                 /* lost */
 #else
 	:: full(wire)
@@ -39,7 +42,7 @@ proctype caller(byte me) {
 	fi;
 	do
 	:: left[me] == 0 -> break
-#if !defined(BUG1) && !defined(BUG3)
+#ifndef QUIET
 	:: left[me] != 0 && callers[me] -> pending = 1; message()               /* repeat */
 	:: atomic { left[me] != 0 && !withdrawn && callers[me] ->
 #ifndef BUG2
@@ -60,7 +63,7 @@ end_target:
 	do
 	::	if               /* a message, or a tick */
 		:: wire?_ -> tick = 0
-#if !defined(BUG1) && !defined(BUG3)
+#ifndef QUIET
 		:: pending -> tick = 1; spent = false
 #else
 		:: spent -> tick = 1; spent = false
