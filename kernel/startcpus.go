@@ -84,7 +84,7 @@ type catcher struct {
 
 // catch begins to wait for late CPUs, and takes them in when they come.
 //
-// Locks: m.starting is held.
+// Locks: m.starting held; not asserted: a sync.Mutex does not know its holder.
 func (m *hardware) catch(late []smp.Late) {
 	limit := catchLimit * time.Duration(m.startCfg.Scale)
 	for _, l := range late {
@@ -109,7 +109,7 @@ func (m *hardware) catch(late []smp.Late) {
 
 // endCatch ends the wait for a CPU that was late, as somebody else starts it.
 //
-// Locks: m.starting is held.
+// Locks: m.starting held; not asserted: a sync.Mutex does not know its holder.
 func (m *hardware) endCatch(n int) {
 	if c := m.catching[n]; c != nil {
 		c.cancel()

@@ -52,11 +52,12 @@ const (
 
 // trigger puts a watch on its epoll's list if it wants one of events.
 //
-// Locks: the file's held.
+// Locks: w.file.mu held.
 func (w *watch) trigger(c *percpu.CPU, events uint32) {
+	w.file.mu.AssertHeld(c)
 	w.ep.mu.Lock(c)
 	if (w.events|epollAlways)&events&0xffff != 0 && w.events&0xffff != 0 {
-		w.list()
+		w.list(c)
 		w.ep.waiters.wakeAll(c)
 	}
 	w.ep.mu.Unlock(c)
@@ -65,7 +66,8 @@ func (w *watch) trigger(c *percpu.CPU, events uint32) {
 // list appends w to the list of its epoll.
 //
 // Locks: w.ep.mu held.
-func (w *watch) list() {
+func (w *watch) list(c *percpu.CPU) {
+	w.ep.mu.AssertHeld(c)
 	if w.listed {
 		return
 	}
@@ -82,7 +84,8 @@ func (w *watch) list() {
 // unlist takes w off the list of its epoll.
 //
 // Locks: w.ep.mu held.
-func (w *watch) unlist() {
+func (w *watch) unlist(c *percpu.CPU) {
+	w.ep.mu.AssertHeld(c)
 	if !w.listed {
 		return
 	}
@@ -184,7 +187,7 @@ func (ep *epoll) control(c *percpu.CPU, f *File, op, fd uint64, events uint32, d
 	case op == epollMod:
 		w.events, w.data = events, data
 	case op == epollDel:
-		if w.unlink() {
+		if w.unlink(c) {
 			fresh = w
 		}
 		w = nil
@@ -192,7 +195,7 @@ func (ep *epoll) control(c *percpu.CPU, f *File, op, fd uint64, events uint32, d
 		r = errno(EINVAL)
 	}
 	if r == 0 && w != nil && (w.events|epollAlways)&ready&0xffff != 0 {
-		w.list()
+		w.list(c)
 		ep.waiters.wakeAll(c)
 	}
 	ep.mu.Unlock(c)
@@ -207,8 +210,10 @@ func (ep *epoll) control(c *percpu.CPU, f *File, op, fd uint64, events uint32, d
 // to free it.
 //
 // Locks: w.file.mu and w.ep.mu held.
-func (w *watch) unlink() (free bool) {
-	w.unlist()
+func (w *watch) unlink(c *percpu.CPU) (free bool) {
+	w.file.mu.AssertHeld(c)
+	w.ep.mu.AssertHeld(c)
+	w.unlist(c)
 	for p := &w.file.watches; *p != nil; p = &(*p).fileNext {
 		if *p == w {
 			*p = w.fileNext
@@ -236,7 +241,7 @@ func (f *File) dropWatches(c *percpu.CPU) {
 		if w != nil {
 			ep := w.ep
 			ep.mu.Lock(c)
-			free = w.unlink()
+			free = w.unlink(c)
 			ep.mu.Unlock(c)
 		}
 		f.mu.Unlock(c)
@@ -266,7 +271,7 @@ func (ep *epoll) clear(c *percpu.CPU) {
 		}
 		f.mu.Lock(c)
 		ep.mu.Lock(c)
-		free := ep.watches == w && w.unlink()
+		free := ep.watches == w && w.unlink(c)
 		ep.mu.Unlock(c)
 		f.mu.Unlock(c)
 		if free {
@@ -346,7 +351,7 @@ func (ep *epoll) collect(c *percpu.CPU, t *Task, out uintptr, limit uint64) (n u
 		f.refs.Add(1) // w is listed, so f is still there
 		w.busy++      // and w stays
 		atEnd := w == stop
-		w.unlist()
+		w.unlist(c)
 		data, wanted := w.data, w.events
 		ep.mu.Unlock(c)
 
@@ -362,7 +367,7 @@ func (ep *epoll) collect(c *percpu.CPU, t *Task, out uintptr, limit uint64) (n u
 			if wanted&epollOneshot != 0 {
 				w.events = 0
 			} else if wanted&epollEdge == 0 {
-				w.list()
+				w.list(c)
 			}
 		}
 		ep.mu.Unlock(c)

@@ -97,6 +97,7 @@ func (f *File) writeEvent(c *percpu.CPU, t *Task, p uintptr, n uint64) (*percpu.
 //
 // Locks: f.mu held, dropped meanwhile.
 func (f *File) wait(c *percpu.CPU, t *Task) *percpu.CPU {
+	f.mu.AssertHeld(c)
 	f.waiters.add(t)
 	f.mu.Unlock(c)
 	c = sched.Park(c)
@@ -109,6 +110,7 @@ func (f *File) wait(c *percpu.CPU, t *Task) *percpu.CPU {
 //
 // Locks: f.mu held.
 func (f *File) changed(c *percpu.CPU) {
+	f.mu.AssertHeld(c)
 	f.waiters.wakeAll(c)
 	for w := f.watches; w != nil; w = w.fileNext {
 		w.trigger(c, f.ready(c))
@@ -119,6 +121,7 @@ func (f *File) changed(c *percpu.CPU) {
 //
 // Locks: f.mu held.
 func (f *File) ready(c *percpu.CPU) (events uint32) {
+	f.mu.AssertHeld(c)
 	switch f.kind {
 	case kindEvent:
 		if f.count > 0 {

@@ -3,6 +3,7 @@ package sched
 import (
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
+	"muster/kernel/upcall"
 )
 
 // Mutex is a lock that waiters sleep for. It is handed over in order. The zero
@@ -10,6 +11,7 @@ import (
 type Mutex struct {
 	mu          lock.Spin
 	held        bool
+	holder      uint32  // debug builds: id of the thread that holds it, guarded by mu
 	first, last *Thread // waiters, linked through waitNext
 }
 
@@ -23,6 +25,7 @@ func (m *Mutex) Lock(c *percpu.CPU) *percpu.CPU {
 	m.mu.Lock(c)
 	if !m.held {
 		m.held = true
+		m.setHolder(c.ThreadID)
 		m.mu.Unlock(c)
 		return c
 	}
@@ -44,11 +47,26 @@ func (m *Mutex) Unlock(c *percpu.CPU) {
 	if t := m.first; t != nil {
 		m.first = t.waitNext
 		t.granted = true
+		m.setHolder(t.ID)
 		Unpark(c, t) // under the lock: the thread cannot leave Lock before
 	} else {
 		m.held = false
 	}
 	m.mu.Unlock(c)
+}
+
+// setHolder notes who holds the mutex, in debug builds.
+func (m *Mutex) setHolder(thread uint32) {
+	if lock.Checked {
+		m.holder = thread
+	}
+}
+
+// AssertHeld panics in debug builds unless the current thread of c holds the mutex.
+func (m *Mutex) AssertHeld(c *percpu.CPU) {
+	if lock.Checked && (!m.held || m.holder != c.ThreadID) {
+		upcall.Panic(c, "sched: mutex not held where it must be; thread, last holder", uint64(c.ThreadID), uint64(m.holder))
+	}
 }
 
 func (m *Mutex) push(t *Thread) {
