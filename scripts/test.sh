@@ -40,9 +40,10 @@ vetted() { go vet -unsafeptr=false ./... && go vet -unsafeptr=false -tags 'qemu 
 suite format formatted
 suite vet vetted
 suite generated generated
+suite cpus go run ./tools/cpucheck ./...
 suite host hosted
 suite race raced
-suite ranks go test -count=1 -tags debug ./kernel/lock
+suite ranks go test -count=1 -tags debug ./kernel/lock ./kernel/sched
 suite explore go test -count=1 -tags explore ./kernel/explore ./kernel/lock ./kernel/sched ./kernel/mem ./kernel/cross ./kernel/smp
 suite build make --no-print-directory build debug iso
 suite docs go run ./tools/checkdocs

@@ -72,6 +72,8 @@ func HasRoom(c *percpu.CPU) bool {
 
 // writeAll takes all of p: what the ring has no room for goes out by polling, since
 // the kernel log cannot wait.
+//
+// Locks: mu held.
 func writeAll(c *percpu.CPU, p []byte) {
 	mu.AssertHeld(c)
 	for {

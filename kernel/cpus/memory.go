@@ -52,8 +52,8 @@ func VectorCounts(id uint32) *[256]uint64 {
 func InitBoot(c *percpu.CPU) {
 	mem.InitPerCPU()
 	var ok, also bool
-	_, vectorCounts, ok = mem.AllocPerCPU(c, 256*8, nil)
-	_, ipiCounts, also = mem.AllocPerCPU(c, ipi.StatsBytes, nil)
+	_, vectorCounts, ok = mem.AllocPerCPU(c, 256*8, nil)         //cpucheck:stays no other thread runs: breathe is nil
+	_, ipiCounts, also = mem.AllocPerCPU(c, ipi.StatsBytes, nil) //cpucheck:stays no other thread runs: breathe is nil
 	if !ok || !also {
 		upcall.Panic(c, "cpus: no memory for the boot CPU's counters", 0, 0)
 	}

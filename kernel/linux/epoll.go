@@ -50,11 +50,12 @@ const (
 
 // trigger puts a watch on its epoll's list if it wants one of events.
 //
-// Locks: the file's held.
+// Locks: w.file.mu held.
 func (w *watch) trigger(c *percpu.CPU, events uint32) {
+	w.file.mu.AssertHeld(c)
 	w.ep.mu.Lock(c)
 	if (w.events|epollAlways)&events&0xffff != 0 && w.events&0xffff != 0 {
-		w.list()
+		w.list(c)
 		w.ep.waiters.wakeAll(c)
 	}
 	w.ep.mu.Unlock(c)
@@ -63,7 +64,8 @@ func (w *watch) trigger(c *percpu.CPU, events uint32) {
 // list appends w to the list of its epoll.
 //
 // Locks: w.ep.mu held.
-func (w *watch) list() {
+func (w *watch) list(c *percpu.CPU) {
+	w.ep.mu.AssertHeld(c)
 	if !w.reporting.Linked() {
 		w.ep.ready.Push(&w.reporting)
 	}
@@ -144,7 +146,7 @@ func (ep *epoll) control(c *percpu.CPU, f *File, op, fd uint64, events uint32, d
 	f.mu.Lock(c)
 	ready := f.ready(c)
 	ep.mu.Lock(c)
-	w := ep.find(f, fd)
+	w := ep.find(c, f, fd)
 	r := uint64(0)
 	switch {
 	case op == epollAdd && w != nil:
@@ -160,7 +162,7 @@ func (ep *epoll) control(c *percpu.CPU, f *File, op, fd uint64, events uint32, d
 	case op == epollMod:
 		w.events, w.data = events, data
 	case op == epollDel:
-		if w.unlink() {
+		if w.unlink(c) {
 			fresh = w
 		}
 		w = nil
@@ -168,7 +170,7 @@ func (ep *epoll) control(c *percpu.CPU, f *File, op, fd uint64, events uint32, d
 		r = errno(EINVAL)
 	}
 	if r == 0 && w != nil && (w.events|epollAlways)&ready&0xffff != 0 {
-		w.list()
+		w.list(c)
 		ep.waiters.wakeAll(c)
 	}
 	ep.mu.Unlock(c)
@@ -182,7 +184,8 @@ func (ep *epoll) control(c *percpu.CPU, f *File, op, fd uint64, events uint32, d
 // find returns the watch of f under a descriptor, nil if there is none.
 //
 // Locks: ep.mu held.
-func (ep *epoll) find(f *File, fd uint64) *watch {
+func (ep *epoll) find(c *percpu.CPU, f *File, fd uint64) *watch {
+	ep.mu.AssertHeld(c)
 	for n := ep.watches.First(); n != nil; n = ep.watches.Next(n) {
 		if w := watchOfEpoll(n); w.file == f && w.fd == fd {
 			return w
@@ -195,7 +198,9 @@ func (ep *epoll) find(f *File, fd uint64) *watch {
 // to free it.
 //
 // Locks: w.file.mu and w.ep.mu held.
-func (w *watch) unlink() (free bool) {
+func (w *watch) unlink(c *percpu.CPU) (free bool) {
+	w.file.mu.AssertHeld(c)
+	w.ep.mu.AssertHeld(c)
 	if w.reporting.Linked() {
 		w.ep.ready.Remove(&w.reporting)
 	}
@@ -216,7 +221,7 @@ func (f *File) dropWatches(c *percpu.CPU) {
 		if w != nil {
 			ep := w.ep
 			ep.mu.Lock(c)
-			free = w.unlink()
+			free = w.unlink(c)
 			ep.mu.Unlock(c)
 		}
 		f.mu.Unlock(c)
@@ -246,7 +251,7 @@ func (ep *epoll) clear(c *percpu.CPU) {
 		}
 		f.mu.Lock(c)
 		ep.mu.Lock(c)
-		free := ep.watches.First() == &w.ofEpoll && w.unlink()
+		free := ep.watches.First() == &w.ofEpoll && w.unlink(c)
 		ep.mu.Unlock(c)
 		f.mu.Unlock(c)
 		if free {
@@ -338,7 +343,7 @@ func (ep *epoll) collect(c *percpu.CPU, t *Task, out uintptr, limit uint64) (n u
 			if wanted&epollOneshot != 0 {
 				w.events = 0
 			} else if wanted&epollEdge == 0 {
-				w.list()
+				w.list(c)
 			}
 		}
 		ep.mu.Unlock(c)

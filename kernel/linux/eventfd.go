@@ -87,7 +87,8 @@ func (f *File) writeEvent(c *percpu.CPU, t *Task, p uintptr, n uint64) (*percpu.
 // eventReady returns the epoll events of an eventfd.
 //
 // Locks: f.mu held.
-func (f *File) eventReady() (events uint32) {
+func (f *File) eventReady(c *percpu.CPU) (events uint32) {
+	f.mu.AssertHeld(c)
 	if f.count > 0 {
 		events |= epollIn
 	}

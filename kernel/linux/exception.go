@@ -11,6 +11,8 @@ import (
 )
 
 // Exception answers an exception of a thread outside the core. See upcall.Table.
+//
+//cpucheck:switches the entry stub goes on, and finds the block by GS
 func Exception(c *percpu.CPU, f *cpu.Frame, xsave uintptr) uintptr {
 	t := current(c)
 	if f.Vector == vector.PageFault {

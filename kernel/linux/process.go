@@ -174,7 +174,9 @@ func exitTask(c *percpu.CPU, t *Task) {
 // task, left with the kernel's own space, or the kernel itself.
 func (p *Process) finish(c *percpu.CPU) *percpu.CPU {
 	c = p.files.closeAll(c)
+	c = p.mapMu.Lock(c) // nobody else wants it any more
 	c = p.unmap(c, 0, ^uintptr(0))
+	p.mapMu.Unlock(c)
 	s := p.Space
 	s.Detach(c)
 	for s.FreeTables(c) {

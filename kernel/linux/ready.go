@@ -12,9 +12,10 @@ import (
 //
 // Locks: f.mu held.
 func (f *File) ready(c *percpu.CPU) (events uint32) {
+	f.mu.AssertHeld(c)
 	switch f.kind {
 	case kindEvent:
-		events = f.eventReady()
+		events = f.eventReady(c)
 	case kindConsole:
 		events = epollOut
 	case kindPipeRead, kindPipeWrite:
@@ -23,10 +24,11 @@ func (f *File) ready(c *percpu.CPU) (events uint32) {
 	return events
 }
 
-// changed wakes who waits for f, by itself or through an epoll.
+// changed wakes the tasks that wait for f, by itself or through an epoll.
 //
 // Locks: f.mu held.
 func (f *File) changed(c *percpu.CPU) {
+	f.mu.AssertHeld(c)
 	f.waiters.wakeAll(c)
 	for n := f.watches.First(); n != nil; n = f.watches.Next(n) {
 		watchOfFile(n).trigger(c, f.ready(c))
@@ -38,6 +40,7 @@ func (f *File) changed(c *percpu.CPU) {
 //
 // Locks: f.mu held, dropped meanwhile.
 func (f *File) wait(c *percpu.CPU, t *Task) (*percpu.CPU, Errno) {
+	f.mu.AssertHeld(c)
 	if f.flags.Load()&oNonblock != 0 {
 		return c, EAGAIN
 	}
@@ -55,9 +58,10 @@ type waitList struct{ tasks list.List }
 // wait parks the current task t until it is woken; a signal wakes it, too. expired
 // says that deadline came first.
 //
-// Context: returns the CPU on which the task goes on.
-// Locks: mu, the owner's, held; dropped meanwhile.
+// Context: mu is the owner's lock. Returns the CPU on which the task goes on.
+// Locks: mu held, dropped meanwhile.
 func (w *waitList) wait(c *percpu.CPU, t *Task, mu *lock.Spin, deadline clock.Time) (_ *percpu.CPU, expired bool) {
+	mu.AssertHeld(c)
 	w.tasks.Push(&t.Wait)
 	mu.Unlock(c)
 	c, expired = sched.ParkUntil(c, deadline)

@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"muster/kernel/cpu"
+	"muster/kernel/lock"
 	"muster/kernel/percpu"
 	"muster/kernel/trace"
 	"muster/kernel/upcall"
@@ -187,6 +188,7 @@ func sysSigaltstack(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) 
 //
 // Locks: tasks.mu or t.proc.mu held.
 func send(c *percpu.CPU, t *Task, sig uint64, direct bool) {
+	lock.AssertEither(c, &tasks.mu, &t.proc.mu)
 	trace.Add(c, trace.Signal, sig, uint64(t.ID))
 	if direct {
 		t.senders.Or(bit(sig))
@@ -211,7 +213,7 @@ func tgkill(c *percpu.CPU, t *Task, pid, tid int32, sig uint64) (*percpu.CPU, ui
 	}
 	r := errno(ESRCH)
 	tasks.mu.Lock(c)
-	if to := findTask(uint32(tid)); to != nil && to.proc == t.proc && uint32(pid) == t.proc.ID {
+	if to := findTask(c, uint32(tid)); to != nil && to.proc == t.proc && uint32(pid) == t.proc.ID {
 		r = 0
 		if sig != 0 {
 			send(c, to, sig, true)

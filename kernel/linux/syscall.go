@@ -124,6 +124,8 @@ func HandlePrivate(first int, list []Handler) {
 }
 
 // Syscall answers a SYSCALL. See upcall.Table.
+//
+//cpucheck:switches the entry stub goes on, and finds the block by GS
 func Syscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 	t := current(c)
 	n := f.AX

@@ -114,7 +114,7 @@ func newTask(c *percpu.CPU, p *Process) *Task {
 	t.Name = p.name
 	*t.Frame() = cpu.Frame{}
 	tasks.mu.Lock(c)
-	t.ID = freeID()
+	t.ID = freeID(c)
 	t.idNode.Key = uint64(t.ID)
 	tasks.tree.Insert(&t.idNode)
 	tasks.n++
@@ -125,7 +125,8 @@ func newTask(c *percpu.CPU, p *Process) *Task {
 // freeID returns the next id that no task has.
 //
 // Locks: tasks.mu held.
-func freeID() uint32 {
+func freeID(c *percpu.CPU) uint32 {
+	tasks.mu.AssertHeld(c)
 	for {
 		tasks.last = tasks.last%(1<<30) + 1
 		if n := tasks.tree.AtLeast(uint64(tasks.last)); n == nil || n.Key != uint64(tasks.last) {
@@ -137,7 +138,8 @@ func freeID() uint32 {
 // findTask returns the task with an id, nil if there is none.
 //
 // Locks: tasks.mu held; the task stays as long.
-func findTask(id uint32) *Task {
+func findTask(c *percpu.CPU, id uint32) *Task {
+	tasks.mu.AssertHeld(c)
 	if n := tasks.tree.AtLeast(uint64(id)); n != nil && n.Key == uint64(id) {
 		return taskOfNode(n)
 	}
@@ -166,8 +168,9 @@ func (t *Task) interrupted() bool {
 
 // poke makes a task look at its Work soon: it ends its wait, or enters the core.
 //
-// Context: the task cannot go away: its process's lock or tasks.mu is held.
+// Locks: tasks.mu or t.proc.mu held; so the task cannot go away.
 func poke(c *percpu.CPU, t *Task) {
+	lock.AssertEither(c, &tasks.mu, &t.proc.mu)
 	sched.Unpark(c, t.thread())
 	if to := percpu.Get(t.CPU()); to != c && to.Current == uintptr(unsafe.Pointer(t)) {
 		ipi.Send(c, to, ipi.Reschedule)

@@ -65,6 +65,7 @@ func sysMmap(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 //
 // Locks: p.mapMu held.
 func (p *Process) mmap(c *percpu.CPU, addr, n uintptr, prot mem.Prot, flags uint64) (*percpu.CPU, uint64) {
+	p.mapMu.AssertHeld(c)
 	s := p.Space
 	free := s.Available(c, addr, addr+n)
 	switch {
@@ -113,8 +114,9 @@ func sysMunmap(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 // unmap takes all areas and pages of [start, end) away, one area after the other,
 // with pauses for interrupts. If memory for splitting an area is exhausted it stops.
 //
-// Locks: p.mapMu held, or the last task.
+// Locks: p.mapMu held.
 func (p *Process) unmap(c *percpu.CPU, start, end uintptr) *percpu.CPU {
+	p.mapMu.AssertHeld(c)
 	s := p.Space
 	for {
 		from, to, ok := s.NextArea(c, start, end)
@@ -129,7 +131,10 @@ func (p *Process) unmap(c *percpu.CPU, start, end uintptr) *percpu.CPU {
 }
 
 // zap frees the pages of [start, end) that belong to areas.
+//
+// Locks: p.mapMu held.
 func (p *Process) zap(c *percpu.CPU, start, end uintptr) *percpu.CPU {
+	p.mapMu.AssertHeld(c)
 	for start < end {
 		from, to, ok := p.Space.NextArea(c, start, end)
 		if !ok {

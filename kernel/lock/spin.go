@@ -77,6 +77,13 @@ func (s *Spin) AssertHeld(c *percpu.CPU) {
 	}
 }
 
+// AssertEither panics in debug builds unless c holds one of two locks.
+func AssertEither(c *percpu.CPU, a, b *Spin) {
+	if Checked && a.holder != c.ID+1 && b.holder != c.ID+1 {
+		upcall.Panic(c, "lock: neither of two held where one must be; ranks", uint64(a.Rank), uint64(b.Rank))
+	}
+}
+
 // AssertNone panics in debug builds if c holds any lock: before a call that may
 // switch threads or touch user memory.
 func AssertNone(c *percpu.CPU) {

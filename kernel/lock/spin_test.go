@@ -62,3 +62,22 @@ func TestOrderIsChecked(t *testing.T) {
 	other.Lock(c)
 	require.Contains(t, caught(t, func() { AssertNone(c) }), "held across")
 }
+
+// A function that takes one of two locks for enough accepts either, and neither is
+// a panic; so is one that another CPU holds.
+func TestEitherIsChecked(t *testing.T) {
+	if !Checked {
+		t.Skip("holders are checked with -tags debug")
+	}
+	c, other := &percpu.CPU{ID: 0}, &percpu.CPU{ID: 1}
+	a, b := &Spin{Rank: RankProcess}, &Spin{Rank: RankTasks}
+	require.Contains(t, caught(t, func() { AssertEither(c, a, b) }), "neither")
+	a.Lock(c)
+	require.Empty(t, caught(t, func() { AssertEither(c, a, b) }))
+	require.Contains(t, caught(t, func() { AssertEither(other, a, b) }), "neither")
+	a.Unlock(c)
+	b.Lock(c)
+	require.Empty(t, caught(t, func() { AssertEither(c, a, b) }))
+	b.Unlock(c)
+	require.Contains(t, caught(t, func() { AssertEither(c, a, b) }), "neither")
+}

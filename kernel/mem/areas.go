@@ -167,7 +167,7 @@ func (s *Space) join(start, end uintptr) {
 
 // freeAreas frees the areas that were taken out.
 //
-// Locks: as Available, without s.mu.
+// Locks: takes areaCache.mu.
 func (s *Space) freeAreas(c *percpu.CPU) {
 	for n := s.unused.Pop(); n != nil; n = s.unused.Pop() {
 		areaCache.Free(c, unsafe.Add(unsafe.Pointer(n), -int(unsafe.Offsetof(Area{}.unused))))

@@ -15,6 +15,8 @@ var mapped struct {
 }
 
 // cut reserves n bytes of addresses, aligned to align, between unmapped pages.
+//
+// Locks: mapped.mu held.
 func cut(c *percpu.CPU, n, align uintptr) uintptr {
 	mapped.mu.AssertHeld(c)
 	va := roundUp(mapped.next+layout.PageSize, align)

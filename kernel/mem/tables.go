@@ -73,7 +73,8 @@ func entryOf(root PhysAddr, va uintptr) *uint64 {
 // entryMake is entryOf that makes missing tables from pages of alloc. nil means
 // that alloc had none, or a large page is in the way.
 //
-// Locks: that of the address space.
+// Locks: the lock that guards root held; not asserted: the caller alone knows which
+// one that is. During boot and for a new table there is none.
 func entryMake(root PhysAddr, va uintptr, tableBits uint64, c *percpu.CPU) *uint64 {
 	t := root
 	for level := uint(3); ; level-- {

@@ -3,7 +3,7 @@
 // GS base holds the block's address whenever core code runs. Functions of the
 // core take the block as an argument, c *percpu.CPU, which says "the CPU that
 // runs this": after a call that may switch threads the caller goes on with the
-// block that the call returned.
+// block that the call returned. tools/cpucheck finds those that do not.
 //
 // Layer: core.
 // Context: interrupts off, or a block that cannot go away.

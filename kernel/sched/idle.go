@@ -65,8 +65,8 @@ func runFromIdle(c *percpu.CPU, next *Thread) {
 	q.prev, q.how = q.idle, leaveIdle
 	q.charge(q.idle)
 	become(c, q, q.idle, next)
-	switchStack(&q.idle.sp, next.sp, next.g.FSBase())
-	finish(c) // the idle thread never moves
+	switchStack(&q.idle.sp, next.sp, next.g.FSBase()) //cpucheck:stays the idle thread never moves to another CPU
+	finish(c)
 }
 
 // IdleTicks returns how long a CPU has been idle, in counter ticks, up to its last switch.

@@ -4,6 +4,7 @@ import (
 	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
+	"muster/kernel/upcall"
 )
 
 // Mutex is a lock that waiters sleep for. It is handed over in order. The zero
@@ -11,6 +12,7 @@ import (
 type Mutex struct {
 	mu      lock.Spin
 	held    bool
+	holder  uint32    // debug builds: id of the thread that holds it, guarded by mu
 	waiters list.List // threads, by Wait
 }
 
@@ -24,6 +26,7 @@ func (m *Mutex) Lock(c *percpu.CPU) *percpu.CPU {
 	m.mu.Lock(c)
 	if !m.held {
 		m.held = true
+		m.setHolder(c.ThreadID)
 		m.mu.Unlock(c)
 		return c
 	}
@@ -45,9 +48,24 @@ func (m *Mutex) Unlock(c *percpu.CPU) {
 	if n := m.waiters.Pop(); n != nil {
 		t := Waiter(n)
 		t.granted = true
+		m.setHolder(t.ID)
 		Unpark(c, t) // under the lock: the thread cannot leave Lock before
 	} else {
 		m.held = false
 	}
 	m.mu.Unlock(c)
+}
+
+// setHolder notes which thread holds the mutex, in debug builds.
+func (m *Mutex) setHolder(thread uint32) {
+	if lock.Checked {
+		m.holder = thread
+	}
+}
+
+// AssertHeld panics in debug builds unless the current thread of c holds the mutex.
+func (m *Mutex) AssertHeld(c *percpu.CPU) {
+	if lock.Checked && (!m.held || m.holder != c.ThreadID) {
+		upcall.Panic(c, "sched: mutex not held where it must be; thread, last holder", uint64(c.ThreadID), uint64(m.holder))
+	}
 }

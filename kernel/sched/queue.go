@@ -31,7 +31,7 @@ type runQueue struct {
 
 // pop takes the first thread of a list out; with free, the first that is not pinned.
 //
-// Locks: the queue's held.
+// Locks: q.mu held; not asserted: take, the only caller, has just taken it.
 func pop(l *list.List, free bool) *Thread {
 	n := l.First()
 	for free && n != nil && queuedThread(n).pinned {

@@ -24,6 +24,8 @@ const (
 
 // switchStack saves BP and the stack pointer at save, and goes on with the
 // thread whose stack pointer is sp and whose FS base is fs.
+//
+//cpucheck:switches assembly knows no block; the callers read it anew
 func switchStack(save *uintptr, sp, fs uintptr)
 
 // Yield lets other threads of the current one's class, or a better one, run first.
@@ -37,8 +39,8 @@ func Yield(c *percpu.CPU) *percpu.CPU {
 // Exit ends the current thread; upcall.To.Reap frees it. It does not return.
 func Exit(c *percpu.CPU) {
 	Current(c).state.Store(stDead)
-	reschedule(c, leaveDead)
-	upcall.Panic(percpu.This(), "sched: a dead thread ran", 0, 0)
+	c = reschedule(c, leaveDead)
+	upcall.Panic(c, "sched: a dead thread ran", 0, 0)
 }
 
 // Pin makes the current thread run on the CPU with a number alone, from now on. It

@@ -103,6 +103,8 @@ func Pending(c *percpu.CPU) bool { return c.Resched != 0 || Current(c).Work.Load
 
 // Leave switches threads and does the work of the current thread until nothing is
 // pending. Interrupts stay off from the last look to the return. See upcall.Table.
+//
+//cpucheck:switches the entry stub goes on, and finds the block by GS
 func Leave(c *percpu.CPU, f *cpu.Frame, how uintptr) uintptr {
 	t := Current(c)
 	for {
@@ -118,6 +120,8 @@ func Leave(c *percpu.CPU, f *cpu.Frame, how uintptr) uintptr {
 }
 
 // ThreadStart finishes the first switch to a thread. See upcall.Table.
+//
+//cpucheck:switches as Leave
 func ThreadStart(c *percpu.CPU, f *cpu.Frame) uintptr {
 	finish(c)
 	return Leave(c, f, trap.LeaveFrame)

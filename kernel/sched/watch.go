@@ -54,6 +54,8 @@ func watch(c *percpu.CPU, q *runQueue) {
 }
 
 // neighbour returns the next CPU that takes part, nil if there is no other.
+//
+//cpucheck:other the CPU to watch
 func neighbour(c *percpu.CPU) *percpu.CPU {
 	n := percpu.Count()
 	for i := uint32(1); i < n; i++ {

@@ -77,12 +77,12 @@ const (
 // The functions that the stubs call, as values so that the assembly enters them
 // with the register convention.
 var (
-	syscallFn     = onSyscall
+	syscallFn     = onSyscall //cpucheck:switches the stub that calls it finds the block by GS afterwards
 	insideFn      = onInside
-	outsideFn     = onOutside
+	outsideFn     = onOutside //cpucheck:switches the stub that calls it finds the block by GS afterwards
 	paranoidFn    = onParanoid
 	lostFn        = onLost
-	threadStartFn = onThreadStart
+	threadStartFn = onThreadStart //cpucheck:switches the stub that calls it finds the block by GS afterwards
 )
 
 // Addresses of assembly, filled in by the linker.
@@ -118,6 +118,8 @@ func StateSize() uintptr { return stateSize }
 
 // onSyscall is entered by SYSCALL, from a thread outside the core, in debug
 // builds; otherwise the handler itself is: SetSyscall.
+//
+//cpucheck:switches the stub that calls it finds the block by GS afterwards
 func onSyscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 	Enter(c, f)
 	how := upcall.To.Syscall(c, f)
@@ -129,6 +131,8 @@ func onSyscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 
 // onOutside handles what hits a thread outside the core: ring 3, or the kernel's
 // own Go code. xsave is the saved vector state.
+//
+//cpucheck:switches the stub that calls it finds the block by GS afterwards
 func onOutside(c *percpu.CPU, f *cpu.Frame, xsave uintptr) (how uintptr) {
 	Enter(c, f)
 	count(c, f.Vector)
@@ -206,6 +210,9 @@ func onLost(c *percpu.CPU, f *cpu.Frame) {
 	upcall.To.Panic(c, f, "kernel stack overflow; stack pointer, lowest address", f.SP, uint64(c.StackLow))
 }
 
+// onThreadStart makes a new thread enter what it is to run first.
+//
+//cpucheck:switches the stub that calls it finds the block by GS afterwards
 func onThreadStart(c *percpu.CPU, f *cpu.Frame) uintptr {
 	how := upcall.To.ThreadStart(c, f)
 	if lock.Checked {

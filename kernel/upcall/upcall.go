@@ -22,6 +22,8 @@ type Table struct {
 	// Panic stops all CPUs and reports; it does not return. The two numbers are
 	// printed in hexadecimal behind the message. f is nil without a trap.
 	// From anywhere; to package crash.
+	//
+	//cpucheck:noreturn package crash ends the machine
 	Panic func(c *percpu.CPU, f *cpu.Frame, msg string, a, b uint64)
 
 	// SpinPoll does what a CPU that spins with interrupts off still owes the
@@ -43,11 +45,15 @@ type Table struct {
 	// Syscall answers a SYSCALL and returns how to leave: trap.LeaveFast,
 	// LeaveFrame, or the address of an XSAVE area to restore.
 	// From package trap; to package linux.
+	//
+	//cpucheck:switches the entry stub goes on, and finds the block by GS
 	Syscall func(c *percpu.CPU, f *cpu.Frame) uintptr
 
 	// Exception answers an exception outside the core: a page fault to resolve, a
 	// signal to raise. xsave is the saved vector state. From package trap; to
 	// package linux.
+	//
+	//cpucheck:switches the entry stub goes on, and finds the block by GS
 	Exception func(c *percpu.CPU, f *cpu.Frame, xsave uintptr) uintptr
 
 	// CoreFault answers a page fault inside the core: at one of the functions
@@ -58,10 +64,14 @@ type Table struct {
 	// Leave does what is pending before the core returns to the thread that was
 	// interrupted: a switch to another thread, and that thread's work. how is how
 	// to leave so far. From package trap; to package sched.
+	//
+	//cpucheck:switches the entry stub goes on, and finds the block by GS
 	Leave func(c *percpu.CPU, f *cpu.Frame, how uintptr) uintptr
 
 	// ThreadStart finishes the switch to a new thread and returns how to enter
 	// it. From package trap; to package sched.
+	//
+	//cpucheck:switches the entry stub goes on, and finds the block by GS
 	ThreadStart func(c *percpu.CPU, f *cpu.Frame) uintptr
 
 	// ThreadWork does what Thread.Work of the current thread asks for, a signal or

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// variants are the builds of the kernel.
+var variants = []string{"", "debug", "explore"}
+
+func TestTreeIsClean(t *testing.T) {
+	for _, tags := range variants {
+		r, err := tree{dir: "../..", patterns: []string{"./..."}}.check(tags)
+		require.NoError(t, err, "tags %q", tags)
+		require.Empty(t, r.findings, "tags %q", tags)
+	}
+}
+
+// mutation is one change of a file of the kernel, and what must be found then:
+// each finding contains one of want, and each of want is in a finding.
+type mutation struct {
+	file, old, new string
+	want           []string
+}
+
+// Negative control: the kernel's own files with one mistake each, looked at in the
+// same way as without it.
+func TestMutationsAreFound(t *testing.T) {
+	mutations := map[string]mutation{
+		"park: assignment dropped": {"kernel/linux/eventfd.go", "c = sched.Park(c)", "sched.Park(c)", []string{
+			"the CPU that sched.Park returns is dropped", "c is stale: sched.Park"}},
+		"breathe: result to blank": {"kernel/linux/pipe.go", "c = sched.Breathe(c)", "_ = sched.Breathe(c)", []string{
+			"the CPU that sched.Breathe returns is dropped", "c is stale: sched.Breathe"}},
+		"one of several results dropped": {"kernel/linux/futex.go", "c, expired = sched.ParkUntil(c, deadline)", "_, expired = sched.ParkUntil(c, deadline)", []string{
+			"the CPU that sched.ParkUntil returns is dropped", "c is stale: sched.ParkUntil"}},
+		"result in another variable": {"kernel/linux/vm.go", "c = p.mapMu.Lock(c)\n\tr := errno(ENOMEM)", "d := p.mapMu.Lock(c)\n\td.Resched = 0\n\tr := errno(ENOMEM)", []string{
+			"c is stale: sched.Lock"}},
+		"old value returned": {"kernel/linux/thread.go", "return sched.Yield(c), 0", "d := sched.Yield(c)\n\td.Resched = 0\n\treturn c, 0", []string{
+			"c is stale: sched.Yield"}},
+		"stale in the next round": {"kernel/linux/vm.go", "if from < to {\n\t\t\t\tc = sched.Breathe(c)", "if from < to {\n\t\t\t\td := sched.Breathe(c)\n\t\t\t\td.Resched = 0", []string{
+			"c is stale: sched.Breathe"}},
+		"a handler's result dropped": {"kernel/linux/syscall.go", "c, r = h(c, t, f)\n\t\t} else", "_, r = h(c, t, f)\n\t\t} else", []string{
+			"the CPU that a function value returns is dropped", "c is stale: a function value"}},
+		"a callback's result dropped": {"kernel/mem/percpu.go", "c = breathe(c)\n\t\t}\n\t}\n\treturn c, p, true", "breathe(c)\n\t\t}\n\t}\n\treturn c, p, true", []string{
+			"the CPU that breathe returns is dropped", "c is stale: breathe"}},
+		"block not read anew after the switch": {"kernel/sched/switch.go", "c = percpu.This()\n", "", []string{
+			"c is stale: sched.switchStack"}},
+		"old CPU's queue used": {"kernel/sched/switch.go", "c = percpu.This()\n", "c = percpu.This()\n\tq.how = leaveReady\n", []string{
+			"this address in a CPU's block is stale: sched.switchStack"}},
+		"block kept over an upward call": {"kernel/trap/trap.go", "how := upcall.To.Syscall(c, f)\n\tif lock.Checked {\n\t\tLeft(percpu.This())", "how := upcall.To.Syscall(c, f)\n\tif lock.Checked {\n\t\tLeft(c)", []string{
+			"c is stale: upcall.Syscall"}},
+		"a switch that the signature hides": {"kernel/sched/switch.go", "{ Current(c).pinned = false }", "{ Current(c).pinned = false; c = Yield(c); c.Resched = 0 }", []string{
+			"Unpin may switch threads in sched.Yield"}},
+		"mark removed from a function": {"kernel/linux/syscall.go", "//cpucheck:switches the entry stub goes on, and finds the block by GS\nfunc Syscall", "func Syscall", []string{
+			"Syscall may switch threads"}},
+		"mark removed from a call": {"kernel/sched/idle.go", " //cpucheck:stays the idle thread never moves to another CPU", "", []string{
+			"runFromIdle may switch threads in sched.switchStack", "c is stale: sched.switchStack"}},
+		"mark without a reason": {"kernel/sched/idle.go", " the idle thread never moves to another CPU", "", []string{
+			"cpucheck:stays without a reason"}},
+		"mark removed from another's function": {"kernel/sched/watch.go", "//cpucheck:other the CPU to watch\n", "", []string{
+			"watch may switch threads in sched.neighbour", "c is stale: sched.neighbour"}},
+		"assert removed": {"kernel/linux/eventfd.go", "func (f *File) changed(c *percpu.CPU) {\n\tf.mu.AssertHeld(c)\n", "func (f *File) changed(c *percpu.CPU) {\n", []string{
+			"changed: held by its comment: f.mu; asserted first: none"}},
+		"one assert of two removed": {"kernel/linux/epoll.go", "\tw.file.mu.AssertHeld(c)\n\tw.ep.mu.AssertHeld(c)\n", "\tw.file.mu.AssertHeld(c)\n", []string{
+			"unlink: held by its comment: w.file.mu, w.ep.mu; asserted first: w.file.mu"}},
+		"assert of either removed": {"kernel/linux/signal.go", "lock.AssertEither(c, &tasks.mu, &t.proc.mu)", "_ = lock.AssertEither", []string{
+			"send: one of them held by its comment: tasks.mu, t.proc.mu; asserted first: none"}},
+		"comment removed": {"kernel/mem/kmap.go", "// Locks: mapped.mu held.\n", "", []string{
+			"cut: held by its comment: none; asserted first: mapped.mu"}},
+		"reason removed": {"kernel/startcpus.go", "; not asserted: a sync.Mutex does not know its holder.", ".", []string{
+			"catch: held by its comment: m.starting; asserted first: none"}},
+	}
+	unchanged := map[string]bool{} // packages, with tags, that are clean as they are
+	for name, m := range mutations {
+		t.Run(name, func(t *testing.T) { m.check(t, unchanged) })
+	}
+}
+
+// check checks the file's package as it is, once, and with the mutation.
+func (m mutation) check(t *testing.T, unchanged map[string]bool) {
+	file, err := filepath.Abs("../../" + m.file)
+	require.NoError(t, err)
+	good, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.True(t, bytes.Contains(good, []byte(m.old)), "%s: the text to change is not there: %q", m.file, m.old)
+	// The package alone, with kernel/linux for the core packages that package main lacks.
+	look := tree{dir: "../..", patterns: []string{"./" + filepath.Dir(m.file), "./kernel/linux"}}
+	for _, tags := range []string{"", "debug"} {
+		if set := look.patterns[0] + " " + tags; !unchanged[set] {
+			r, err := look.check(tags)
+			require.NoError(t, err)
+			require.Empty(t, r.findings, "tags %q, nothing changed", tags)
+			unchanged[set] = true
+		}
+		changed := look
+		changed.overlay = map[string][]byte{file: bytes.Replace(good, []byte(m.old), []byte(m.new), 1)}
+		r, err := changed.check(tags)
+		require.NoError(t, err)
+		all := strings.Join(r.findings, "\n")
+		for _, want := range m.want {
+			require.Contains(t, all, want, "tags %q", tags)
+		}
+		for _, f := range r.findings {
+			require.True(t, m.expects(f), "tags %q: %s", tags, f)
+			require.True(t, strings.HasPrefix(f, "../../"+m.file+":"), "tags %q: %s", tags, f)
+		}
+	}
+}
+
+func (m mutation) expects(finding string) bool {
+	for _, want := range m.want {
+		if strings.Contains(finding, want) {
+			return true
+		}
+	}
+	return false
+}
+
+// A check that looked at nothing is an error, not a success.
+func TestNothingToCheck(t *testing.T) {
+	for patterns, want := range map[string]string{
+		"./kernel/acpi":       "no core package",
+		"./kernel/cpu":        "no call that may switch threads",
+		"./kernel/nowhere":    "nowhere",
+		"./tools/layers ./no": "no",
+	} {
+		_, err := tree{dir: "../..", patterns: strings.Fields(patterns)}.check("")
+		require.ErrorContains(t, err, want, patterns)
+	}
+	broken, err := filepath.Abs("../../kernel/sched/park.go")
+	require.NoError(t, err)
+	_, err = tree{dir: "../..", patterns: []string{"./kernel/sched"},
+		overlay: map[string][]byte{broken: []byte("package sched\n\nfunc Park( {\n")}}.check("")
+	require.ErrorContains(t, err, "park.go:3")
+}
