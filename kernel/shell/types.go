@@ -8,7 +8,7 @@ type CPU struct {
 	APICID   uint32 `json:"apic_id"`
 	UID      uint32 `json:"acpi_id"`
 	BSP      bool   `json:"bsp"`
-	State    string `json:"state"` // offline, booting, online, running
+	State    string `json:"state"` // offline, booting, ready, online
 	Stage    string `json:"stage"` // how far start-up came
 	Ticks    uint64 `json:"ticks"`
 	Switches uint64 `json:"switches"`
@@ -74,7 +74,7 @@ type Thread struct {
 	Name     string `json:"name"`
 	Ring     uint32 `json:"ring"`
 	CPU      uint32 `json:"cpu"`
-	State    string `json:"state"`
+	State    string `json:"state"` // offline, booting, ready, online
 	RunNS    uint64 `json:"run_ns"`
 	Switches uint64 `json:"switches"`
 }
