@@ -17,8 +17,9 @@ import (
 // that sleep. The tick asks for a switch by c.Resched when another thread waits. On
 // the way out of the interrupt Leave does the switch.
 
-// tickPeriod is the time between two ticks of a CPU.
-var tickPeriod = 10 * clock.Millisecond
+// tickPeriod is the time between two ticks of a CPU. SetTick sets it; the default
+// is in package setting.
+var tickPeriod clock.Time
 
 // SetTick sets the time between two ticks.
 //
