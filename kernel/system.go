@@ -135,9 +135,9 @@ func (s *system) Uptime() shell.Uptime {
 	return shell.Uptime{UpNS: kcall.UpTime(), Date: time.Now().UTC().Format(time.RFC3339)}
 }
 
-func (s *system) Trace(id, n int) (list []shell.Event) {
-	for _, r := range kcall.Trace(id, n) {
-		list = append(list, shell.Event{TimeNS: r.TimeNS, CPU: id, Thread: r.Thread, Event: trace.Kind(r.Kind).String(), A: r.A, B: r.B})
+func (s *system) Trace(id int) (list []shell.Event) {
+	for _, r := range kcall.Trace(id) {
+		list = append(list, shell.Event{TimeNS: r.TimeNS, CPU: id, Seq: r.Seq, Thread: r.Thread, Event: trace.Kind(r.Kind).String(), A: r.A, B: r.B})
 	}
 	return list
 }

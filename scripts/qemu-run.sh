@@ -26,8 +26,8 @@ usage: qemu-run.sh [OPTIONS] [--app FILE [ARGS...]]
 
 Exit status: the program's own, or 127 if FILE is no program that can run here, and
 the message says why; with --run 0 if all commands succeeded and 1 if one failed;
-124 if the time ran out; 125 if the kernel panicked or did not boot; 2 for a wrong
-option. $QEMU names another QEMU, $OVMF another UEFI firmware.
+124 if the time ran out; 125 if the kernel panicked or did not boot; 130 after Ctrl-C
+in an unattended run; 2 for a wrong option. $QEMU names another QEMU, $OVMF another UEFI firmware.
 TEXT
 }
 
@@ -204,9 +204,12 @@ else
 	fi
 fi
 
-# At a terminal QEMU's own keys work too: Ctrl-A X ends the machine.
-if [[ -t 0 ]]; then
+# At a terminal QEMU's own keys work too: Ctrl-A X ends the machine. There Ctrl-C is for
+# the guest; unattended nobody in the guest reads it, and it ends the machine.
+if [[ -t 0 && ! $hasrun && ! $app ]]; then
 	args+=(-serial mon:stdio)
+elif [[ -t 0 ]]; then
+	args+=(-chardev stdio,id=console,signal=on -serial chardev:console)
 else
 	args+=(-chardev stdio,id=console,signal=off -serial chardev:console)
 fi

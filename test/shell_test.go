@@ -19,7 +19,7 @@ var interrupt = os.Interrupt
 // Every listing, in words and as JSON.
 func TestListings(t *testing.T) {
 	r := boot(t, "--run", "help; cpus; cpus -json; acpi; acpi -json; irq; irq -json; ps; ps -json; mem; mem -json; "+
-		"dmesg; dmesg -json; uptime; uptime -json; trace 0 5; trace -json 1 3; test list -json; bench list -json").ok()
+		"dmesg; dmesg -json; uptime; uptime -json; trace -cpu 0 5; trace -json -cpu 1 3; test list -json; bench list -json").ok()
 
 	for _, c := range []string{"acpi", "bench", "cpus", "dmesg", "help", "irq", "mem", "poweroff", "ps", "reboot", "test", "uptime"} {
 		require.Regexp(t, "(?m)^"+c+"\\b", r.output("help"))
@@ -68,8 +68,8 @@ func TestListings(t *testing.T) {
 	require.Contains(t, r.output("dmesg"), "smp: 4 of 4 CPUs online")
 
 	require.Positive(t, decode[shell.Uptime](r, "uptime -json").UpNS)
-	require.Len(t, decode[[]shell.Event](r, "trace -json 1 3"), 3)
-	require.Len(t, strings.Split(strings.TrimSpace(r.output("trace 0 5")), "\n"), 6)
+	require.Len(t, decode[[]shell.Event](r, "trace -json -cpu 1 3"), 3)
+	require.Len(t, strings.Split(strings.TrimSpace(r.output("trace -cpu 0 5")), "\n"), 6)
 	require.Len(t, decode[[]ktest.Test](r, "test list -json"), len(ktest.Tests()))
 	require.Len(t, decode[[]ktest.Benchmark](r, "bench list -json"), len(ktest.Benchmarks()))
 }
@@ -77,23 +77,23 @@ func TestListings(t *testing.T) {
 // What is wrong with a command is said in one line, and the status tells.
 func TestShellErrors(t *testing.T) {
 	tests := map[string]string{
-		"cpsu":           `cpsu: unknown command, nearest is "cpus"; help lists all`,
-		"cpus -jsn":      `cpus: unknown option -jsn, nearest is "-json"; usage: cpus `,
-		"cpus 3":         "cpus: usage: cpus [-topology] [-features] [-json]",
-		"poweroff -json": `{"error":"poweroff: unknown option -json; usage: poweroff"}`,
-		"trace 99":       "trace: there is no CPU 99",
-		"trace x":        "trace: usage: trace [-json] [CPU] [N]",
-		"test nosuch":    `test: no test "nosuch"; test list shows all`,
-		"bench nosuch":   `bench: no benchmark "nosuch"`,
-		"crash":          "crash: usage: crash KIND: one of panic,",
-		"help nosuch":    `help: no command "nosuch"; help lists all`,
-		"frobnicate":     "frobnicate: unknown command; help lists all",
-		"trace 99 -json": `{"error":"trace: there is no CPU 99"}`,
-		"smp start 0":    "smp: cpu 0 is online already",
-		"smp start 4":    "smp: there is no CPU 4",
-		"smp start x":    `smp: "x" is no CPU number`,
-		"poweroff -h":    "usage: poweroff\nend the machine\n",
-		"acpi WAETT":     `acpi: no table "WAETT", nearest is "WAET"`,
+		"cpsu":                `cpsu: unknown command, nearest is "cpus"; help lists all`,
+		"cpus -jsn":           `cpus: unknown option -jsn, nearest is "-json"; usage: cpus `,
+		"cpus 3":              "cpus: usage: cpus [-topology] [-features] [-json]",
+		"poweroff -json":      `{"error":"poweroff: unknown option -json; usage: poweroff"}`,
+		"trace -cpu 99":       "trace: there is no CPU 99",
+		"trace x":             `trace: "x" is no number of events`,
+		"test nosuch":         `test: no test "nosuch"; test list shows all`,
+		"bench nosuch":        `bench: no benchmark "nosuch"`,
+		"crash":               "crash: usage: crash KIND: one of panic,",
+		"help nosuch":         `help: no command "nosuch"; help lists all`,
+		"frobnicate":          "frobnicate: unknown command; help lists all",
+		"trace -cpu 99 -json": `{"error":"trace: there is no CPU 99"}`,
+		"smp start 0":         "smp: cpu 0 is online already",
+		"smp start 4":         "smp: there is no CPU 4",
+		"smp start x":         `smp: "x" is no CPU number`,
+		"poweroff -h":         "usage: poweroff\nend the machine\n",
+		"acpi WAETT":          `acpi: no table "WAETT", nearest is "WAET"`,
 	}
 	var commands []string
 	for c := range tests {
@@ -140,8 +140,28 @@ func TestFeatures(t *testing.T) {
 
 // System calls are recorded on request alone.
 func TestTraceSystemCalls(t *testing.T) {
-	boot(t, "--run", "trace 0 500").ok().lacks(" syscall ")
-	boot(t, "--append", "trace=all", "--run", "trace 0 500").ok().has(" syscall ")
+	r := boot(t, "--run", "trace -kind syscall").ok()
+	r.has("no system calls: they are recorded with trace=all")
+	r = boot(t, "--append", "trace=all", "--run", "trace -kind syscall 500").ok()
+	r.matches(`(?m) syscall futex = 0x0$`, `(?m) syscall TraceRead = 0x0$`)
+}
+
+// While all CPUs work, a listing has each event once, in the order of time, and the
+// addresses of interrupts have names.
+func TestTraceIsConsistent(t *testing.T) {
+	r := boot(t, "--run", "test ipi; trace -json 2000; trace -kind interrupt 20").ok()
+	events := decode[[]shell.Event](r, "trace -json 2000")
+	require.Greater(t, len(events), 500)
+	last := events[0].TimeNS
+	seen := map[[2]uint64]bool{}
+	for _, e := range events {
+		require.LessOrEqual(t, e.TimeNS, last)
+		require.NotContains(t, []string{"none", "unknown"}, e.Event)
+		key := [2]uint64{uint64(e.CPU), e.Seq}
+		require.False(t, seen[key], "%v", e)
+		last, seen[key] = e.TimeNS, true
+	}
+	r.matches(`(?m) interrupt 0x[0-9a-f]+, .*, at [a-z]+[\w/.()*]*\.\S+\+0x[0-9a-f]+$`)
 }
 
 // The line editor: echo, editing, history, completion, control-C.

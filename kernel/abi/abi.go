@@ -179,6 +179,7 @@ type Mem struct {
 // TraceRecord is one event of a CPU's ring.
 type TraceRecord struct {
 	TimeNS int64
+	Seq    uint64 // counted from 0 since the CPU's start
 	Kind   uint32
 	Thread uint32
 	A, B   uint64

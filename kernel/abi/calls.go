@@ -139,11 +139,12 @@ type Calls interface {
 	//muster:core memInfo
 	MemInfo() (info *Mem)
 
-	// TraceRead reads an event of a CPU, counted back from the newest, 0. EAGAIN: there is
-	// none.
+	// TraceRead reads up to 128 events of a CPU, newest first: event number seq, or the
+	// newest if seq is -1, and those before it. One that the CPU is writing is left out; n
+	// is 0 where there is none any more.
 	//muster:core traceRead
 	//muster:inner
-	TraceRead(cpu, back int) (record *TraceRecord, err error)
+	TraceRead(cpu int, seq int64, records []TraceRecord) (n int, err error)
 
 	// NewProcess makes an empty process and returns a handle. ENOMEM.
 	//muster:core linux.MakeProcess

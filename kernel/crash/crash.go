@@ -363,15 +363,16 @@ func printOther(o *percpu.CPU) {
 const traceShown = 16
 
 func printTrace(c *percpu.CPU) {
-	var r trace.Record
-	if !trace.Last(c, 0, &r) {
+	next := trace.Next(c)
+	if c.Trace == 0 || next == 0 {
 		return
 	}
+	var r trace.Record
 	var l console.Line
 	say(l.Str("last events of cpu").Dec(uint64(c.ID)).Str(", newest first: time in us, event, thread, values"))
-	for i := range uint64(traceShown) {
-		if !trace.Last(c, i, &r) {
-			return
+	for back := uint64(1); back <= min(next, traceShown); back++ {
+		if trace.Read(c, next-back, &r) != trace.Complete {
+			continue // the CPU was stopped while it wrote this one
 		}
 		l = console.Line{}
 		l.Str("  ").DecPad(uint64(clock.At(r.TSC)/clock.Microsecond), 12).Byte(' ').Str(r.Kind.String())

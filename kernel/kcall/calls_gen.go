@@ -187,12 +187,12 @@ func MemInfo() (info *abi.Mem) {
 	return info
 }
 
-// traceRead reads an event of a CPU, counted back from the newest, 0. EAGAIN: there is
-// none.
-func traceRead(cpu int, back int) (record *abi.TraceRecord, err error) {
-	record = new(abi.TraceRecord)
-	_, err = quick(abi.NumTraceRead, uintptr(cpu), uintptr(back), uintptr(unsafe.Pointer(record)), 0)
-	return record, err
+// traceRead reads up to 128 events of a CPU, newest first: event number seq, or the
+// newest if seq is -1, and those before it. One that the CPU is writing is left out; n
+// is 0 where there is none any more.
+func traceRead(cpu int, seq int64, records []abi.TraceRecord) (n int, err error) {
+	r, err := quick(abi.NumTraceRead, uintptr(cpu), uintptr(seq), uintptr(unsafe.Pointer(unsafe.SliceData(records))), uintptr(len(records)))
+	return int(r), err
 }
 
 // newProcess makes an empty process and returns a handle. ENOMEM.

@@ -10,7 +10,9 @@
 package kcall
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 	"unsafe"
@@ -130,15 +132,22 @@ func IPICount(cpu int, k ipi.Kind, n ipi.Counter) uint64 {
 	return v
 }
 
-// Trace returns up to n of the last events of a CPU, newest first.
-func Trace(cpu, n int) (records []abi.TraceRecord) {
-	for i := range n {
-		r, err := traceRead(cpu, i)
-		if err != nil {
+// Trace returns the events in a CPU's ring, newest first: those that were there, whole,
+// at the first call. The CPU may record more meanwhile, and overwrite the oldest.
+func Trace(cpu int) (records []abi.TraceRecord) {
+	batch := make([]abi.TraceRecord, 128)
+	for seq := int64(-1); ; seq = int64(records[len(records)-1].Seq) - 1 {
+		n, err := traceRead(cpu, seq, batch)
+		if err != nil || n == 0 {
 			break
 		}
-		records = append(records, *r)
+		records = append(records, batch[:n]...)
+		if batch[n-1].Seq == 0 {
+			break
+		}
 	}
+	// By time: an NMI records before what it interrupted has read the clock.
+	slices.SortStableFunc(records, func(a, b abi.TraceRecord) int { return cmp.Compare(b.TimeNS, a.TimeNS) })
 	return records
 }
 

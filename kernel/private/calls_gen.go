@@ -89,7 +89,7 @@ var calls = [...]linux.Handler{
 		return memInfo(c, t, uintptr(f.DI))
 	},
 	abi.NumTraceRead - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-		return traceRead(c, t, int(f.DI), int(f.SI), uintptr(f.DX))
+		return traceRead(c, t, int(f.DI), int64(f.SI), uintptr(f.DX), f.R10)
 	},
 	abi.NumNewProcess - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return linux.MakeProcess(c, t, uintptr(f.DI), f.SI)

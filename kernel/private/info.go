@@ -1,6 +1,8 @@
 package private
 
 import (
+	"unsafe"
+
 	"muster/kernel/abi"
 	"muster/kernel/apic"
 	"muster/kernel/clock"
@@ -89,15 +91,33 @@ func memInfo(c *percpu.CPU, t *linux.Task, info uintptr) (*percpu.CPU, uint64) {
 	return c, copyOut(c, t, info, &out, 0)
 }
 
-func traceRead(c *percpu.CPU, t *linux.Task, cpu, back int, record uintptr) (*percpu.CPU, uint64) {
+// maxTraceRead bounds the events of one call, which interrupts wait for.
+const maxTraceRead = 128
+
+func traceRead(c *percpu.CPU, t *linux.Task, cpu int, seq int64, records uintptr, n uint64) (*percpu.CPU, uint64) {
 	o := percpu.Find(cpu)
 	if o == nil {
 		return c, linux.Fail(linux.EINVAL)
 	}
-	var r trace.Record
-	if !trace.Last(o, uint64(back), &r) {
-		return c, linux.Fail(linux.EAGAIN)
+	end := uint64(seq) + 1
+	if seq == -1 {
+		end = trace.Next(o)
 	}
-	out := abi.TraceRecord{TimeNS: int64(clock.At(r.TSC)), Kind: uint32(r.Kind), Thread: r.Thread, A: r.A, B: r.B}
-	return c, copyOut(c, t, record, &out, 0)
+	done := uint64(0)
+	for ; end > 0 && done < min(n, maxTraceRead); end-- {
+		var r trace.Record
+		state := trace.Read(o, end-1, &r)
+		if state == trace.Gone {
+			break
+		}
+		if state == trace.Unwritten {
+			continue
+		}
+		out := abi.TraceRecord{TimeNS: int64(clock.At(r.TSC)), Seq: end - 1, Kind: uint32(r.Kind), Thread: r.Thread, A: r.A, B: r.B}
+		if !t.Space.CopyOut(c, records+uintptr(done)*unsafe.Sizeof(out), unsafe.Pointer(&out), unsafe.Sizeof(out)) {
+			return c, linux.Fail(linux.EFAULT)
+		}
+		done++
+	}
+	return c, done
 }

@@ -27,7 +27,11 @@ func commands() []command {
 		{name: "mem", about: "memory in use and free", json: true, run: mem},
 		{name: "dmesg", about: "the kernel log", json: true, run: dmesg},
 		{name: "uptime", about: "time since the first instruction, and the date", json: true, run: uptime},
-		{name: "trace", usage: "[CPU] [N]", about: "the last events of a CPU, newest first", json: true, run: trace},
+		{name: "trace", usage: "[N]", options: []option{
+			{name: "-kind", value: "NAME", about: "events of this kind alone; may be a list: switch,wake", words: kindNames},
+			{name: "-cpu", value: "N", about: "events of this CPU alone"},
+			{name: "-thread", value: "N", about: "events while this thread ran alone"},
+		}, about: "the last N events of all CPUs, newest first; 32 without N", json: true, run: traceEvents},
 		{name: "test", usage: "[NAME|list] [SECONDS]", about: "run a test of the kernel in itself, or all short ones", json: true, run: test, words: testNames},
 		{name: "bench", usage: "[NAME|list]", about: "measure what the kernel's operations cost", json: true, run: bench, words: benchNames},
 		{name: "crash", usage: "KIND", about: "break the core on purpose, to see what it says", run: crash, words: func(s *Shell) []string { return s.sys.CrashKinds() }},
@@ -158,25 +162,6 @@ func uptime(_ context.Context, s *Shell, a args) error {
 	}
 	fmt.Fprintf(s.out, "up %v, %s\n", time.Duration(u.UpNS).Round(time.Millisecond), u.Date)
 	return nil
-}
-
-func trace(_ context.Context, s *Shell, a args) error {
-	cpu, n := 0, 32
-	for i, to := range []*int{&cpu, &n} {
-		if i < len(a.list) {
-			v, err := strconv.Atoi(a.list[i])
-			if err != nil || v < 0 {
-				return errUsage
-			}
-			*to = v
-		}
-	}
-	if cpu >= len(s.sys.CPUs()) {
-		return fmt.Errorf("there is no CPU %d", cpu)
-	}
-	return list(s, a, s.sys.Trace(cpu, n), "TIME-US THREAD EVENT A B", func(w io.Writer, e Event) {
-		fmt.Fprintf(w, "%d\t%d\t%s\t%#x\t%#x\t", e.TimeNS/1000, e.Thread, e.Event, e.A, e.B)
-	})
 }
 
 func testNames(*Shell) (names []string) {

@@ -207,10 +207,13 @@ func help(_ context.Context, s *Shell, a args) error {
 	}
 	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
 	for i := range s.commands {
-		fmt.Fprintf(w, "%s\t%s\n", s.commands[i].synopsis(), s.commands[i].about)
+		fmt.Fprintf(w, "%s\t%s\n", strings.TrimSpace(s.commands[i].name+" "+s.commands[i].usage), s.commands[i].about)
 	}
-	fmt.Fprintf(w, "\nCOMMAND -h explains one command; a semicolon separates commands on a line.\n")
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(s.out, "\nCOMMAND -h explains one command and its options; a semicolon separates commands.")
+	return nil
 }
 
 func commandNames(s *Shell) (names []string) {

@@ -34,7 +34,7 @@ type System interface {
 	Memory() Memory
 	Log() []LogLine
 	Uptime() Uptime
-	Trace(cpu, n int) []Event
+	Trace(cpu int) []Event // without their texts, newest first
 	End(status int)
 	Reboot()
 	Crash(kind string) error

@@ -14,7 +14,10 @@ import (
 )
 
 // fake is a machine with two CPUs and nothing to say.
-type fake struct{ ended []int }
+type fake struct {
+	ended  []int
+	events [2][]Event // by CPU
+}
 
 func (f *fake) CPUs() []CPU {
 	return []CPU{{CPU: 0, BSP: true, State: "online"}, {CPU: 1, APICID: 4, State: "offline"}}
@@ -35,15 +38,15 @@ func (f *fake) StartCPU(n int) error {
 func (f *fake) Messages() []Message {
 	return []Message{{"call", []Counter{{"sent", []uint64{3, 0}}, {"lost", []uint64{0, 0}}}}}
 }
-func (f *fake) Audit() []Audited       { return nil }
-func (f *fake) IRQs() []IRQ            { return nil }
-func (f *fake) Threads() []Thread      { return nil }
-func (f *fake) Memory() Memory         { return Memory{Total: 1 << 20} }
-func (f *fake) Log() []LogLine         { return nil }
-func (f *fake) Uptime() Uptime         { return Uptime{UpNS: 1500e6, Date: "2025-01-01T00:00:00Z"} }
-func (f *fake) Trace(int, int) []Event { return nil }
-func (f *fake) End(status int)         { f.ended = append(f.ended, status) }
-func (f *fake) Reboot()                {}
+func (f *fake) Audit() []Audited      { return nil }
+func (f *fake) IRQs() []IRQ           { return nil }
+func (f *fake) Threads() []Thread     { return nil }
+func (f *fake) Memory() Memory        { return Memory{Total: 1 << 20} }
+func (f *fake) Log() []LogLine        { return nil }
+func (f *fake) Uptime() Uptime        { return Uptime{UpNS: 1500e6, Date: "2025-01-01T00:00:00Z"} }
+func (f *fake) Trace(cpu int) []Event { return f.events[cpu] }
+func (f *fake) End(status int)        { f.ended = append(f.ended, status) }
+func (f *fake) Reboot()               {}
 func (f *fake) Crash(kind string) error {
 	f.ended = append(f.ended, -2)
 	return errors.New(kind + " survived")

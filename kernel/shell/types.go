@@ -113,8 +113,10 @@ type Uptime struct {
 type Event struct {
 	TimeNS int64  `json:"time_ns"`
 	CPU    int    `json:"cpu"`
+	Seq    uint64 `json:"seq"` // counted from 0 since the CPU's start
 	Thread uint32 `json:"thread"`
 	Event  string `json:"event"`
 	A      uint64 `json:"a"`
 	B      uint64 `json:"b"`
+	Text   string `json:"text"` // what a and b mean
 }

@@ -10,6 +10,7 @@ package trace
 import (
 	"unsafe"
 
+	"muster/kernel/atom"
 	"muster/kernel/cpu"
 	"muster/kernel/percpu"
 )
@@ -46,46 +47,90 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
-// Record is one event.
-type Record struct {
-	TSC    uint64
-	Kind   Kind
-	CPU    uint16
-	Thread uint32
-	A, B   uint64
+// slot is a place in a ring. The writer stores head last, so a head with the sequence
+// number that a reader looks for says that the other words are complete.
+type slot struct {
+	tsc  uint64
+	head atom.Uint64 // the thread, bits 31:0; the kind from bit 32; from bit 39 the sequence number plus 1, as a new ring is zero
+	a, b uint64
 }
+
+const (
+	headKind = 32
+	headSeq  = 39
+)
+
+// The kind has room between the thread and the sequence number.
+var _ [1<<(headSeq-headKind) - uint(kinds)]byte
 
 // Len is the number of records in a ring, a power of two; Bytes is its size.
 const (
 	Len   = 512
-	Bytes = Len * unsafe.Sizeof(Record{})
+	Bytes = Len * unsafe.Sizeof(slot{})
 )
 
 // On has a bit for each kind that is recorded.
 var On uint32 = 1<<kinds - 1 - 1<<Syscall
 
-// Add records an event of this CPU.
+// Record is one event.
+type Record struct {
+	TSC    uint64
+	Kind   Kind
+	Thread uint32
+	A, B   uint64
+}
+
+func place(c *percpu.CPU, seq uint64) *slot {
+	return (*slot)(unsafe.Pointer(c.Trace + uintptr(seq%Len)*unsafe.Sizeof(slot{})))
+}
+
+// Add records an event of this CPU. An NMI between taking the place and storing the
+// head records its own events in places behind it.
+//
+// The race detector is off: Read finds out by itself whether it read what Add writes.
+//
+//go:norace
 func Add(c *percpu.CPU, k Kind, a, b uint64) {
 	if c.Trace == 0 || On>>k&1 == 0 {
 		return
 	}
-	i := c.TracePos.Add(1) - 1
-	r := (*Record)(unsafe.Pointer(c.Trace + uintptr(i%Len)*unsafe.Sizeof(Record{})))
-	r.TSC = cpu.TSC()
-	r.Kind = k
-	r.CPU = uint16(c.ID)
-	r.Thread = c.ThreadID
-	r.A, r.B = a, b
+	n := c.TracePos.Add(1) // pairs with the second Load in Read
+	s := place(c, n-1)
+	s.tsc = cpu.TSC()
+	s.a, s.b = a, b
+	s.head.Store(uint64(c.ThreadID) | uint64(k)<<headKind | n<<headSeq) // pairs with the Load in Read
 }
 
-// Last copies record number i, counted back from the newest, 0, into r. It
-// reports false when the ring holds no such record. The copy can be torn when
-// c runs meanwhile; a panic reads with all CPUs stopped.
-func Last(c *percpu.CPU, i uint64, r *Record) bool {
-	n := c.TracePos.Load()
-	if c.Trace == 0 || i >= n || i >= Len {
-		return false
+// State says what Read found.
+type State uint8
+
+// States of a record.
+const (
+	Complete  State = iota
+	Gone            // overwritten, or never written
+	Unwritten       // its place is taken, and the CPU has yet to fill it
+)
+
+// Next returns the number of the next record of a CPU: as many were begun.
+func Next(c *percpu.CPU) uint64 { return c.TracePos.Load() }
+
+// Read copies record number seq of a CPU into r, counted from 0 since the CPU's start.
+// c may run and record meanwhile: a copy that it may have written over is dropped. It
+// did so only after it took a place in the ring one turn further on.
+//
+//go:norace
+func Read(c *percpu.CPU, seq uint64, r *Record) State {
+	if n := c.TracePos.Load(); c.Trace == 0 || seq >= n || n-seq > Len {
+		return Gone
 	}
-	*r = *(*Record)(unsafe.Pointer(c.Trace + uintptr((n-1-i)%Len)*unsafe.Sizeof(Record{})))
-	return true
+	s := place(c, seq)
+	head := s.head.Load()
+	*r = Record{TSC: s.tsc, Kind: Kind(head >> headKind & (1<<(headSeq-headKind) - 1)), Thread: uint32(head), A: s.a, B: s.b}
+	switch {
+	case c.TracePos.Load()-seq > Len:
+		return Gone
+	case head>>headSeq != (seq+1)&(1<<(64-headSeq)-1):
+		return Unwritten
+	}
+	return Complete
 }

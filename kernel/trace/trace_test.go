@@ -1,7 +1,10 @@
 package trace
 
 import (
+	"runtime"
+	"sync/atomic"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
@@ -9,22 +12,109 @@ import (
 	"muster/kernel/percpu"
 )
 
+func newRing() (*percpu.CPU, *[Len]slot) {
+	ring := new([Len]slot)
+	return &percpu.CPU{ID: 3, ThreadID: 7, Trace: uintptr(unsafe.Pointer(ring))}, ring
+}
+
 func TestRing(t *testing.T) {
-	var ring [Len]Record
-	c := &percpu.CPU{ID: 3, ThreadID: 7, Trace: uintptr(unsafe.Pointer(&ring))}
+	c, ring := newRing()
+	defer runtime.KeepAlive(ring)
 	var r Record
-	require.False(t, Last(c, 0, &r), "empty")
+	require.Equal(t, Gone, Read(c, 0, &r), "empty")
 	for i := range uint64(Len + 5) {
 		Add(c, Wake, i, i*2)
 	}
-	require.True(t, Last(c, 0, &r))
-	require.Equal(t, Record{TSC: r.TSC, Kind: Wake, CPU: 3, Thread: 7, A: Len + 4, B: 2 * (Len + 4)}, r)
-	require.True(t, Last(c, Len-1, &r))
-	require.Equal(t, uint64(5), r.A, "the oldest were overwritten")
-	require.False(t, Last(c, Len, &r))
+	require.Equal(t, uint64(Len+5), Next(c))
+	require.Equal(t, Complete, Read(c, Len+4, &r))
+	require.Equal(t, Record{TSC: r.TSC, Kind: Wake, Thread: 7, A: Len + 4, B: 2 * (Len + 4)}, r)
+	require.Equal(t, Complete, Read(c, 5, &r))
+	require.Equal(t, uint64(5), r.A)
+	require.Equal(t, Gone, Read(c, 4, &r), "the oldest were overwritten")
+	require.Equal(t, Gone, Read(c, Len+5, &r), "the next one is not there")
 	Add(c, Syscall, 1, 2)
-	require.True(t, Last(c, 0, &r))
-	require.Equal(t, Wake, r.Kind, "system calls are off unless asked for")
+	require.Equal(t, uint64(Len+5), Next(c), "system calls are off unless asked for")
+	require.Equal(t, Gone, Read(&percpu.CPU{}, 0, &r), "no ring")
+}
+
+// A place that is taken holds an older record until it is filled. An NMI that comes
+// between the two fills the next place first.
+func TestUnwritten(t *testing.T) {
+	c, ring := newRing()
+	defer runtime.KeepAlive(ring)
+	for turn := range uint64(3) {
+		seq := Next(c)
+		c.TracePos.Add(1) // a writer that goes no further
+		Add(c, Mark, 1, turn)
+		var r Record
+		require.Equal(t, Unwritten, Read(c, seq, &r))
+		require.Equal(t, Complete, Read(c, seq+1, &r))
+		for Next(c)%Len != 0 {
+			Add(c, Mark, 2, 3)
+		}
+	}
+}
+
+// A reader that a writer overtakes gets each record whole and under its own number, or
+// not at all. A record's words are functions of its number here.
+func TestOvertakenReader(t *testing.T) {
+	wrong, complete, gone := overtake(Read, 300*time.Millisecond)
+	require.Zero(t, wrong)
+	require.Positive(t, complete)
+	require.Positive(t, gone, "the writer has overtaken the reader")
+}
+
+// The negative control: without a second look at the position, and without the number
+// in the head, records are wrong.
+func TestUncheckedReaderIsWrong(t *testing.T) {
+	wrong, _, _ := overtake(readUnchecked, 10*time.Second)
+	require.Positive(t, wrong)
+}
+
+//go:norace
+func readUnchecked(c *percpu.CPU, seq uint64, r *Record) State {
+	if n := c.TracePos.Load(); seq >= n || n-seq > Len {
+		return Gone
+	}
+	s := place(c, seq)
+	head := s.head.Load()
+	*r = Record{TSC: s.tsc, Kind: Kind(head >> headKind & (1<<(headSeq-headKind) - 1)), Thread: uint32(head), A: s.a, B: s.b}
+	return Complete
+}
+
+// overtake reads a ring that another thread writes as fast as it can, until limit or the
+// first wrong record.
+func overtake(read func(*percpu.CPU, uint64, *Record) State, limit time.Duration) (wrong, complete, gone int) {
+	c, ring := newRing()
+	defer runtime.KeepAlive(ring)
+	var stop atomic.Bool
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := uint64(0); !stop.Load(); i++ {
+			c.ThreadID = uint32(i)
+			Add(c, Mark, i, ^i)
+		}
+	}()
+	for end := time.Now().Add(limit); time.Now().Before(end) && wrong == 0; {
+		next := Next(c)
+		for back := uint64(1); back <= min(next, Len); back++ {
+			var r Record
+			seq := next - back
+			switch read(c, seq, &r) {
+			case Complete:
+				complete++
+				if r.A != seq || r.B != ^seq || r.Thread != uint32(seq) || r.Kind != Mark {
+					wrong++
+				}
+			case Gone:
+				gone++
+			}
+		}
+	}
+	stop.Store(true)
+	<-done
+	return wrong, complete, gone
 }
 
 func TestKindsHaveNames(t *testing.T) {

@@ -1,0 +1,36 @@
+package shell
+
+import "muster/kernel/abi"
+
+// systemCalls has Linux's names of the system calls that the kernel answers.
+//
+// Source: Linux, arch/x86/entry/syscalls/syscall_64.tbl.
+var systemCalls = map[uint64]string{
+	0: "read", 1: "write", 2: "open", 3: "close", 4: "stat",
+	5: "fstat", 6: "lstat", 8: "lseek", 9: "mmap", 10: "mprotect",
+	11: "munmap", 12: "brk", 13: "rt_sigaction", 14: "rt_sigprocmask", 15: "rt_sigreturn",
+	16: "ioctl", 19: "readv", 20: "writev", 21: "access", 22: "pipe",
+	24: "sched_yield", 27: "mincore", 28: "madvise", 32: "dup", 34: "pause",
+	35: "nanosleep", 39: "getpid", 41: "socket", 53: "socketpair", 56: "clone",
+	60: "exit", 61: "wait4", 62: "kill", 63: "uname", 72: "fcntl",
+	79: "getcwd", 80: "chdir", 83: "mkdir", 84: "rmdir", 86: "link",
+	87: "unlink", 88: "symlink", 89: "readlink", 96: "gettimeofday", 97: "getrlimit",
+	98: "getrusage", 99: "sysinfo", 100: "times", 102: "getuid", 104: "getgid",
+	107: "geteuid", 108: "getegid", 110: "getppid", 131: "sigaltstack", 157: "prctl",
+	158: "arch_prctl", 186: "gettid", 200: "tkill", 201: "time", 202: "futex",
+	204: "sched_getaffinity", 213: "epoll_create", 217: "getdents64", 218: "set_tid_address", 228: "clock_gettime",
+	229: "clock_getres", 230: "clock_nanosleep", 231: "exit_group", 232: "epoll_wait", 233: "epoll_ctl",
+	234: "tgkill", 247: "waitid", 257: "openat", 258: "mkdirat", 262: "newfstatat",
+	263: "unlinkat", 264: "renameat", 267: "readlinkat", 269: "faccessat", 281: "epoll_pwait",
+	284: "eventfd", 290: "eventfd2", 291: "epoll_create1", 292: "dup3", 293: "pipe2",
+	302: "prlimit64", 309: "getcpu", 318: "getrandom", 332: "statx", 437: "openat2",
+	439: "faccessat2",
+}
+
+// systemCall names a system call, Linux's or the kernel's own; "" if it is neither.
+func systemCall(n uint64) string {
+	if name := systemCalls[n]; name != "" {
+		return name
+	}
+	return abi.Name(n)
+}
