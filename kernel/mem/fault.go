@@ -71,9 +71,8 @@ func (s *Space) allocPage(c *percpu.CPU) (PhysAddr, bool) {
 
 // resolve does what Fault does under the lock. It takes *page, or leaves it to the caller.
 //
-// Locks: s.mu held.
+// Locks: s.mu held; not asserted: Fault, the only caller, has just taken it.
 func (s *Space) resolve(c *percpu.CPU, addr uintptr, need Prot, page *PhysAddr) Outcome {
-	s.mu.AssertHeld(c)
 	a := s.find(addr)
 	if a == nil || a.dying {
 		return Unmapped
