@@ -19,6 +19,7 @@ import (
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
+	"muster/kernel/setting"
 )
 
 // boot is what the loader said, for bootInfo.
@@ -70,7 +71,7 @@ func readLog(c *percpu.CPU, t *linux.Task, position uint64, text uintptr, room u
 }
 
 func setLogLevel(c *percpu.CPU, _ *linux.Task, level int) (*percpu.CPU, uint64) {
-	console.SetLevel(c, console.Level(min(max(level, 0), 8)))
+	console.SetLevel(c, console.Level(min(max(level, 0), int(setting.LogLevel.Highest))))
 	return c, 0
 }
 
