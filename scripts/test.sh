@@ -47,6 +47,7 @@ suite ranks go test -count=1 -tags debug ./kernel/lock ./kernel/sched
 suite explore go test -count=1 -tags explore ./kernel/explore ./kernel/lock ./kernel/sched ./kernel/mem ./kernel/cross ./kernel/smp
 suite build make --no-print-directory build debug iso
 suite docs go run ./tools/checkdocs
+suite english go run ./tools/checkenglish
 if [[ " ${failed[*]-} " != *" build "* ]]; then
 	suite qemu go test -tags qemu -count=1 -timeout 14m -v ./test/
 fi
