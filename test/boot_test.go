@@ -32,8 +32,8 @@ var bootLog = []string{
 	`cpu\d: smp: CPU with APIC ID 2, ACPI id 2$`,
 	`cpu\d: smp: CPU with APIC ID 3, ACPI id 3$`,
 	`cpu\d: smp: 4 of 4 CPUs online, \d+\.\d ms after the first INIT$`,
-	`cpu\d: cpu: protection: NX, SMEP, SMAP, UMIP$`,
-	`cpu\d: cpu: no shadow stacks: the CPU does not offer it$`,
+	`cpu\d: cpu: mitigations: NX, SMEP, SMAP, UMIP$`,
+	`cpu\d: cpu: shadow stacks not enabled: the CPU does not offer it$`,
 	`cpu\d: irq: GSI 4 is vector 0xdf on cpu0$`,
 }
 
@@ -143,7 +143,7 @@ func TestPoorMachines(t *testing.T) {
 // Without ACPI the MP tables list the CPUs, one for each package.
 func TestMPTables(t *testing.T) {
 	r := boot(t, "--machine", "pc,acpi=off", "--qemu", "-smp 4,sockets=4", "--run", "test cpus; cpus -json").ok()
-	r.has("4 CPUs, for want of an MADT: acpi: RSDP+0x0: not found", "smp: 4 of 4 CPUs online", "irq: GSI 4 is vector")
+	r.has("acpi: no MADT: acpi: RSDP+0x0: not found: using the MP tables of", "smp: 4 of 4 CPUs online", "irq: GSI 4 is vector")
 	require.Len(t, decode[[]shell.CPU](r, "cpus -json"), 4)
 }
 

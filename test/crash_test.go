@@ -59,7 +59,7 @@ func TestLockOrderIsChecked(t *testing.T) {
 	r.has("lock: wrong order; rank held, rank wanted 0x", "locks held, by rank: ", "muster/kernel/lock.(*Spin).checkOrder+0x")
 	r = boot(t, "--cpus", "2", "--run", "crash lock") // not in the ordinary one
 	require.Equal(t, 1, r.status)
-	r.has(`crash: the kernel survived "lock"`)
+	r.has(`crash: the kernel still runs after crash "lock"`)
 }
 
 // A Go panic that nobody recovers ends the kernel's own runtime: its traceback,

@@ -189,7 +189,7 @@ func TestFaultLate(t *testing.T) {
 	r.has("smp: 4 of 4 CPUs online").lacks("silent")
 	r = boot(t, "--append", "fault=ap3:late=4500", "--run", "test stress 3; cpus -json; test cpus").ok()
 	r.matches(`smp: cpu 3 \(APIC ID 3\): silent for 4[\d.]*s, last stage 6 \(Control\)`,
-		`smp: cpu 3 \(APIC ID 3\) is late, and online, \d+\.\d ms after the others`)
+		`smp: cpu 3 \(APIC ID 3\) online late, \d+\.\d ms after the others`)
 	require.Equal(t, map[string]int{"online": 4}, states(decode[[]shell.CPU](r, "cpus -json")))
 }
 
