@@ -67,7 +67,7 @@ const (
 	StageControl     // CR0, CR4, XCR0
 	StageTables      // GDT, IDT, TSS, SYSCALL
 	StageLocalAPIC   // its local APIC is on
-	StageProtections // SMEP, SMAP, UMIP
+	StageMitigations // SMEP, SMAP, UMIP
 	StageReady       // reports that it is ready, and waits
 	StageProceed     // has received the request to proceed
 	StageTimer       // ticks
@@ -79,7 +79,7 @@ const (
 var _ [abi.Stages - stages]struct{} // a CPU's block has room for the time of each
 
 var stageNames = [stages]string{"none", "RealMode16", "Protected32", "LongMode64", "HighHalf",
-	"FoundBlock", "Control", "Tables", "LocalAPIC", "Protections", "Ready", "Proceed", "Timer",
+	"FoundBlock", "Control", "Tables", "LocalAPIC", "Mitigations", "Ready", "Proceed", "Timer",
 	"Scheduler", "IdleLoop"}
 
 // StageName returns a stage's name for log lines.

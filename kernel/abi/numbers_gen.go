@@ -54,8 +54,8 @@ const (
 	NumPin
 	NumCrossCall
 	NumCrossCount
-	NumPrepareProtections
-	NumReadProtections
+	NumPrepareMitigations
+	NumReadMitigations
 	NumBeginSequences
 	NumLastSequence
 	NumEndSequences
@@ -108,8 +108,8 @@ var names = [Count]string{
 	"Pin",
 	"CrossCall",
 	"CrossCount",
-	"PrepareProtections",
-	"ReadProtections",
+	"PrepareMitigations",
+	"ReadMitigations",
 	"BeginSequences",
 	"LastSequence",
 	"EndSequences",
