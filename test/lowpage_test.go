@@ -70,7 +70,7 @@ func TestLowPageRestored(t *testing.T) {
 // Something that writes to the page is found before a CPU goes there.
 func TestLowPageSpoilt(t *testing.T) {
 	r := boot(t, "--append", "fault=page:spoil=1", "--run", "test cpus").ok()
-	r.has("smp: cpu 1 (APIC ID 1): start-up: the trampoline was written over", "smp: 4 of 4 CPUs online")
+	r.has("smp: cpu 1 (APIC ID 1): SIPI not sent: the trampoline was overwritten", "smp: 4 of 4 CPUs online")
 	r.lacks("silent for")
 
 	r = boot(t, "--append", "fault=page:spoil=255", "--run", "test cpus; smp start 2; smp start 1; smp start 3; test cpus; test ipi").ok()

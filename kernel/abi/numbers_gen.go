@@ -115,7 +115,7 @@ var names = [Count]string{
 	"EndSequences",
 }
 
-// Name returns the name of a private call, "" for a number that is none.
+// Name returns the name of a private call, "" for a number without a call.
 func Name(number uint64) string {
 	if number-First < Count {
 		return names[number-First]

@@ -248,7 +248,7 @@ func (m *model) life(a *modelAP) {
 	if !a.c.ReportReady() {
 		m.halt(a)
 	}
-	m.until(a, a.c.MayJoin)
+	m.until(a, a.c.ToldToGo)
 	at(beforeJoin)
 	if !a.c.Join() {
 		m.halt(a)

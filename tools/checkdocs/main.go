@@ -1,7 +1,7 @@
-// Command checkdocs looks up what the documentation points at: names in the
-// source ("kernel/smp/smp.go:StartAll"), files, links between pages, Make
-// targets, and the chapters that packages name. A rename is noticed the same day. A walk
-// through the source, a section "### Walk: ...", may pass a file once.
+// Command checkdocs looks up the references of the documentation: names in the source
+// ("kernel/smp/smp.go:StartAll"), files, links between pages, Make targets, and the
+// chapters that packages name. So a rename is noticed the same day. A walk through the
+// source, a section "### Walk: ...", may name a file once.
 package main
 
 import (
@@ -44,7 +44,7 @@ var (
 	rule      = regexp.MustCompile(`(?m)^([a-z]+):`)
 )
 
-// check returns what is not found, and how many references there were.
+// check returns the references that are not found, and the number of references.
 func check(root string) (findings []string, n int, err error) {
 	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
 	if err != nil {
@@ -88,7 +88,7 @@ func check(root string) (findings []string, n int, err error) {
 			}
 			n++
 			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
-				say("link to %s leads nowhere", m[1])
+				say("link to %s, which does not exist", m[1])
 			}
 		}
 		for _, w := range walks(string(text)) {
@@ -97,7 +97,7 @@ func check(root string) (findings []string, n int, err error) {
 		for _, m := range target.FindAllStringSubmatch(string(text), -1) {
 			n++
 			if !rules[m[1]] {
-				say("there is no make %s", m[1])
+				say("the Makefile has no target %s", m[1])
 			}
 		}
 	}
