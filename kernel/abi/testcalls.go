@@ -48,7 +48,7 @@ type TestCalls interface {
 	//muster:core crossCall
 	CrossCall(cpu int, function, word uint64) (from int, err error)
 
-	// CrossCount returns the sum of the words of all CallCounts that a CPU has run. EINVAL.
+	// CrossCount returns the sum of the words of all calls of CallCount on a CPU. EINVAL.
 	//muster:core crossCount
 	//muster:inner
 	CrossCount(cpu int) (sum uint64, err error)

@@ -27,8 +27,8 @@ func AuditCount(class cpu.Class) (n uint64, ok bool) {
 	return n, err == nil
 }
 
-// CrossCount returns the sum of the words of all abi.CallCounts that a CPU has run, 0 if
-// there is no such CPU.
+// CrossCount returns the sum of the words of all calls of abi.CallCount on a CPU, 0
+// if there is no such CPU.
 func CrossCount(cpu int) uint64 {
 	n, err := crossCount(cpu)
 	if err != nil {

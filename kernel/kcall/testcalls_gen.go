@@ -64,7 +64,7 @@ func CrossCall(cpu int, function uint64, word uint64) (from int, err error) {
 	return int(r), err
 }
 
-// crossCount returns the sum of the words of all CallCounts that a CPU has run. EINVAL.
+// crossCount returns the sum of the words of all calls of CallCount on a CPU. EINVAL.
 func crossCount(cpu int) (sum uint64, err error) {
 	r, err := quick(abi.NumCrossCount, uintptr(cpu), 0, 0, 0)
 	return uint64(r), err

@@ -91,7 +91,7 @@ type CPU struct {
 	_         [11]byte
 	OutFunc   atom.Uint64 // the call that it makes to other CPUs
 	OutWord   atom.Uint64
-	Called    atom.Uint64 // what cross.Count has added
+	Called    atom.Uint64 // the sum of the words of CallCount
 	Callers   Mask        // CPUs whose call waits for this CPU, which set their own bits
 	magic     uint64      // marks a block that was not overwritten
 	_         [16]byte

@@ -2,8 +2,8 @@
 #include "textflag.h"
 #include "entry.h"
 
-// The way in of the vectors that may hit anywhere, and of states that the core cannot go
-// on from.
+// The way into the core of the vectors that may hit any instruction, and of states
+// after which the core cannot go on.
 
 // paranoid is the way of NMI, double fault and machine check always, and of #DB when
 // it hits ring 0: they may come between SYSCALL and SWAPGS, so GS base may be either

@@ -2,8 +2,8 @@
 #include "textflag.h"
 #include "entry.h"
 
-// The way in by SYSCALL, and the fast way out. docs/04-traps.md tells why each step is
-// needed.
+// The way in by SYSCALL, and the fast way out. docs/04-traps.md explains why each
+// step is needed.
 
 // syscallEntry is where SYSCALL goes (MSR IA32_LSTAR).
 //

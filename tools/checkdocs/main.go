@@ -1,6 +1,6 @@
 // Command checkdocs looks up the references of the documentation: names in the source
-// ("kernel/smp/smp.go:StartAll"), files, links between pages, Make targets, and the
-// chapters that packages name. So a rename is noticed the same day. A walk through the
+// ("kernel/smp/smp.go:StartAll"), files, links between pages, Make targets, the
+// chapters that packages name, and names in comments. So a rename is noticed the same day. A walk through the
 // source, a section "### Walk: ...", may name a file once.
 package main
 
@@ -24,6 +24,12 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	stale, k, err := comments(*root)
+	if err != nil {
+		log.Fatal(err)
+	}
+	n += k
+	findings = append(findings, stale...)
 	for _, f := range findings {
 		fmt.Fprintln(os.Stderr, "checkdocs:", f)
 	}
@@ -108,7 +114,7 @@ func check(root string) (findings []string, n int, err error) {
 // walk is a section that follows one thing through the files of the kernel.
 var walk = regexp.MustCompile(`(?m)^### Walk: (.*)\n((?:[^#\n].*\n|\n)*)`)
 
-// walks returns the files that a walk passes twice, and the walks that pass none.
+// walks returns the files that a walk names twice, and the walks that name no file.
 func walks(page string) (findings []string) {
 	for _, w := range walk.FindAllStringSubmatch(page, -1) {
 		seen := map[string]bool{}
