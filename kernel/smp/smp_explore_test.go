@@ -248,7 +248,7 @@ func (m *model) life(a *modelAP) {
 	if !a.c.ReportReady() {
 		m.halt(a)
 	}
-	m.until(a, a.c.ToldToGo)
+	m.until(a, a.c.MayJoin)
 	at(beforeJoin)
 	if !a.c.Join() {
 		m.halt(a)

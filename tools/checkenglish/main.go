@@ -39,12 +39,12 @@ func main() {
 	fmt.Printf("checkenglish: %d sentences, %d patterns, no finding\n", sentences, len(patterns))
 }
 
-// unread are paths below root that are not read: the build's output, and the wordings
-// that this command refuses, in its table and in the examples of its tests.
-var unread = []string{"build", "tools/checkenglish/patterns.go", "tools/checkenglish/testdata"}
+// unread are paths below root that are not read: the output of the build, and the wordings
+// that this command refuses, in its table and in its tests.
+var unread = []string{"build", "tools/checkenglish/patterns.go", "tools/checkenglish/main_test.go", "tools/checkenglish/testdata"}
 
 // pending are paths that are still to be read again; the list goes away with the last.
-var pending = []string{"boot", "trampoline", "kernel", "tools", "scripts", "test", "docs", "README.md", "Makefile", "linker.ld"}
+var pending = []string{"kernel/sched", "kernel/mem", "kernel/linux", "kernel/shell", "kernel/exec", "test", "docs", "README.md", "scripts/qemu-run.sh", "tools/cpucheck"}
 
 // check reads the files under root whose paths start with one of prefixes, all files
 // if there are no prefixes. It returns the findings and the number of sentences.
