@@ -27,7 +27,7 @@ const (
 	Second           = 1000 * Millisecond
 )
 
-// Never is later than any deadline.
+// Never lies after every deadline.
 const Never Time = 1<<63 - 1
 
 // Ratio multiplies by a fixed-point factor with 32 fractional bits.

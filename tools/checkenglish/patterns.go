@@ -22,14 +22,14 @@ var patterns = []pattern{
 		name: "message",
 		re:   re(`(?i)\bmessages?\b`),
 		except: re(`(?i)\b(log|error|panic|commit|signal|kernel|warning|console|status|` +
-			`printed|failure|usage|MSI|boot|first|last|assertion|its|the same|SCM|DMAR) messages?\b|message[- ](signal|number|address|data|text)`),
+			`printed|failure|usage|MSI|boot|first|last|assertion|its|the same|SCM|DMAR) messages?\b|messages? \(MSI\)|message[- ](signal|number|address|data|text)`),
 		reason:  "the term for an interrupt that a CPU sends is IPI",
 		instead: "IPI, INIT or SIPI; or say which message: a log message, an error message",
 	},
 	{
 		name:    "start-up message",
 		re:      re(`(?i)\bstart-?up (message|IPI|interrupt)s?\b`),
-		except:  re(`\(start-up IPI\)`),
+		except:  re(`start-up IPI, SIPI|\(start-up IPI\)`),
 		reason:  "the manual's term is SIPI",
 		instead: "SIPI",
 	},
@@ -112,7 +112,7 @@ var patterns = []pattern{
 	{
 		name:    "is told",
 		re:      re(`(?i)\b(is|are|was|were|be|been|being|gets?) told\b|\b(tells|told) (the|a|an|another|every|each|all|its?|them|that) `),
-		except:  re(`(?i)\btold apart\b|\btells the (reader|user|student)`),
+		except:  re(`(?i)\b(told|tells?( \w+)+) apart\b|\btells the (reader|user|student|truth)`),
 		reason:  "a CPU or program receives a request, it is not told",
 		instead: "is notified, receives, reads; X sets, X sends",
 	},
@@ -131,9 +131,9 @@ var patterns = []pattern{
 		instead: "subject and verb first: X does this after Y",
 	},
 	{
-		name:    "inverted adverb",
-		re:      re(`(^|[.:;] )(Only|Never|Rarely|Seldom|Nowhere|Thus|Hence|only|never|nowhere)( (then|now|here|there|so|after|when|if|before|in|by))?( \w+){0,4}? (does|do|did|is|are|can|may|must|has|have|will) (a|an|the|it|they|this|that|each|every|one|two|[A-Z][A-Za-z0-9]*)\b`),
-		except:  re(`(?i)\bonly( the)?( \w+){1,4} that (is|are|can|may|has|have|will|do|does) `),
+		name: "inverted adverb",
+		re: re(`(?:^|[.:;] )(?:[Oo]nly (?:then|now|here|there|so|after|when|if|before|in|by|on|with|at)\b[^.,:;]{0,40}? (?:does|do|did|is|are|can|may|must|has|have|will)\b` +
+			`|(?:Never|Nowhere|Rarely|Seldom|Nor|Neither) (?:does|do|did|is|are|can|may|must|has|have|will)\b)`),
 		reason:  "the inverted order is hard to read",
 		instead: "the subject first",
 	},
