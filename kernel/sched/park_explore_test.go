@@ -82,7 +82,7 @@ func TestWrongOrderIsFound(t *testing.T) {
 		x.state.Store(stParked)
 		return token && x.state.CompareAndSwap(stParked, stReady)
 	})
-	require.ErrorContains(t, r.Err, "waits for ever")
+	require.ErrorContains(t, r.Err, "waits forever")
 	t.Log(r)
 }
 
@@ -199,6 +199,6 @@ func TestLookBeforeAnnounceIsFound(t *testing.T) {
 		}
 		return next
 	})
-	require.ErrorContains(t, r.Err, "waits for ever")
+	require.ErrorContains(t, r.Err, "waits forever")
 	t.Log(r)
 }

@@ -74,7 +74,7 @@ func breakCore(c *percpu.CPU, _ *linux.Task, kind int) (*percpu.CPU, uint64) {
 		}
 		return c, 0
 	case abi.CrashNested:
-		upcall.To.Readable = func(uintptr) bool { // the report asks when it walks the stack
+		upcall.To.Readable = func(uintptr) bool { // the report calls this when it walks the stack
 			upcall.Panic(percpu.This(), "crash within the crash", 0, 0)
 			return false
 		}
