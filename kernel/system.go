@@ -74,10 +74,10 @@ func field(b []byte) string {
 	return text
 }
 
-func (s *system) Messages() (list []shell.Message) {
+func (s *system) IPIs() (list []shell.IPI) {
 	n := len(s.CPUs())
 	for k := range ipi.Kinds {
-		m := shell.Message{Kind: k.String()}
+		m := shell.IPI{Kind: k.String()}
 		for x := range ipi.Counters {
 			row := shell.Counter{Name: x.String(), Counts: make([]uint64, n)}
 			for i := range n {

@@ -91,7 +91,7 @@ func TestShellErrors(t *testing.T) {
 		"trace -cpu 99 -json": `{"error":"trace: there is no CPU 99"}`,
 		"smp start 0":         "smp: cpu 0 is online already",
 		"smp start 4":         "smp: there is no CPU 4",
-		"smp start x":         `smp: "x" is no CPU number`,
+		"smp start x":         `smp: "x" is not a CPU number`,
 		"poweroff -h":         "usage: poweroff\nend the machine\n",
 		"acpi WAETT":          `acpi: no table "WAETT", nearest is "WAET"`,
 	}

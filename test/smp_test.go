@@ -70,7 +70,7 @@ func TestStartBeyondLimit(t *testing.T) {
 }
 
 // sum adds up a counter of a kind of message over all CPUs.
-func sum(list []shell.Message, kind, counter string) (n uint64) {
+func sum(list []shell.IPI, kind, counter string) (n uint64) {
 	for _, m := range list {
 		for _, c := range m.Counters {
 			if m.Kind == kind && c.Name == counter {
@@ -97,7 +97,7 @@ func TestDestinations(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := boot(t, append(tc.args, "--timeout", "120", "--run", "test storm 2; test ipi; test gc; ipi -json")...).ok()
-			list := decode[[]shell.Message](r, "ipi -json")
+			list := decode[[]shell.IPI](r, "ipi -json")
 			require.Equal(t, tc.grouped, sum(list, "call", "grouped") > 0)
 			require.Positive(t, sum(list, "call", "received"))
 			require.Zero(t, sum(list, "call", "lost"))
@@ -108,15 +108,15 @@ func TestDestinations(t *testing.T) {
 // Calls may take a share of a CPU's time; what is beyond waits, and is not lost.
 func TestRateLimit(t *testing.T) {
 	r := boot(t, "--append", "callshare=1", "--timeout", "120", "--run", "test storm 4; test ipi; ipi -json").ok()
-	require.Positive(t, sum(decode[[]shell.Message](r, "ipi -json"), "call", "deferred"))
+	require.Positive(t, sum(decode[[]shell.IPI](r, "ipi -json"), "call", "deferred"))
 	r = boot(t, "--append", "callshare=100", "--run", "test ipi; ipi -json").ok()
-	require.Zero(t, sum(decode[[]shell.Message](r, "ipi -json"), "call", "deferred"))
+	require.Zero(t, sum(decode[[]shell.IPI](r, "ipi -json"), "call", "deferred"))
 }
 
 // Lost messages are found by the tick, and counted.
-func TestLostMessages(t *testing.T) {
+func TestLostIPIs(t *testing.T) {
 	r := boot(t, "--append", "fault=ipi:drop=1/3", "--timeout", "120", "--run", "test storm 3; test ipi; ipi -json").ok()
-	list := decode[[]shell.Message](r, "ipi -json")
+	list := decode[[]shell.IPI](r, "ipi -json")
 	lost := uint64(0)
 	for _, m := range list {
 		lost += sum(list, m.Kind, "lost")
@@ -157,11 +157,11 @@ func TestAudit(t *testing.T) {
 func TestWatchdog(t *testing.T) {
 	s := start(t, "--cpus", "2")
 	s.expect(shell.Prompt).say("crash deaf\r")
-	s.expect("PANIC on cpu").expect("watchdog: an idle CPU does not answer a message within 1 s; CPU, ticks before 0x").
+	s.expect("PANIC on cpu").expect("watchdog: an idle CPU does not answer an IPI within 1 s; CPU, ticks before 0x").
 		expect("stopped at").expect("kernel/sched.Idle")
 	s.end(125)
 	s = start(t, "--cpus", "2")
-	s.expect(shell.Prompt).say("crash timer\r").expect("did not go off; started again after")
+	s.expect(shell.Prompt).say("crash timer\r").expect("gave no interrupt; started again after")
 	s.say("poweroff\r").end(0)
 }
 

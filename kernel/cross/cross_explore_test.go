@@ -210,7 +210,7 @@ func TestLookThenWithdrawIsFound(t *testing.T) {
 }
 
 // A lost IPI is repeated.
-func TestLostMessage(t *testing.T) {
+func TestLostIPI(t *testing.T) {
 	m := newMachine(2)
 	m.lose = 1
 	a, b := m.cpus[0], m.cpus[1]

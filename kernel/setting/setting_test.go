@@ -29,13 +29,13 @@ func TestRead(t *testing.T) {
 		want  uint64
 		given bool
 	}{
-		"absent":                  {"nn=5 n", 7, false},
-		"given":                   {"m=1 n=5", 5, true},
-		"the default, given":      {"n=7", 7, true},
+		"absent":                   {"nn=5 n", 7, false},
+		"given":                    {"m=1 n=5", 5, true},
+		"the default, given":       {"n=7", 7, true},
 		"the last is used":         {"n=5 n=6", 6, true},
-		"the last is used, if bad":  {"n=5 n=x", 7, false},
-		"out of range":            {"n=2", 7, false},
-		"cut, so no prefix of it": {"n=000000000000000000000005", 7, false},
+		"the last is used, if bad": {"n=5 n=x", 7, false},
+		"out of range":             {"n=2", 7, false},
+		"cut, so no prefix of it":  {"n=000000000000000000000005", 7, false},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
