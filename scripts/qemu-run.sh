@@ -213,7 +213,7 @@ elif [[ -t 0 ]]; then
 else
 	args+=(-chardev stdio,id=console,signal=off -serial chardev:console)
 fi
-# Unattended, a reset is an end: a kernel that cannot boot would start over for ever.
+# Unattended, a reset is an end: a kernel that cannot boot would restart again and again.
 [[ $hasrun || $app || ! -t 0 ]] && args+=(-no-reboot)
 if [[ $gdb ]]; then
 	args+=(-s -S)

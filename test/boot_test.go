@@ -126,7 +126,7 @@ func TestPoorMachines(t *testing.T) {
 		says string
 	}{
 		"no ACPI, and MP tables that list packages alone": {[]string{"--machine", "pc,acpi=off"},
-			"acpi: MP tables of \"BOCHSCPU\" at 0xf"},
+			"using the MP tables of \"BOCHSCPU\" at 0xf"},
 		"neither": {[]string{"--machine", "microvm,acpi=off"},
 			"smp: no MADT and no MP tables (acpi: RSDP+0x0: not found; acpi: _MP_+0x0: not found), running on one CPU\n"},
 		"no local APIC": {[]string{"--machine", "pc", "--cpu", "max,-apic", "--cpus", "1"},
@@ -204,7 +204,7 @@ func TestTick(t *testing.T) {
 	}
 	slow, fast := ticks("tick=40"), ticks("tick=5")
 	require.InDelta(t, 8, fast/slow, 3, "ticks per second: %.0f and %.0f", fast, slow)
-	// On a crowded host there are fewer, 64/8 = 8 times 10 ms apart, unless they are asked for.
+	// On a crowded host ticks are fewer, 64/8 = 8 times 10 ms apart, unless tick= sets the time.
 	asked, rare := ticks("tick=40 deadline-scale=64"), ticks("deadline-scale=64")
 	require.InDelta(t, 1, asked/slow, 0.4, "ticks per second: %.0f and %.0f", asked, slow)
 	require.InDelta(t, 0.5, rare/slow, 0.2, "ticks per second: %.0f and %.0f", rare, slow)

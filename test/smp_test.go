@@ -69,7 +69,7 @@ func TestStartBeyondLimit(t *testing.T) {
 	}
 }
 
-// sum adds up a counter of a kind of message over all CPUs.
+// sum adds up a counter of a kind of IPI over all CPUs.
 func sum(list []shell.IPI, kind, counter string) (n uint64) {
 	for _, m := range list {
 		for _, c := range m.Counters {
@@ -83,8 +83,8 @@ func sum(list []shell.IPI, kind, counter string) (n uint64) {
 	return n
 }
 
-// Messages to many CPUs go by logical destinations where there are any, one for all
-// of a cluster, and one by one on request; the calls are the same.
+// IPIs to many CPUs use logical destinations where there are any, one for all CPUs of a
+// cluster, and go one by one on request; the calls are the same.
 func TestDestinations(t *testing.T) {
 	for name, tc := range map[string]struct {
 		args    []string
@@ -113,7 +113,7 @@ func TestRateLimit(t *testing.T) {
 	require.Zero(t, sum(decode[[]shell.IPI](r, "ipi -json"), "call", "deferred"))
 }
 
-// Lost messages are found by the tick, and counted.
+// Lost IPIs are found by the tick, and counted.
 func TestLostIPIs(t *testing.T) {
 	r := boot(t, "--append", "fault=ipi:drop=1/3", "--timeout", "120", "--run", "test storm 3; test ipi; ipi -json").ok()
 	list := decode[[]shell.IPI](r, "ipi -json")
@@ -193,7 +193,7 @@ func TestFaultLate(t *testing.T) {
 	require.Equal(t, map[string]int{"online": 4}, states(decode[[]shell.CPU](r, "cpus -json")))
 }
 
-// Messages that are lost, doubled or late cost time, and nothing else.
+// IPIs that are lost, doubled or late cost time, and nothing else.
 func TestFaultIPI(t *testing.T) {
 	for _, f := range []string{"drop=1/4", "dup=1/2", "delay=300"} {
 		t.Run(strings.ReplaceAll(f, "/", ":"), func(t *testing.T) {
@@ -211,7 +211,7 @@ func TestBadFault(t *testing.T) {
 		has("options: fault=ap2:stage99: stage99: stages are 1 to 14, ignored", "smp: 4 of 4 CPUs online")
 }
 
-// Every CPU calls every CPU, in the older APIC mode too, and when messages fail.
+// Every CPU calls every CPU, in the older APIC mode too, and when IPIs fail.
 func TestCrossCalls(t *testing.T) {
 	for name, args := range map[string][]string{
 		"x2APIC": {"--cpus", "8"}, "xAPIC": {"--cpu", "max,-x2apic"}, "one CPU": {"--cpus", "1"},
@@ -223,7 +223,7 @@ func TestCrossCalls(t *testing.T) {
 	}
 }
 
-// All CPUs call all others for a while, with messages that are late.
+// All CPUs call all others for a while, with IPIs that are late.
 func TestCrossStorm(t *testing.T) {
 	boot(t, "--append", "fault=ipi:delay=50", "--timeout", "120", "--run", "test storm 30; irq").ok()
 	boot(t, "--kernel", root+"/build/kernel-debug.elf", "--timeout", "120", "--run", "test storm 5; test ipi").ok()

@@ -90,9 +90,9 @@ func renew(o *percpu.CPU) {
 	o.Resched, o.LockDepth, o.NoFault, o.Depth = 0, 0, 0, 0
 	o.Space, o.CallTicks = 0, 0
 	o.Pending.Store(0)
-	o.NMIAsked.Store(0)
+	o.NMIRequests.Store(0)
 	o.StopFrame.Store(0)
-	o.FlushDone.Store(o.FlushAsked.Load())
+	o.FlushDone.Store(o.FlushRequests.Load())
 	o.Stage.Store(trampoline.StageNone)
 	o.StageAt = [abi.Stages]uint64{}
 	memoryOf(o).prepareThread(o)

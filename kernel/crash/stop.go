@@ -14,7 +14,7 @@ import (
 	"muster/kernel/upcall"
 )
 
-// The purposes of an NMI: bits of CPU.NMIAsked. Hardware does not report the
+// The purposes of an NMI: bits of CPU.NMIRequests. Hardware does not report the
 // sender, and an NMI may come from outside, so an NMI that finds no bit has no
 // owner.
 const (
@@ -50,14 +50,14 @@ func NMI(c *percpu.CPU, f *cpu.Frame) {
 		}
 		return
 	}
-	asked := c.NMIAsked.Swap(0)
-	if asked&nmiStop != 0 {
+	requests := c.NMIRequests.Swap(0)
+	if requests&nmiStop != 0 {
 		halt(c, f)
 	}
-	if asked&nmiBacktrace != 0 {
+	if requests&nmiBacktrace != 0 {
 		record(c, f)
 	}
-	if asked == 0 {
+	if requests == 0 {
 		unknown.Add(1)
 	}
 }
@@ -129,7 +129,7 @@ func stopByNMI(c *percpu.CPU) {
 	for range 2 {
 		for i := range percpu.Count() {
 			if o := percpu.Get(i); running(c, o) {
-				o.NMIAsked.Or(nmiStop)
+				o.NMIRequests.Or(nmiStop)
 				apic.SendNMI(c, o)
 			}
 		}
@@ -158,7 +158,7 @@ func Backtrace(c, to *percpu.CPU, out *abi.Backtrace) (ok bool) {
 	}
 	backtrace.done.Store(0)
 	backtrace.want.Store(to.ID + 1)
-	to.NMIAsked.Or(nmiBacktrace)
+	to.NMIRequests.Or(nmiBacktrace)
 	apic.SendNMI(c, to)
 	if !awaitRecord(c) {
 		// The CPU that takes the word out owns the record: a CPU that comes later

@@ -42,13 +42,13 @@ func Install() {
 func onIPI(c *percpu.CPU, f *cpu.Frame) {
 	apic.EOI()
 	k := Kind(f.Vector - vector.Flush)
-	switch asked := Take(c, k); asked {
+	switch requests := Take(c, k); requests {
 	case 1 << Reschedule:
 		c.Resched = 1
 	case 1 << k: // there is no other request
 		handlers[int(k)%len(handlers)](c, f)
 	default:
-		Answer(c, f, asked)
+		Answer(c, f, requests)
 	}
 }
 
@@ -56,10 +56,10 @@ func onIPI(c *percpu.CPU, f *cpu.Frame) {
 // interrupted context.
 //
 // Context: interrupts off, after EOI.
-func Answer(c *percpu.CPU, f *cpu.Frame, asked uint32) {
-	for asked != 0 {
-		k := bits.TrailingZeros32(asked) % len(handlers)
-		asked &= asked - 1
+func Answer(c *percpu.CPU, f *cpu.Frame, requests uint32) {
+	for requests != 0 {
+		k := bits.TrailingZeros32(requests) % len(handlers)
+		requests &= requests - 1
 		handlers[k](c, f)
 	}
 }
@@ -69,16 +69,16 @@ func Answer(c *percpu.CPU, f *cpu.Frame, asked uint32) {
 // another IPI's handler has taken it already or no CPU has sent it.
 //
 // Context: the IPI's interrupt; or a tick, with k Kinds.
-func Take(c *percpu.CPU, k Kind) (asked uint32) {
-	asked = c.Pending.Swap(0) // before the caller acts: a CPU that sets a bit later sends again
+func Take(c *percpu.CPU, k Kind) (requests uint32) {
+	requests = c.Pending.Swap(0) // before the caller acts: a CPU that sets a bit later sends again
 	if k < Kinds {
 		s := stats(c)
 		s[k][received]++
-		if asked>>k&1 == 0 {
+		if requests>>k&1 == 0 {
 			s[k][stray]++
 		}
 	}
-	return asked
+	return requests
 }
 
 // TakeOne takes k alone out of c's pending word and reports whether it was there.

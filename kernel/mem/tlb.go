@@ -15,8 +15,8 @@ import (
 // interrupt handler, or while it spins with interrupts off. Each request is a
 // number; one flush answers all requests that were made before it.
 
-// ask adds a request to those of a CPU and returns the request's number.
-func ask(to *percpu.CPU) uint64 { return to.FlushAsked.Add(1) }
+// request adds a request to those of a CPU and returns the request's number.
+func request(to *percpu.CPU) uint64 { return to.FlushRequests.Add(1) }
 
 // answered reports whether a CPU has flushed since request n.
 func answered(to *percpu.CPU, n uint64) bool { return int64(to.FlushDone.Load()-n) >= 0 }
@@ -35,13 +35,13 @@ func onFlush(c *percpu.CPU, _ *cpu.Frame) { Answer(c) }
 //
 // Context: the flush interrupt, and every loop that spins with interrupts off.
 func Answer(c *percpu.CPU) {
-	asked := c.FlushAsked.Load()
-	if c.FlushDone.Load() == asked {
+	requests := c.FlushRequests.Load()
+	if c.FlushDone.Load() == requests {
 		return
 	}
-	flushOwn(c) // after the Load of asked: it answers no later request
-	c.FlushDone.Store(asked)
-	trace.Add(c, trace.Flush, asked, 0)
+	flushOwn(c) // after the Load of requests: it answers no later request
+	c.FlushDone.Store(requests)
+	trace.Add(c, trace.Flush, requests, 0)
 }
 
 // flushOthers makes all CPUs of a set but c flush, and returns when they have.
@@ -51,7 +51,7 @@ func flushOthers(c *percpu.CPU, set *percpu.Mask) {
 	n := 0
 	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
 		if to := percpu.Get(id); to != c {
-			ask(to)
+			request(to)
 			n++
 		}
 	}
@@ -61,7 +61,7 @@ func flushOthers(c *percpu.CPU, set *percpu.Mask) {
 	ipi.SendSet(c, set, ipi.Flush)
 	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
 		if to := percpu.Get(id); to != c {
-			await(c, to, to.FlushAsked.Load())
+			await(c, to, to.FlushRequests.Load())
 		}
 	}
 }
@@ -71,7 +71,7 @@ func FlushOne(c, to *percpu.CPU) {
 	if to == c || !to.IsOnline() {
 		return
 	}
-	n := ask(to)
+	n := request(to)
 	ipi.Send(c, to, ipi.Flush)
 	await(c, to, n)
 }

@@ -157,13 +157,13 @@ func TestNoFlushIsFound(t *testing.T) {
 func TestLateNumberIsFound(t *testing.T) {
 	under := shipping
 	under.answer = func(c *percpu.CPU) {
-		if c.FlushDone.Load() == c.FlushAsked.Load() {
+		if c.FlushDone.Load() == c.FlushRequests.Load() {
 			return
 		}
 		flushOwn(c)
-		asked := c.FlushAsked.Load()
-		c.FlushDone.Store(asked)
-		trace.Add(c, trace.Flush, asked, 0)
+		requests := c.FlushRequests.Load()
+		c.FlushDone.Store(requests)
+		trace.Add(c, trace.Flush, requests, 0)
 	}
 	r := unmaps(3, explore.Bound(2, 3), under)
 	require.ErrorContains(t, r.Err, "stale translation")

@@ -71,12 +71,12 @@ type CPU struct {
 	IPI           uintptr // *ipi.Stats
 
 	// Written by other CPUs.
-	FlushAsked atom.Uint64 // TLB flushes requested
-	Pending    atom.Uint32 // requests to this CPU: bits of package ipi
-	NMIAsked   atom.Uint32 // the purpose of the next NMI: bits of package crash
-	Go         atom.Uint32 // 1: may join; see handshake.go
-	OutLeft    atom.Uint32 // CPUs that have not ended this CPU's call
-	_          [40]byte
+	FlushRequests atom.Uint64 // TLB flushes requested
+	Pending       atom.Uint32 // requests to this CPU: bits of package ipi
+	NMIRequests   atom.Uint32 // the purpose of the next NMI: bits of package crash
+	Go            atom.Uint32 // 1: may join; see handshake.go
+	OutLeft       atom.Uint32 // CPUs that have not ended this CPU's call
+	_             [40]byte
 
 	// Written by this CPU, read by others.
 	Stage     atom.Uint32 // how far the CPU's start came
@@ -111,7 +111,7 @@ var (
 	_ [64]byte  = [unsafe.Offsetof(CPU{}.Resched)]byte{}
 	_ [128]byte = [unsafe.Offsetof(CPU{}.Space)]byte{}
 	_ [192]byte = [unsafe.Offsetof(CPU{}.ID)]byte{}
-	_ [256]byte = [unsafe.Offsetof(CPU{}.FlushAsked)]byte{}
+	_ [256]byte = [unsafe.Offsetof(CPU{}.FlushRequests)]byte{}
 	_ [320]byte = [unsafe.Offsetof(CPU{}.Stage)]byte{}
 	_ [448]byte = [unsafe.Offsetof(CPU{}.StageAt)]byte{}
 	_ [576]byte = [unsafe.Sizeof(CPU{})]byte{}

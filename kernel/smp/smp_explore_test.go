@@ -40,7 +40,7 @@ type model struct {
 	aps     []*modelAP
 	table   []*percpu.CPU
 	page    explore.Var // 1: the trampoline is in its page
-	asked   explore.Var // requests to the clock to let time pass
+	awaited explore.Var // requests to the clock to let time pass
 	passed  explore.Var
 	over    explore.Var // 1: StartAll and Catch have returned
 	result  Result
@@ -148,8 +148,8 @@ func (m *model) Now() time.Time {
 // Sleep lets a moment pass. The wait after INIT is long enough for the INIT to
 // arrive.
 func (m *model) Sleep(d time.Duration) {
-	m.asked.Add(1)
-	until := m.asked.Get()
+	m.awaited.Add(1)
+	until := m.awaited.Get()
 	explore.Until(func() bool { return m.passed.Get() >= until })
 	for _, a := range m.aps {
 		if d >= manualWait {
@@ -161,7 +161,7 @@ func (m *model) Sleep(d time.Duration) {
 // clock lets a moment pass whenever the boot CPU sleeps.
 func (m *model) clock() {
 	for {
-		explore.Until(func() bool { return m.over.Get() != 0 || m.passed.Get() < m.asked.Get() })
+		explore.Until(func() bool { return m.over.Get() != 0 || m.passed.Get() < m.awaited.Get() })
 		if m.over.Get() != 0 {
 			return
 		}

@@ -27,7 +27,9 @@ var (
 
 // outside are words of comments that have the form of a name but belong to other systems.
 var outside = map[string]bool{
+	"McKinley":         true, // an author
 	"MultiProcessor":   true, // Intel's specification
+	"MurmurHash3":      true, // a hash function
 	"PC16550D":         true, // National Semiconductor's UART
 	"SeaBIOS":          true, // QEMU's firmware
 	"TiB":              true, // a unit

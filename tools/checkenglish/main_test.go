@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,18 +85,15 @@ func TestKinds(t *testing.T) {
 	require.Nil(t, reader("a.dump"))
 }
 
-// Negative control: one sentence, put into a real file of each kind of a tree that is
-// otherwise as it is, is found there and nowhere else.
+// Negative control: a wrong sentence at the end of a real file of each kind is found there.
 func TestInjected(t *testing.T) {
-	skip := pending
-	pending = nil
-	t.Cleanup(func() { pending = skip })
-	for file, line := range map[string]string{
-		"kernel/smp/smp.go":        "\n// Who finds work takes itself out.\n",
-		"boot/boot_amd64.s":        "\n// Nobody gets here.\n",
-		"scripts/test.sh":          "\n# The test wants a message.\n",
-		"docs/08-starting-cpus.md": "\nThe CPU takes part.\n",
-	} {
+	tests := map[string]struct{ sentence, pattern string }{
+		"kernel/smp/smp.go":        {"// Who finds work takes itself out.", "headless who"},
+		"boot/boot_amd64.s":        {"// Nobody gets here.", "nobody"},
+		"scripts/test.sh":          {"# A CPU is told to stop.", "is told"},
+		"docs/08-starting-cpus.md": {"The CPU takes part.", "take part"},
+	}
+	for file, tc := range tests {
 		text, err := os.ReadFile(filepath.Join("../..", file))
 		require.NoError(t, err)
 		root := t.TempDir()
@@ -104,12 +102,15 @@ func TestInjected(t *testing.T) {
 		require.NoError(t, os.WriteFile(copied, text, 0o644))
 		clean, sentences, err := check(root, nil)
 		require.NoError(t, err)
-		require.Greater(t, sentences, 5)
+		require.Empty(t, clean)
+		require.Positive(t, sentences)
 
-		require.NoError(t, os.WriteFile(copied, append(text, line...), 0o644))
+		require.NoError(t, os.WriteFile(copied, append(text, "\n"+tc.sentence+"\n"...), 0o644))
 		findings, _, err := check(root, nil)
 		require.NoError(t, err)
-		require.Greater(t, len(findings), len(clean), file)
+		require.Len(t, findings, 1)
+		at := strings.Count(string(text), "\n") + 2
+		require.Contains(t, findings[0], fmt.Sprintf("%s:%d: %s: ", file, at, tc.pattern))
 	}
 }
 
@@ -118,5 +119,5 @@ func TestTree(t *testing.T) {
 	findings, sentences, err := check("../..", nil)
 	require.NoError(t, err)
 	require.Empty(t, findings)
-	require.Greater(t, sentences, -1)
+	require.Greater(t, sentences, 5000)
 }

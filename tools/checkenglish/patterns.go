@@ -42,7 +42,7 @@ var patterns = []pattern{
 	{
 		name:    "guard",
 		re:      re(`(?i)\bguard(s|ed|ing)?\b`),
-		except:  re(`(?i)\bguard(ed)? (pages?|by)\b|\b(locks?|mu|mutex|mutexes) guards?\b|stack guard`),
+		except:  re(`(?i)\bguard(ed)? (pages?|by)\b|\b(locks?|mu|mutex|mutexes) guards?\b|\bguards? (the|it|a|an|all|both)\b|stack guard`),
 		reason:  "SMEP, SMAP, NX and others are mitigations",
 		instead: "mitigation",
 	},
