@@ -204,8 +204,8 @@ else
 	fi
 fi
 
-# At a terminal QEMU's own keys work too: Ctrl-A X ends the machine. There Ctrl-C is for
-# the guest; unattended nobody in the guest reads it, and it ends the machine.
+# At a terminal QEMU's own keys work too: Ctrl-A X ends the machine. There Ctrl-C goes
+# to the guest. In an unattended run no program in the guest reads it, and it ends QEMU.
 if [[ -t 0 && ! $hasrun && ! $app ]]; then
 	args+=(-serial mon:stdio)
 elif [[ -t 0 ]]; then

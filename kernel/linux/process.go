@@ -177,7 +177,7 @@ func exitTask(c *percpu.CPU, t *Task) {
 // last task, on the kernel's own space, or the kernel itself.
 func (p *Process) finish(c *percpu.CPU) *percpu.CPU {
 	c = p.files.closeAll(c)
-	c = p.mapMu.Lock(c) // nobody else wants it any more
+	c = p.mapMu.Lock(c) // no other task is left to hold it
 	c = p.unmap(c, 0, ^uintptr(0))
 	p.mapMu.Unlock(c)
 	s := p.Space

@@ -137,7 +137,7 @@ func freeID(c *percpu.CPU) uint32 {
 
 // findTask returns the task with an id, nil if there is no such task.
 //
-// Locks: tasks.mu held; the task is not freed while it is held.
+// Locks: tasks.mu held; the task is not freed meanwhile.
 func findTask(c *percpu.CPU, id uint32) *Task {
 	tasks.mu.AssertHeld(c)
 	if n := tasks.tree.AtLeast(uint64(id)); n != nil && n.Key == uint64(id) {
@@ -169,7 +169,7 @@ func (t *Task) interrupted() bool {
 // poke makes a task check its Work soon: the task ends its wait, or enters the
 // core.
 //
-// Locks: tasks.mu or t.proc.mu held, so the task cannot be freed.
+// Locks: tasks.mu or t.proc.mu held; so the task cannot be freed.
 func poke(c *percpu.CPU, t *Task) {
 	lock.AssertEither(c, &tasks.mu, &t.proc.mu)
 	sched.Unpark(c, t.thread())

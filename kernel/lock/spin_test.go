@@ -63,8 +63,8 @@ func TestOrderIsChecked(t *testing.T) {
 	require.Contains(t, caught(t, func() { AssertNone(c) }), "held at a thread switch")
 }
 
-// A function that takes one of two locks for enough accepts either, and neither is
-// a panic; so is one that another CPU holds.
+// A function that requires one of two locks accepts either. It panics if neither is
+// held, or if another CPU holds the lock.
 func TestEitherIsChecked(t *testing.T) {
 	if !Checked {
 		t.Skip("holders are checked with -tags debug")

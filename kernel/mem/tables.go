@@ -73,8 +73,8 @@ func entryOf(root PhysAddr, va uintptr) *uint64 {
 // entryMake is entryOf, but makes missing tables from pages of alloc. nil means
 // that alloc had no page, or that a large page maps va.
 //
-// Locks: the lock that guards root held; not asserted: the caller alone knows which
-// one that is. During boot and for a new table there is none.
+// Locks: the lock of root's space held; not asserted: only the caller has it. During
+// boot and for a new table there is no such lock.
 func entryMake(root PhysAddr, va uintptr, tableBits uint64, c *percpu.CPU) *uint64 {
 	t := root
 	for level := uint(3); ; level-- {

@@ -88,7 +88,8 @@ func reader(name string) func(name, text string) ([]paragraph, error) {
 }
 
 var (
-	directive = regexp.MustCompile(`^//(go|muster|nolint|line):?`)
+	directive = regexp.MustCompile(`^//(go|muster|line):`)
+	mark      = regexp.MustCompile(`^//[a-z]+:[a-z]+`)
 	prose     = regexp.MustCompile(`[A-Za-z]{2,}[,:;.]? [A-Za-z]`)
 	listItem  = regexp.MustCompile(`^(\t| {2,}|[-*] |[0-9]+\. |[A-Z][A-Za-z]+: )`)
 )
@@ -110,6 +111,12 @@ func readGo(name, text string) ([]paragraph, error) {
 		for _, c := range group.List {
 			line := files.Position(c.Pos()).Line
 			if directive.MatchString(c.Text) {
+				g.end()
+				continue
+			}
+			if mark.MatchString(c.Text) { // the mark of an analyzer, and a reason in prose
+				g.end()
+				g.add(line, mark.ReplaceAllString(c.Text, ""))
 				g.end()
 				continue
 			}
