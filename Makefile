@@ -24,7 +24,7 @@ help:
 	@echo 'make trace      draw how the CPUs are started: docs/bringup.svg'
 	@echo 'make soak       the long tests'
 	@echo 'make setup      install what is missing on this machine'
-	@echo 'make checkdocs  look up every name in the docs'
+	@echo 'make checkdocs  look up every name in the docs and in comments'
 
 run: setup iso
 	scripts/qemu-run.sh --timeout 0
