@@ -24,7 +24,7 @@ help:
 	@echo 'make trace      draw how the CPUs are started: docs/bringup.svg'
 	@echo 'make soak       the long tests'
 	@echo 'make setup      install what is missing on this machine'
-	@echo 'make checkdocs  look up every name that the docs mention'
+	@echo 'make checkdocs  look up every name in the docs and in comments'
 
 run: setup iso
 	scripts/qemu-run.sh --timeout 0
@@ -33,9 +33,9 @@ build: $(BUILD)/kernel.elf
 debug: $(BUILD)/kernel-debug.elf
 iso: $(BUILD)/muster.iso
 
-# One relocatable object from the stock toolchain, in external link mode. Go's
-# build cache decides whether anything is compiled; the linker script it does not
-# know, hence two rules.
+# One relocatable object from the stock toolchain, in external link mode. Go's build
+# cache decides whether anything is compiled. It does not cover the linker script,
+# so there are two rules.
 $(BUILD)/kernel.o: FORCE
 	@mkdir -p $(BUILD)
 	@GO_EXTLINK_ENABLED=1 $(GO) build -trimpath $(COREFLAGS) \

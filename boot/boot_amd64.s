@@ -1,7 +1,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// From the loader's jump to the first instruction in the upper half.
+// The way from the loader's jump to the first instruction in the upper half.
 //
 // Up to entry64 this is 32-bit code. Go's assembler has no 32-bit mode on amd64,
 // but instructions without a REX prefix encode the same in both: the comment
@@ -35,8 +35,8 @@ TEXT ·entry32(SB), NOSPLIT|NOFRAME, $0
 	JMP	·refuse(SB)                   //| jmp
 
 known:
-	// No stack yet: the second word of the information serves for one return
-	// address, and is put back.
+	// There is no stack yet. The second word of the information serves for one
+	// return address, and is put back.
 	MOVL	4(BX), DX                     //| mov edx, dword ptr [ebx+0x4]
 	LEAL	8(BX), SP                     //| lea esp, ptr [ebx+0x8]
 	ADDR32(·stack, CX)
@@ -44,7 +44,8 @@ known:
 	LEAL	const_stackBytes(CX), SP      //| lea esp, ptr [ecx+0x4000]
 	MOVL	BX, BP                        //| mov ebp, ebx
 
-	// What the kernel cannot do without, by CPUID. BP keeps the information's address.
+	// CPUID says whether the CPU has what the kernel requires. BP keeps the
+	// information's address.
 	PUSHFQ                            //| pushfd
 	POPQ	AX                            //| pop eax
 	MOVL	AX, CX                        //| mov ecx, eax
@@ -133,8 +134,8 @@ direct: // 4 GiB in 2 MiB pages, physical 0 up
 	SUBL	$1, CX                        //| sub ecx, 0x1
 	JNE	direct                        //| jnz
 
-	// The image window: entry 510 of the same second-level table, with a table
-	// of its own that begins at the address the image was loaded to.
+	// The image window: entry 510 of the same second-level table points to a table
+	// of its own, which begins at the address the image was loaded to.
 	LEAL	0x6003(BP), AX                //| lea eax, ptr [ebp+0x6003]
 	MOVL	AX, 0x1ff0(BP)                //| mov dword ptr [ebp+0x1ff0], eax
 	ADDR32(·high, CX)
@@ -150,7 +151,7 @@ window:
 	SUBL	$1, DX                        //| sub edx, 0x1
 	JNE	window                        //| jnz
 
-	// To long mode, on a descriptor table with a 64-bit segment.
+	// Enter long mode, on a descriptor table with a 64-bit segment.
 	ADDR32(·gdt, CX)
 	PUSHQ	CX                            //| push ecx
 	MOVL	$(23<<16), AX                 //| mov eax, 0x170000
@@ -169,8 +170,8 @@ TEXT ·here(SB), NOSPLIT|NOFRAME, $0
 	MOVL	0(SP), AX                     //| mov eax, dword ptr [esp]
 	RET                               //| ret
 
-// refuse prints the text at DX on COM1 and on VGA, and stops. Under an emulator
-// it ends the machine with the status of a kernel that did not boot.
+// refuse prints the text at DX on COM1 and on VGA, and stops. Under an emulator it
+// ends the emulator with the status of a kernel that did not boot.
 TEXT ·refuse(SB), NOSPLIT|NOFRAME, $0
 	MOVL	DX, SI                        //| mov esi, edx
 	MOVL	$0xb8000, DI                  //| mov edi, 0xb8000
@@ -195,7 +196,7 @@ char:
 	ADDL	$1, SI                        //| add esi, 0x1
 	MOVL	AX, BX                        //| mov ebx, eax
 	MOVL	$100000, CX                   //| mov ecx, 0x186a0
-ready: // at most 100,000 looks at the line status
+ready: // reads the line status at most 100,000 times
 	MOVL	$0x3fd, DX                    //| mov edx, 0x3fd
 	INB                               //| in al, dx
 	TESTL	$0x20, AX                     //| test eax, 0x20
@@ -253,8 +254,8 @@ TEXT ·entry64(SB), NOSPLIT|NOFRAME, $0
 	SUBQ	AX, R13                       // physical minus virtual
 	JMP	AX
 
-// high runs in the upper half: the loader's magic in SI, its information in BX,
-// physical minus virtual in R13 go to package start.
+// high runs in the upper half. SI has the loader's magic, BX its information, and
+// R13 physical minus virtual; all three go to package start.
 TEXT ·high(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	LEAQ	·stack+const_stackBytes(SB), SP
 	RDTSC
@@ -290,7 +291,8 @@ GLOBL ·jump(SB), NOPTR, $Jump__size
 GLOBL ·stack(SB), NOPTR, $const_stackBytes
 GLOBL ·tables(SB), NOPTR, $(8*4096)
 
-// Texts of refuse. What DATA does not fill is zero, and ends them.
+// Texts of refuse. DATA leaves the rest of a text zero, and a zero byte ends the
+// text.
 #define TEXT48(name, a, b, c, d, e) \
 	DATA	name+0(SB)/8, $"muster: "; \
 	DATA	name+8(SB)/8, $a; \

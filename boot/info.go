@@ -1,5 +1,5 @@
-// Package boot is the way from the loader's jump to the first Go call: the
-// multiboot2 and PVH stub, and the parsers of what the loader says.
+// Package boot leads from the loader's jump to the first Go call: the multiboot2
+// and PVH stub, and the parsers of the boot information.
 //
 // Layer: core; the parsers are pure: bytes in, values out, no allocation.
 // Context: boot CPU, before anything else.
@@ -48,7 +48,7 @@ const (
 	PVH        Protocol = 2
 )
 
-// String names the protocol for the boot log.
+// String returns the protocol's name for the boot log.
 func (p Protocol) String() string {
 	if p == Multiboot2 {
 		return "multiboot2"
@@ -56,15 +56,16 @@ func (p Protocol) String() string {
 	return "PVH"
 }
 
-// Memory gives n bytes of physical memory at addr, nil when they cannot be read.
+// Memory returns n bytes of physical memory at addr, nil when they cannot be read.
 type Memory func(addr, n uint64) []byte
 
-// Info is what either loader said. Its slices point into the loader's memory.
+// Info is the boot information of either protocol. Its slices point into the
+// loader's memory.
 type Info struct {
 	Protocol    Protocol
 	CommandLine []byte
 	RSDPAddr    uint64 // physical, 0 if not given
-	RSDP        []byte // a copy that multiboot2 brings instead
+	RSDP        []byte // a copy that multiboot2 brings instead of the address
 	Framebuffer abi.Framebuffer
 	Used        [4]Range // memory that the information itself occupies
 	UsedCount   int
@@ -78,8 +79,8 @@ type Info struct {
 // Range is a half-open range of physical memory.
 type Range struct{ Start, End uint64 }
 
-// list is an array in the loader's layout: two numbers of 8 bytes at the start of
-// each entry.
+// list is an array in the loader's layout: each entry starts with two numbers of 8
+// bytes.
 type list struct {
 	data []byte
 	size int // bytes from entry to entry
@@ -106,8 +107,8 @@ func u32(b []byte) uint32 { return uint32(number(b, 4)) }
 // Regions returns the number of entries of the memory map.
 func (in *Info) Regions() int { return in.regions.len() }
 
-// Region returns entry i of the memory map: address, length and type lie alike in
-// both protocols.
+// Region returns entry i of the memory map. Address, length and type have the same
+// offsets in both protocols.
 func (in *Info) Region(i int) abi.Region {
 	e := in.regions.at(i)
 	return abi.Region{Start: number(e, 8), Length: number(e[8:], 8), Type: u32(e[16:])}
@@ -143,9 +144,9 @@ type Code uint8
 // Results.
 const (
 	OK           Code = iota
-	ErrLoader         // neither protocol
+	ErrLoader         // neither protocol's magic number
 	ErrReadable       // information outside the memory that can be read
-	ErrSize           // a length that cannot be
+	ErrSize           // a length is out of range
 	ErrMemoryMap      // no memory map
 )
 
@@ -157,11 +158,11 @@ func (e Code) Error() string {
 	case ErrLoader:
 		return "boot: not loaded by multiboot2 or PVH"
 	case ErrReadable:
-		return "boot: loader's information lies outside the first 4 GiB"
+		return "boot: the loader's information lies outside the first 4 GiB"
 	case ErrSize:
-		return "boot: length in the loader's information out of range"
+		return "boot: a length in the loader's information is out of range"
 	case ErrMemoryMap:
-		return "boot: loader gave no memory map"
+		return "boot: the loader provided no memory map"
 	}
 	return "boot: unknown error"
 }

@@ -80,7 +80,7 @@ func TestMultiboot2(t *testing.T) {
 	require.Equal(t, 2, in.Modules())
 	require.Equal(t, abi.Module{Start: 0x800000, End: 0x900000}, in.Module(0))
 	require.Equal(t, abi.Module{Start: 0xa00000, End: 0xa00010}, in.Module(1))
-	require.Equal(t, rsdp, in.RSDP, "the newer copy wins, whichever comes first")
+	require.Equal(t, rsdp, in.RSDP, "the newer copy is used, in either order")
 	require.Equal(t, abi.Framebuffer{Address: 0xfd000000, Pitch: 4096, Width: 1024, Height: 768, BitsPerPixel: 32, Kind: 1,
 		RedPos: 16, RedSize: 8, GreenPos: 8, GreenSize: 8, BluePos: 0, BlueSize: 8}, in.Framebuffer)
 	require.Equal(t, 1, in.UsedCount)
@@ -155,10 +155,10 @@ func TestBadInformation(t *testing.T) {
 			require.Equal(t, tc.want, Parse(&in, tc.magic, tc.addr, tc.mem.read))
 		})
 	}
-	require.EqualError(t, ErrMemoryMap, "boot: loader gave no memory map")
+	require.EqualError(t, ErrMemoryMap, "boot: the loader provided no memory map")
 }
 
-// Whatever the loader wrote, parsing ends, and its results can be read.
+// Parsing ends for any bytes, and its results can be read.
 func FuzzParse(f *testing.F) {
 	f.Add(uint32(multibootMagic), multiboot(ramTag, tag(tagModule, words(1, 2)))[0x10000])
 	f.Add(uint32(0), pvh("x")[0x1000])

@@ -2,15 +2,15 @@ package boot
 
 import "muster/kernel/cpu"
 
-// Jump is what longMode reads: the page tables, and where to go on in 64-bit mode.
-// All its numbers are physical, below 4 GiB.
+// Jump is the argument of longMode: the page tables, and the address in 64-bit
+// mode. All its numbers are physical, below 4 GiB.
 type Jump struct {
 	Offset   uint32 // far pointer: the code, and
 	Selector uint32 // its segment, in the low half
 	CR3      uint32
 }
 
-// Registers as longMode sets them, on the boot CPU and on all others: page tables
+// Registers as longMode sets them, on the boot CPU and on every AP: page tables
 // with NX bits, SYSCALL, SSE, caches on. Package start sets the rest of CR4.
 const (
 	efer     = cpu.MSREFER
@@ -21,6 +21,6 @@ const (
 	longCR0Keep = ^uint32(cpu.CR0EmulateFPU | cpu.CR0TaskSwitched | cpu.CR0NotThrough | cpu.CR0CacheDisable)
 )
 
-// LongMode returns where the code of longMode lies. It refers to nothing but its
-// registers, so package trampoline copies it to where the other CPUs start.
+// LongMode returns the address of longMode's code. The code refers only to its
+// registers, so package trampoline can copy it to the page where APs start.
 func LongMode() (code uintptr)

@@ -2,8 +2,8 @@
 #include "textflag.h"
 
 // longMode takes a CPU from 32-bit protected mode to 64-bit mode (Intel SDM vol. 3A,
-// "Initializing IA-32e Mode"): the boot CPU where the image lies, every other CPU
-// in a copy on the page that it starts on. NXE is on before a table with NX bits is
+// "Initializing IA-32e Mode"): the boot CPU where the image lies, every AP
+// in a copy on the page where it starts. NXE is on before a table with NX bits is
 // used. The comment behind "//|" is what a 32-bit CPU reads.
 //
 // In:    flat segments, interrupts off, BX the physical address of a Jump; the code

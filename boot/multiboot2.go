@@ -13,11 +13,11 @@ const (
 	tagRSDPv2      = 15
 
 	tagHeader      = 8
-	maxInformation = 16 << 20 // far beyond any loader's
+	maxInformation = 16 << 20 // far more than any loader's
 )
 
-// parseMultiboot2 reads the tags of the information at addr. The module tags
-// are not an array, so the list keeps all tags and moduleTag picks.
+// parseMultiboot2 reads the tags of the information at addr. The module tags are
+// not an array, so the list keeps all tags and moduleTag selects the modules.
 func parseMultiboot2(in *Info, addr uint64, mem Memory) Code {
 	in.Protocol = Multiboot2
 	head := mem(addr, 8)
@@ -53,7 +53,7 @@ func parseMultiboot2(in *Info, addr uint64, mem Memory) Code {
 	return OK
 }
 
-// tag takes one tag, header included.
+// tag reads one tag, header included.
 func (in *Info) tag(kind uint32, t []byte) Code {
 	body := t[tagHeader:]
 	switch kind {
@@ -77,7 +77,7 @@ func (in *Info) tag(kind uint32, t []byte) Code {
 	case tagFramebuffer:
 		in.framebuffer(body)
 	case tagRSDPv1:
-		if in.RSDP == nil && len(body) >= 20 { // v2 is better
+		if in.RSDP == nil && len(body) >= 20 { // version 2 is better
 			in.RSDP = body[:20]
 		}
 	case tagRSDPv2:
@@ -88,7 +88,7 @@ func (in *Info) tag(kind uint32, t []byte) Code {
 	return OK
 }
 
-// framebuffer reads the tag's body; one that is cut short counts as none.
+// framebuffer reads the tag's body. A body that is cut short is ignored.
 func (in *Info) framebuffer(b []byte) {
 	if len(b) < 22 {
 		return

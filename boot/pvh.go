@@ -24,7 +24,7 @@ func parsePVH(in *Info, addr uint64, mem Memory) Code {
 	}
 	in.use(addr, pvhSize)
 	if u32(h[pvhVersion:]) < 1 {
-		return ErrMemoryMap // version 0 has none
+		return ErrMemoryMap // version 0 has no memory map
 	}
 	in.RSDPAddr = number(h[pvhRSDP:], 8)
 	if a := number(h[pvhCommandLine:], 8); a != 0 {

@@ -10,7 +10,7 @@ import (
 	"muster/trampoline"
 )
 
-// BringUp tells what each CPU did when it was started, and when, in microseconds
+// BringUp returns what each CPU did when it was started, and when, in microseconds
 // from the first INIT.
 func (s *system) BringUp() []shell.BringUp {
 	if len(s.marks) == 0 {

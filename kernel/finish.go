@@ -8,22 +8,24 @@ import (
 	"muster/kernel/power"
 )
 
-// preparePower notes how the machine is switched off, and says so if it cannot be.
+// preparePower finds out how to switch the machine off, and logs it if that is
+// impossible.
 func (m *hardware) preparePower() {
 	steps, err := power.Off(m.fadt, m.s5)
 	if err != nil {
-		klog.Infof("%v: at its end the machine stays on", err)
+		klog.Infof("%v: the machine stays on after the kernel's end", err)
 	}
 	m.offSteps = steps
 }
 
-// off ends the machine with a status. It does not return.
+// off switches the machine off with a status. It does not return.
 func (m *hardware) off(status int) { m.finish(status&0xff, m.offSteps) }
 
 // reset starts the machine again. It does not return.
 func (m *hardware) reset() { m.finish(abi.Reset, power.Reset(m.fadt)) }
 
-// finish hands steps to the core. One on a register that cannot be mapped is left out.
+// finish hands steps to the core. A step on a register that cannot be mapped is
+// left out.
 func (m *hardware) finish(status int, steps []power.Step) {
 	list := make([]abi.Step, 0, len(steps))
 	for _, s := range steps {

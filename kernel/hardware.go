@@ -15,7 +15,8 @@ import (
 	"muster/kernel/smp"
 )
 
-// hardware is what the firmware says there is. What it does not list is nil.
+// hardware is what the firmware lists. A field is nil if the firmware does not list
+// it.
 type hardware struct {
 	boot     *abi.Boot
 	features cpu.Features // the boot CPU's
@@ -30,9 +31,9 @@ type hardware struct {
 	top    *acpi.Topology
 
 	starting sync.Mutex       // one start of CPUs at a time
-	catching map[int]*catcher // by CPU: who waits for one that is late; by starting
+	catching map[int]*catcher // by the late CPU's number; guarded by starting
 	startCfg smp.Config
-	marks    []smp.Mark // of the start of the other CPUs
+	marks    []smp.Mark // of the start of the APs
 	offSteps []power.Step
 	err      error // why there is no MADT
 }
@@ -81,8 +82,8 @@ func (m *hardware) readACPI() {
 	m.s5 = m.findS5()
 }
 
-// parse decodes the first table with a signature, as far as it makes sense; nil
-// if there is none.
+// parse decodes the first table with a signature, up to the first error; nil if
+// there is no such table.
 func parse[T any](tables *acpi.Tables, sig string, decode func(acpi.Table) (*T, error)) *T {
 	t, ok := tables.Find(sig)
 	if !ok {
@@ -95,7 +96,7 @@ func parse[T any](tables *acpi.Tables, sig string, decode func(acpi.Table) (*T, 
 	return v
 }
 
-// findS5 looks for the way to power off, in the DSDT and then in the SSDTs.
+// findS5 searches the DSDT and then the SSDTs for the way to power off.
 func (m *hardware) findS5() *acpi.Sleep {
 	if m.fadt == nil {
 		return nil
@@ -121,19 +122,19 @@ func (m *hardware) findS5() *acpi.Sleep {
 	return nil
 }
 
-// readMP falls back on the older tables.
+// readMP reads the MP tables, which are older than ACPI.
 func (m *hardware) readMP() {
 	mp, err := acpi.FindMP(kcall.MapPhys)
 	if err != nil {
 		m.err = fmt.Errorf("%w; %w", m.err, err)
 		return
 	}
-	klog.Infof("acpi: MP tables of %q at %#x, %d CPUs, for want of an MADT: %v", mp.OEM, mp.Addr, len(mp.CPUs), m.err)
+	klog.Infof("acpi: no MADT: %v: using the MP tables of %q at %#x, %d CPUs", m.err, mp.OEM, mp.Addr, len(mp.CPUs))
 	m.madt = mp.MADT(ioapicInputs)
 }
 
-// ioapicInputs asks an I/O APIC how many inputs it has (Intel 82093AA data sheet,
-// "I/O APIC Version Register"). One that cannot be read has none.
+// ioapicInputs reads from an I/O APIC how many inputs it has (Intel 82093AA data
+// sheet, "I/O APIC Version Register"). The result is 0 for one that cannot be read.
 func ioapicInputs(addr uint32) int {
 	const window, version = 0x10, 1
 	base, err := kcall.MapDevice(uint64(addr), layout.PageSize)
@@ -145,10 +146,10 @@ func ioapicInputs(addr uint32) int {
 	return int(mmio.Load32(base+window)>>16&0xff) + 1
 }
 
-// makeTopology puts the tables and what the boot CPU says of itself together.
+// makeTopology combines the tables with what the boot CPU reports of itself.
 func (m *hardware) makeTopology() {
 	madt := m.madt
-	if madt == nil { // there is the boot CPU at least
+	if madt == nil { // the boot CPU is there without a table
 		madt = &acpi.MADT{CPUs: []acpi.CPU{{APICID: m.self, Enabled: true}}}
 	}
 	s := acpi.Sources{MADT: madt, SRAT: m.srat, SLIT: m.slit, Boot: m.self, BusHz: acpi.BusHz(cpu.CPUID), Levels: acpi.ReadLevels(cpu.CPUID)}
@@ -165,7 +166,8 @@ func (m *hardware) makeTopology() {
 // apicBaseAddress is the field of IA32_APIC_BASE that says where the registers are.
 const apicBaseAddress = 1<<52 - 1<<12
 
-// isa returns how an ISA interrupt is wired: as on every PC, without a table.
+// isa returns how an ISA interrupt is wired. Without a table the wiring is that of
+// every PC.
 func (m *hardware) isa(irq uint8) acpi.Line {
 	if m.madt == nil {
 		return acpi.Line{GSI: uint32(irq)}

@@ -71,13 +71,13 @@ func main() {
 	if keyboard != nil {
 		sh.Serve(context.Background(), keyboard) // does not return
 	}
-	for { // a machine without a keyboard keeps running
+	for { // without a keyboard the kernel keeps running
 		time.Sleep(time.Hour)
 	}
 }
 
-// statusNoProgram is the status when the program could not be started, as a
-// Unix shell gives it.
+// statusNoProgram is the status when the program could not be started, the same as
+// a Unix shell's.
 const statusNoProgram = 127
 
 // runProgram runs the first module in ring 3 and returns its status.

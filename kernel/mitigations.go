@@ -10,8 +10,8 @@ import (
 	"muster/kernel/shell"
 )
 
-// logMitigations says which protections are on, on every CPU, and why the others are
-// not; and which CPUs differ from the first.
+// logMitigations logs which mitigations are on, on every CPU, and why the others
+// are not; and which CPUs differ from the boot CPU.
 //
 // full is the option mitigations=full.
 func logMitigations(full bool) {
@@ -20,15 +20,15 @@ func logMitigations(full bool) {
 		klog.Errorf("cpu: %v", err)
 		return
 	}
-	klog.Infof("cpu: protection: %s", mitigations(cpu.FromWords(first.Features)))
+	klog.Infof("cpu: mitigations: %s", mitigations(cpu.FromWords(first.Features)))
 	for g := range cpu.Mitigations {
 		f := cpu.FromWords(first.Features)
 		on, why := f.Mitigation(g)
 		switch {
 		case g == cpu.MitigateBuffers && full && !on:
-			klog.Infof("cpu: %s by request, though %s", g.String(), why)
+			klog.Infof("cpu: %s enabled by mitigations=full, although %s", g.String(), why)
 		case !on:
-			klog.Infof("cpu: no %s: %s", g.String(), why)
+			klog.Infof("cpu: %s not enabled: %s", g.String(), why)
 		}
 	}
 	for n := 1; ; n++ {
@@ -37,12 +37,12 @@ func logMitigations(full bool) {
 			return
 		}
 		if c.State == percpu.Online && c.Features != first.Features {
-			klog.Warnf("cpu: cpu %d differs from cpu 0 in CPUID; protection: %s", n, mitigations(cpu.FromWords(c.Features)))
+			klog.Warnf("cpu: cpu %d differs from cpu 0 in CPUID: mitigations: %s", n, mitigations(cpu.FromWords(c.Features)))
 		}
 	}
 }
 
-// mitigations lists what is on.
+// mitigations lists the mitigations that are on.
 func mitigations(f cpu.Features) string {
 	var list []string
 	for g := range cpu.Mitigations {
@@ -56,7 +56,7 @@ func mitigations(f cpu.Features) string {
 // vendors are the names of cpu.Vendor.
 var vendors = [...]string{cpu.VendorOther: "other", cpu.VendorIntel: "Intel", cpu.VendorAMD: "AMD"}
 
-// Features tells of every CPU that takes part.
+// Features returns the mitigations of every CPU that is online.
 func (s *system) Features() (list []shell.Features) {
 	for n := 0; ; n++ {
 		c, err := kcall.CPUInfo(n)

@@ -78,16 +78,16 @@ func (m *hardware) startCPUs(opts options.Options) {
 	runtime.SetDefaultGOMAXPROCS() // at once; the runtime itself looks every second
 }
 
-// catchLimit is how long a CPU that was late is waited for, times the scale.
+// catchLimit is how long the kernel waits for a late CPU, times the scale.
 const catchLimit = 30 * time.Second
 
-// catcher waits for a CPU that was on its way when the others went on.
+// catcher waits for a CPU that was still starting when the others came online.
 type catcher struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 }
 
-// catch begins to wait for late CPUs, and takes them in when they come.
+// catch begins to wait for late CPUs, and brings each online when it is ready.
 //
 // Locks: m.starting held; not asserted: a sync.Mutex does not know its holder.
 func (m *hardware) catch(late []smp.Late) {
@@ -105,14 +105,14 @@ func (m *hardware) catch(late []smp.Late) {
 			case err != nil:
 				klog.Errorf("%v", err)
 			default:
-				klog.Infof("smp: cpu %d (APIC ID %d) is late, and online, %.1f ms after the others", l.CPU, l.APICID, after.Seconds()*1e3)
+				klog.Infof("smp: cpu %d (APIC ID %d) online late, %.1f ms after the others", l.CPU, l.APICID, after.Seconds()*1e3)
 				runtime.SetDefaultGOMAXPROCS()
 			}
 		}()
 	}
 }
 
-// endCatch ends the wait for a CPU that was late, as somebody else starts it.
+// endCatch ends the wait for a late CPU, because another start of it begins.
 //
 // Locks: m.starting held; not asserted: a sync.Mutex does not know its holder.
 func (m *hardware) endCatch(n int) {
@@ -123,9 +123,9 @@ func (m *hardware) endCatch(n int) {
 	}
 }
 
-// StartCPU starts one CPU that does not take part: it was silent, or halted on its
-// way, or maxcpus or nosmp left it out. The command line's faults are for the first
-// start alone.
+// StartCPU starts one CPU that is not online: it was silent, halted during its start, or
+// maxcpus or nosmp left it out. The command line's injected faults apply to the first
+// start only.
 func (m *hardware) StartCPU(n int) error {
 	m.starting.Lock()
 	defer m.starting.Unlock()
@@ -148,7 +148,7 @@ func (m *hardware) StartCPU(n int) error {
 	if r.Online == 0 {
 		return errors.Join(r.Problems...)
 	}
-	for _, err := range r.Problems { // overcome
+	for _, err := range r.Problems { // errors that the start has overcome
 		klog.Warnf("%v", err)
 	}
 	klog.Infof("smp: cpu %d (APIC ID %d) online, %.1f ms after its INIT", n, c.APICID, r.Took.Seconds()*1e3)
@@ -157,12 +157,12 @@ func (m *hardware) StartCPU(n int) error {
 }
 
 // prepareCPUs gives memory to the CPUs up to number n that maxcpus or nosmp left out.
-// Those below n stay offline: so each CPU has the number that the topology gives it.
+// The CPUs below n stay offline, so that each CPU has its number in the topology.
 //
 // Locks: m.starting held; not asserted: a sync.Mutex does not know its holder.
 func (m *hardware) prepareCPUs(n int) error {
 	if !slices.ContainsFunc(m.top.CPUs, func(c acpi.Processor) bool { return c.CPU == n }) {
-		return nil // there is none to be found
+		return nil // there is no such CPU
 	}
 	for _, c := range m.top.CPUs {
 		if _, err := kcall.CPUInfo(c.CPU); err == nil || c.CPU > n {
@@ -175,15 +175,15 @@ func (m *hardware) prepareCPUs(n int) error {
 		if err != nil {
 			return fmt.Errorf("no memory for cpu %d: %w", c.CPU, err)
 		}
-		if got != c.CPU { // one before it had no memory
+		if got != c.CPU { // an earlier CPU got no memory
 			return fmt.Errorf("cpu %d of the topology got number %d; cpus shows its APIC ID", c.CPU, got)
 		}
 	}
 	return nil
 }
 
-// initWait returns the wait between INIT and the start-up message: 10 ms by the
-// manual, none on CPUs that are known to need none, as Linux has it.
+// initWait returns the wait between INIT and the SIPI: 10 ms by the manual, none on
+// CPUs that need no wait, by Linux's list.
 //
 // Source: Intel SDM vol. 3A, "Typical BSP Initialization Sequence".
 func initWait(f cpu.Features) time.Duration {
@@ -245,15 +245,16 @@ func (coreCalls) Proceed(cpus []int, again bool) error {
 	}
 	missing, err := kcall.Proceed(list, again)
 	if err == nil && missing > 0 {
-		err = fmt.Errorf("%d of %d CPUs are no longer there", missing, len(cpus))
+		err = fmt.Errorf("%d of %d CPUs are neither ready nor online", missing, len(cpus))
 	}
 	return err
 }
 
-// Now counts from boot, as the core's times do.
+// Now counts from boot, as the times of the core do.
 func (coreCalls) Now() time.Time { return time.Unix(0, kcall.UpTime()) }
 
-// Sleep blocks the thread: the runtime's own timers are good for a millisecond.
+// Sleep blocks the thread: the runtime's own timers are too coarse below a
+// millisecond.
 func (coreCalls) Sleep(d time.Duration) {
 	left := syscall.NsecToTimespec(int64(d))
 	for syscall.Nanosleep(&left, &left) == syscall.EINTR {

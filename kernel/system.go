@@ -20,7 +20,7 @@ import (
 	"muster/trampoline"
 )
 
-// system answers the shell's questions from the core.
+// system implements the shell's interface by calls to the core.
 type system struct {
 	*hardware
 	opts options.Options
@@ -74,10 +74,10 @@ func field(b []byte) string {
 	return text
 }
 
-func (s *system) Messages() (list []shell.Message) {
+func (s *system) IPIs() (list []shell.IPI) {
 	n := len(s.CPUs())
 	for k := range ipi.Kinds {
-		m := shell.Message{Kind: k.String()}
+		m := shell.IPI{Kind: k.String()}
 		for x := range ipi.Counters {
 			row := shell.Counter{Name: x.String(), Counts: make([]uint64, n)}
 			for i := range n {
@@ -156,7 +156,7 @@ var crashKinds = []string{
 	abi.CrashIST: "ist", abi.CrashDeaf: "deaf", abi.CrashTimer: "timer",
 }
 
-// crashGo is the kind that breaks the Go side: a panic that nobody recovers.
+// crashGo is the kind that breaks the Go side: a panic without a recover.
 const crashGo = "go"
 
 func (s *system) CrashKinds() []string { return append(slices.Clone(crashKinds), crashGo) }
@@ -169,10 +169,10 @@ func (s *system) Crash(kind string) error {
 	}
 	i := slices.Index(crashKinds, kind)
 	if i < 0 {
-		return fmt.Errorf("no kind %q; there are %s", kind, strings.Join(s.CrashKinds(), ", "))
+		return fmt.Errorf("no kind of crash %q: the kinds are %s", kind, strings.Join(s.CrashKinds(), ", "))
 	}
 	if kcall.Crash(i) == nil {
-		return nil // it shows when this CPU has nothing to do
+		return nil // the effect shows when this CPU is idle
 	}
-	return fmt.Errorf("the kernel survived %q", kind)
+	return fmt.Errorf("the kernel still runs after crash %q", kind)
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Boots Muster in Bochs: a second PC, written by other people, and stricter.
+# Boots Muster in Bochs: a second emulator of a PC, by other authors, and a stricter
+# one.
 set -u
 
 usage() {
@@ -65,7 +66,7 @@ error: action=report
 info: action=ignore
 debug: action=ignore
 CONFIG
-# Its debugger wants to be told to go on, and its screen wants a terminal.
+# Its debugger waits for the command c, and its screen needs a terminal.
 echo c | TERM=xterm timeout -k 5 "$timeout" script -qec "bochs -q -f $tmp/bochsrc" /dev/null >"$tmp/screen" 2>&1
 code=$?
 cat "$tmp/serial.log" 2>/dev/null

@@ -34,8 +34,8 @@ split() {
 	return 0
 }
 split "$line"
-# In GRUB's language a word in single quotes is taken as it is; GRUB escapes what
-# the kernel's rules need.
+# In GRUB's language a word in single quotes is taken literally; GRUB itself adds
+# the backslashes that the kernel's rules need.
 quoted=
 for word in ${words[@]+"${words[@]}"}; do
 	quoted+=" '${word//\'/\'\\\'\'}'"
@@ -52,7 +52,7 @@ done
 	fi
 	echo '}'
 } >"$tree/files/boot/grub/grub.cfg"
-# To another name first: a machine may be running from the old image.
+# Write to another name first: a running QEMU may use the old image.
 if ! grub-mkrescue -o "$tree/iso" "$tree/files" >"$tree/log" 2>&1; then
 	cat "$tree/log" >&2
 	exit 1

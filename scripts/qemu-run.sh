@@ -204,8 +204,8 @@ else
 	fi
 fi
 
-# At a terminal QEMU's own keys work too: Ctrl-A X ends the machine. There Ctrl-C is for
-# the guest; unattended nobody in the guest reads it, and it ends the machine.
+# At a terminal QEMU's own keys work too: Ctrl-A X ends the machine. There Ctrl-C goes
+# to the guest. In an unattended run no program in the guest reads it, and it ends QEMU.
 if [[ -t 0 && ! $hasrun && ! $app ]]; then
 	args+=(-serial mon:stdio)
 elif [[ -t 0 ]]; then
@@ -213,7 +213,7 @@ elif [[ -t 0 ]]; then
 else
 	args+=(-chardev stdio,id=console,signal=off -serial chardev:console)
 fi
-# Unattended, a reset is an end: a kernel that cannot boot would start over for ever.
+# Unattended, a reset is an end: a kernel that cannot boot would restart again and again.
 [[ $hasrun || $app || ! -t 0 ]] && args+=(-no-reboot)
 if [[ $gdb ]]; then
 	args+=(-s -S)

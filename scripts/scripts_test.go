@@ -20,7 +20,8 @@ import (
 )
 
 // tree copies the scripts to a folder of their own, with an empty kernel and a QEMU
-// that prints its arguments, one a line. change is applied to each script's text.
+// that prints its arguments, one in each line. change is applied to each script's
+// text.
 func tree(t *testing.T, change func(text string) string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -66,7 +67,7 @@ func commandLine(t *testing.T, out string) options.Options {
 	return o
 }
 
-// odd are arguments that a shell or one of its commands could take for something else.
+// odd are arguments that a shell or one of its commands could misread.
 var odd = []string{"-n", "-e", "-E", "-neE", "--", "-", "", " ", "a b", `\n`, `\\`, `"`, "'", "*", "~", "$HOME", "`id`", "näh", "a\nb", "\n", "%", "100%41", "=", "#x"}
 
 // Every argument and variable reaches the program's command line.
@@ -102,8 +103,9 @@ func TestCommands(t *testing.T) {
 	require.Equal(t, []string{`a "b;c" 'd"e' \; -n`, "-e"}, commandLine(t, out).Run, errs)
 }
 
-// What cannot be started is said before a machine boots, with the status of a program
-// that was not started; so are numbers that bash would misread.
+// qemu-run.sh refuses a file that cannot be started, with the status of a program
+// that was not started, before a machine boots. It refuses numbers that bash would
+// misread, too.
 func TestRefusals(t *testing.T) {
 	dir := tree(t, func(text string) string { return text })
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "empty"), nil, 0o644))
@@ -132,12 +134,12 @@ func TestRefusals(t *testing.T) {
 	require.Contains(t, out, "-initrd\nlarge\n", errs)
 }
 
-// eaten finds an echo that may take the value of a variable for an option of its own.
+// eaten finds an echo that may misread the value of a variable as an option.
 var eaten = regexp.MustCompile(`\becho\s+(-[neE]+\s+)*["']?\$`)
 
 func TestNoEchoOfVariables(t *testing.T) {
 	for _, bad := range []string{`echo "$out"`, `echo $answer >"$key"`, `x=$(echo -n "$line" | wc)`} {
-		require.Regexp(t, eaten, bad, "the pattern finds what it is for")
+		require.Regexp(t, eaten, bad, "the pattern finds a bad line")
 	}
 	files, err := filepath.Glob("*.sh")
 	require.NoError(t, err)

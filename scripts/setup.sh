@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# setup.sh: installs what building and booting need and this machine lacks, after
-# saying what and why. With the word test it goes on with tools of single tests;
-# without those the tests are skipped, with a message. Debian and Ubuntu; elsewhere
-# it says what to install.
+# setup.sh: installs the packages that building and booting need, after it has
+# printed which and why. With the word test it also installs tools of single tests;
+# without those the tests are skipped, and say so. On Debian and Ubuntu; elsewhere
+# it prints what to install.
 set -u
 
 need=() # packages
@@ -25,7 +25,7 @@ want xorriso xorriso "writes the image"
 want mformat mtools "writes the image's EFI partition"
 [[ -e /usr/share/qemu/OVMF.fd ]] || want /usr/share/ovmf/OVMF.fd ovmf "UEFI firmware for QEMU"
 
-# QEMU 7.2 of Debian 12 emulates no x2APIC; its backports have a newer one.
+# QEMU 7.2 of Debian 12 does not emulate x2APIC; its backports have a newer one.
 qemu=$(qemu-system-x86_64 --version 2>/dev/null | sed -n 's/.*version \([0-9]*\)\..*/\1/p')
 backports=
 if [[ -z $qemu ]]; then
@@ -36,7 +36,7 @@ elif ((qemu < 9)) && [[ $codename == bookworm ]]; then
 	backports=1
 fi
 
-# install gets the packages in need, and QEMU from backports if it must.
+# install gets the packages in need, and QEMU from backports if that is necessary.
 install() {
 	[[ ${#need[@]} == 0 && -z $backports ]] && return
 	if ! command -v apt-get >/dev/null; then
@@ -54,9 +54,10 @@ install() {
 	trap 'rm -f "$log"' EXIT
 
 	if [[ $backports ]]; then
-		# The same mirror and key as the machine's own entry for bookworm. The key's file
-		# stands in that entry alone, in either of the two formats; without one, or with a
-		# key written out there, apt uses those that it trusts anyway.
+		# The mirror and the key are those of the machine's own entry for bookworm.
+		# The key's file is taken from that entry, in either of the two formats.
+		# Without a key, or with one that is written out in the entry, apt uses the
+		# keys that it trusts.
 		entry=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(SOURCESENTRY)' 'Created-By: Packages' 2>/dev/null | awk '$2 == "bookworm" {print; exit}')
 		read -r uri _ file <<<"$entry"
 		key=$(sed -nE 's|^Signed-By: *(/[^ ]+) *$|\1|p; s|^deb .*signed-by=(/[^] ]+).*|\1|p' "${file%:*}" 2>/dev/null | head -n 1)

@@ -31,10 +31,11 @@ generated() {
 	go run ./tools/gencalls -check && return $r
 }
 hosted() { go test -count=1 ./...; }
-# checkptr=0: these packages reach memory by address, as the kernel does; the race
-# detector is what is wanted here, not the pointer checks that -race turns on beside it.
+# checkptr=0: these packages reach memory by address, as the kernel does. The suite
+# needs the race detector, not the pointer checks that -race turns on as well.
 raced() { CGO_ENABLED=1 go test -count=1 -race -gcflags=all=-d=checkptr=0 ./kernel/lock ./kernel/percpu ./kernel/trace ./kernel/sched ./kernel/shell; }
-# -unsafeptr=false: addresses of memory that is no Go object are this kernel's trade.
+# -unsafeptr=false: the kernel uses addresses of memory outside Go objects
+# throughout.
 vetted() { go vet -unsafeptr=false ./... && go vet -unsafeptr=false -tags 'qemu soak' ./test/ && go vet -unsafeptr=false -tags explore ./kernel/...; }
 
 suite format formatted
@@ -47,6 +48,7 @@ suite ranks go test -count=1 -tags debug ./kernel/lock ./kernel/sched
 suite explore go test -count=1 -tags explore ./kernel/explore ./kernel/lock ./kernel/sched ./kernel/mem ./kernel/cross ./kernel/smp
 suite build make --no-print-directory build debug iso
 suite docs go run ./tools/checkdocs
+suite english go run ./tools/checkenglish
 if [[ " ${failed[*]-} " != *" build "* ]]; then
 	suite qemu go test -tags qemu -count=1 -timeout 14m -v ./test/
 fi

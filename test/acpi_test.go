@@ -272,7 +272,7 @@ func TestNUMA(t *testing.T) {
 		}
 		return total
 	}
-	require.InDelta(t, 256<<20, sum(top.Nodes[0]), 1<<20, "but for the hole below 1 MiB")
+	require.InDelta(t, 256<<20, sum(top.Nodes[0]), 1<<20, "except the hole below 1 MiB")
 	require.Equal(t, uint64(512<<20), sum(top.Nodes[1]))
 	require.Contains(t, r.output("cpus -topology"), "node 2: domain 2, distances [25 35 10]\n")
 }

@@ -32,8 +32,8 @@ var bootLog = []string{
 	`cpu\d: smp: CPU with APIC ID 2, ACPI id 2$`,
 	`cpu\d: smp: CPU with APIC ID 3, ACPI id 3$`,
 	`cpu\d: smp: 4 of 4 CPUs online, \d+\.\d ms after the first INIT$`,
-	`cpu\d: cpu: protection: NX, SMEP, SMAP, UMIP$`,
-	`cpu\d: cpu: no shadow stacks: the CPU does not offer it$`,
+	`cpu\d: cpu: mitigations: NX, SMEP, SMAP, UMIP$`,
+	`cpu\d: cpu: shadow stacks not enabled: the CPU does not offer it$`,
 	`cpu\d: irq: GSI 4 is vector 0xdf on cpu0$`,
 }
 
@@ -126,7 +126,7 @@ func TestPoorMachines(t *testing.T) {
 		says string
 	}{
 		"no ACPI, and MP tables that list packages alone": {[]string{"--machine", "pc,acpi=off"},
-			"acpi: MP tables of \"BOCHSCPU\" at 0xf"},
+			"using the MP tables of \"BOCHSCPU\" at 0xf"},
 		"neither": {[]string{"--machine", "microvm,acpi=off"},
 			"smp: no MADT and no MP tables (acpi: RSDP+0x0: not found; acpi: _MP_+0x0: not found), running on one CPU\n"},
 		"no local APIC": {[]string{"--machine", "pc", "--cpu", "max,-apic", "--cpus", "1"},
@@ -143,7 +143,7 @@ func TestPoorMachines(t *testing.T) {
 // Without ACPI the MP tables list the CPUs, one for each package.
 func TestMPTables(t *testing.T) {
 	r := boot(t, "--machine", "pc,acpi=off", "--qemu", "-smp 4,sockets=4", "--run", "test cpus; cpus -json").ok()
-	r.has("4 CPUs, for want of an MADT: acpi: RSDP+0x0: not found", "smp: 4 of 4 CPUs online", "irq: GSI 4 is vector")
+	r.has("acpi: no MADT: acpi: RSDP+0x0: not found: using the MP tables of", "smp: 4 of 4 CPUs online", "irq: GSI 4 is vector")
 	require.Len(t, decode[[]shell.CPU](r, "cpus -json"), 4)
 }
 
@@ -204,7 +204,7 @@ func TestTick(t *testing.T) {
 	}
 	slow, fast := ticks("tick=40"), ticks("tick=5")
 	require.InDelta(t, 8, fast/slow, 3, "ticks per second: %.0f and %.0f", fast, slow)
-	// On a crowded host there are fewer, 64/8 = 8 times 10 ms apart, unless they are asked for.
+	// On a crowded host ticks are fewer, 64/8 = 8 times 10 ms apart, unless tick= sets the time.
 	asked, rare := ticks("tick=40 deadline-scale=64"), ticks("deadline-scale=64")
 	require.InDelta(t, 1, asked/slow, 0.4, "ticks per second: %.0f and %.0f", asked, slow)
 	require.InDelta(t, 0.5, rare/slow, 0.2, "ticks per second: %.0f and %.0f", rare, slow)

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What a panic says for each way to break the core: the message, and the cause
-// where the message alone would mislead. Each names the function that did it.
+// The report of a panic for each way to break the core: its text, and the cause where
+// the text alone would mislead. Each names the function that caused the panic.
 var crashes = map[string][]string{
 	"panic":    {"crash on request 0x1 0x2"},
 	"bounds":   {"SYSCALL on a core stack", "cause: bounds check failed in muster/kernel/selftest.breakCore+0x"},
@@ -59,11 +59,11 @@ func TestLockOrderIsChecked(t *testing.T) {
 	r.has("lock: wrong order; rank held, rank wanted 0x", "locks held, by rank: ", "muster/kernel/lock.(*Spin).checkOrder+0x")
 	r = boot(t, "--cpus", "2", "--run", "crash lock") // not in the ordinary one
 	require.Equal(t, 1, r.status)
-	r.has(`crash: the kernel survived "lock"`)
+	r.has(`crash: the kernel still runs after crash "lock"`)
 }
 
-// A Go panic that nobody recovers ends the kernel's own runtime: its traceback,
-// then the core's report.
+// A Go panic without a recover ends the kernel's own runtime: its traceback, then the
+// core's report.
 func TestGoPanic(t *testing.T) {
 	r := boot(t, "--cpus", "2", "--append", "GODEBUG=gcstoptheworld=nonsense", "--run", "crash go")
 	require.Equal(t, 125, r.status)

@@ -70,15 +70,15 @@ func TestLowPageRestored(t *testing.T) {
 // Something that writes to the page is found before a CPU goes there.
 func TestLowPageSpoilt(t *testing.T) {
 	r := boot(t, "--append", "fault=page:spoil=1", "--run", "test cpus").ok()
-	r.has("smp: cpu 1 (APIC ID 1): start-up: the trampoline was written over", "smp: 4 of 4 CPUs online")
+	r.has("smp: cpu 1 (APIC ID 1): SIPI not sent: the trampoline was overwritten", "smp: 4 of 4 CPUs online")
 	r.lacks("silent for")
 
 	r = boot(t, "--append", "fault=page:spoil=255", "--run", "test cpus; smp start 2; smp start 1; smp start 3; test cpus; test ipi").ok()
 	r.has("smp: 1 of 4 CPUs online", "smp: cpu 2 (APIC ID 2): silent for", "smp: cpu 3 (APIC ID 3) online")
 }
 
-// ask gives QEMU a command about one CPU and returns what it answers.
-func ask(t *testing.T, socket string, cpu int, command string) string {
+// query gives QEMU's monitor a command about one CPU and returns the answer.
+func query(t *testing.T, socket string, cpu int, command string) string {
 	t.Helper()
 	c, err := net.Dial("unix", socket)
 	require.NoError(t, err)
@@ -99,15 +99,15 @@ func ask(t *testing.T, socket string, cpu int, command string) string {
 }
 
 // The page is mapped in the tables of starting CPUs alone, and only while it is in
-// use. The test looks through the eyes of a CPU that halts on those tables.
+// use. The test uses the tables of a CPU that halts with them loaded.
 func TestLowPageMapping(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "monitor")
 	s := start(t, "--append", "fault=ap2:stage5", "--qemu", "-monitor unix:"+socket+",server=on,wait=off")
 	s.expect("starting through the page at ").expect("\n")
 	page := regexp.MustCompile(`through the page at (0x[0-9a-f]+)\n`).FindStringSubmatch(s.log())[1]
-	seen := func(cpu int) string { return ask(t, socket, cpu, "gva2gpa "+page) }
+	seen := func(cpu int) string { return query(t, socket, cpu, "gva2gpa "+page) }
 	require.Eventually(t, func() bool { return strings.Contains(seen(2), "gpa: "+page) }, 3*time.Second, 50*time.Millisecond, "in use")
-	require.Contains(t, seen(0), "Unmapped", "nobody else sees it")
+	require.Contains(t, seen(0), "Unmapped", "no other CPU has the mapping")
 	s.expect("muster> ")
 	require.Contains(t, seen(2), "Unmapped")
 	s.say("poweroff\r").end(0)

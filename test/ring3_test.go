@@ -129,8 +129,8 @@ func TestReserve(t *testing.T) {
 	r.has("hostile: errno 12, many areas: true\n")
 }
 
-// A machine whose CPU has neither SMEP, SMAP nor UMIP: the same, but for SIDT,
-// which ring 3 may then execute.
+// A machine whose CPU has neither SMEP, SMAP nor UMIP: the same, except that ring 3 may
+// execute SIDT.
 func TestHostileOnOldCPU(t *testing.T) {
 	exe := build(t, "build", "./testdata/hostile")
 	for act, status := range map[string]int{"pointers": 0, "flags": 0, "jump kernel": 139, "sidt": 0} {

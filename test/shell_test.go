@@ -82,7 +82,7 @@ func TestShellErrors(t *testing.T) {
 		"cpus 3":              "cpus: usage: cpus [-topology] [-features] [-json]",
 		"poweroff -json":      `{"error":"poweroff: unknown option -json; usage: poweroff"}`,
 		"trace -cpu 99":       "trace: there is no CPU 99",
-		"trace x":             `trace: "x" is no number of events`,
+		"trace x":             `trace: "x" is not a number of events`,
 		"test nosuch":         `test: no test "nosuch"; test list shows all`,
 		"bench nosuch":        `bench: no benchmark "nosuch"`,
 		"crash":               "crash: usage: crash KIND: one of panic,",
@@ -91,7 +91,7 @@ func TestShellErrors(t *testing.T) {
 		"trace -cpu 99 -json": `{"error":"trace: there is no CPU 99"}`,
 		"smp start 0":         "smp: cpu 0 is online already",
 		"smp start 4":         "smp: there is no CPU 4",
-		"smp start x":         `smp: "x" is no CPU number`,
+		"smp start x":         `smp: "x" is not a CPU number`,
 		"poweroff -h":         "usage: poweroff\nend the machine\n",
 		"acpi WAETT":          `acpi: no table "WAETT", nearest is "WAET"`,
 	}

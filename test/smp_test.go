@@ -69,8 +69,8 @@ func TestStartBeyondLimit(t *testing.T) {
 	}
 }
 
-// sum adds up a counter of a kind of message over all CPUs.
-func sum(list []shell.Message, kind, counter string) (n uint64) {
+// sum adds up a counter of a kind of IPI over all CPUs.
+func sum(list []shell.IPI, kind, counter string) (n uint64) {
 	for _, m := range list {
 		for _, c := range m.Counters {
 			if m.Kind == kind && c.Name == counter {
@@ -83,8 +83,8 @@ func sum(list []shell.Message, kind, counter string) (n uint64) {
 	return n
 }
 
-// Messages to many CPUs go by logical destinations where there are any, one for all
-// of a cluster, and one by one on request; the calls are the same.
+// IPIs to many CPUs use logical destinations where there are any, one for all CPUs of a
+// cluster, and go one by one on request; the calls are the same.
 func TestDestinations(t *testing.T) {
 	for name, tc := range map[string]struct {
 		args    []string
@@ -97,7 +97,7 @@ func TestDestinations(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := boot(t, append(tc.args, "--timeout", "120", "--run", "test storm 2; test ipi; test gc; ipi -json")...).ok()
-			list := decode[[]shell.Message](r, "ipi -json")
+			list := decode[[]shell.IPI](r, "ipi -json")
 			require.Equal(t, tc.grouped, sum(list, "call", "grouped") > 0)
 			require.Positive(t, sum(list, "call", "received"))
 			require.Zero(t, sum(list, "call", "lost"))
@@ -108,15 +108,15 @@ func TestDestinations(t *testing.T) {
 // Calls may take a share of a CPU's time; what is beyond waits, and is not lost.
 func TestRateLimit(t *testing.T) {
 	r := boot(t, "--append", "callshare=1", "--timeout", "120", "--run", "test storm 4; test ipi; ipi -json").ok()
-	require.Positive(t, sum(decode[[]shell.Message](r, "ipi -json"), "call", "deferred"))
+	require.Positive(t, sum(decode[[]shell.IPI](r, "ipi -json"), "call", "deferred"))
 	r = boot(t, "--append", "callshare=100", "--run", "test ipi; ipi -json").ok()
-	require.Zero(t, sum(decode[[]shell.Message](r, "ipi -json"), "call", "deferred"))
+	require.Zero(t, sum(decode[[]shell.IPI](r, "ipi -json"), "call", "deferred"))
 }
 
-// Lost messages are found by the tick, and counted.
-func TestLostMessages(t *testing.T) {
+// Lost IPIs are found by the tick, and counted.
+func TestLostIPIs(t *testing.T) {
 	r := boot(t, "--append", "fault=ipi:drop=1/3", "--timeout", "120", "--run", "test storm 3; test ipi; ipi -json").ok()
-	list := decode[[]shell.Message](r, "ipi -json")
+	list := decode[[]shell.IPI](r, "ipi -json")
 	lost := uint64(0)
 	for _, m := range list {
 		lost += sum(list, m.Kind, "lost")
@@ -157,11 +157,11 @@ func TestAudit(t *testing.T) {
 func TestWatchdog(t *testing.T) {
 	s := start(t, "--cpus", "2")
 	s.expect(shell.Prompt).say("crash deaf\r")
-	s.expect("PANIC on cpu").expect("watchdog: an idle CPU does not answer a message within 1 s; CPU, ticks before 0x").
+	s.expect("PANIC on cpu").expect("watchdog: an idle CPU does not answer an IPI within 1 s; CPU, ticks before 0x").
 		expect("stopped at").expect("kernel/sched.Idle")
 	s.end(125)
 	s = start(t, "--cpus", "2")
-	s.expect(shell.Prompt).say("crash timer\r").expect("did not go off; started again after")
+	s.expect(shell.Prompt).say("crash timer\r").expect("gave no interrupt; started again after")
 	s.say("poweroff\r").end(0)
 }
 
@@ -189,11 +189,11 @@ func TestFaultLate(t *testing.T) {
 	r.has("smp: 4 of 4 CPUs online").lacks("silent")
 	r = boot(t, "--append", "fault=ap3:late=4500", "--run", "test stress 3; cpus -json; test cpus").ok()
 	r.matches(`smp: cpu 3 \(APIC ID 3\): silent for 4[\d.]*s, last stage 6 \(Control\)`,
-		`smp: cpu 3 \(APIC ID 3\) is late, and online, \d+\.\d ms after the others`)
+		`smp: cpu 3 \(APIC ID 3\) online late, \d+\.\d ms after the others`)
 	require.Equal(t, map[string]int{"online": 4}, states(decode[[]shell.CPU](r, "cpus -json")))
 }
 
-// Messages that are lost, doubled or late cost time, and nothing else.
+// IPIs that are lost, doubled or late cost time, and nothing else.
 func TestFaultIPI(t *testing.T) {
 	for _, f := range []string{"drop=1/4", "dup=1/2", "delay=300"} {
 		t.Run(strings.ReplaceAll(f, "/", ":"), func(t *testing.T) {
@@ -211,7 +211,7 @@ func TestBadFault(t *testing.T) {
 		has("options: fault=ap2:stage99: stage99: stages are 1 to 14, ignored", "smp: 4 of 4 CPUs online")
 }
 
-// Every CPU calls every CPU, in the older APIC mode too, and when messages fail.
+// Every CPU calls every CPU, in the older APIC mode too, and when IPIs fail.
 func TestCrossCalls(t *testing.T) {
 	for name, args := range map[string][]string{
 		"x2APIC": {"--cpus", "8"}, "xAPIC": {"--cpu", "max,-x2apic"}, "one CPU": {"--cpus", "1"},
@@ -223,7 +223,7 @@ func TestCrossCalls(t *testing.T) {
 	}
 }
 
-// All CPUs call all others for a while, with messages that are late.
+// All CPUs call all others for a while, with IPIs that are late.
 func TestCrossStorm(t *testing.T) {
 	boot(t, "--append", "fault=ipi:delay=50", "--timeout", "120", "--run", "test storm 30; irq").ok()
 	boot(t, "--kernel", root+"/build/kernel-debug.elf", "--timeout", "120", "--run", "test storm 5; test ipi").ok()

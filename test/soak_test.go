@@ -55,7 +55,7 @@ func TestSoakGoPackages(t *testing.T) {
 }
 
 // The whole matrix of machines: all CPUs online, goroutines on each, every pair
-// of them in calls. Above 255 CPUs QEMU wants interrupt remapping.
+// of them in calls. Above 255 CPUs QEMU requires interrupt remapping.
 func TestSoakMatrix(t *testing.T) {
 	many := []string{"--machine", "q35,kernel-irqchip=split", "--cpu", "max,+x2apic"}
 	for name, args := range map[string][]string{

@@ -98,7 +98,7 @@ func (x *terminal) ends(status int) {
 	require.Equal(x.t, status, x.cmd.ProcessState.ExitCode())
 }
 
-// Control-C ends a run that nobody in the guest could interrupt.
+// Control-C ends a run in which no program of the guest reads it.
 func TestControlCEndsRun(t *testing.T) {
 	atTerminal(t, "--run", "test stress 200").shows("muster> test stress").say("\x03").ends(130)
 }

@@ -1,8 +1,8 @@
-// Package trampoline is the page that a new CPU starts on: code from 16 to 64
-// bits, its parameters, and the slots where CPUs report how far they came.
+// Package trampoline is the page that an AP starts on: code from 16 to 64 bits, its
+// parameters, and the slots where the APs report how far they came.
 //
 // Layer: core; building the page is pure.
-// Context: the code runs on a CPU that has nothing yet.
+// Context: the code runs on a CPU without a stack and a g.
 // Locks: none; a slot is taken with one atomic add.
 // Manual: Intel SDM vol. 3A, "Multiple-Processor Management".
 // Chapter: docs/08-starting-cpus.md.
@@ -43,7 +43,7 @@ var (
 	_ [offEntry - offJump - unsafe.Sizeof(boot.Jump{})]byte // and the Jump
 )
 
-// Slots is how many CPUs can start from one page before it is built again.
+// Slots is how many CPUs can start from one page; then the page is built again.
 const Slots = slotCount
 
 // Selectors: the kernel's, and one for 32-bit code.
@@ -55,7 +55,7 @@ const (
 	desc32 = 0x00cf9b000000ffff
 )
 
-// Stages of a CPU on its way, written by itself: up to LongMode64 in its slot,
+// Stages of a starting CPU, which writes them itself: up to LongMode64 in its slot,
 // then in its block.
 const (
 	StageNone = iota
@@ -63,13 +63,13 @@ const (
 	StageProtected32
 	StageLongMode64
 	StageHighHalf    // upper half, kernel's page tables
-	StageFoundBlock  // knows its number
+	StageFoundBlock  // has found its block and its number
 	StageControl     // CR0, CR4, XCR0
 	StageTables      // GDT, IDT, TSS, SYSCALL
-	StageLocalAPIC   // own APIC on
-	StageProtections // SMEP, SMAP, UMIP
-	StageReady       // says so, and waits
-	StageProceed     // was told to go on
+	StageLocalAPIC   // its local APIC is on
+	StageMitigations // SMEP, SMAP, UMIP
+	StageReady       // reports that it is ready, and waits
+	StageProceed     // has received the request to proceed
 	StageTimer       // ticks
 	StageScheduler   // takes threads
 	StageIdleLoop
@@ -79,10 +79,10 @@ const (
 var _ [abi.Stages - stages]struct{} // a CPU's block has room for the time of each
 
 var stageNames = [stages]string{"none", "RealMode16", "Protected32", "LongMode64", "HighHalf",
-	"FoundBlock", "Control", "Tables", "LocalAPIC", "Protections", "Ready", "Proceed", "Timer",
+	"FoundBlock", "Control", "Tables", "LocalAPIC", "Mitigations", "Ready", "Proceed", "Timer",
 	"Scheduler", "IdleLoop"}
 
-// StageName names a stage for messages.
+// StageName returns a stage's name for log lines.
 func StageName(stage uint32) string {
 	if stage < stages {
 		return stageNames[stage]
@@ -98,7 +98,7 @@ type Params struct {
 	CR3   uint32 // page tables that map the page to itself, and the upper half
 	Entry uint64 // address of the 64-bit entry in the upper half
 
-	// StopAt makes every CPU that comes here halt at stage 1 to 3, for tests; 0 none.
+	// StopAt makes every CPU halt at this stage, 1 to 3, for tests; 0 is none.
 	StopAt uint32
 }
 
@@ -155,10 +155,10 @@ func put(page *[Size]byte, off int, v uint64, width int) {
 	}
 }
 
-// Report is what a CPU on its way has said in its slot.
+// Report is what a starting CPU has written to its slot.
 type Report struct {
 	APICID uint32
-	Stage  uint32    // StageNone while nobody has taken the slot
+	Stage  uint32    // StageNone while no CPU has taken the slot
 	TSC    [3]uint32 // low halves of the counter at RealMode16, Protected32, LongMode64
 }
 
@@ -168,8 +168,8 @@ func Slot(page *[Size]byte, i int) Report {
 	return Report{p[0], p[1], [3]uint32{p[2], p[3], p[4]}}
 }
 
-// Hash sums up what a CPU will execute and read of the page: all in front of the
-// slots but the counter, which changes.
+// Hash returns a hash of what a CPU executes and reads in the page: all bytes in
+// front of the slots but the counter, which changes.
 func Hash(page *[Size]byte) uint64 {
 	const prime, basis = 1099511628211, 14695981039346656037 // FNV-1a
 	h := uint64(basis)

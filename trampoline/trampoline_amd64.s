@@ -1,14 +1,14 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// Three pieces of code that package trampoline copies into one page below 1 MiB,
-// at offsets 0, offCode32 and offCode64, with a parameter block behind them. What
-// lies between the last two is boot's longMode, at offLong. The comment behind "//|" is what a CPU in that mode reads; test/decode_test.go
-// compares it with a disassembly of the linked image.
+// Three pieces of code that package trampoline copies into one page below 1 MiB, at
+// offsets 0, offCode32 and offCode64. Package boot's longMode lies between the last two,
+// at offLong, and a parameter block follows. The comment behind "//|" is what a CPU in
+// that mode reads; test/decode_test.go compares it with a disassembly of the linked image.
 
-// code16 is where a CPU begins after SIPI: real mode, CS the page, IP 0 (Intel SDM
-// vol. 3A, "Multiple-Processor (MP) Initialization"). Several CPUs run here at
-// once, so there is no stack, and each takes a slot of its own to report in.
+// code16 is where a CPU begins after the SIPI: real mode, CS the page, IP 0 (Intel
+// SDM vol. 3A, "Multiple-Processor (MP) Initialization"). Several CPUs run here at
+// once, so there is no stack, and each takes a slot of its own for its report.
 TEXT ·code16(SB), NOSPLIT|NOFRAME, $0
 	BYTE	$0xfa                                                 //| cli
 	BYTE	$0xfc                                                 //| cld
@@ -24,7 +24,7 @@ TEXT ·code16(SB), NOSPLIT|NOFRAME, $0
 	BYTE	$0x73; BYTE $0x56                                     //| jnb
 	BYTE	$0x66; BYTE $0x6b; BYTE $0xf8; BYTE $const_slotSize   //| imul edi, eax, 0x14
 	BYTE	$0x66; BYTE $0x81; BYTE $0xc7; LONG $const_offSlots   //| add edi, 0x440
-	// Who am I? Leaf 0BH gives 32 bits of APIC id, leaf 1 gives 8.
+	// The CPU's APIC id: leaf 0BH gives 32 bits, leaf 1 gives 8.
 	BYTE	$0x66; BYTE $0x31; BYTE $0xc0                         //| xor eax, eax
 	BYTE	$0x0f; BYTE $0xa2                                     //| cpuid
 	BYTE	$0x66; BYTE $0x83; BYTE $0xf8; BYTE $0x0b             //| cmp eax, 0xb
@@ -42,19 +42,19 @@ TEXT ·code16(SB), NOSPLIT|NOFRAME, $0
 	BYTE	$0xc7; BYTE $0x45; BYTE $0x04; WORD $const_StageRealMode16 //| mov word ptr [di+0x4], 0x1
 	BYTE	$0x0f; BYTE $0x31                                     //| rdtsc
 	BYTE	$0x66; BYTE $0x89; BYTE $0x45; BYTE $0x08             //| mov dword ptr [di+0x8], eax
-	// To protected mode.
+	// Enter protected mode.
 	BYTE	$0x66; BYTE $0x0f; BYTE $0x01; BYTE $0x16; WORD $const_offGDTR //| lgdt ptr [0x400]
 	BYTE	$0x0f; BYTE $0x20; BYTE $0xc0                         //| mov eax, cr0
 	BYTE	$0x0c; BYTE $0x01                                     //| or al, 0x1
 	BYTE	$0x0f; BYTE $0x22; BYTE $0xc0                         //| mov cr0, eax
 	BYTE	$0x66; BYTE $0xff; BYTE $0x2e; WORD $const_offFar32   //| jmp far ptr [0x408]
-	// No slot left: this CPU was not meant to start.
+	// No slot is left: the boot CPU did not start this CPU.
 	BYTE	$0xfa                                                 //| cli
 	BYTE	$0xf4                                                 //| hlt
 	BYTE	$0xeb; BYTE $0xfc                                     //| jmp
 	BYTE	$0x90                                                 //| nop
 
-// code32 goes on to long mode, by the same code as the boot CPU.
+// code32 enters long mode by the same code as the boot CPU.
 //
 // In: flat segments to load, SI the page's address, DI the slot's offset in it.
 TEXT ·code32(SB), NOSPLIT|NOFRAME, $0
@@ -70,7 +70,7 @@ TEXT ·code32(SB), NOSPLIT|NOFRAME, $0
 	LEAL	const_offLong(SI), AX         //| lea eax, ptr [esi+0x180]
 	JMP	AX                            //| jmp eax
 
-// code64 leaves for the upper half: the entry finds the slot's address in DI.
+// code64 jumps to the upper half. The entry finds the slot's address in DI.
 TEXT ·code64(SB), NOSPLIT|NOFRAME, $0
 	MOVL	SI, SI                        //| mov esi, esi
 	MOVL	DI, DI                        //| mov edi, edi

@@ -41,7 +41,7 @@ func TestStageNames(t *testing.T) {
 	require.Equal(t, "unknown", StageName(99))
 }
 
-// The hash notices each byte that a CPU would use, and no report of one.
+// The hash depends on each byte that a CPU would use, and not on the reports.
 func TestHash(t *testing.T) {
 	var page [Size]byte
 	Build(&page, 0x9000, Params{CR3: 0x1234000, Entry: 0xffffffff80201000})
@@ -59,7 +59,7 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// For tests a CPU can be made to halt behind the store of each stage.
+// A test can make a CPU halt behind the store of each stage.
 func TestStopAt(t *testing.T) {
 	for stage, piece := range map[uint32][2]int{StageRealMode16: {0, offCode32}, StageProtected32: {offCode32, offLong},
 		StageLongMode64: {offCode64, offGDT}} {

@@ -12,14 +12,14 @@
 // Chapter: docs/10-system-calls.md.
 package abi
 
-// Boot is what the boot information said.
+// Boot is the content of the boot information.
 type Boot struct {
 	Protocol      uint32  // 1 multiboot2, 2 PVH
 	TSCSource     uint32  // clock.Source
 	CommandLine   uintptr // text in the kernel's memory
 	CommandLength uintptr
-	RSDP          uint64  // physical address, 0 if the loader gave none
-	RSDPCopy      uintptr // a copy in the kernel's memory that the loader gave instead, or 0
+	RSDP          uint64  // physical address, 0 if the loader provided none
+	RSDPCopy      uintptr // a copy in the kernel's memory that the loader provided instead, or 0
 	RSDPLength    uintptr
 	Regions       uintptr // *[RegionCount]Region in the kernel's memory
 	RegionCount   uintptr
@@ -35,16 +35,17 @@ type Boot struct {
 // Bits of Boot.X2APIC.
 const (
 	X2Mode  = 1 << iota // local APICs run in x2APIC mode
-	X2Given             // the boot CPU's did when the kernel began
+	X2Given             // the boot CPU's APIC was in that mode when the kernel began
 )
 
-// Reset, as the status of Finish, says that the machine is to start again.
+// Reset, as the status of Finish, starts the machine again.
 const Reset = 1 << 8
 
-// MaxSteps is how many steps Finish takes.
+// MaxSteps is the largest number of steps that Finish takes.
 const MaxSteps = 16
 
-// Step is one access to a register, on the way to power off or reset. See package power.
+// Step is one access to a register, in the sequence that powers off or resets. See
+// package power.
 type Step struct {
 	Op     uint32
 	Memory uint32 // 1: Addr is a virtual address, 0: a port
@@ -70,7 +71,7 @@ type Region struct {
 	_             uint32
 }
 
-// Module is a file that the loader brought, in physical memory.
+// Module is a file that the loader loaded, in physical memory.
 type Module struct{ Start, End uint64 }
 
 // Types of Region.
@@ -101,7 +102,7 @@ type LogEntry struct {
 	_      uint32
 }
 
-// IRQ flags: how the line is wired, and who handles it.
+// IRQ flags: how the line is wired, and how its interrupts are handled.
 const (
 	IRQLow   = 1 << 0 // active low
 	IRQLevel = 1 << 1
@@ -122,39 +123,39 @@ type Processor struct {
 	Pins   uint32 `json:"-"`       // its local interrupt pins that are NMIs, see NMIPin
 }
 
-// CPU is what CPUInfo tells of one CPU.
+// CPU is the result of CPUInfo.
 type CPU struct {
 	Processor
 	State, Stage uint32
-	Code         uint32 // why it does not take part: percpu.Code*
+	Code         uint32 // why it is not online: percpu.Code*
 	BSP          uint32
 	ThreadID     uint32
 	Ticks        uint64
 	Switches     uint64
 	IdleNS       uint64
 	LongestNS    uint64     // debug builds: longest stretch with interrupts off
-	LongestAt    uint64     // debug builds: what began it: vector<<32 | system call
+	LongestAt    uint64     // debug builds: the entry at which it began: vector<<32 | system call
 	Features     [13]uint32 // for cpu.FromWords
 }
 
-// Stages is how many stages a CPU goes through when it starts, and one.
+// Stages is the number of stages of a CPU's start, plus one.
 const Stages = 16
 
-// StageTimes tells when a CPU reached each stage of its start, in nanoseconds since
-// boot; 0 where nobody knows.
+// StageTimes has the time at which a CPU reached each stage of its start, in
+// nanoseconds since boot; 0 where it is not known.
 type StageTimes [Stages]int64
 
-// BacktraceDepth is how many return addresses a backtrace has at most.
+// BacktraceDepth is the largest number of return addresses in a backtrace.
 const BacktraceDepth = 24
 
-// Backtrace is where a CPU was when an NMI asked.
+// Backtrace is where a CPU was when the NMI of call Backtrace arrived.
 type Backtrace struct {
 	N    uint32                 // addresses in PC
 	Ring uint32                 // 0 or 3
 	PC   [BacktraceDepth]uint64 // of instructions, the innermost first
 }
 
-// Thread is what ThreadInfo tells of one thread.
+// Thread is the result of ThreadInfo for one thread.
 type Thread struct {
 	ID, Process uint32
 	CPU         uint32
@@ -166,12 +167,12 @@ type Thread struct {
 	Name        [16]byte
 }
 
-// Mem is what MemInfo tells.
+// Mem is the result of MemInfo.
 type Mem struct {
 	TotalPages, FreePages, ReservePages uint64
 	KernelPages                         uint64 // of the kernel's Go runtime
 	StacksMade                          uint64 // kernel stacks in existence
-	StackHigh                           uint64 // deepest use of those that are free now, in bytes
+	StackHigh                           uint64 // deepest use of the kernel stacks that are free now, in bytes
 	StackSize                           uint64
 	Faults                              uint64 // of the kernel's Go runtime
 }

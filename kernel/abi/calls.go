@@ -3,12 +3,14 @@ package abi
 // Calls is the table of the private system calls, in the order of their numbers. It is
 // the input of the tool gencalls, and nothing implements it.
 //
-// A call's arguments go in the registers of a system call, DI, SI, DX, R10, in order: a number or a bool in one, a slice or a string in two, as address and length.
-// A result that is a pointer is memory that the caller gives and the core fills in: its
-// address is the last argument. An error is one of Linux's numbers. The line
-// "muster:core" names the core function that answers the call; "muster:blocking" says
-// that the call may wait, so that the Go runtime must be told; "muster:inner" says that
-// package kcall has a function of its own around the one that is made.
+// The arguments of a call go in the registers of a system call, DI, SI, DX, R10, in
+// order: a number or a bool in one, a slice or a string in two, as address and
+// length. A result that is a pointer is memory that the caller provides and the
+// core fills in: its address is the last argument. An error is one of Linux's
+// numbers. The line "muster:core" names the core function that answers the call.
+// The line "muster:blocking" says that the call may wait, so that its stub notifies
+// the Go runtime. The line "muster:inner" says that package kcall has a function of
+// its own around the generated one.
 type Calls interface {
 	// Log writes one line to the kernel log.
 	//muster:core writeLog
@@ -24,26 +26,27 @@ type Calls interface {
 	//muster:core setLogLevel
 	SetLogLevel(level int)
 
-	// Finish ends the machine: with status Reset it starts again, else it goes off, and
-	// an emulator's caller gets the low 8 bits. The core stops the other CPUs and takes
-	// the steps; if they have no effect it has ways of its own. Finish returns only when
-	// an argument is wrong: EINVAL, EFAULT.
+	// Finish ends the machine. With status Reset the machine starts again,
+	// otherwise it powers off, and an emulator's caller gets the low 8 bits. The
+	// core stops the other CPUs and takes the steps; if they have no effect the
+	// core tries other ways. Finish returns only when an argument is wrong: EINVAL,
+	// EFAULT.
 	//muster:core finish
 	Finish(status int, steps []Step) error
 
-	// BootInfo returns what the loader said.
+	// BootInfo returns the boot information.
 	//muster:core bootInfo
 	BootInfo() (info *Boot)
 
-	// MapPhys maps physical memory for good, read-only, or as a device's registers.
-	// The result is its address. EINVAL: more than 64 MiB, or beyond the physical
-	// address space.
+	// MapPhys maps physical memory, read-only or as a device's registers, and never
+	// unmaps it. The result is its address. EINVAL: more than 64 MiB, or beyond the
+	// physical address space.
 	//muster:core mapPhys
 	//muster:inner
 	MapPhys(addr, bytes uint64, device bool) (virtual uintptr, err error)
 
-	// AddIOAPIC takes an I/O APIC into use, all inputs masked, and returns how many it
-	// has. ENODEV: there is no local APIC.
+	// AddIOAPIC takes an I/O APIC into use, masks all its inputs, and returns their
+	// number. ENODEV: there is no local APIC.
 	//muster:core intr.AddIOAPIC
 	AddIOAPIC(id uint8, addr uint64, gsiBase uint32) (inputs int, err error)
 
@@ -53,8 +56,8 @@ type Calls interface {
 	//muster:core intr.Bind
 	BindIRQ(gsi, flags, action uint32, eventfd int) (vector int, err error)
 
-	// UnmaskIRQ admits a level-triggered line again, whose device was served. ENODEV: no
-	// I/O APIC has the GSI.
+	// UnmaskIRQ unmasks a level-triggered line after its device was served. ENODEV:
+	// no I/O APIC has the GSI.
 	//muster:core intr.Unmask
 	UnmaskIRQ(gsi uint32) error
 
@@ -63,13 +66,13 @@ type Calls interface {
 	//muster:core cpus.SetPins
 	SetNMI(pins uint32) error
 
-	// ConsoleRead takes what was received on the serial port, and returns how many bytes
-	// that were.
+	// ConsoleRead takes the bytes that the serial port received, and returns their
+	// number.
 	//muster:core consoleRead
 	ConsoleRead(p []byte) (n int)
 
-	// SetCPULimit makes room for n CPUs, once. EINVAL: n is out of range; EBUSY: it was
-	// made.
+	// SetCPULimit makes room for n CPUs, once. EINVAL: n is out of range; EBUSY:
+	// the room was made before.
 	//muster:core cpus.SetLimit
 	SetCPULimit(n uint32) error
 
@@ -78,40 +81,42 @@ type Calls interface {
 	//muster:core cpus.Prepare
 	PrepareCPU(p *Processor) (cpu int, err error)
 
-	// UseTrampoline builds the trampoline in a page below 1 MiB; 0 ends its use, and the
-	// page holds again what it held. The rest are injected faults: CPUs that come halt at
-	// stage stopAt, if that is not 0, and take lateNS longer than they need; with spoil
-	// something writes to the page when it has been built. EINVAL, EBUSY.
+	// UseTrampoline builds the trampoline in a page below 1 MiB. Page 0 ends its
+	// use, and the old page gets its former content back. The other arguments are
+	// injected faults: starting CPUs halt at stage stopAt, if that is not 0, and
+	// are delayed by lateNS; spoil overwrites a byte of the page after it was
+	// built. EINVAL, EBUSY.
 	//muster:core cpus.UseTrampoline
 	UseTrampoline(page uint64, stopAt uint32, lateNS int64, spoil bool) error
 
-	// SendINIT resets the CPU with an APIC id. EBUSY: it takes part; ETIMEDOUT: the ICR
-	// stays busy; EINVAL: the id does not fit.
+	// SendINIT resets the CPU with an APIC id. EBUSY: the CPU is online; ETIMEDOUT:
+	// the ICR stays busy; EINVAL: the id does not fit.
 	//muster:core cpus.SendINIT
 	SendINIT(apicID uint32) error
 
-	// SendStartup starts a CPU that was reset, at a page below 1 MiB. EIO: the page is not
-	// what was built; EINVAL, ETIMEDOUT.
+	// SendStartup sends the SIPI to a CPU that was reset: it starts at a page below
+	// 1 MiB. EIO: the page is not what was built; EINVAL, ETIMEDOUT.
 	//muster:core cpus.SendStartup
 	SendStartup(apicID uint32, page uint64) error
 
-	// Proceed lets CPUs that are ready take part. again says that they were told before:
-	// the IPI may have been lost. The result is how many are neither ready nor online.
+	// Proceed lets CPUs that are ready come online. again says that the request is
+	// a repetition, because the IPI may have been lost. The result is the number of
+	// CPUs that are neither ready nor online.
 	//muster:core cpus.Proceed
 	Proceed(cpus []uint32, again bool) (missing int, err error)
 
-	// CPUInfo tells of one CPU. EINVAL behind the last.
+	// CPUInfo returns the state of one CPU. EINVAL behind the last.
 	//muster:core cpuInfo
 	CPUInfo(cpu int) (info *CPU, err error)
 
-	// StageTimes tells when a CPU reached each stage of its start. EINVAL behind the last
-	// CPU.
+	// StageTimes returns when a CPU reached each stage of its start. EINVAL behind
+	// the last CPU.
 	//muster:core cpus.StageTimes
 	StageTimes(cpu int) (at *StageTimes, err error)
 
-	// IPIRules chooses physical destinations for IPIs to many CPUs, and how much of a CPU's
-	// time, in percent, calls of other CPUs may take. EINVAL: more than one CPU runs, or the
-	// percentage is out of range.
+	// IPIRules chooses physical destinations for IPIs to many CPUs, and the share
+	// of a CPU's time, in percent, that calls of other CPUs may take. EINVAL: more
+	// than one CPU is online, or the percentage is out of range.
 	//muster:core ipiRules
 	IPIRules(physical bool, percent int) error
 
@@ -120,12 +125,13 @@ type Calls interface {
 	//muster:inner
 	IPICount(cpu int, kind, counter uint32) (count uint64, err error)
 
-	// Backtrace asks another CPU by NMI where it is. ENODEV: the CPU is the calling one, is
-	// not online, or there is no local APIC; ETIMEDOUT.
+	// Backtrace interrupts another CPU by NMI and returns where it was. ENODEV: the
+	// CPU is the calling one, is not online, or there is no local APIC; ETIMEDOUT.
 	//muster:core backtrace
 	Backtrace(cpu int) (trace *Backtrace, err error)
 
-	// ThreadInfo tells of the thread with the lowest id from id on. ESRCH at the end.
+	// ThreadInfo returns the thread with the lowest id from id on. ESRCH at the
+	// end.
 	//muster:core linux.ThreadInfo
 	//muster:inner
 	ThreadInfo(id uint32) (info *Thread, err error)
@@ -135,13 +141,13 @@ type Calls interface {
 	//muster:inner
 	IRQCount(cpu, vector int) (count uint64, err error)
 
-	// MemInfo tells the state of memory.
+	// MemInfo returns the state of memory.
 	//muster:core memInfo
 	MemInfo() (info *Mem)
 
 	// TraceRead reads up to 128 events of a CPU, newest first: event number seq, or the
-	// newest if seq is -1, and those before it. One that the CPU is writing is left out; n
-	// is 0 where there is none any more.
+	// newest if seq is -1, and those before it. An event that the CPU is writing is left
+	// out; n is 0 when there are no more events.
 	//muster:core traceRead
 	//muster:inner
 	TraceRead(cpu int, seq int64, records []TraceRecord) (n int, err error)
@@ -156,8 +162,8 @@ type Calls interface {
 	//muster:inner
 	MapProcess(process uintptr, addr, bytes uint64, rights int) error
 
-	// WriteProcess copies data to an address, whatever rights the area there has, up to
-	// the end of its page, and returns how many bytes those were. EFAULT.
+	// WriteProcess copies data to an address, with or without the right to write
+	// there, up to the end of its page, and returns the number of bytes. EFAULT.
 	//muster:core linux.WriteProcess
 	//muster:inner
 	WriteProcess(process uintptr, addr uint64, data []byte) (n int, err error)

@@ -54,8 +54,8 @@ const (
 	NumPin
 	NumCrossCall
 	NumCrossCount
-	NumPrepareProtections
-	NumReadProtections
+	NumPrepareMitigations
+	NumReadMitigations
 	NumBeginSequences
 	NumLastSequence
 	NumEndSequences
@@ -108,14 +108,14 @@ var names = [Count]string{
 	"Pin",
 	"CrossCall",
 	"CrossCount",
-	"PrepareProtections",
-	"ReadProtections",
+	"PrepareMitigations",
+	"ReadMitigations",
 	"BeginSequences",
 	"LastSequence",
 	"EndSequences",
 }
 
-// Name returns the name of a private call, "" for a number that is none.
+// Name returns the name of a private call, "" for a number without a call.
 func Name(number uint64) string {
 	if number-First < Count {
 		return names[number-First]

@@ -3,34 +3,35 @@ package abi
 // TestCalls is the table of the private system calls that are for tests and benchmarks of
 // the kernel in itself, in the form of Calls. Package selftest answers them.
 type TestCalls interface {
-	// Crash breaks the core on purpose. It returns for a kind that shows later; EINVAL for
-	// an unknown kind.
+	// Crash breaks the core on purpose. It returns for a kind whose effect comes
+	// later; EINVAL for an unknown kind.
 	//muster:core breakCore
 	Crash(kind int) error
 
-	// TestYield yields, and no more.
+	// TestYield calls sched.Yield and does nothing else.
 	//muster:core testYield
 	TestYield() error
 
-	// TestIPI has another CPU, or this one, answer an IPI. ETIMEDOUT.
+	// TestIPI sends an IPI to a CPU, which may be this one, and waits for the
+	// answer. ETIMEDOUT.
 	//muster:core testIPI
 	TestIPI() error
 
-	// Measure does an operation of the core up to 100 times, and returns how many
-	// nanoseconds it took in all, without its surroundings. EINVAL; ENODEV: there is no
-	// local APIC.
+	// Measure does an operation of the core up to 100 times, and returns the
+	// nanoseconds of all repetitions, without the code around them. EINVAL; ENODEV:
+	// there is no local APIC.
 	//muster:core measure
 	//muster:inner
 	Measure(kind, times int) (ns uint64, err error)
 
-	// IPIFaults makes IPIs fail: each drop-th is lost, each dup-th is sent twice, each is
-	// sent delayNS late; 0 for none.
+	// IPIFaults makes IPIs fail: one of every drop is lost, one of every dup is
+	// sent twice, each is sent delayNS late; 0 for none.
 	//muster:core ipiFaults
 	//muster:inner
 	IPIFaults(drop, dup uint64, delayNS int64)
 
-	// AuditCount returns how often a class of privileged operations, a cpu.Class, was
-	// executed. EINVAL: nobody counts, as this is not a debug build.
+	// AuditCount returns how often a class of privileged operations, a cpu.Class,
+	// was executed. EINVAL: this is not a debug build, which alone counts them.
 	//muster:core auditCount
 	//muster:inner
 	AuditCount(class int) (count uint64, err error)
@@ -41,31 +42,31 @@ type TestCalls interface {
 	//muster:blocking
 	Pin(cpu int) error
 
-	// CrossCall runs a function of package cross on a CPU, or on all, and returns which CPU
-	// made the call. EINVAL; ENODEV: the CPU is not online; ETIMEDOUT: a CPU did not answer,
-	// the log names it.
+	// CrossCall runs a function of package cross on a CPU, or on all, and returns
+	// the CPU that made the call. EINVAL; ENODEV: the CPU is not online; ETIMEDOUT:
+	// a CPU did not answer, the log names it.
 	//muster:core crossCall
 	CrossCall(cpu int, function, word uint64) (from int, err error)
 
-	// CrossCount returns the sum of the words of all CallCounts that a CPU has run. EINVAL.
+	// CrossCount returns the sum of the words of all calls of CallCount on a CPU. EINVAL.
 	//muster:core crossCount
 	//muster:inner
 	CrossCount(cpu int) (sum uint64, err error)
 
-	// PrepareProtections makes what CallProtections and CallControls need. ENOMEM.
-	//muster:core prepareProtections
+	// PrepareMitigations makes what CallMitigations and CallControls need. ENOMEM.
+	//muster:core prepareMitigations
 	//muster:blocking
 	//muster:inner
-	PrepareProtections() error
+	PrepareMitigations() error
 
-	// ReadProtections returns what CallProtections and CallControls have found on a CPU.
-	// EINVAL.
-	//muster:core readProtections
+	// ReadMitigations returns what CallMitigations and CallControls have found on a
+	// CPU. EINVAL.
+	//muster:core readMitigations
 	//muster:inner
-	ReadProtections(cpu int) (found *Protections, err error)
+	ReadMitigations(cpu int) (found *Mitigations, err error)
 
-	// BeginSequences makes room for the numbers of CallSequence, all 0. EBUSY: a test is
-	// under way; ENOMEM.
+	// BeginSequences makes room for the numbers of CallSequence, all 0. EBUSY: a
+	// test is running; ENOMEM.
 	//muster:core beginSequences
 	//muster:blocking
 	BeginSequences() error
@@ -74,8 +75,8 @@ type TestCalls interface {
 	//muster:core lastSequence
 	LastSequence(cpu, caller int) (number uint32, err error)
 
-	// EndSequences frees the room, and returns how many calls came out of order. EINVAL: no
-	// test is under way.
+	// EndSequences frees the room, and returns how many calls came out of order.
+	// EINVAL: no test is running.
 	//muster:core endSequences
 	//muster:blocking
 	EndSequences() (disorder uint64, err error)
@@ -90,8 +91,8 @@ const (
 	CrashOverflow        // endless recursion
 	CrashSyscall         // SYSCALL on a core stack
 	CrashHeap            // an allocation
-	CrashLock            // wrong lock order, debug builds
-	CrashHang            // a CPU that spins for ever: the watchdog's case
+	CrashLock            // wrong lock order, which debug builds notice
+	CrashHang            // a CPU that spins without end, which the watchdog notices
 	CrashGuard           // a store below the kernel stack
 	CrashText            // a store to text
 	CrashExec            // a jump to data
@@ -100,40 +101,40 @@ const (
 	CrashDeadlock        // a lock that is never released
 	CrashFrame           // recursion with large frames
 	CrashIST             // a store below the stack of NMIs
-	CrashDeaf            // this CPU takes no interrupts any more: the watchdog's case, when it is idle
-	CrashTimer           // this CPU's timer stops: the watchdog's other case
+	CrashDeaf            // this CPU turns its interrupts off, which the watchdog notices when the CPU is idle
+	CrashTimer           // this CPU's timer stops, which the watchdog notices
 )
 
 // Kinds of Measure.
 const (
-	MeasureSend       = iota // ask for a reschedule
-	MeasureHandle            // answer it, between entry and exit of the interrupt
-	MeasureInterrupt         // answer it, with entry and exit
-	MeasureSendCall          // ask for a call, of one CPU
-	MeasureHandleCall        // answer it, between entry and exit
+	MeasureSend       = iota // request a reschedule
+	MeasureHandle            // handle it, between entry and exit of the interrupt
+	MeasureInterrupt         // handle it, with entry and exit
+	MeasureSendCall          // request a call, of one CPU
+	MeasureHandleCall        // handle it, between entry and exit
 	MeasureKinds
 )
 
 // Functions of CrossCall.
 const (
-	CallNop         = iota // is answered, no more
+	CallNop         = iota // does nothing
 	CallCount              // adds the word to the CPU's counter
 	CallSequence           // checks that the calls of each CPU come in order, each once
-	CallControls           // notes the CPU's control registers
-	CallProtections        // tries the CPU's protections
+	CallControls           // records the CPU's control registers
+	CallMitigations        // tries the CPU's mitigations
 	CallFuncs              // how many
 )
 
-// AllCPUs stands for all CPUs in CrossCall, AnyCPU for no certain one in Pin.
+// AllCPUs stands for all CPUs in CrossCall, AnyCPU for any CPU in Pin.
 const (
 	AllCPUs = -1
 	AnyCPU  = -1
 )
 
-// Protections is what a CPU's protections did when CallProtections tried them, and its
-// control registers when CallControls read them. The first six are error codes of page
-// faults, with bit 63 set, or 0 where there was none.
-type Protections struct {
+// Mitigations is what CallMitigations found when it tried a CPU's mitigations, and
+// the control registers that CallControls read. The first six are error codes of
+// page faults, with bit 63 set, or 0 for no page fault.
+type Mitigations struct {
 	FetchOff, FetchOn uint64 // a fetch from a user page, without SMEP and with
 	LoadOff, LoadOn   uint64 // a load from a user page, without SMAP and with
 	FetchData         uint64 // a fetch from the kernel's data: NX

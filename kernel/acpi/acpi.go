@@ -1,5 +1,5 @@
 // Package acpi reads the firmware's tables: bytes in, values or errors out. It
-// never panics on any input, and takes time and memory linear in it.
+// never panics on any input, and takes time and memory linear in the input's size.
 //
 // The generic layer, a table with its header, is that of u-root's package acpi;
 // the bodies are decoded here.
@@ -25,14 +25,14 @@ var (
 	ErrShort     = errors.New("table too short")
 	ErrLength    = errors.New("length field out of range")
 	ErrChecksum  = errors.New("checksum wrong")
-	ErrSignature = errors.New("signature not as expected")
+	ErrSignature = errors.New("signature is not the expected one")
 	ErrRead      = errors.New("memory cannot be read")
 	ErrMissing   = errors.New("not found")
 	ErrNested    = errors.New("a root table within a root table")
-	ErrValue     = errors.New("value makes no sense")
+	ErrValue     = errors.New("value has no meaning")
 )
 
-// TableError says where a firmware table stopped making sense.
+// TableError says where a firmware table is malformed.
 // It reads: acpi: APIC+0x2c: length field out of range
 type TableError struct {
 	Table  string // signature, "APIC" for the MADT
@@ -55,7 +55,7 @@ const HeaderLength = 36
 
 const headerLength = HeaderLength
 
-// Header is what the header says, as text that a terminal can bear.
+// Header is what the header says, as text that is safe for a terminal.
 type Header struct {
 	Signature, OEMID, TableID string
 	Length                    uint32
@@ -67,17 +67,17 @@ func ParseHeader(b []byte) Header {
 	return Header{signature(b), Printable(bytes.TrimRight(b[10:16], " \x00")), Printable(bytes.TrimRight(b[16:24], " \x00")), u32(b[4:]), b[8]}
 }
 
-// MaxTable bounds the length that is believed of any table.
+// MaxTable is the largest length that is accepted of any table.
 const MaxTable = 16 << 20
 
 // Table is one table in memory, its length and checksum checked.
 type Table struct {
 	uacpi.Table
-	Addr uint64 // physical; Table.Address does not know it
+	Addr uint64 // physical; Table.Address does not have it
 }
 
-// NewTable takes one table from its bytes: b begins with the header, whose length
-// and checksum must be right.
+// NewTable makes a table from its bytes: b begins with the header, whose length and
+// checksum must be right.
 func NewTable(b []byte, addr uint64) (Table, error) {
 	if len(b) < headerLength {
 		return Table{}, &TableError{signature(b), len(b), ErrShort}
@@ -113,7 +113,8 @@ func ReadTable(mem Memory, addr uint64) (Table, error) {
 	return NewTable(b[:n], addr)
 }
 
-// signature returns the first four bytes as text, with what cannot be printed as "?".
+// signature returns the first four bytes as text, with "?" for each that cannot be
+// printed.
 func signature(b []byte) string {
 	var s [4]byte
 	for i := range s {

@@ -31,7 +31,7 @@ func TestCorpusMalformed(t *testing.T) {
 				require.Error(t, err)
 				require.Less(t, n, 0, "an error and no data")
 				var te *TableError
-				require.ErrorAs(t, err, &te, "it says where")
+				require.ErrorAs(t, err, &te, "the error says where")
 			case "accept_prefix":
 				require.GreaterOrEqual(t, n, 0, "%v", err)
 				if want["entries"] != nil {
@@ -44,8 +44,8 @@ func TestCorpusMalformed(t *testing.T) {
 	}
 }
 
-// decode parses a table as what it should be and returns how many entries it
-// has, -1 if it is of no use.
+// decode parses a table by its signature and returns the number of its entries, -1
+// if nothing can be used.
 func decode(sig string, data []byte) (int, error) {
 	tab, err := NewTable(data, 0)
 	if err != nil {
@@ -57,7 +57,7 @@ func decode(sig string, data []byte) (int, error) {
 		if m == nil {
 			return -1, err
 		}
-		NewTopology(Sources{MADT: m}) // must bear whatever was decoded
+		NewTopology(Sources{MADT: m}) // must accept anything that was decoded
 		return len(m.CPUs) + len(m.IOAPICs) + len(m.Overrides) + len(m.NMIs) + len(m.LocalNMIs) + m.Unknown, err
 	case "SRAT":
 		s, err := ParseSRAT(tab)

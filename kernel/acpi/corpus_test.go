@@ -12,9 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The corpus is a folder of real machines' tables, with what each means, as the
-// ACPICA disassembler has it. It is not part of the project: MUSTER_ACPI_CORPUS
-// names it.
+// The corpus is a folder of tables of real machines, each with its meaning by the
+// ACPICA disassembler. It is not part of the project: MUSTER_ACPI_CORPUS names it.
 func corpus(t *testing.T, part string) string {
 	t.Helper()
 	dir := os.Getenv("MUSTER_ACPI_CORPUS")
@@ -59,7 +58,8 @@ func asObject(t *testing.T, v any) (o object) {
 	return o
 }
 
-// covers requires that got has all of want's fields, but those that only explain others.
+// covers requires that got has all of want's fields, except those that only explain
+// others.
 func covers(t *testing.T, want, got object, except ...string) {
 	t.Helper()
 fields:
@@ -153,7 +153,7 @@ func checkTable(t *testing.T, sig string, data []byte, want object) {
 			require.Equal(t, number(t, e), list[i])
 		}
 	default:
-		require.Fail(t, "a table that is not looked at", sig)
+		require.Fail(t, "no check for this table", sig)
 	}
 }
 
@@ -306,8 +306,8 @@ func checkSRAT(t *testing.T, tab Table, want object) {
 	require.Empty(t, memory)
 }
 
-// checkTopology requires of each machine what must hold of any: each enabled
-// CPU once, numbers dense, nothing lost.
+// checkTopology requires what must hold for every machine: each enabled CPU once,
+// numbers dense, nothing lost.
 func checkTopology(t *testing.T, folder string, tables object) {
 	t.Helper()
 	read := func(name string) Table {

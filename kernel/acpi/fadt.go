@@ -1,8 +1,8 @@
 package acpi
 
-// FADT is the fixed ACPI description table: power management registers and what
-// the platform has of a PC ("Fixed ACPI Description Table (FADT)"). Fields that
-// the table is too short to hold are nil, whatever its revision says.
+// FADT is the fixed ACPI description table: power management registers and the
+// parts of a PC that the platform has ("Fixed ACPI Description Table (FADT)").
+// Fields behind the end of a short table are nil, whatever its revision says.
 type FADT struct {
 	FACS        uint32   `json:"facs_address"`
 	DSDT        uint32   `json:"dsdt_address"`
@@ -40,7 +40,7 @@ type FADT struct {
 	Hypervisor *uint64 `json:"hypervisor_id"`
 }
 
-// BootArch is the field IAPC_BOOT_ARCH: what of a PC is there.
+// BootArch is the field IAPC_BOOT_ARCH: which parts of a PC are there.
 type BootArch uint16
 
 // Bits of BootArch.
@@ -113,7 +113,7 @@ func ParseFADT(t Table) (*FADT, error) {
 	return f, nil
 }
 
-// DSDTAddress returns the physical address of the DSDT, 0 if there is none.
+// DSDTAddress returns the physical address of the DSDT, 0 without a DSDT.
 func (f *FADT) DSDTAddress() uint64 {
 	if f.XDSDT != nil && *f.XDSDT != 0 {
 		return *f.XDSDT
@@ -121,8 +121,8 @@ func (f *FADT) DSDTAddress() uint64 {
 	return uint64(f.DSDT)
 }
 
-// choose returns the extended register if it is there and says something, else
-// the I/O port of the old field, else nil.
+// choose returns the extended register if its address is not 0, else the I/O port
+// of the old field, else nil.
 func choose(x *GAS, port uint32, bytes uint8) *GAS {
 	switch {
 	case x != nil && x.Address != 0:

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// limit is how long any input may take.
+// limit is how long a parser may take for any input.
 const limit = time.Second
 
 // timed runs f and fails if it took too long.
@@ -18,7 +18,7 @@ func timed(t *testing.T, f func()) {
 	}
 }
 
-// parsers are what is done with the bytes of a table, by signature. None may
+// parsers are the functions that read the bytes of a table, by signature. None may
 // panic, whatever the bytes.
 var parsers = map[string]func(Table){
 	"APIC": func(tab Table) {
@@ -61,8 +61,8 @@ var parsers = map[string]func(Table){
 	"DSDT": func(tab Table) { FindS5(tab) },
 }
 
-// runTable makes a table of a body, with length and checksum right, so that it
-// gets past the header, and parses it.
+// runTable makes a table of a body, with length and checksum right, so that the
+// body is parsed.
 func runTable(sig string, body []byte, revision uint8) {
 	b := table(sig, body...)
 	b[8] = revision
@@ -115,7 +115,7 @@ func FuzzHPET(f *testing.F) { fuzzTable(f, "HPET") }
 func FuzzMCFG(f *testing.F) { fuzzTable(f, "MCFG") }
 func FuzzS5(f *testing.F)   { fuzzTable(f, "DSDT") }
 
-// runRSDP lets b be the BIOS area that is searched.
+// runRSDP makes b the BIOS area that is searched.
 func runRSDP(b []byte) {
 	if len(b) >= rsdpLength1 {
 		b[8] = 0
@@ -142,7 +142,7 @@ func FuzzRSDP(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) { timed(t, func() { runRSDP(append([]byte(nil), b...)) }) })
 }
 
-// runWalk lets b be all of memory: root tables lead anywhere.
+// runWalk makes b all of memory, so root tables may point anywhere.
 func runWalk(b []byte) {
 	mem := func(addr uint64, n int) ([]byte, error) {
 		if addr >= uint64(len(b)) || n > len(b)-int(addr) {
@@ -180,7 +180,7 @@ func FuzzWalk(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) { timed(t, func() { runWalk(append([]byte(nil), b...)) }) })
 }
 
-// runMP lets b be the entries of an MP table, the first two bytes their count.
+// runMP makes b the entries of an MP table; its first two bytes are their count.
 func runMP(b []byte) {
 	if len(b) < 2 || len(b) > 65535-mpHeaderLength {
 		return

@@ -1,8 +1,8 @@
 package acpi
 
-// Levels says how the bits of an APIC id name package, die, core and thread, as
-// CPUID tells: thread is the lowest Core bits, the core those up to Die, the die
-// those up to Package, the package the rest.
+// Levels says how the bits of an APIC id name package, die, core and thread, by
+// CPUID: the thread is the lowest Core bits, the core the bits up to Die, the die
+// the bits up to Package, the package the rest.
 type Levels struct {
 	Core    uint8 `json:"core_shift"`
 	Die     uint8 `json:"die_shift"`
@@ -18,8 +18,8 @@ const (
 // maxLevels bounds the levels that are read of a leaf.
 const maxLevels = 8
 
-// ReadLevels asks CPUID, by the best leaf there is. cpuid is the instruction, on
-// any CPU of the machine, or a table of answers in a test.
+// ReadLevels reads CPUID, the best leaf that the CPU has. cpuid is the instruction,
+// on any CPU of the machine, or a table of answers in a test.
 //
 // Source: Intel SDM vol. 3A, "Hierarchical Mapping of Shared Resources"; AMD64 APM
 // vol. 3, "Extended Topology Enumeration".
@@ -39,7 +39,7 @@ func ReadLevels(cpuid func(leaf, sub uint32) (a, b, c, d uint32)) (l Levels) {
 // extendedLevels reads a leaf with one sub-leaf for each level, the lowest first.
 func extendedLevels(leaf uint32, cpuid func(leaf, sub uint32) (a, b, c, d uint32)) (l Levels) {
 	die := false
-	below := uint8(0) // shift of the level below
+	below := uint8(0) // shift of the lower level
 	for sub := range uint32(maxLevels) {
 		a, _, c, _ := cpuid(leaf, sub)
 		kind, shift := c>>8&0xff, uint8(a&31)
@@ -89,7 +89,7 @@ func oldLevels(top uint32, cpuid func(leaf, sub uint32) (a, b, c, d uint32)) (l 
 	return l
 }
 
-// bitsFor returns how many bits number n things.
+// bitsFor returns how many bits can number n things.
 func bitsFor(n uint32) (bits uint8) {
 	for n > 1<<bits {
 		bits++
@@ -97,8 +97,8 @@ func bitsFor(n uint32) (bits uint8) {
 	return bits
 }
 
-// BusHz returns the frequency of the clock that the local APIC's timer divides,
-// 0 where CPUID does not tell (leaf 15H, the crystal's; leaf 16H, the bus's).
+// BusHz returns the frequency of the clock that the local APIC's timer divides, 0
+// if CPUID does not report it (leaf 15H, the crystal's; leaf 16H, the bus's).
 func BusHz(cpuid func(leaf, sub uint32) (a, b, c, d uint32)) uint64 {
 	top, _, _, _ := cpuid(0, 0)
 	if top >= 0x15 {

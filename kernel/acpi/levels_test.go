@@ -8,7 +8,7 @@ import (
 
 type answer = [4]uint32
 
-// answers is what CPUID says, by leaf and sub-leaf.
+// answers is what CPUID returns, by leaf and sub-leaf.
 type answers map[[2]uint32]answer
 
 func (m answers) cpuid(leaf, sub uint32) (a, b, c, d uint32) {

@@ -39,7 +39,7 @@ type (
 	Trigger  uint8
 )
 
-// Values of Polarity and Trigger; 0 says what is usual for the bus.
+// Values of Polarity and Trigger; 0 is the bus's default.
 const (
 	ActiveHigh Polarity = 1
 	ActiveLow  Polarity = 3
@@ -59,7 +59,7 @@ func (f INTI) String() string {
 		[4]string{"bus default", "edge", "reserved", "level"}[f.Trigger()]
 }
 
-// Override is an entry of type 2: an ISA interrupt that is wired unusually.
+// Override is an entry of type 2: an ISA interrupt with an unusual wiring.
 type Override struct {
 	Bus    uint8  `json:"bus"`
 	Source uint8  `json:"source"`
@@ -84,8 +84,8 @@ type LocalNMI struct {
 // AllCPUs is the uid that stands for every CPU.
 const AllCPUs = ^uint32(0)
 
-// Wakeup is an entry of type 0x10: the mailbox that starts CPUs where firmware
-// keeps them.
+// Wakeup is an entry of type 0x10: the mailbox that starts CPUs that the firmware
+// holds.
 type Wakeup struct {
 	Version uint16 `json:"version"`
 	Mailbox uint64 `json:"mailbox"`
@@ -117,8 +117,8 @@ const (
 	cpuOnlineCapable = 1 << 1
 )
 
-// ParseMADT decodes a table whose header has been checked. At the first malformed
-// entry it stops, and returns what came before with an error that says where.
+// ParseMADT decodes a table whose header has been checked. It stops at the first
+// malformed entry, and returns the entries before it with an error that says where.
 func ParseMADT(t Table) (*MADT, error) {
 	b, err := body(t, "APIC", madtEntries)
 	if err != nil {
@@ -170,7 +170,7 @@ func newCPU(apicID, uid, flags uint32, x2 bool) CPU {
 	return CPU{APICID: apicID, UID: uid, Enabled: flags&cpuEnabled != 0, OnlineCapable: flags&cpuOnlineCapable != 0, X2APIC: x2}
 }
 
-// Filler ids that firmware puts into entries without a CPU.
+// Filler ids that firmware writes into entries without a CPU.
 const (
 	filler8  = 0xff
 	filler32 = 0xffffffff

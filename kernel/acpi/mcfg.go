@@ -1,7 +1,7 @@
 package acpi
 
-// MCFG says where the configuration space of PCI Express is in memory (PCI
-// Firmware Specification 3.3, "MCFG Table Description").
+// MCFG says where the configuration space of PCI Express is in memory (PCI Firmware
+// Specification 3.3, "MCFG Table Description").
 type MCFG struct {
 	Segments []Segment `json:"segments"`
 }
@@ -25,8 +25,8 @@ func (s Segment) Valid() bool {
 	return s.StartBus <= s.EndBus && s.Base <= ^uint64(0)-(uint64(s.EndBus)+1)<<20
 }
 
-// ParseMCFG decodes a table whose header has been checked. Behind the last whole
-// entry it stops, with an error if bytes are left.
+// ParseMCFG decodes a table whose header has been checked. It stops behind the last
+// whole entry, with an error if bytes are left.
 func ParseMCFG(t Table) (*MCFG, error) {
 	b, err := body(t, "MCFG", mcfgEntries)
 	if err != nil {

@@ -82,9 +82,9 @@ var (
 	mpDefaultMaxima = uint8(7)
 )
 
-// FindMP looks for the floating pointer where the specification has it, in the
-// first KiB of the extended BIOS data area, the last of base memory, and from
-// 0xf0000 on, and reads the table it points at.
+// FindMP looks for the floating pointer where the specification places it: in the
+// first KiB of the extended BIOS data area, in the last KiB of base memory, and
+// from 0xf0000 on. Then it reads the table that the pointer names.
 func FindMP(mem Memory) (*MP, error) {
 	type area struct {
 		from uint64
@@ -162,8 +162,8 @@ func readMP(mem Memory, p []byte) (*MP, error) {
 	return m, err
 }
 
-// ParseMP decodes a configuration table. Unlike the ACPI tables its entries have
-// no length field, so one of an unknown type makes the rest unreadable.
+// ParseMP decodes a configuration table. Unlike those of ACPI tables, its entries
+// have no length field, so an entry of an unknown type makes the rest unreadable.
 func ParseMP(b []byte) (*MP, error) {
 	if len(b) < mpHeaderLength {
 		return nil, &TableError{"PCMP", len(b), ErrShort}
@@ -226,9 +226,9 @@ func defaultMP(imcr bool) *MP {
 	return m
 }
 
-// MADT says the same in the form of an MADT, so that the rest of the kernel need
-// not know which there was. Global system interrupts are numbered through the I/O
-// APICs in order; inputs returns how many one at an address has.
+// MADT returns the same description in the form of an MADT, so that the rest of the
+// kernel has one form only. Global system interrupts are numbered through the I/O
+// APICs in order; inputs returns the number of inputs of the one at an address.
 func (m *MP) MADT(inputs func(addr uint32) int) *MADT {
 	t := &MADT{LocalAPIC: uint64(m.LocalAPIC), PCATCompat: true}
 	for _, c := range m.CPUs {

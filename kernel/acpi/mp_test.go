@@ -90,10 +90,10 @@ func TestMPMalformed(t *testing.T) {
 		want string
 	}{
 		"empty":           {nil, "acpi: PCMP+0x0: table too short"},
-		"signature":       {append([]byte("PCMQ"), twoCPUs[4:]...), "acpi: PCMP+0x0: signature not as expected"},
+		"signature":       {append([]byte("PCMQ"), twoCPUs[4:]...), "acpi: PCMP+0x0: signature is not the expected one"},
 		"cut":             {twoCPUs[:60], "acpi: PCMP+0x4: length field out of range"},
 		"checksum":        {append(append([]byte(nil), twoCPUs[:len(twoCPUs)-1]...), 7), "acpi: PCMP+0x7: checksum wrong"},
-		"unknown entry":   {unknown, "acpi: PCMP+0x2c: value makes no sense"},
+		"unknown entry":   {unknown, "acpi: PCMP+0x2c: value has no meaning"},
 		"count too large": {mpTable(2, 1, 0, 'I', 'S', 'A', ' ', ' ', ' '), "acpi: PCMP+0x34: table too short"},
 		"entry cut":       {mpTable(1, 0, 1, 2), "acpi: PCMP+0x2c: table too short"},
 	}
@@ -107,5 +107,5 @@ func TestMPMalformed(t *testing.T) {
 	copy(m[mpBiosStart], mpPointer(0x7000, 0, 0))
 	copy(m[mpBiosStart][16:], mpPointer(0, 99, 0))
 	_, err := FindMP(m.read)
-	require.EqualError(t, err, "acpi: PCMP+0x2c: value makes no sense", "the first reason")
+	require.EqualError(t, err, "acpi: PCMP+0x2c: value has no meaning", "the first reason")
 }

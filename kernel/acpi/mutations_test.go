@@ -11,8 +11,8 @@ import (
 
 var mutations = flag.Int("mutations", 20_000, "how many broken inputs each parser gets")
 
-// Broken tables by the million: what the fuzz targets run, without the fuzzer's
-// cost for each. No input may cause a panic, or take a second.
+// Broken tables by the million: the inputs of the fuzz targets, without the
+// fuzzer's cost for each. No input may cause a panic, or take a second.
 func TestMutations(t *testing.T) {
 	type target struct {
 		seeds [][]byte
@@ -52,7 +52,7 @@ func TestMutations(t *testing.T) {
 	}
 }
 
-// telling are values that lengths and counts are often wrong by.
+// telling are values by which lengths and counts are often wrong.
 var telling = []byte{0, 1, 2, 7, 8, 9, 0x0f, 0x10, 0x11, 0x7f, 0x80, 0xfe, 0xff}
 
 // mutate returns a seed with a few changes.

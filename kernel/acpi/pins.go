@@ -2,8 +2,8 @@ package acpi
 
 import "muster/kernel/abi"
 
-// pins returns how the local interrupt pins of the CPU with a firmware's uid are NMIs,
-// as abi.NMIPin has it.
+// pins returns which local interrupt pins are NMIs on the CPU with a firmware's
+// uid, in the form of abi.NMIPin.
 func pins(list []LocalNMI, uid uint32) (pins uint32) {
 	for _, n := range list {
 		if n.LINT > 1 || n.UID != AllCPUs && n.UID != uid {

@@ -24,8 +24,8 @@ const (
 
 var rsdpSignature = []byte("RSD PTR ")
 
-// ParseRSDP decodes a root pointer. Revision 2 and later have a second part, and
-// a checksum over both.
+// ParseRSDP decodes a root pointer. Revision 2 and later have a second part, and a
+// checksum over both.
 func ParseRSDP(b []byte, addr uint64) (RSDP, error) {
 	if len(b) < rsdpLength1 {
 		return RSDP{}, &TableError{"RSDP", len(b), ErrShort}
@@ -58,9 +58,9 @@ func extent(b []byte) uint32 {
 	return u32(b[20:])
 }
 
-// FindRSDP returns the root pointer: from the loader's copy, else at the address
-// that the loader gave, else by search, first in the first KiB of the extended
-// BIOS data area, then below 1 MiB, on 16-byte boundaries.
+// FindRSDP returns the root pointer: from the loader's copy, else from the loader's
+// address, else by a search on 16-byte boundaries, first in the first KiB of the
+// extended BIOS data area, then below 1 MiB.
 func FindRSDP(mem Memory, addr uint64, copied []byte) (RSDP, error) {
 	if len(copied) > 0 {
 		return ParseRSDP(copied, 0)

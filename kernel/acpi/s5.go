@@ -25,8 +25,8 @@ const (
 var s5Name = []byte("_S5_")
 
 // FindS5 looks for the package \_S5 in the AML of a DSDT or SSDT, without
-// interpreting it: Name (_S5, Package {a, b, ...}) is the only form that firmware
-// uses. Text that merely looks like the name is passed over.
+// interpreting the AML: Name (_S5, Package {a, b, ...}) is the only form that
+// firmware uses. Text that only looks like the name is skipped.
 func FindS5(t Table) (Sleep, error) {
 	if t.Table == nil {
 		return Sleep{}, &TableError{"DSDT", 0, ErrMissing}

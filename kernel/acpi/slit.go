@@ -1,7 +1,7 @@
 package acpi
 
-// SLIT is the system locality information table: how far domains are from each
-// other, 10 for a domain from itself ("System Locality Information Table (SLIT)").
+// SLIT is the system locality information table: the distances between domains, 10
+// for a domain from itself ("System Locality Information Table (SLIT)").
 type SLIT struct {
 	Localities int     `json:"localities"`
 	Distances  []uint8 `json:"-"` // row by row
@@ -29,9 +29,9 @@ func (s *SLIT) Matrix() [][]int {
 	return rows
 }
 
-// ParseSLIT decodes a table whose header has been checked. The table may be
-// longer than its matrix. A matrix that cannot be true is an error: a distance
-// below 10, or a domain that is not 10 from itself.
+// ParseSLIT decodes a table whose header has been checked. The table may be longer
+// than its matrix. A wrong matrix is an error: a distance below 10, or a domain
+// that is not 10 from itself.
 func ParseSLIT(t Table) (*SLIT, error) {
 	b, err := body(t, "SLIT", slitMatrix)
 	if err != nil {

@@ -44,8 +44,8 @@ const (
 
 var sratSizes = sizes{sratCPU: 16, sratMemory: 40, sratX2APIC: 24}
 
-// ParseSRAT decodes a table whose header has been checked. At the first malformed
-// entry it stops, and returns what came before with an error that says where:
+// ParseSRAT decodes a table whose header has been checked. It stops at the first
+// malformed entry, and returns the entries before it with an error that says where:
 // some firmware pads the table with zeros.
 func ParseSRAT(t Table) (*SRAT, error) {
 	b, err := body(t, "SRAT", sratEntries)
@@ -57,7 +57,7 @@ func ParseSRAT(t Table) (*SRAT, error) {
 	err = walk("SRAT", b, sratEntries, &sratSizes, func(_ int, kind uint8, _ []byte) { count[kind]++ })
 	s.CPUs = room[CPUAffinity](count[sratCPU] + count[sratX2APIC])
 	s.Memory = room[MemoryAffinity](count[sratMemory])
-	narrow := t.Revision() < 2 // domains had 8 bits, and what is now the rest holds anything
+	narrow := t.Revision() < 2 // domains had 8 bits; the other 24 hold anything
 	walk("SRAT", b, sratEntries, &sratSizes, func(_ int, kind uint8, e []byte) { s.entry(narrow, kind, e) })
 	return s, err
 }

@@ -1,6 +1,6 @@
 package acpi
 
-// Tables is what the root pointer leads to.
+// Tables is what the root pointer refers to.
 type Tables struct {
 	Root RSDP
 	From string  // "XSDT" or "RSDT"
@@ -16,11 +16,12 @@ type Bad struct {
 	Err    error
 }
 
-// maxTables bounds how many pointers of a root table are followed.
+// maxTables is the largest number of a root table's pointers that are followed.
 const maxTables = 4096
 
 // Load follows the root pointer. The XSDT is preferred; if it cannot be used the
-// RSDT is. problems lists what was skipped; err says that there is no root table.
+// RSDT is read. problems lists what was skipped; err says that there is no root
+// table.
 func Load(mem Memory, root RSDP) (t Tables, problems []error, err error) {
 	t.Root = root
 	var table Table
@@ -55,7 +56,7 @@ func Load(mem Memory, root RSDP) (t Tables, problems []error, err error) {
 			problems = append(problems, err)
 			h, _ := mem(addr, headerLength)
 			t.Bad = append(t.Bad, Bad{addr, h, err})
-		case one.Sig() == "RSDT" || one.Sig() == "XSDT": // not followed: a cycle, at best
+		case one.Sig() == "RSDT" || one.Sig() == "XSDT": // not followed: it could lead to a cycle
 			problems = append(problems, &TableError{one.Sig(), 0, ErrNested})
 		default:
 			t.List = append(t.List, one)
@@ -64,8 +65,8 @@ func Load(mem Memory, root RSDP) (t Tables, problems []error, err error) {
 	return t, problems, nil
 }
 
-// forPointers visits the pointers of a root table, each of width bytes. Those of
-// an XSDT need not be aligned. A pointer that is cut off at the end is none.
+// forPointers visits the pointers of a root table, each of width bytes. Those of an
+// XSDT need not be aligned. A pointer that is cut off at the end is left out.
 func forPointers(table Table, width int, visit func(addr uint64)) {
 	b := table.TableData()
 	for off := 0; off+width <= len(b); off += width {

@@ -62,7 +62,7 @@ func TestFindRSDP(t *testing.T) {
 	_, err = FindRSDP(m.read, 0, nil)
 	require.EqualError(t, err, "acpi: RSDP+0x0: not found")
 	copy(bios[0x1230:], rsdp(0, 5, 0))
-	copy(bios[0x120:], rsdpSignature) // bad checksum: passed over
+	copy(bios[0x120:], rsdpSignature) // bad checksum: skipped
 	r, err = FindRSDP(m.read, 0, nil)
 	require.NoError(t, err)
 	require.Equal(t, RSDP{Addr: biosStart + 0x1230, OEMID: "MUSTER", RSDT: 5}, r)
@@ -108,7 +108,7 @@ func TestLoad(t *testing.T) {
 	_, ok = tabs.Find("HPET")
 	require.False(t, ok)
 
-	m[0x1000][30]++ // a damaged XSDT: the RSDT will do
+	m[0x1000][30]++ // a damaged XSDT: the RSDT is used
 	tabs, problems, err = Load(m.read, RSDP{Revision: 2, RSDT: 0x2000, XSDT: 0x1000})
 	require.NoError(t, err)
 	require.Equal(t, "RSDT", tabs.From)
@@ -117,7 +117,7 @@ func TestLoad(t *testing.T) {
 	_, _, err = Load(m.read, RSDP{Revision: 2, XSDT: 0x1000})
 	require.ErrorIs(t, err, ErrChecksum)
 	_, _, err = Load(m.read, RSDP{RSDT: 0x3000})
-	require.EqualError(t, err, "acpi: RSDT+0x0: signature not as expected")
+	require.EqualError(t, err, "acpi: RSDT+0x0: signature is not the expected one")
 	_, _, err = Load(m.read, RSDP{})
 	require.ErrorIs(t, err, ErrMissing)
 }

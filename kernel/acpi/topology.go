@@ -10,7 +10,7 @@ import (
 	"muster/kernel/percpu"
 )
 
-// MaxCPUs is how many CPUs the kernel takes note of.
+// MaxCPUs is the largest number of CPUs that the kernel records.
 const MaxCPUs = percpu.Max
 
 // Processor is a logical CPU.
@@ -23,7 +23,7 @@ type Processor struct {
 	Die           uint32 `json:"die"`    // within the package
 	Core          uint32 `json:"core"`   // within the die
 	Thread        uint32 `json:"thread"` // within the core
-	Node          int    `json:"node"`   // index into Nodes, -1 where the firmware says nothing
+	Node          int    `json:"node"`   // index into Nodes, -1 without an entry in the SRAT
 }
 
 // Node is a proximity domain with CPUs or memory.
@@ -41,7 +41,7 @@ type Range struct {
 	NonVolatile  bool   `json:"non_volatile"`
 }
 
-// Topology is what the machine consists of.
+// Topology lists the parts of the machine.
 type Topology struct {
 	CPUs      []Processor `json:"cpus"`
 	Standby   []Processor `json:"standby"` // not enabled, but may be later
@@ -66,17 +66,17 @@ type Sources struct {
 	BusHz    uint64
 }
 
-// Problems that a topology is made in spite of.
+// Problems for which the topology has a way around.
 var (
-	ErrTooMany   = errors.New("more CPUs than the kernel takes note of")
+	ErrTooMany   = errors.New("more CPUs than the kernel can use")
 	ErrUnlisted  = errors.New("the boot CPU is not listed")
-	ErrElsewhere = errors.New("local APIC address differs from IA32_APIC_BASE, which counts")
+	ErrElsewhere = errors.New("local APIC address differs from IA32_APIC_BASE: using the register")
 	ErrOverlap   = errors.New("ranges overlap")
 )
 
-// NewTopology puts the tables together. problems lists what was left out or
-// decided against a table; the topology is usable all the same. The boot CPU has
-// number 0, the others follow in the order of the table.
+// NewTopology combines the tables. problems lists what was left out or decided
+// against a table; the topology is usable all the same. The boot CPU has number 0,
+// the others follow in the order of the table.
 func NewTopology(s Sources) (t *Topology, problems []error) {
 	b := &builder{Sources: s, t: &Topology{Levels: s.Levels, BusHz: s.BusHz, LocalAPIC: s.APICBase}}
 	b.nodes()
@@ -153,7 +153,7 @@ func (b *builder) processor(c CPU) Processor {
 	return p
 }
 
-// nodes numbers the domains that have something, in ascending order.
+// nodes numbers the domains that have CPUs or memory, in ascending order.
 func (b *builder) nodes() {
 	if b.SRAT == nil {
 		return
@@ -185,7 +185,7 @@ func (b *builder) nodes() {
 	b.memory()
 }
 
-// distances returns a row of the SLIT, which knows domains by their number.
+// distances returns a row of the SLIT, which identifies domains by their number.
 func (b *builder) distances(from uint32, domains []uint32) []uint8 {
 	if b.SLIT == nil || uint64(from) >= uint64(b.SLIT.Localities) {
 		return nil
@@ -200,8 +200,8 @@ func (b *builder) distances(from uint32, domains []uint32) []uint8 {
 	return row
 }
 
-// memory gives each node its ranges. A range that wraps around is left out, and
-// so are ranges that two nodes claim.
+// memory gives each node its ranges. Ranges that wrap around are left out, and
+// ranges that two nodes claim are left out too.
 func (b *builder) memory() {
 	list := room[MemoryAffinity](len(b.SRAT.Memory))
 	for _, m := range b.SRAT.Memory {
@@ -215,7 +215,7 @@ func (b *builder) memory() {
 	}
 	slices.SortStableFunc(list, func(x, y MemoryAffinity) int { return cmp.Compare(x.Base, y.Base) })
 	for len(list) > 0 {
-		n, domain, mixed := 1, list[0].Domain, false // list[:n] overlap one another
+		n, domain, mixed := 1, list[0].Domain, false // the ranges list[:n] overlap
 		for last := list[0].last(); n < len(list) && list[n].Base <= last; n++ {
 			mixed = mixed || list[n].Domain != domain
 			last = max(last, list[n].last())
@@ -235,14 +235,15 @@ func (b *builder) memory() {
 // last returns the range's last byte.
 func (m MemoryAffinity) last() uint64 { return m.Base + (m.Size - 1) }
 
-// minInputs is how many inputs an I/O APIC has at least: what a range must hold.
+// minInputs is the smallest number of inputs of an I/O APIC, for which a GSI range
+// must have room.
 const minInputs = 24
 
 func (b *builder) interrupts() {
 	m, t := b.MADT, b.t
 	t.Overrides, t.NMIs, t.LocalNMIs = m.Overrides, m.NMIs, m.LocalNMIs
 	t.IOAPICs = room[IOAPIC](len(m.IOAPICs))
-	type claim struct{ addr, base uint64 } // one of them, plus 1
+	type claim struct{ addr, base uint64 } // the claimed address or base, plus 1
 	claimed := make(map[claim]bool, 2*len(m.IOAPICs))
 	for _, a := range m.IOAPICs {
 		switch {

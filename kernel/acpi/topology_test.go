@@ -52,8 +52,8 @@ func TestTopologyLimit(t *testing.T) {
 	top, problems := NewTopology(Sources{MADT: m, Boot: 4999})
 	require.Len(t, top.CPUs, MaxCPUs)
 	require.EqualError(t, errors.Join(problems...),
-		"acpi: APIC: more CPUs than the kernel takes note of: 5000 CPUs, of which 904 are left out")
-	require.Equal(t, uint32(4999), top.CPUs[0].APICID, "the boot CPU counts in any case")
+		"acpi: APIC: more CPUs than the kernel can use: 5000 CPUs, of which 904 are left out")
+	require.Equal(t, uint32(4999), top.CPUs[0].APICID, "the boot CPU is never left out")
 }
 
 // Two packages of two dies of three cores of two threads: ids with gaps.
@@ -114,7 +114,7 @@ func TestTopologyInterrupts(t *testing.T) {
 	require.Equal(t, uint64(0xfee00000), top.LocalAPIC)
 }
 
-// bigMADT lists 288 CPUs, as machines with x2APIC do, with all else that is usual.
+// bigMADT lists 288 CPUs, as on machines with x2APIC, and the other usual entries.
 func bigMADT() []byte {
 	var e []byte
 	for id := range 288 {

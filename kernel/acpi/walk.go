@@ -1,6 +1,6 @@
 package acpi
 
-// sizes gives the smallest length of the entry types that are decoded, 0 for others.
+// sizes has the smallest length of the entry types that are decoded, 0 for others.
 type sizes [20]uint8
 
 func (s *sizes) of(kind uint8) int {
@@ -11,7 +11,7 @@ func (s *sizes) of(kind uint8) int {
 }
 
 // walk visits the entries of a list in table b from off on: each begins with its
-// type and its length. At the first malformed entry it stops, and says where. An
+// type and its length. It stops at the first malformed entry, and says where. An
 // entry may be longer than its type needs.
 func walk(name string, b []byte, off int, least *sizes, visit func(off int, kind uint8, e []byte)) error {
 	for off < len(b) {
@@ -38,7 +38,7 @@ func body(t Table, sig string, n int) ([]byte, error) {
 	}
 	b := t.Data()
 	switch {
-	case string(b[:4]) != sig: // NewTable has seen a whole header
+	case string(b[:4]) != sig: // NewTable has checked the header's length
 		return nil, &TableError{sig, 0, ErrSignature}
 	case len(b) < n:
 		return nil, &TableError{sig, len(b), ErrShort}

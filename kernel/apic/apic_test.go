@@ -86,8 +86,8 @@ func TestRedirection(t *testing.T) {
 	require.Equal(t, uint32(0x30), lo)
 }
 
-// The registers here are memory, so the window does not follow the index: enough to
-// see that Init masks and that inputs are told apart.
+// The registers here are memory, so the window does not follow the index. That is enough
+// to check that Init masks its inputs and that inputs are told apart.
 func TestIOAPICHas(t *testing.T) {
 	regs := new([8]uint32)
 	var a IOAPIC

@@ -13,8 +13,8 @@ import (
 // icrTimeout bounds the wait for the ICR; the APIC accepts an IPI within microseconds.
 const icrTimeout = clock.Millisecond
 
-// send writes the ICR. In xAPIC mode it waits until the APIC has accepted the
-// message, at most 1 ms, and reports whether it did.
+// send writes the ICR. In xAPIC mode it waits at most 1 ms until the APIC has
+// accepted the IPI, and reports whether it has.
 //
 // Context: interrupts off, since in xAPIC mode the register takes two writes.
 func send(dest, lo uint32) bool {
@@ -55,8 +55,8 @@ func accepted() bool {
 	return false
 }
 
-// fence orders all earlier stores and loads before what follows (Intel SDM
-// vol. 3A, "MSR Access in x2APIC Mode": MFENCE; LFENCE).
+// fence orders all earlier stores and loads before what follows (Intel SDM vol. 3A,
+// "MSR Access in x2APIC Mode": MFENCE; LFENCE).
 func fence()
 
 // SendVector interrupts one CPU, by its physical destination.
@@ -64,31 +64,32 @@ func fence()
 // Context: interrupts off.
 func SendVector(c, to *percpu.CPU, vector uint8) {
 	if !send(to.APICID, icrModeFixed|icrAssert|uint32(vector)) {
-		upcall.Panic(c, "apic: ICR busy for 1 ms; CPU, vector", uint64(to.ID), uint64(vector))
+		upcall.Panic(c, "apic: no IPI sent, ICR busy for 1 ms; CPU, vector", uint64(to.ID), uint64(vector))
 	}
 }
 
-// SendLogical interrupts the CPUs of one cluster whose bits are set in the lower
-// half of dest, which is made of their CPU.Logical.
+// SendLogical interrupts CPUs of one cluster: those whose bits are set in the lower
+// half of dest. dest is made of their CPU.Logical.
 //
 // Context: interrupts off.
 // Source: Intel SDM vol. 3A, "Logical Destination Mode".
 func SendLogical(c *percpu.CPU, dest uint32, vector uint8) {
 	if !send(dest, icrModeFixed|icrLogical|icrAssert|uint32(vector)) {
-		upcall.Panic(c, "apic: ICR busy for 1 ms; logical destination, vector", uint64(dest), uint64(vector))
+		upcall.Panic(c, "apic: no IPI sent, ICR busy for 1 ms; logical destination, vector", uint64(dest), uint64(vector))
 	}
 }
 
-// SendNMI sends an NMI to one CPU. A busy ICR is not reported: the caller is in trouble already.
+// SendNMI sends an NMI to one CPU. A busy ICR is not reported, because the caller
+// is in a panic or in a backtrace.
 func SendNMI(c, to *percpu.CPU) { send(to.APICID, icrModeNMI|icrAssert) }
 
-// Code is the result of a start-up message.
+// Code is the result of SendINIT and SendStartup.
 type Code uint8
 
 // Results.
 const (
 	OK          Code = iota
-	ErrPending       // the APIC had not accepted the message before after 1 ms
+	ErrPending       // the APIC had not accepted the previous IPI after 1 ms
 	ErrBadEntry      // not page-aligned, or not below 1 MiB
 	ErrBadID         // does not fit the 8 bits of xAPIC mode
 )
@@ -101,9 +102,9 @@ func (e Code) Error() string {
 	case ErrPending:
 		return "apic: ICR busy for 1 ms"
 	case ErrBadEntry:
-		return "apic: start-up address not a page below 1 MiB"
+		return "apic: SIPI address is not a page below 1 MiB"
 	case ErrBadID:
-		return "apic: APIC id needs x2APIC mode"
+		return "apic: APIC id does not fit the 8 bits of xAPIC mode"
 	}
 	return "apic: unknown error"
 }
@@ -125,9 +126,9 @@ func SendINIT(id uint32) Code {
 	return OK
 }
 
-// SendStartup asks the CPU with APIC id id, which waits after INIT, to begin at
-// physical address entry, which is page-aligned and below 1 MiB since the
-// message carries bits 19:12 alone.
+// SendStartup sends a SIPI: the CPU with APIC id id, which waits after INIT, begins
+// at physical address entry. entry is page-aligned and below 1 MiB, since the SIPI
+// carries bits 19:12 alone.
 //
 // Source: Intel SDM vol. 3A, "Interrupt Command Register (ICR)".
 func SendStartup(id uint32, entry uint64) Code {

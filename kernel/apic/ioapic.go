@@ -7,8 +7,8 @@ import (
 	"muster/kernel/percpu"
 )
 
-// Registers of an I/O APIC (82093AA data sheet): an index and a data register
-// at its address, and behind them two words for each input.
+// Registers of an I/O APIC (82093AA data sheet): an index and a data register at
+// its address. Two words for each input follow.
 const (
 	ioSelect = 0x00
 	ioWindow = 0x10
@@ -63,7 +63,7 @@ func (a *IOAPIC) Route(c *percpu.CPU, gsi uint32, vector uint8, dest uint32, low
 	lo, hi := redirection(vector, dest, low, level)
 	i := gsi - a.GSIBase
 	a.mu.Lock(c)
-	a.write(ioRedirect+2*i, redirMasked) // never half an entry
+	a.write(ioRedirect+2*i, redirMasked) // the CPU never sees half an entry
 	a.write(ioRedirect+2*i+1, hi)
 	a.write(ioRedirect+2*i, lo)
 	a.mu.Unlock(c)
@@ -81,7 +81,7 @@ func redirection(vector uint8, dest uint32, low, level bool) (lo, hi uint32) {
 	return lo, dest << 24
 }
 
-// Mask stops or admits an input's interrupts.
+// Mask masks or unmasks an input.
 func (a *IOAPIC) Mask(c *percpu.CPU, gsi uint32, masked bool) {
 	r := ioRedirect + 2*(gsi-a.GSIBase)
 	a.mu.Lock(c)
@@ -101,8 +101,8 @@ const (
 	pic2Command, pic2Data = 0xa0, 0xa1
 )
 
-// RetirePIC moves the 8259 pair's vectors away from the exceptions, since it can
-// raise a spurious one even when masked, and masks all its inputs.
+// RetirePIC moves the vectors of the 8259 pair away from the exceptions, because a
+// masked 8259 can still raise a spurious interrupt, and masks all inputs.
 //
 // Source: Intel 8259A data sheet, "Initialization Command Words".
 func RetirePIC(vector uint8) {
@@ -110,7 +110,7 @@ func RetirePIC(vector uint8) {
 	cpu.Out8(pic2Command, 0x11)
 	cpu.Out8(pic1Data, vector) // ICW2
 	cpu.Out8(pic2Data, vector+8)
-	cpu.Out8(pic1Data, 4) // ICW3: the second sits on input 2
+	cpu.Out8(pic1Data, 4) // ICW3: the second is on input 2
 	cpu.Out8(pic2Data, 2)
 	cpu.Out8(pic1Data, 1) // ICW4: 8086 mode
 	cpu.Out8(pic2Data, 1)

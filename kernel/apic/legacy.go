@@ -16,13 +16,13 @@ var legacy bool
 func UseLegacy(vector uint8) {
 	legacy = true
 	RetirePIC(vector)
-	LegacyUnmask(2) // the second 8259 sits on it
+	LegacyUnmask(2) // the second 8259 is on input 2
 }
 
 // Legacy reports whether UseLegacy was called.
 func Legacy() bool { return legacy }
 
-// LegacyUnmask admits an ISA interrupt.
+// LegacyUnmask unmasks an ISA interrupt.
 func LegacyUnmask(irq uint8) {
 	port := uint16(pic1Data)
 	if irq >= 8 {
@@ -32,7 +32,7 @@ func LegacyUnmask(irq uint8) {
 }
 
 // LegacyEOI ends an ISA interrupt. It reports false for a spurious one: the
-// controller raises its last line when a request has gone away.
+// controller raises its last line when a request has ended too early.
 //
 // Source: Intel 8259A data sheet, "Interrupt Sequence".
 func LegacyEOI(irq uint8) (real bool) {

@@ -26,8 +26,8 @@ var (
 	base uintptr // register page, in xAPIC mode
 )
 
-// Physical returns the address of the register page and whether the APIC is
-// there and in x2APIC mode already.
+// Physical returns the address of the register page, whether the APIC is there, and
+// whether it is in x2APIC mode already.
 func Physical() (addr uint64, enabled, x2apic bool) {
 	v := cpu.ReadMSR(cpu.MSRAPICBase)
 	return v & 0x000ffffffffff000, v&cpu.APICBaseEnable != 0, v&cpu.APICBaseX2APIC != 0
@@ -38,24 +38,24 @@ func Physical() (addr uint64, enabled, x2apic bool) {
 // Context: boot CPU, before Enable.
 func Use(x2apic bool, va uintptr) { x2, base = x2apic, va }
 
-// Install makes this package answer the vectors that the local APIC raises when
-// something is wrong, and every vector that nobody else answers.
+// Install makes this package handle the vectors that the local APIC raises on
+// errors, and every vector without a handler of its own.
 //
-// Context: boot CPU, before it admits interrupts.
+// Context: boot CPU, before it enables interrupts.
 func Install() {
 	vector.Handle(vector.Error, onError)
-	vector.Handle(vector.Spurious, func(*percpu.CPU, *cpu.Frame) {}) // a spurious interrupt has no end
+	vector.Handle(vector.Spurious, func(*percpu.CPU, *cpu.Frame) {}) // a spurious interrupt needs no EOI
 	vector.HandleRest(onUnclaimed)
 }
 
-// onError reports what the local APIC did not like.
+// onError logs the errors that the local APIC has recorded.
 func onError(c *percpu.CPU, _ *cpu.Frame) {
 	EOI()
 	var l console.Line
 	console.Warn(c, l.Str("apic: error status ").Hex(uint64(ClearErrors())))
 }
 
-// onUnclaimed ends an interrupt that has no owner: without an end it would block all
+// onUnclaimed ends an interrupt without an owner. Without an EOI it would block all
 // vectors of its class and below.
 func onUnclaimed(*percpu.CPU, *cpu.Frame) { EOI() }
 
@@ -77,8 +77,8 @@ func write(off uintptr, v uint32) {
 	mmio.Store32(base+off, v)
 }
 
-// Enable turns this CPU's local APIC on in the chosen mode, with every local
-// source masked, and sets c.APICID from it.
+// Enable turns this CPU's local APIC on in the chosen mode, masks every local
+// source, and sets c.APICID from it.
 //
 // Context: once on each CPU, interrupts off.
 // Source: Intel SDM vol. 3A, "Local APIC Status and Location" and "x2APIC State
@@ -103,7 +103,7 @@ func Enable(c *percpu.CPU) {
 	ClearErrors()
 	write(offLVTError, vector.Error)
 	write(offDivide, divideBy16)
-	// Whatever the firmware left in service would block lower vectors.
+	// An interrupt that the firmware left in service would block lower vectors.
 	for range 256 {
 		if !inService() {
 			break
@@ -114,14 +114,15 @@ func Enable(c *percpu.CPU) {
 	c.Logical = logicalID(c)
 }
 
-// flatCPUs is how many CPUs have a bit of their own in the flat model of xAPIC mode:
-// not eight, as the destination with all bits set is everybody, whoever has a bit.
+// flatCPUs is how many CPUs have a bit of their own in the flat model of xAPIC
+// mode. It is not eight, because a destination with all eight bits set reaches
+// every CPU.
 const flatCPUs = 7
 
-// logicalID returns this CPU's logical destination, 0 for none: in x2APIC mode what
-// the hardware derives from the id, a cluster and one of 16 bits; in xAPIC mode the
-// flat model's bit, which software assigns, for the first seven CPUs. The other
-// model of xAPIC mode, clusters of four, is not used: many chipsets lack it.
+// logicalID returns this CPU's logical destination, 0 for none. In x2APIC mode the
+// hardware derives it from the id: a cluster and one of 16 bits. In xAPIC mode it
+// is the flat model's bit, which software assigns, for the first seven CPUs. The
+// other model of xAPIC mode, clusters of four, is not used: many chipsets lack it.
 //
 // Source: Intel SDM vol. 3A, "Logical Destination Mode" and "Deriving Logical
 // x2APIC ID from the Local x2APIC ID".
@@ -168,11 +169,11 @@ func ID() uint32 {
 	return read(offID) >> 24
 }
 
-// Deafen holds back every interrupt but NMI, INIT and start-up on this CPU, to see
-// who notices.
+// Deafen holds back every interrupt but NMI, INIT and SIPI on this CPU, to test
+// whether other CPUs notice.
 func Deafen() { write(offTPR, 0xff) }
 
-// EOI ends the interrupt in service. A spurious interrupt has none to end.
+// EOI ends the interrupt in service. A spurious interrupt needs no EOI.
 func EOI() {
 	if x2 {
 		cpu.WriteMSR(cpu.MSRX2APIC+uint32(offEOI>>4), 0)
@@ -181,12 +182,12 @@ func EOI() {
 	end()
 }
 
-// end stores to the register page. It is assembly without arguments, since each IPI
-// passes here.
+// end stores to the register page. It is assembly without arguments, because every
+// IPI calls it.
 func end()
 
-// ClearErrors empties the error status register and returns what it held: it is
-// written once to latch, and reads as the errors since the write before.
+// ClearErrors empties the error status register and returns its former content. A
+// write latches the errors since the previous write, and the read returns them.
 func ClearErrors() uint32 {
 	write(offESR, 0)
 	v := read(offESR)
@@ -194,7 +195,7 @@ func ClearErrors() uint32 {
 	return v
 }
 
-// SetNMI programs local interrupt pin 0 or 1 as the firmware says NMI is wired.
+// SetNMI programs local interrupt pin 0 or 1 with the firmware's wiring of NMI.
 func SetNMI(pin int, low, level bool) {
 	v := uint32(lvtModeNMI)
 	if low {

@@ -12,8 +12,8 @@ var (
 	perNS   clock.Ratio // counts per nanosecond
 )
 
-// CalibrateTimer measures the timer against the time-stamp counter: the
-// tightest of some readings at both ends of 2 ms, as package clock does.
+// CalibrateTimer measures the timer against the time-stamp counter with the method
+// of package clock: the tightest of some readings at both ends of 2 ms.
 //
 // Context: boot CPU, after Enable and clock.Calibrate.
 func CalibrateTimer() (hz uint64) {
@@ -76,7 +76,7 @@ func counts(d clock.Time) uint32 {
 	return uint32(min(max(perNS.Of(uint64(d)), 1), 0xffffffff))
 }
 
-// StartTimer unmasks the timer in one-shot mode; ArmTimer then sets it off.
+// StartTimer unmasks the timer in one-shot mode; ArmTimer then starts it.
 func StartTimer() {
 	if legacy {
 		LegacyUnmask(0)
@@ -85,7 +85,8 @@ func StartTimer() {
 	write(offLVTTimer, vector.Timer)
 }
 
-// StopTimer masks the timer. A vector that is pending already still comes.
+// StopTimer masks the timer. An interrupt that is pending already is still
+// delivered.
 func StopTimer() {
 	write(offLVTTimer, lvtMasked)
 	write(offInitial, 0)

@@ -1,15 +1,15 @@
 //go:build !explore
 
-// Package atom has the atomic words that core code shares between CPUs.
+// Package atom has the atomic words that CPUs share in core code.
 //
 // In the kernel each operation is the instruction that sync/atomic's function
-// compiles to. Built with -tags explore, every operation first asks a scheduler
-// which CPU may go on: package explore drives the very code that ships through
-// the interleavings of a few CPUs on the host. Core packages therefore leave
-// sync/atomic to this one. Two may import it all the same: cpu, which lies below,
-// and mem, for page-table entries, which hardware writes, too. (Aliases of
-// sync/atomic's types would do but for cost: the compiler does not inline methods
-// of a type that a package reaches by an alias alone.)
+// compiles to. Built with -tags explore, every operation first lets a scheduler
+// choose the CPU that goes on: package explore drives the kernel's own code through the
+// interleavings of a few CPUs on the host. Core packages therefore use this package in
+// place of sync/atomic. Two exceptions import sync/atomic: cpu, which lies below, and
+// mem, for page-table entries, which hardware writes too. (Aliases of sync/atomic's
+// types would cost too much: the compiler does not inline methods of a type that a
+// package reaches by an alias alone.)
 //
 // Layer: core.
 // Context: any.
@@ -24,8 +24,8 @@ import (
 	"muster/kernel/cpu"
 )
 
-// Pause is the body of a spin-wait loop: nothing that this CPU does itself can
-// end the wait.
+// Pause is the body of a spin-wait loop: the wait can end only by what another CPU
+// does.
 func Pause() { cpu.Pause() }
 
 // Uint32 is an atomic 32-bit word.
@@ -76,8 +76,8 @@ func (x *Uint64) And(m uint64) uint64 { return atomic.AndUint64(&x.v, m) }
 // Or sets the bits of m and returns the old value.
 func (x *Uint64) Or(m uint64) uint64 { return atomic.OrUint64(&x.v, m) }
 
-// Uintptr is an atomic address; addresses of objects outside the Go heap travel
-// in it, since storing an atomic.Pointer would call the runtime's write barrier.
+// Uintptr is an atomic address. It holds addresses of objects outside the Go heap,
+// since storing an atomic.Pointer would call the runtime's write barrier.
 type Uintptr struct{ v uintptr }
 
 // Load returns the value.

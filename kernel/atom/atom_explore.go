@@ -10,22 +10,22 @@ type Access uint8
 // Accesses.
 const (
 	Read   Access = iota // load it
-	Write                // store to it, whatever it holds
+	Write                // store to it, without reading it
 	Update               // load and store in one
 )
 
-// Explorer decides which CPU makes the next step, and is told what the step does.
+// Explorer decides which CPU makes the next step, and records what the step does.
 // Package explore sets it for the time of a search.
 var Explorer interface {
 	// Step waits until the CPU that calls may make an operation on a word.
 	Step(word unsafe.Pointer)
 	// Access says what the operation does. A CompareAndSwap that fails is a Read.
 	Access(a Access, word unsafe.Pointer)
-	// Pause says that a spin loop makes another turn.
+	// Pause reports that a spin loop makes another turn.
 	Pause()
 }
 
-// step is called by every operation: first of all, and with what it is about to do.
+// step is called by every operation before it touches its word.
 func step(a Access, word unsafe.Pointer) {
 	if Explorer != nil {
 		Explorer.Step(word)
@@ -49,7 +49,7 @@ func swaps[T comparable](word *T, old, v T) bool {
 	return found
 }
 
-// Pause lets others run: nothing that this CPU does itself can end the wait.
+// Pause lets others run: the wait can end only by what another CPU does.
 func Pause() {
 	if Explorer != nil {
 		Explorer.Pause()

@@ -2,7 +2,7 @@ package clock
 
 import "muster/kernel/cpu"
 
-// Source says where the counter's frequency came from.
+// Source is where the counter's frequency came from.
 type Source uint8
 
 // Sources, the best first.
@@ -14,7 +14,7 @@ const (
 	FromGuess                    // nothing worked; 1 GHz
 )
 
-// String names the source for the boot log.
+// String returns the source's name for the boot log.
 func (s Source) String() string {
 	switch s {
 	case FromCPUID:
@@ -73,7 +73,7 @@ func crystalHz(den, num, crystal uint32) uint64 {
 	return uint64(crystal) * uint64(num) / uint64(den)
 }
 
-// Ports and frequency of the 8254 interval timer; channel 2 is gated by port 61H.
+// Ports and frequency of the 8254 interval timer. Bits of port 61H gate channel 2.
 const (
 	pitHz       = 1193182
 	pitChannel2 = 0x42
@@ -92,10 +92,10 @@ type sample struct {
 
 func (s sample) tsc() uint64 { return s.before + s.width/2 }
 
-// againstPIT measures the counter against channel 2. Each end is the tightest
-// of some readings, so a host that takes the virtual CPU away in between does no
-// harm: it widens one reading, which is then not used. ok is false when the
-// timer stands still, as on machines that gate its clock.
+// againstPIT measures the counter against channel 2. Each end is the tightest of
+// some readings. If the host stops the virtual CPU during a reading, that reading
+// is wide and is not used. ok is false when the timer stands still, as on machines
+// that gate its clock.
 func againstPIT() (hz uint64, ok bool) {
 	cpu.Out8(pitGate, cpu.In8(pitGate)&^2|1) // speaker off, gate on
 	cpu.Out8(pitCommand, 0xb0)               // channel 2, low then high byte, mode 0

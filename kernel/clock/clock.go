@@ -1,8 +1,8 @@
-// Package clock turns the time-stamp counter into nanoseconds and bounds every
+// Package clock converts the time-stamp counter to nanoseconds and bounds every
 // wait in the core.
 //
 // Layer: core.
-// Context: any, once Calibrate has run; before it Now is 0 and deadlines assume
+// Context: any, once Calibrate has run. Before that Now is 0, and deadlines assume
 // a fast CPU, so they are late rather than early.
 // Locks: none; the parameters are written once, on the boot CPU, before others start.
 // Manual: Intel SDM vol. 3B, "Time-Stamp Counter"; 8254 data sheet.
@@ -27,7 +27,7 @@ const (
 	Second           = 1000 * Millisecond
 )
 
-// Never is later than any deadline.
+// Never lies after every deadline.
 const Never Time = 1<<63 - 1
 
 // Ratio multiplies by a fixed-point factor with 32 fractional bits.
@@ -56,7 +56,7 @@ var (
 	scale   uint64 = 1
 )
 
-// guessHz stands in before calibration: no CPU here counts faster.
+// guessHz is the frequency before calibration: no CPU here counts faster.
 const guessHz = 8e9
 
 // Start takes the zero point from the counter value of the first instruction.
@@ -88,8 +88,8 @@ func Ticks(t Time) uint64 { return toTicks.Of(uint64(t)) }
 // Span returns the time that a number of counter ticks take.
 func Span(ticks uint64) Time { return Time(toNS.Of(ticks)) }
 
-// SetScale makes every Deadline n times as long: for an emulator that has fewer
-// host CPUs than guest CPUs. n is at least 1.
+// SetScale makes every Deadline n times as long, for an emulator with fewer host
+// CPUs than guest CPUs. n is at least 1.
 func SetScale(n uint64) { scale = n }
 
 // Scale returns what SetScale set, 1 at first.
@@ -116,7 +116,7 @@ func After(d Time) Deadline {
 // Passed reports whether the deadline has passed.
 func (d Deadline) Passed() bool { return int64(cpu.TSC()-d.end) >= 0 }
 
-// Spin waits for d, for the few microseconds that hardware asks for.
+// Spin waits for d, for the few microseconds that hardware needs.
 func Spin(d Time) {
 	ticks := uint64(d) * (guessHz / 1e9)
 	if tscHz != 0 {

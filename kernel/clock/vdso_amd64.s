@@ -1,8 +1,8 @@
 #include "textflag.h"
 
-// UseVDSO makes the runtime's clock_gettime our own function: time.Now costs no
-// system call. The runtime calls through this variable when it is not 0; Linux
-// fills it from the vDSO image, which we do not have.
+// UseVDSO makes clockGettime the runtime's clock_gettime: time.Now costs no system
+// call. The runtime calls through this variable when it is not 0. Linux fills it
+// from the vDSO image, which this kernel does not have.
 TEXT ·UseVDSO(SB), NOSPLIT, $0-0
 	LEAQ	·clockGettime(SB), AX
 	MOVQ	AX, runtime·vdsoClockgettimeSym(SB)

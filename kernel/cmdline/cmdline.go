@@ -1,8 +1,8 @@
 // Package cmdline reads the kernel command line: words separated by spaces.
 //
-// Quotes, single or double, keep spaces in a word and may stand anywhere in it;
-// a backslash keeps the next character as it is. So run="cpus; ps" and
-// "run=cpus; ps" are the same word: people type the first, GRUB passes on the second.
+// Quotes, single or double, keep spaces in a word and may stand anywhere in it; a
+// backslash keeps the next character as it is. So run="cpus; ps" and "run=cpus; ps"
+// are the same word: users type the first form, and GRUB turns it into the second.
 //
 // Layer: core; no allocation.
 // Context: any.
@@ -10,9 +10,9 @@
 // Chapter: docs/01-boot.md.
 package cmdline
 
-// Next copies the first word of line into out, without quotes and backslashes,
-// and returns its length and what follows it. A word that out has no room for
-// is cut. ok is false when no word is left.
+// Next copies the first word of line into out, without quotes and backslashes, and
+// returns its length and the rest of the line. A word that does not fit into out is
+// cut. ok is false when no word is left.
 func Next(line, out []byte) (n int, rest []byte, ok bool) {
 	i := 0
 	for i < len(line) && space(line[i]) {

@@ -11,7 +11,7 @@ func TestValue(t *testing.T) {
 	var out [8]byte
 	n, ok := Value(line, "tick", out[:])
 	require.True(t, ok)
-	require.Equal(t, "20", string(out[:n]), "the last one counts")
+	require.Equal(t, "20", string(out[:n]), "the last value is used")
 	_, ok = Value(line, "nosmp", out[:])
 	require.False(t, ok, "no value")
 	_, ok = Value(line, "tock", out[:])

@@ -2,7 +2,7 @@
 // of a panic.
 //
 // Output goes into a ring that the UART's interrupt empties, 16 bytes at a time.
-// Before interrupts are up, and in a panic, it is sent by polling with a bound.
+// Before UseInterrupts, and in a panic, output is sent by polling with a bound.
 //
 // Layer: core.
 // Context: interrupts off.
@@ -21,7 +21,7 @@ import (
 var (
 	mu      = lock.Spin{Rank: lock.RankConsole}
 	present bool // a UART answered
-	irqs    bool // its interrupt reaches us
+	irqs    bool // its interrupt calls Interrupt
 	tx      ring // bytes to send
 	rx      ring // bytes received
 	lost    uint64
@@ -32,7 +32,7 @@ var (
 
 // Init finds the serial port. Until UseInterrupts, output is polled.
 //
-// Context: boot CPU, first thing.
+// Context: boot CPU, before any output.
 func Init() {
 	tx.buf, rx.buf = txBytes[:], rxBytes[:]
 	present = uartInit()
@@ -49,9 +49,8 @@ func UseInterrupts(c *percpu.CPU) {
 	mu.Unlock(c)
 }
 
-// Write takes as much of p as fits into the ring and returns how many bytes that
-// were. Fewer than len(p) means: wait until Interrupt says that there is
-// space.
+// Write takes as much of p as fits into the ring and returns the number of bytes.
+// If that is fewer than len(p), the caller waits until Interrupt reports space.
 //
 // Context: any thread; does not block.
 func Write(c *percpu.CPU, p []byte) int {
@@ -62,7 +61,7 @@ func Write(c *percpu.CPU, p []byte) int {
 	return n
 }
 
-// HasRoom reports whether Write would take something.
+// HasRoom reports whether Write would take any bytes.
 func HasRoom(c *percpu.CPU) bool {
 	mu.Lock(c)
 	room := tx.len() <= len(txBytes)/2 // as Interrupt: then it wakes
@@ -70,7 +69,7 @@ func HasRoom(c *percpu.CPU) bool {
 	return room
 }
 
-// writeAll takes all of p: what the ring has no room for goes out by polling, since
+// writeAll takes all of p. What does not fit into the ring is sent by polling, because
 // the kernel log cannot wait.
 //
 // Locks: mu held.
@@ -109,7 +108,7 @@ func sendPolled() {
 	}
 }
 
-// fillFIFO hands the UART up to 16 bytes; its transmitter must be empty.
+// fillFIFO writes up to 16 bytes to the UART, whose transmitter must be empty.
 func fillFIFO() {
 	for i := 0; i < fifoDepth; i++ {
 		b, ok := tx.get()
@@ -120,7 +119,8 @@ func fillFIFO() {
 	}
 }
 
-// enableInterrupts asks for the transmitter's interrupt while there is something to send.
+// enableInterrupts enables the transmitter's interrupt while there is something to
+// send.
 func enableInterrupts() {
 	e := uint8(enableRx)
 	if tx.len() > 0 {
@@ -130,8 +130,8 @@ func enableInterrupts() {
 }
 
 // Interrupt is the top half of COM1's interrupt. It must leave no cause pending,
-// since the line is edge-triggered; at most a ring full of bytes is taken. input says
-// that Read has something to return, space that Write has room again.
+// since the line is edge-triggered; it takes at most a ring full of bytes. input
+// says that Read has something to return, space that Write has room again.
 //
 // Context: interrupt handler.
 func Interrupt(c *percpu.CPU) (input, space bool) {
@@ -155,7 +155,7 @@ func Interrupt(c *percpu.CPU) (input, space bool) {
 	return input, space
 }
 
-// Read takes received bytes, at most len(p), and returns how many there were.
+// Read takes received bytes, at most len(p), and returns their number.
 func Read(c *percpu.CPU, p []byte) int {
 	mu.Lock(c)
 	n := rx.take(p)
@@ -171,8 +171,8 @@ func InputReady(c *percpu.CPU) bool {
 	return n > 0
 }
 
-// Drain waits until everything is sent, at most 10 ms a FIFO full: before the
-// machine goes off.
+// Drain waits until everything is sent, at most 10 ms for each FIFO full. It is
+// called before the machine is switched off.
 func Drain(c *percpu.CPU) {
 	mu.Lock(c)
 	sendPolled()

@@ -42,7 +42,7 @@ func TestLine(t *testing.T) {
 	require.Len(t, l.Bytes(), len(l.buf), "cut, not overrun")
 }
 
-// The log keeps the newest records and hands them out in order.
+// The log keeps the newest records and returns them in order.
 func TestLog(t *testing.T) {
 	c := &percpu.CPU{ID: 2}
 	text := make([]byte, 2000)
@@ -53,7 +53,7 @@ func TestLog(t *testing.T) {
 	const total = 5000
 	for i := range total {
 		l.n = 0
-		keep(2, Notice, 77, l.Str("message number ").Dec(uint64(i)).Bytes())
+		keep(2, Notice, 77, l.Str("line number ").Dec(uint64(i)).Bytes())
 	}
 	pos, n, count, first := uint64(0), 0, 0, ""
 	for {
@@ -68,7 +68,7 @@ func TestLog(t *testing.T) {
 	}
 	require.Equal(t, Entry{Level: Notice, CPU: 2, Time: 77}, e)
 	l.n = 0
-	require.Equal(t, l.Str("message number ").Dec(uint64(total-count)).Text(), first)
+	require.Equal(t, l.Str("line number ").Dec(uint64(total-count)).Text(), first)
 	require.Greater(t, count, len(logBytes)/40)
 	require.Less(t, count, total)
 }

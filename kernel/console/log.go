@@ -5,11 +5,11 @@ import (
 	"muster/kernel/percpu"
 )
 
-// Level says how much a message matters, with Linux's numbers.
+// Level is the severity of a log line, with Linux's numbers.
 type Level uint8
 
-// Levels. A message is printed when its level is below the one that SetLevel
-// set, and kept in any case.
+// Levels. A line is always kept. It is printed when its level is below the one that
+// SetLevel set.
 const (
 	Emerg   Level = 0
 	Error   Level = 3
@@ -35,14 +35,15 @@ var (
 // CPU in 4, time in 8.
 const headerLen = 16
 
-// SetLevel sets the level below which messages are printed.
+// SetLevel sets the level below which lines are printed.
 func SetLevel(c *percpu.CPU, l Level) {
 	mu.Lock(c)
 	logPrint = l
 	mu.Unlock(c)
 }
 
-// Log keeps text, one line without its newline, and prints it behind time and CPU:
+// Log keeps text, one line without its newline, and prints it after the time and
+// the CPU:
 //
 //	[    0.012345] cpu0: mem: 252 MiB free
 //
@@ -110,8 +111,8 @@ type Entry struct {
 	Time  clock.Time
 }
 
-// ReadLog copies the first record at or behind pos into e and text, and returns
-// the position to go on from and the length of the text. ok is false at the end.
+// ReadLog copies the first record at or behind pos into e and text, and returns the
+// next position and the length of the text. ok is false at the end.
 func ReadLog(c *percpu.CPU, pos uint64, e *Entry, text []byte) (next uint64, n int, ok bool) {
 	mu.Lock(c)
 	pos = max(pos, logStart)

@@ -2,8 +2,8 @@ package console
 
 import "muster/kernel/cpu"
 
-// Emergency sends p by polling and takes no lock: for the panic report alone.
-// Others may still run when it begins, so at worst a character is doubled or lost.
+// Emergency sends p by polling and takes no lock: for the panic report alone. Other
+// CPUs may still run when it begins, so at worst a character is doubled or lost.
 func Emergency(p []byte) {
 	for _, b := range p {
 		if b == '\n' {

@@ -11,7 +11,7 @@ func (r *ring) len() int { return int(r.tail - r.head) }
 
 func (r *ring) clear() { r.head = r.tail }
 
-// put appends as much of p as fits and returns how much that was.
+// put appends as much of p as fits and returns the number of bytes.
 func (r *ring) put(p []byte) int {
 	n := min(len(p), len(r.buf)-r.len())
 	for i := 0; i < n; {
@@ -67,7 +67,7 @@ func (r *ring) get() (b byte, ok bool) {
 	return b, true
 }
 
-// take moves up to len(p) bytes to p and returns how many there were.
+// take moves up to len(p) bytes to p and returns their number.
 func (r *ring) take(p []byte) int {
 	n := min(len(p), r.len())
 	for i := range n {

@@ -47,7 +47,7 @@ func uartInit() bool {
 		return false
 	}
 	cpu.Out8(uartEnable, 0)
-	// Turning the FIFOs on empties them: save a byte that was typed ahead.
+	// Turning the FIFOs on empties them: save a byte that was received before.
 	if cpu.In8(uartStatus)&statusRxReady != 0 {
 		rx.putByte(cpu.In8(uartData))
 	}
@@ -60,8 +60,8 @@ func uartInit() bool {
 	return true
 }
 
-// uartWait waits until a FIFO full of bytes can be sent: 16 bytes take 1.4 ms.
-// It reports false after 10 ms; a stuck UART must not hold up the kernel.
+// uartWait waits until a FIFO full of bytes can be sent: 16 bytes take 1.4 ms. It
+// reports false after 10 ms: a stuck UART must not stop the kernel.
 func uartWait(bit uint8) bool {
 	if cpu.In8(uartStatus)&bit != 0 {
 		return true

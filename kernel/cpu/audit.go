@@ -2,9 +2,9 @@ package cpu
 
 import "sync/atomic"
 
-// The audit counts privileged operations by class, in debug builds. Most classes are
-// for the start of a CPU alone: a number that grows later says that something changes
-// what must not change.
+// The audit counts privileged operations by class, in debug builds. Most classes
+// belong to the start of a CPU alone: a count that grows later shows a change that
+// must not happen.
 
 // Class is a class of privileged operations.
 type Class uint8
@@ -31,7 +31,7 @@ const (
 var classNames = [Classes]string{"CR0", "CR3", "CR4", "XCR0", "tables", "APIC", "system MSRs", "speculation", "segment bases",
 	"other MSRs", "serial port", "8254", "8259", "other ports"}
 
-// String names the class.
+// String returns the class's name.
 func (x Class) String() string { return classNames[x] }
 
 var auditCounts [Classes]uint64
@@ -45,7 +45,7 @@ func audit(x Class) {
 	}
 }
 
-// classOfMSR sorts writes of model-specific registers.
+// classOfMSR returns the class of a write to a model-specific register.
 func classOfMSR(msr uint32) Class {
 	switch {
 	case msr >= MSRX2APIC && msr < MSRX2APIC+0x100:
@@ -60,7 +60,7 @@ func classOfMSR(msr uint32) Class {
 	return AuditMSR
 }
 
-// classOfPort sorts writes to I/O ports.
+// classOfPort returns the class of a write to an I/O port.
 func classOfPort(port uint16) Class {
 	switch {
 	case port >= 0x3f8 && port < 0x400:
@@ -99,7 +99,7 @@ func WriteMSR(msr uint32, v uint64) {
 // WriteCR0 sets control register 0.
 func WriteCR0(v uint64) { audit(AuditCR0); writeCR0(v) }
 
-// WriteCR3 changes the address space; all TLB entries go but the global ones.
+// WriteCR3 changes the address space and drops all TLB entries but the global ones.
 func WriteCR3(v uint64) { audit(AuditCR3); writeCR3(v) }
 
 // WriteCR4 sets control register 4.
@@ -109,7 +109,8 @@ func WriteCR4(v uint64) { audit(AuditCR4); writeCR4(v) }
 func WriteXCR0(v uint64) { audit(AuditXCR0); writeXCR0(v) }
 
 // LoadGDT makes the n bytes at base the descriptor table and reloads SS, DS, ES
-// with selector data. CS keeps its hidden part: base tables must agree on it.
+// with selector data. CS keeps its hidden part, so the old and the new table must
+// agree on it.
 func LoadGDT(base uintptr, n uint16, data uint16) { audit(AuditTables); loadGDT(base, n, data) }
 
 // LoadIDT makes the n bytes at base the interrupt descriptor table.

@@ -2,7 +2,7 @@
 // the registers they reach, and the frame that entry stubs leave on a stack.
 //
 // Layer: core.
-// Context: as each instruction demands; most need ring 0.
+// Context: as each instruction requires; most need ring 0.
 // Locks: none.
 // Manual: Intel SDM vol. 2 for the instructions, vol. 3A "System Architecture
 // Overview" for the registers.
@@ -19,7 +19,8 @@ func In16(port uint16) uint16
 // In32 reads four bytes from an I/O port.
 func In32(port uint16) uint32
 
-// What package cpu writes to privileged registers with; audit.go has the callers.
+// The instructions by which package cpu writes to privileged registers; audit.go
+// has the callers.
 func out8(port uint16, v uint8)
 func out16(port uint16, v uint16)
 func out32(port uint16, v uint32)
@@ -30,12 +31,12 @@ func ReadMSR(msr uint32) uint64
 
 func writeMSR(msr uint32, v uint64)
 
-// CPUID returns the registers that CPUID leaves for leaf EAX and subleaf ECX.
-// It serializes execution.
+// CPUID returns the registers that CPUID sets for leaf EAX and subleaf ECX. It
+// serializes execution.
 func CPUID(leaf, subleaf uint32) (eax, ebx, ecx, edx uint32)
 
-// TSC returns the time-stamp counter. Earlier loads may still be under way:
-// for an ordered reading use TSCOrdered.
+// TSC returns the time-stamp counter. Earlier loads may not be complete: for an
+// ordered reading use TSCOrdered.
 func TSC() uint64
 
 // TSCOrdered returns the time-stamp counter after all earlier loads are done
@@ -87,7 +88,8 @@ func ReadFSBase() uintptr
 // Context: interrupts off, kernel GS loaded.
 func SetUserGSBase(v uintptr)
 
-// UserGSBase returns what SetUserGSBase, or ring 3 itself by WRGSBASE, set last.
+// UserGSBase returns the GS base that SetUserGSBase, or ring 3 by WRGSBASE, has set
+// last.
 //
 // Context: interrupts off, kernel GS loaded.
 func UserGSBase() uintptr
@@ -102,12 +104,12 @@ func RestoreFX(p uintptr)
 // LoadMXCSR sets the SSE control and status register.
 func LoadMXCSR(v uint32)
 
-// Pause tells the CPU that it runs a spin-wait loop.
+// Pause is the hint to the CPU that it runs a spin-wait loop.
 func Pause()
 
-// Wait enables interrupts, halts until one has been handled, and disables them.
-// STI takes effect after HLT has begun, so none slips in between (Intel SDM
-// vol. 2B, "STI").
+// Wait enables interrupts, halts until one has been handled, and disables them. STI
+// takes effect after HLT has begun, so no interrupt is handled in between (Intel
+// SDM vol. 2B, "STI").
 //
 // Context: interrupts off; a handler runs on this stack.
 func Wait()
@@ -117,19 +119,19 @@ func Wait()
 // Context: interrupts off; handlers run on this stack.
 func Window()
 
-// Stop disables interrupts and halts for good; an NMI is handled and the CPU halts again.
+// Stop disables interrupts and halts without end. After an NMI the CPU halts again.
 func Stop()
 
-// DisableInterrupts clears IF. Core code runs with interrupts off already; this
-// is for the moments before that holds.
+// DisableInterrupts clears IF. Core code runs with interrupts off already; this is
+// for the moments before that holds.
 func DisableInterrupts()
 
 // Breakpoint executes INT3.
 func Breakpoint()
 
-// Frame is what every entry stub leaves on the stack: the general registers,
-// the vector and the error code, and the five words that the CPU pushed (Intel
-// SDM vol. 3A, "64-Bit Mode Stack Frame").
+// Frame is what every entry stub leaves on the stack: the general registers, the
+// vector and the error code, and the five words that the CPU pushed (Intel SDM vol.
+// 3A, "64-Bit Mode Stack Frame").
 type Frame struct {
 	R15, R14, R13, R12, R11, R10, R9, R8 uint64
 	DI, SI, BP, DX, CX, BX, AX           uint64

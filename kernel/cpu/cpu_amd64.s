@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// One instruction a function, arguments and results on the stack (ABI0). The
+// One instruction for each function, arguments and results on the stack (ABI0). The
 // compiler's wrapper around each reloads R14 from -8(FS) and clears X15.
 
 TEXT ·In8(SB), NOSPLIT, $0-9
@@ -179,7 +179,8 @@ TEXT ·ReadFSBase(SB), NOSPLIT, $0-8
 	MOVQ	AX, ret+0(FP)
 	RET
 
-// An NMI between the two SWAPGS does not mind: it trusts no GS (docs/04-traps.md).
+// An NMI between the two SWAPGS does no harm: its handler relies on no GS
+// (docs/04-traps.md).
 TEXT ·SetUserGSBase(SB), NOSPLIT, $0-8
 	MOVQ	v+0(FP), AX
 	SWAPGS
@@ -218,8 +219,8 @@ TEXT ·Wait(SB), NOSPLIT, $0-0
 	CLI
 	RET
 
-// STI holds interrupts off for one instruction more: PAUSE opens the window. (NOP
-// would not: the Go assembler emits no instruction for it.)
+// STI holds interrupts off for one more instruction: PAUSE opens the window. (NOP
+// cannot: the Go assembler emits no instruction for it.)
 TEXT ·Window(SB), NOSPLIT, $0-0
 	STI
 	PAUSE

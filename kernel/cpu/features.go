@@ -17,7 +17,7 @@ type Features struct {
 	Model          uint8
 }
 
-// Vendor is the maker of a CPU, where the kernel has a reason to care.
+// Vendor is the maker of a CPU, for makers that the kernel distinguishes.
 type Vendor uint8
 
 // Vendors.
@@ -27,10 +27,10 @@ const (
 	VendorAMD
 )
 
-// Feature names one CPUID bit: the word it lives in and its number.
+// Feature names one CPUID bit: its word and its number.
 type Feature uint16
 
-// The words of Features that a Feature can point into.
+// The words of Features that a Feature can refer to.
 const (
 	word1C = iota << 8
 	word1D
@@ -102,7 +102,7 @@ func (f *Features) Has(x Feature) bool {
 
 // Detect fills in f for the CPU that runs the call.
 //
-// Context: ring 0; the answer holds for this CPU alone.
+// Context: ring 0; the result holds for this CPU alone.
 func (f *Features) Detect() {
 	var b, c, d uint32
 	f.MaxLeaf, b, c, d = CPUID(0, 0)
@@ -129,7 +129,7 @@ func (f *Features) Detect() {
 	if f.Has(ArchCaps) {
 		f.Caps = uint32(ReadMSR(MSRArchCaps))
 	}
-	f.Leaf1C &^= 1 << 27 // OSXSAVE mirrors CR4 and is no property of the CPU
+	f.Leaf1C &^= 1 << 27 // OSXSAVE mirrors CR4, not the CPU
 }
 
 // vendor decodes the registers of CPUID leaf 0.
@@ -181,7 +181,7 @@ func (f *Features) Words() [FeatureWords]uint32 {
 		f.Caps, f.MaxLeaf, uint32(f.Vendor)<<24 | uint32(f.Family)<<8 | uint32(f.Model)}
 }
 
-// FromWords returns the features that Words has put down.
+// FromWords returns the features from the result of Words.
 func FromWords(w [FeatureWords]uint32) Features {
 	return Features{Leaf1C: w[0], Leaf1D: w[1], Leaf7B: w[2], Leaf7C: w[3], Leaf7D: w[4], Ext1C: w[5], Ext1D: w[6], Ext7D: w[7],
 		Ext8B: w[8], Ext21A: w[9], Caps: w[10], MaxLeaf: w[11], Vendor: Vendor(w[12] >> 24), Family: uint16(w[12] >> 8), Model: uint8(w[12])}

@@ -40,7 +40,8 @@ func TestVendor(t *testing.T) {
 	require.Equal(t, VendorOther, vendor(1, 2, 3))
 }
 
-// The host is an x86-64 machine too: what Go itself needs must be found.
+// The host is an x86-64 machine too: the test requires the features that Go itself
+// needs.
 func TestDetectOnHost(t *testing.T) {
 	var f Features
 	f.Detect()

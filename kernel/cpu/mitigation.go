@@ -1,8 +1,8 @@
 package cpu
 
-// Mitigation is what a CPU offers against mistakes of the core, against programs that
-// look for them, and against its own speculation. Which mitigations are on follows from
-// what the CPU reports, by one rule for all CPUs: Features.Mitigation.
+// Mitigation is a feature of a CPU against errors of the core, against programs
+// that exploit them, or against the CPU's own speculation. Which mitigations are on
+// follows from what the CPU reports, by one rule for all CPUs: Features.Mitigation.
 type Mitigation uint8
 
 // Mitigations.
@@ -12,12 +12,12 @@ const (
 	MitigateSMAP                          // the kernel does not touch user pages by accident
 	MitigateUMIP                          // ring 3 does not see the descriptor tables' addresses
 	MitigateIBRS                          // ring 3 does not steer the kernel's indirect branches
-	MitigateSTIBP                         // nor those of the other thread of the core
+	MitigateSTIBP                         // the other thread of the core does not steer them either
 	MitigateBuffers                       // microarchitectural buffers are cleared before ring 3 runs
 	MitigateSSBD                          // loads do not pass stores that they may depend on
-	MitigatePageTable                     // the kernel is not mapped while ring 3 runs
+	MitigatePageTable                     // the kernel is unmapped while ring 3 runs
 	MitigateIBT                           // indirect branches end at ENDBR64 only
-	MitigateShadowStack                   // returns go where calls came from
+	MitigateShadowStack                   // returns go to the instruction behind their call
 	Mitigations                           // how many
 )
 
@@ -27,8 +27,8 @@ var mitigationNames = [Mitigations]string{"NX", "SMEP", "SMAP", "UMIP", "IBRS", 
 // String returns the mitigation's usual name.
 func (m Mitigation) String() string { return mitigationNames[m] }
 
-// IA32_ARCH_CAPABILITIES: what the CPU says that it does not need (Intel SDM
-// vol. 4, "Architectural MSRs").
+// IA32_ARCH_CAPABILITIES: the mitigations that the CPU reports as unnecessary
+// (Intel SDM vol. 4, "Architectural MSRs").
 const (
 	capsRDCLNo  = 1 << 0
 	capsIBRSAll = 1 << 1
@@ -61,7 +61,7 @@ func (f *Features) Mitigation(m Mitigation) (on bool, reason string) {
 		case f.Has(AutoIBRS), f.Has(SpecCtrl) && f.Caps&capsIBRSAll != 0:
 			return true, ""
 		case f.Has(SpecCtrl):
-			return false, "this CPU's kind needs an MSR write at each entry to the kernel"
+			return false, "this CPU would need an MSR write at each entry to the kernel"
 		}
 		return false, absent
 	case MitigateSTIBP:

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// CPUs as makers ship them: which mitigations are on.
+// CPUs with the features that their makers ship: which mitigations are on.
 func TestMitigations(t *testing.T) {
 	const (
 		spec   = 1<<10 | 1<<26 | 1<<27 | 1<<29 | 1<<31 // MD_CLEAR, IBRS, STIBP, ARCH_CAPABILITIES, SSBD
@@ -25,7 +25,7 @@ func TestMitigations(t *testing.T) {
 			f:  Features{Vendor: VendorIntel, Ext1D: 1 << 20, Leaf7B: modern, Leaf7D: spec},
 			on: []Mitigation{MitigateNX, MitigateSMEP, MitigateSMAP, MitigateSTIBP, MitigateBuffers},
 			because: map[Mitigation]string{
-				MitigateIBRS:      "this CPU's kind needs an MSR write at each entry to the kernel",
+				MitigateIBRS:      "this CPU would need an MSR write at each entry to the kernel",
 				MitigatePageTable: "NEEDED ON THIS CPU, but the kernel does not have it yet: run no program that you do not trust",
 			},
 		},

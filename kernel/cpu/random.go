@@ -12,14 +12,14 @@ var (
 
 func rdrand() (v uint64, ok bool)
 
-// UseRDRand says that all CPUs have RDRAND.
+// UseRDRand records that all CPUs have RDRAND.
 //
 // Context: boot CPU.
 func UseRDRand() { haveRDRand = true }
 
-// Random returns 64 random bits: RDRAND's, mixed with the time-stamp counter. On
-// a CPU without RDRAND the counter is all there is, and who knows the boot time
-// to the tick can predict the result.
+// Random returns 64 random bits: RDRAND's, mixed with the time-stamp counter. On a
+// CPU without RDRAND the counter is the only source, and an attacker who has the
+// boot time to the tick can predict the result.
 //
 // Source: Intel SDM vol. 1, "Random Number Generator Instructions".
 func Random() uint64 {

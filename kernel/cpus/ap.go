@@ -33,14 +33,14 @@ const (
 	xcr0Wanted = cpu.XCR0Wanted
 )
 
-// What a starting CPU reads before it has a block.
+// What a starting CPU reads before it has found its block.
 var (
 	kernelCR3 uint64
 	apFn      = apMain
 	apEntryPC uintptr
 )
 
-// stage notes how far this CPU came, and when.
+// stage records that this CPU has reached a stage, and when.
 func stage(c *percpu.CPU, s uint32) {
 	c.StageAt[s] = cpu.TSC()
 	c.Stage.Store(s)
@@ -50,13 +50,13 @@ func stage(c *percpu.CPU, s uint32) {
 	}
 }
 
-// apMain is every other CPU's way to its scheduler, in order.
+// apMain is the way of every AP to its scheduler, in order.
 //
 // Context: on the idle stack, interrupts off, on the kernel's page tables.
 func apMain(c *percpu.CPU) {
 	m := memoryOf(c)
 	late := lateTicks
-	m.stopAt = stopAt // CPUs that come later may have other faults, or none
+	m.stopAt = stopAt // CPUs that start later may have other faults, or none
 	for began := cpu.TSC(); cpu.TSC()-began < late; {
 		cpu.Pause()
 	}
@@ -69,8 +69,8 @@ func apMain(c *percpu.CPU) {
 		c.Code.Store(percpu.CodeFeatures)
 		cpu.Stop()
 	}
-	stage(c, trampoline.StageProtections)
-	if !c.ReportReady() { // given up on the way
+	stage(c, trampoline.StageMitigations)
+	if !c.ReportReady() { // the boot CPU has given this CPU up
 		cpu.Stop()
 	}
 	stage(c, trampoline.StageReady)
@@ -84,18 +84,20 @@ func apMain(c *percpu.CPU) {
 	if !c.Join() {
 		cpu.Stop()
 	}
-	// From here on a flush of the kernel's area must ask this CPU too. What this CPU
-	// may have cached before goes with the reload. Nothing that can fail comes between:
-	// a CPU that asks one that hangs would wait for it.
+	// From here on a flush of the kernel's translations must include this CPU. The
+	// reload drops what this CPU may have cached before. Nothing that can fail
+	// comes between the two: a CPU that requests a flush would wait for one that
+	// hangs.
 	Online.Set(c.ID)
 	cpu.WriteCR3(kernelCR3)
 	sched.Idle(c)
 }
 
-// awaitProceed halts until this CPU is told to go on. There is no deadline: a CPU
-// that nobody takes in stays out, and harms nobody, as nobody asks it for anything.
+// awaitProceed halts until this CPU gets the request to proceed. There is no
+// deadline: a CPU that never gets the request stays halted and does no harm,
+// because no CPU sends it any request.
 func awaitProceed(c *percpu.CPU) {
-	for !c.ToldToGo() {
+	for !c.MayJoin() {
 		trap.Wait(c)
 	}
 }

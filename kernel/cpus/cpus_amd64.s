@@ -1,8 +1,8 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// apEntry is the first code in the upper half of every other CPU; the trampoline
-// jumps here. There is no stack: the CPU finds its block by its APIC id.
+// apEntry is the first code of every AP in the upper half; the trampoline jumps
+// here. There is no stack: the AP finds its block by its APIC id.
 //
 // In: DI the address of its slot: APIC id, stage.
 // Calls: apFn(c) on the CPU's idle stack; it does not return.
@@ -11,7 +11,7 @@ TEXT ·apEntry(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	RDTSC
 	SHLQ	$32, DX
 	ORQ	DX, AX
-	MOVQ	AX, R15               // when: the block is not known yet
+	MOVQ	AX, R15               // the time: the block is not known yet
 	CMPL	·stopAt(SB), $const_stageHighHalf
 	JEQ	stranger
 	// byAPICID of index.go, without a stack.
@@ -62,7 +62,7 @@ found:
 	MOVQ	(DX), CX
 	CALL	CX
 	INT	$3
-stranger: // nobody has a block for this CPU, or it is to fail
+stranger: // there is no block for this CPU, or an injected fault halts it
 	CLI
 	HLT
 	JMP	stranger

@@ -16,8 +16,8 @@ import (
 // divided by the golden ratio (Knuth, "The Art of Computer Programming", vol. 3, 6.4).
 const hashFactor = 0x9e3779b1
 
-// index is the table. Slots are written while no CPU is starting, or hold a block that
-// the starting CPU does not look for.
+// index is the table. Slots are written while no CPU is starting. A slot that is
+// written later holds a block that the starting CPU does not look for.
 var (
 	indexSlots uintptr // *[indexMask+1]*percpu.CPU
 	indexMask  uint32
@@ -48,7 +48,7 @@ func indexSlot(i uint32) **percpu.CPU {
 	return (**percpu.CPU)(unsafe.Pointer(indexSlots + uintptr(i)*8))
 }
 
-// addToIndex enters a CPU whose APIC id is known.
+// addToIndex adds a CPU whose APIC id is known.
 //
 // Context: one caller at a time.
 func addToIndex(c *percpu.CPU) {
@@ -59,7 +59,7 @@ func addToIndex(c *percpu.CPU) {
 	*indexSlot(i) = c
 }
 
-// byAPICID returns the CPU with an APIC id, nil if there is none.
+// byAPICID returns the CPU with an APIC id, nil if no CPU has the id.
 func byAPICID(id uint32) *percpu.CPU {
 	if indexSlots == 0 {
 		return nil

@@ -57,7 +57,7 @@ func TestIndex(t *testing.T) {
 					require.Same(t, &all[i], byAPICID(all[i].APICID))
 					total += probes(all[i].APICID)
 				}
-				require.Nil(t, byAPICID(0xffffffff), "the filler is nobody's id")
+				require.Nil(t, byAPICID(0xffffffff), "no CPU has the filler as its id")
 				require.LessOrEqual(t, total, int(4*n), "slots looked at for %d CPUs", n)
 				require.NotEmpty(t, table)
 			})

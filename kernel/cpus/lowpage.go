@@ -13,8 +13,8 @@ import (
 
 // low is the page below 1 MiB through which CPUs start.
 var low struct {
-	page  mem.PhysAddr // 0 while none is in use
-	saved uintptr      // *[PageSize]byte: what was in it before
+	page  mem.PhysAddr // 0 while no page is in use
+	saved uintptr      // *[PageSize]byte: the page's former content
 	hash  uint64
 }
 
@@ -22,17 +22,17 @@ func trampolineBytes() *[trampoline.Size]byte {
 	return (*[trampoline.Size]byte)(unsafe.Pointer(mem.Direct(low.page)))
 }
 
-// Injected faults, of the CPUs that start now.
+// Injected faults of the CPUs that start now.
 var (
 	stopAt    uint32 // the stage at which they halt, 0 for none
-	lateTicks uint64 // counter ticks that they take before they go on
+	lateTicks uint64 // counter ticks by which they are delayed
 )
 
-// UseTrampoline builds the trampoline in a low page and makes the page executable for
-// starting CPUs; or, with page 0, ends that: the page then holds again what it held
-// before. The rest are injected faults: the stage at which a CPU halts, how many
-// nanoseconds it takes before it goes on, and whether something writes to the page.
-// EBUSY says that a page is in use.
+// UseTrampoline builds the trampoline in a low page and makes the page executable
+// for starting CPUs. With page 0 it ends that: the page gets its former content
+// back. The other arguments are injected faults: the stage at which a CPU halts,
+// the nanoseconds by which it is delayed, and whether a byte of the page is
+// overwritten. EBUSY says that a page is in use.
 func UseTrampoline(c *percpu.CPU, _ *linux.Task, page uint64, stop uint32, lateNS int64, spoil bool) (*percpu.CPU, uint64) {
 	at := mem.PhysAddr(page)
 	if at == 0 {
@@ -60,8 +60,8 @@ func UseTrampoline(c *percpu.CPU, _ *linux.Task, page uint64, stop uint32, lateN
 	return c, 0
 }
 
-// putTrampolineAway notes when each CPU passed the trampoline, and gives the page
-// back as it was.
+// putTrampolineAway records when each CPU passed the trampoline, and gives the page
+// its former content back.
 func putTrampolineAway() {
 	if low.page == 0 {
 		return
@@ -74,8 +74,8 @@ func putTrampolineAway() {
 	low.page = 0
 }
 
-// noteSlot copies the times of a slot to the block of its CPU. A slot has the low halves
-// of the counter; the upper half is that of the next stage that has both.
+// noteSlot copies the times of a slot to the block of its CPU. A slot has the low
+// halves of the counter; the upper half is that of the next stage that has both.
 func noteSlot(r trampoline.Report) {
 	if r.Stage == trampoline.StageNone {
 		return

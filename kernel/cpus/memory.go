@@ -15,9 +15,9 @@ import (
 	"muster/kernel/upcall"
 )
 
-// memory is all that belongs to one CPU, allocated before the CPU starts.
+// memory is everything that belongs to one CPU, allocated before the CPU starts.
 type memory struct {
-	cpu    percpu.CPU // the boot CPU's block lies elsewhere: it is needed before there is memory
+	cpu    percpu.CPU // not the boot CPU's block, which is needed before there is memory
 	tables trap.Block
 	queue  [sched.QueueBytes]byte
 	idle   sched.Thread
@@ -31,7 +31,7 @@ type memory struct {
 
 func memoryOf(c *percpu.CPU) *memory { return (*memory)(unsafe.Pointer(c.Memory)) }
 
-// FeaturesOf returns what a CPU said of itself when it started.
+// FeaturesOf returns the features that a CPU found when it started.
 func FeaturesOf(c *percpu.CPU) *cpu.Features { return &memoryOf(c).features }
 
 // Per-CPU objects that every CPU has from its start.
@@ -40,8 +40,8 @@ var (
 	ipiCounts    mem.PerCPU // ipi.Stats
 )
 
-// VectorCounts returns how often each vector has interrupted a CPU. The CPU may be
-// counting meanwhile.
+// VectorCounts returns how often each vector has interrupted a CPU. The CPU may
+// increment the counters at the same time.
 func VectorCounts(id uint32) *[256]uint64 {
 	return (*[256]uint64)(unsafe.Pointer(vectorCounts.On(id)))
 }
@@ -79,7 +79,7 @@ func InitIdle(c *percpu.CPU) (top, fs, g uintptr) {
 	return m.idleTop, m.idle.FSBase(), m.idle.GAddr()
 }
 
-// Online is the set of the CPUs that take part in everything.
+// Online is the set of the CPUs that are online.
 var Online percpu.Mask
 
 var oneCPU [3]uint64 // masks for one CPU, until SetLimit
@@ -123,7 +123,8 @@ func stack(c *percpu.CPU, size, align uintptr) (top uintptr) {
 // NMIStackLow returns the lowest address of a CPU's stack for NMIs.
 func NMIStackLow(c *percpu.CPU) uintptr { return memoryOf(c).stacks.NMI - trap.ISTSize }
 
-// StackBelow names the stack of a CPU whose guard page addr lies in. See upcall.Table.
+// StackBelow returns the name and the CPU of the stack whose guard page addr lies
+// in. See upcall.Table.
 func StackBelow(addr uintptr) (name string, id uint32) {
 	for id = range percpu.Count() {
 		c := percpu.Get(id)

@@ -7,11 +7,11 @@ import (
 	"muster/kernel/trap"
 )
 
-// bootFeatures returns what the boot CPU offers, which decides for all.
+// bootFeatures returns the boot CPU's features, which decide for all CPUs.
 func bootFeatures() *cpu.Features { return FeaturesOf(percpu.Get(0)) }
 
 // MitigateBoot turns the boot CPU's mitigations on, see cpu.Features.Mitigation.
-// clearAlways asks that buffers are cleared on CPUs that do not need it, too.
+// With clearAlways, CPUs that do not need it clear their buffers too.
 //
 // Context: boot CPU, once, after InitBoot.
 func MitigateBoot(c *percpu.CPU, clearAlways bool) {
@@ -26,9 +26,9 @@ func MitigateBoot(c *percpu.CPU, clearAlways bool) {
 	}
 }
 
-// mitigateAP turns the mitigations of another CPU on. It reports false on a CPU that
-// lacks what the boot CPU has and the kernel relies on: the entry stubs of a kernel with
-// SMAP are not for a CPU without.
+// mitigateAP turns the mitigations of an AP on. It reports false on a CPU that
+// lacks a feature that the boot CPU has and the kernel relies on: the entry stubs
+// of a kernel with SMAP contain CLAC, which is undefined on a CPU without SMAP.
 //
 // Context: once on each CPU but the boot CPU.
 func mitigateAP(c *percpu.CPU) (ok bool) {
@@ -45,7 +45,7 @@ func mitigateAP(c *percpu.CPU) (ok bool) {
 func mitigate(f *cpu.Features) {
 	bits := f.MitigationCR4()
 	if !bootFeatures().Has(cpu.SMAP) {
-		bits &^= cpu.CR4SMAP // the entry stubs do without CLAC
+		bits &^= cpu.CR4SMAP // without SMAP the entry stubs have no CLAC
 	}
 	cpu.WriteCR4(cpu.ReadCR4() | bits)
 	f.SetSpeculation()

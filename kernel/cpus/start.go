@@ -4,10 +4,10 @@
 //
 // Layer: core.
 // Context: as each function says.
-// Locks: none; one thread starts CPUs at a time, which package smp sees to.
+// Locks: none; package smp ensures that one thread at a time starts CPUs.
 // Manual: Intel SDM vol. 3A, "Multiple-Processor (MP) Initialization".
 // Chapter: docs/08-starting-cpus.md.
-// Left out: taking a CPU out again.
+// Left out: taking a CPU offline again.
 package cpus
 
 import (
@@ -25,8 +25,9 @@ import (
 	"muster/trampoline"
 )
 
-// SetLimit makes room for n CPUs in the tables; once, while one CPU runs. EINVAL says
-// that n is not from 1 to percpu.Max, EBUSY that there is a limit already.
+// SetLimit makes room for n CPUs in the tables; once, while only the boot CPU is
+// online. EINVAL says that n is not from 1 to percpu.Max, EBUSY that there is a
+// limit already.
 func SetLimit(c *percpu.CPU, _ *linux.Task, n uint32) (*percpu.CPU, uint64) {
 	if n == 0 || n > percpu.Max {
 		return c, linux.Fail(linux.EINVAL)
@@ -77,27 +78,27 @@ func Prepare(c *percpu.CPU, t *linux.Task, record uintptr) (*percpu.CPU, uint64)
 	m.attach(c, o)
 	renew(o)
 	percpu.Register(o)
-	mem.AddPerCPU(c, id) // objects made since the first look
+	mem.AddPerCPU(c, id) // objects made since the first check
 	addToIndex(o)
 	return c, uint64(id)
 }
 
-// renew makes a CPU's block what it was before the CPU first ran.
+// renew resets a CPU's block to its content before the CPU first ran.
 //
-// Context: the CPU waits for a SIPI, and has never taken part.
+// Context: the CPU waits for a SIPI, and has never been online.
 func renew(o *percpu.CPU) {
 	o.Resched, o.LockDepth, o.NoFault, o.Depth = 0, 0, 0, 0
 	o.Space, o.CallTicks = 0, 0
 	o.Pending.Store(0)
-	o.NMIAsked.Store(0)
+	o.NMIRequests.Store(0)
 	o.StopFrame.Store(0)
-	o.FlushDone.Store(o.FlushAsked.Load())
+	o.FlushDone.Store(o.FlushRequests.Load())
 	o.Stage.Store(trampoline.StageNone)
 	o.StageAt = [abi.Stages]uint64{}
 	memoryOf(o).prepareThread(o)
 }
 
-// SendINIT resets a CPU that does not take part. EBUSY says that it does.
+// SendINIT resets a CPU that is not online. EBUSY says that the CPU is online.
 func SendINIT(c *percpu.CPU, _ *linux.Task, apicID uint32) (*percpu.CPU, uint64) {
 	if o := byAPICID(apicID); o != nil && !o.Reset() {
 		return c, linux.Fail(linux.EBUSY)
@@ -105,8 +106,8 @@ func SendINIT(c *percpu.CPU, _ *linux.Task, apicID uint32) (*percpu.CPU, uint64)
 	return c, sent(apic.SendINIT(apicID))
 }
 
-// SendStartup starts a CPU at the trampoline, if that is still what was built: EIO says
-// that it is not. EINVAL says that the trampoline is not in that page.
+// SendStartup starts a CPU at the trampoline, if the page is still what was built:
+// EIO says that it is not. EINVAL says that the trampoline is not in that page.
 func SendStartup(c *percpu.CPU, _ *linux.Task, apicID uint32, page uint64) (*percpu.CPU, uint64) {
 	if low.page == 0 || uint64(low.page) != page {
 		return c, linux.Fail(linux.EINVAL)
@@ -120,7 +121,7 @@ func SendStartup(c *percpu.CPU, _ *linux.Task, apicID uint32, page uint64) (*per
 	return c, sent(apic.SendStartup(apicID, page))
 }
 
-// sent returns the result of a private call for that of an INIT or SIPI.
+// sent converts the result of an INIT or SIPI to that of a private call.
 func sent(e apic.Code) uint64 {
 	switch e {
 	case apic.OK:
@@ -131,9 +132,10 @@ func sent(e apic.Code) uint64 {
 	return linux.Fail(linux.EINVAL)
 }
 
-// Proceed lets the n CPUs whose numbers are at list, all of them ready, take part: it
-// tells all, then sends one IPI to many of them where that can be. again says that they
-// were told before. The result is the number of those that are neither ready nor online.
+// Proceed lets the n CPUs whose numbers are at list, all of them ready, come
+// online: it sets the request in all blocks, then sends one IPI to many of them
+// where that is possible. again says that this is a repetition. The result is the
+// number of CPUs that are neither ready nor online.
 //
 // Context: one caller at a time for each CPU of the list.
 func Proceed(c *percpu.CPU, t *linux.Task, list uintptr, n uint64, again bool) (*percpu.CPU, uint64) {
@@ -154,7 +156,7 @@ func Proceed(c *percpu.CPU, t *linux.Task, list uintptr, n uint64, again bool) (
 		}
 		to := percpu.Get(id)
 		if !to.LetGo() {
-			if !to.IsOnline() { // in this order: it may join meanwhile
+			if !to.IsOnline() { // in this order: it may come online in between
 				missing++
 			}
 		} else if again {
@@ -195,7 +197,7 @@ func SetPins(c *percpu.CPU, _ *linux.Task, pins uint32) (*percpu.CPU, uint64) {
 	return c, 0
 }
 
-// usePins programs this CPU's local interrupt pins that are NMIs.
+// usePins programs those of this CPU's local interrupt pins that are NMIs.
 func usePins(pins uint32) {
 	for pin := range 2 {
 		if b := pins >> (8 * pin); b&abi.NMIPin != 0 {

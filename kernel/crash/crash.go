@@ -33,20 +33,20 @@ var (
 	reportG  fakeg.G
 )
 
-// cause is what Panic was called with; the reporter alone uses it.
+// cause has the arguments of Panic; the reporter alone uses it.
 var cause struct {
 	c        *percpu.CPU
 	f        *cpu.Frame
 	msg      string
 	a, b     uint64
 	ip, bp   uint64
-	stackLow uintptr // of the thread that was hit
+	stackLow uintptr // of the thread that ran
 }
 
-// Init finds the symbols of the running kernel, and makes this package answer the
+// Init finds the symbols of the running kernel, and makes this package handle the
 // stop IPI.
 //
-// Context: boot CPU, first thing.
+// Context: boot CPU, before anything that can panic.
 func Init() {
 	ipi.Handle(ipi.Stop, onStop)
 	s := layout.Image()
@@ -69,7 +69,7 @@ func Panic(c *percpu.CPU, f *cpu.Frame, msg string, a, b uint64) {
 	cpu.DisableInterrupts()
 	if !reporter.CompareAndSwap(0, c.ID+1) {
 		if reporter.Load() != c.ID+1 {
-			halt(c, f) // another CPU reports, and this one with it
+			halt(c, f) // another CPU reports, and this CPU's state too
 		}
 		console.Emergency([]byte("\nmuster: panic within the panic: "))
 		var l console.Line
@@ -84,7 +84,7 @@ func Panic(c *percpu.CPU, f *cpu.Frame, msg string, a, b uint64) {
 	bp := callerFrame()
 	cause.ip, cause.bp = *(*uint64)(unsafe.Pointer(bp + 8)), *(*uint64)(unsafe.Pointer(bp))
 	if c.PanicTop == 0 {
-		report() // before there are stacks to choose from
+		report() // no stack for the report exists yet
 	}
 	c.StackLow, c.StackTop = c.PanicTop-PanicStack, c.PanicTop
 	reportG.SetStack(c.StackLow, c.StackTop)
@@ -137,8 +137,8 @@ func threadName(c *percpu.CPU) string {
 	return unsafe.String(&name[0], n)
 }
 
-// culprit adds a second line for causes that show up as something else: core
-// code that called a part of the runtime that it must not use, or ran out of stack.
+// culprit adds a second line for causes that appear as something else: core code
+// that called a forbidden part of the runtime, or ran out of stack.
 func culprit(l *console.Line) bool {
 	f := cause.f
 	if f == nil {
@@ -160,13 +160,13 @@ func culprit(l *console.Line) bool {
 		return true
 	}
 	if g := uintptr(f.DI); f.Vector == vector.PageFault && inPoison(cause.a) && within(f.IP, "runtime.morestack") && readable(g) {
-		// morestack keeps the g in DI and has stored where it came from.
+		// morestack keeps the g in DI and has stored its caller's address there.
 		pc, sp, bp := fakeg.Overflow(g)
 		symbolLine(l.Str("cause: kernel stack too small for the next call, sp ").Hex(sp).Str(", in "), pc)
-		f.IP, f.BP = pc, bp // the walk goes on from there
+		f.IP, f.BP = pc, bp // the walk continues there
 		return true
 	}
-	// The outermost function of the runtime says it best: panicBounds, not throw.
+	// The runtime's outermost function is the most precise: panicBounds, not throw.
 	why := ""
 	ip, bp := f.IP, f.BP
 	for range 24 {
@@ -190,7 +190,8 @@ func culprit(l *console.Line) bool {
 
 func inPoison(addr uint64) bool { return addr >= layout.Poison && addr < layout.PoisonEnd }
 
-// runtimePanic says what it means that a function of the runtime runs in the core.
+// runtimePanic returns what it means that a function of the runtime runs in the
+// core.
 func runtimePanic(name string) string {
 	switch name {
 	case "runtime.panicBounds", "runtime.panicBounds64", "runtime.goPanicIndex":
@@ -222,7 +223,7 @@ func within(ip uint64, name string) bool {
 
 func hasPrefix(s, p string) bool { return len(s) >= len(p) && s[:len(p)] == p }
 
-// heldLocks prints the ranks of the locks that a CPU holds; debug builds know.
+// heldLocks prints the ranks of the locks that a CPU holds, in debug builds.
 func heldLocks(c *percpu.CPU) {
 	if !lock.Checked || c.LockDepth == 0 {
 		return
@@ -284,8 +285,8 @@ func symbolLine(l *console.Line, pc uint64) {
 // readable reports whether the 8 bytes at an address can be read without a fault.
 func readable(addr uintptr) bool { return upcall.To.Readable != nil && upcall.To.Readable(addr) }
 
-// stackBelow names the stack, and its CPU, whose guard page addr lies in; "" if there
-// is none.
+// stackBelow returns the name and the CPU of the stack whose guard page addr lies
+// in; "" if no stack lies above addr.
 func stackBelow(addr uintptr) (name string, id uint32) {
 	if upcall.To.StackBelow == nil {
 		return "", 0
@@ -293,7 +294,8 @@ func stackBelow(addr uintptr) (name string, id uint32) {
 	return upcall.To.StackBelow(addr)
 }
 
-// next follows a frame pointer: the return address and the caller's frame pointer.
+// next follows a frame pointer: it returns the return address and the caller's
+// frame pointer.
 func next(bp uint64) (ip, callerBP uint64, ok bool) {
 	a := uintptr(bp)
 	if bp < 1<<63 || !readable(a) || !readable(a+8) {
@@ -304,8 +306,8 @@ func next(bp uint64) (ip, callerBP uint64, ok bool) {
 }
 
 // printFrom prints the stack from a trap frame on. A function that has not set up
-// its frame pointer yet, or never does, would hide its caller: the caller's
-// return address is then the top word of the stack.
+// its frame pointer yet, or never does, would hide its caller: the caller's return
+// address is then the top word of the stack.
 func printFrom(f *cpu.Frame) {
 	var l console.Line
 	symbolLine(l.Str("  ").Hex16(f.IP).Byte(' '), f.IP)
@@ -319,8 +321,8 @@ func printFrom(f *cpu.Frame) {
 	}
 }
 
-// printStack prints the functions that return addresses lead to, from ip on by
-// the frame pointers.
+// printStack prints the functions that return addresses lie in, from ip on by the
+// frame pointers.
 func printStack(ip, bp uint64) {
 	for range 32 {
 		var l console.Line

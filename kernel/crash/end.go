@@ -5,10 +5,10 @@ import (
 	"muster/kernel/cpu"
 )
 
-// Under an emulator the kernel can end the machine and tell its caller how it
-// went: QEMU's isa-debug-exit at port 0xf4 ends QEMU with status 2*value+1, and
-// the program's own status, all eight bits of it, goes as text to the debug
-// console at port 0xe9 first. scripts/qemu-run.sh puts the two together.
+// Under an emulator the kernel can end the machine and return a status to its
+// caller: QEMU's isa-debug-exit at port 0xf4 ends QEMU with status 2*value+1. The
+// program's own status, all eight bits of it, goes as text to the debug console at
+// port 0xe9 first. scripts/qemu-run.sh combines the two.
 const (
 	exitPort   = 0xf4
 	statusPort = 0xe9
@@ -19,31 +19,31 @@ const (
 	exitPanic = 0x3e
 )
 
-// StatusPanic is the status of a kernel that could not go on.
+// StatusPanic is the status of a kernel that has panicked.
 const StatusPanic = 125
 
-// Emulated reports whether the CPU says that it is a virtual one: only then
-// are the two ports known to be harmless.
+// Emulated reports whether the CPU says that it is a virtual one. The two ports are
+// known to be harmless on virtual CPUs only.
 func Emulated() bool {
 	_, _, c, _ := cpu.CPUID(1, 0)
 	return c>>31 != 0
 }
 
-// End sends what is left to send, tells an emulator the status and stops this
-// CPU for good.
+// End sends the rest of the output, passes the status to an emulator and stops this
+// CPU without end.
 //
-// Context: interrupts off; the other CPUs are stopped or do no harm.
+// Context: interrupts off; the other CPUs are stopped, or do no harm.
 func End(status uint8) {
 	console.EmergencyDrain()
 	TellStatus(status)
 	if Emulated() && status == StatusPanic {
-		cpu.Out8(exitPort, exitPanic) // the last write counts, so there is only one
+		cpu.Out8(exitPort, exitPanic) // QEMU uses the last write, so there is only one
 	}
 	ExitEmulator()
 	cpu.Stop()
 }
 
-// TellStatus tells an emulator's caller how it went.
+// TellStatus passes the status to an emulator's caller.
 func TellStatus(status uint8) {
 	if !Emulated() {
 		return
@@ -54,7 +54,7 @@ func TellStatus(status uint8) {
 	}
 }
 
-// ExitEmulator ends the emulator, after TellStatus. On a machine it does nothing.
+// ExitEmulator ends the emulator, after TellStatus. On hardware it does nothing.
 func ExitEmulator() {
 	if Emulated() {
 		cpu.Out8(exitPort, exitStatus)

@@ -14,22 +14,23 @@ import (
 	"muster/kernel/upcall"
 )
 
-// What an NMI is for: bits of CPU.NMIAsked. Hardware does not say who sent one, and
-// an NMI may come from outside, so one that finds no bit is nobody's.
+// The purposes of an NMI: bits of CPU.NMIRequests. Hardware does not report the
+// sender, and an NMI may come from outside, so an NMI that finds no bit has no
+// owner.
 const (
-	nmiStop      = 1 << iota // halt for good
-	nmiBacktrace             // say where the CPU is, and go on
+	nmiStop      = 1 << iota // halt without end
+	nmiBacktrace             // record where the CPU is, and go on
 )
 
-// stoppedAnyhow stands in CPU.StopFrame of a CPU that stopped without a frame to show.
+// stoppedAnyhow is the CPU.StopFrame of a CPU that stopped without a frame.
 const stoppedAnyhow = 1
 
-var unknown atom.Uint32 // NMIs that nobody asked for
+var unknown atom.Uint32 // NMIs that no CPU requested
 
 // UnknownNMIs returns how many NMIs came that no CPU had sent.
 func UnknownNMIs() uint32 { return unknown.Load() }
 
-// halt stops this CPU for good, and leaves what it was doing for a report.
+// halt stops this CPU without end, and keeps its state for a report.
 func halt(c *percpu.CPU, f *cpu.Frame) {
 	at := uintptr(unsafe.Pointer(f))
 	if f == nil {
@@ -39,7 +40,7 @@ func halt(c *percpu.CPU, f *cpu.Frame) {
 	cpu.Stop()
 }
 
-// NMI answers an NMI.
+// NMI handles an NMI.
 //
 // Context: NMI, on its own stack.
 func NMI(c *percpu.CPU, f *cpu.Frame) {
@@ -49,30 +50,30 @@ func NMI(c *percpu.CPU, f *cpu.Frame) {
 		}
 		return
 	}
-	asked := c.NMIAsked.Swap(0)
-	if asked&nmiStop != 0 {
+	requests := c.NMIRequests.Swap(0)
+	if requests&nmiStop != 0 {
 		halt(c, f)
 	}
-	if asked&nmiBacktrace != 0 {
+	if requests&nmiBacktrace != 0 {
 		record(c, f)
 	}
-	if asked == 0 {
+	if requests == 0 {
 		unknown.Add(1)
 	}
 }
 
-// onStop answers a stop IPI: the CPU halts, with no lock held, since the IPI came in
-// where interrupts are on.
+// onStop handles a stop IPI: the CPU halts, with no lock held, since the IPI
+// arrived where interrupts are on.
 //
 // Context: the IPI's interrupt.
 func onStop(c *percpu.CPU, f *cpu.Frame) { halt(c, f) }
 
-// StopOthers stops all other CPUs for good, for an orderly end, and returns how
-// many it stopped and the number of one that it could not, or None. If one of them
-// has begun a panic, that goes first.
+// StopOthers stops all other CPUs without end, for an orderly end, and returns how
+// many it stopped and the number of one that did not stop, or None. If one of them
+// has begun a panic, the panic takes precedence.
 //
-// Every CPU is asked by a message, so that it ends what it does in the core and
-// holds no lock. One that does not answer within 100 ms is stopped by NMI.
+// Every CPU gets an IPI, so that it ends its work in the core and holds no lock. A
+// CPU that does not answer within 100 ms is stopped by NMI.
 //
 // Context: interrupts off, no lock held.
 func StopOthers(c *percpu.CPU, online *percpu.Mask) (stopped uint32, missing uint32) {
@@ -95,8 +96,8 @@ func StopOthers(c *percpu.CPU, online *percpu.Mask) (stopped uint32, missing uin
 const None = ^uint32(0)
 
 // awaitStop waits until all other CPUs have stopped, and returns the number of one
-// that has not when the time is up. It answers TLB flushes meanwhile: who asks for
-// one must end before it can stop.
+// that has not at the deadline. It answers TLB flushes meanwhile: a CPU that
+// requests a flush must complete it before it can stop.
 func awaitStop(c *percpu.CPU, limit clock.Time) (missing uint32) {
 	for end := clock.After(limit); ; {
 		missing = None
@@ -115,20 +116,20 @@ func awaitStop(c *percpu.CPU, limit clock.Time) (missing uint32) {
 	}
 }
 
-// running reports whether another CPU could do something, as far as c knows.
+// running reports whether another CPU may still execute code, as far as c can see.
 func running(c, o *percpu.CPU) bool {
 	return o != c && o.State.Load() >= percpu.Ready && o.StopFrame.Load() == 0
 }
 
-// stopByNMI stops the other CPUs wherever they are, within 200 ms: a second NMI is
-// for a CPU that missed the first.
+// stopByNMI stops the other CPUs wherever they are, within 200 ms. A CPU that
+// missed the first NMI gets a second one.
 //
-// Context: any lock may be held, here and there.
+// Context: any CPU may hold any lock.
 func stopByNMI(c *percpu.CPU) {
 	for range 2 {
 		for i := range percpu.Count() {
 			if o := percpu.Get(i); running(c, o) {
-				o.NMIAsked.Or(nmiStop)
+				o.NMIRequests.Or(nmiStop)
 				apic.SendNMI(c, o)
 			}
 		}
@@ -138,16 +139,17 @@ func stopByNMI(c *percpu.CPU) {
 	}
 }
 
-// backtrace is the one that is being made; one CPU asks at a time.
+// backtrace is the request in progress; one CPU at a time makes one.
 var backtrace struct {
 	busy  atom.Uint32
 	done  atom.Uint32 // 1: trace is written
-	want  atom.Uint32 // CPU number + 1 of the CPU that is asked
+	want  atom.Uint32 // CPU number + 1 of the CPU that is to answer
 	trace abi.Backtrace
 }
 
-// Backtrace asks a CPU by NMI where it is, and it goes on. ok is false when the CPU
-// does not answer within 200 ms, or another backtrace is being made.
+// Backtrace interrupts a CPU by NMI, records where it was, and lets it go on. ok is
+// false when the CPU does not answer within 200 ms, or another backtrace is in
+// progress.
 //
 // Context: interrupts off.
 func Backtrace(c, to *percpu.CPU, out *abi.Backtrace) (ok bool) {
@@ -156,15 +158,16 @@ func Backtrace(c, to *percpu.CPU, out *abi.Backtrace) (ok bool) {
 	}
 	backtrace.done.Store(0)
 	backtrace.want.Store(to.ID + 1)
-	to.NMIAsked.Or(nmiBacktrace)
+	to.NMIRequests.Or(nmiBacktrace)
 	apic.SendNMI(c, to)
 	if !awaitRecord(c) {
-		// Who takes the word out has the record: a CPU that comes later writes nothing.
+		// The CPU that takes the word out owns the record: a CPU that comes later
+		// writes nothing.
 		if backtrace.want.Swap(0) != 0 {
 			backtrace.busy.Store(0)
 			return false
 		}
-		if !awaitRecord(c) { // it writes, in an NMI, and does not end: nobody else may use the record
+		if !awaitRecord(c) { // it writes, in an NMI, and does not end: no CPU may use the record again
 			return false
 		}
 	}
@@ -173,8 +176,8 @@ func Backtrace(c, to *percpu.CPU, out *abi.Backtrace) (ok bool) {
 	return true
 }
 
-// awaitRecord waits up to 100 ms for the CPU that was asked, and reports whether it
-// has written.
+// awaitRecord waits up to 100 ms for the CPU that is to answer, and reports whether
+// it has written.
 func awaitRecord(c *percpu.CPU) bool {
 	for end := clock.After(100 * clock.Millisecond); backtrace.done.Load() == 0; {
 		if end.Passed() {
@@ -210,14 +213,14 @@ func record(c *percpu.CPU, f *cpu.Frame) {
 	backtrace.done.Store(1)
 }
 
-// WarnUnknown logs NMIs that nobody asked for, once for each time there are new ones.
+// WarnUnknown logs NMIs that no CPU requested, once each time there are new ones.
 //
 // Context: a tick of one CPU.
 func WarnUnknown(c *percpu.CPU) {
 	if n := unknown.Load(); n != warned {
 		warned = n
 		var l console.Line
-		console.Warn(c, l.Str("nmi: ").Dec(uint64(n)).Str(" so far that no CPU has sent"))
+		console.Warn(c, l.Str("nmi: ").Dec(uint64(n)).Str(" NMIs so far were not sent by a CPU"))
 	}
 }
 

@@ -1,14 +1,15 @@
 // Package cross runs core functions on other CPUs.
 //
 // A call names a function of a table and carries one word. The caller puts both
-// into its own block, enters itself in a set of each target, and sends a message.
-// A target that finds a member in its set takes it out, and who takes it out runs
-// the call: so a lost message costs a repetition, a doubled one nothing, and no
-// call runs twice. Any number of CPUs may call the same one at the same time.
+// into its own block, enters itself in a set of each target, and sends an IPI. A
+// target that finds a member in its set removes it, and only the CPU that has
+// removed it runs the call. So a lost IPI costs a repetition, a repeated IPI costs
+// nothing, and no call runs twice. Any number of CPUs may call the same one at the
+// same time.
 //
 // Layer: core.
 // Context: interrupts off.
-// Locks: none, and none may be held by a caller: its targets may wait for it.
+// Locks: none, and a caller may hold none: its targets may wait for the lock.
 // Manual: Intel SDM vol. 3A, "Issuing Interprocessor Interrupts".
 // Chapter: docs/06-interrupts.md.
 package cross
@@ -24,11 +25,11 @@ import (
 	"muster/kernel/upcall"
 )
 
-// Func names a function that can be called: abi.CallNop and so on.
+// Func is the number of a function that can be called: abi.CallNop and so on.
 type Func uint64
 
-// table has the functions. They run with interrupts off, on the stack of whatever
-// was interrupted, take no lock that is held around a call, and make no call.
+// table has the functions. They run with interrupts off, on the stack of the
+// interrupted code, take no lock that is held around a call, and make no call.
 var table [abi.CallFuncs]func(c *percpu.CPU, word uint64)
 
 // Handle installs a function.
@@ -36,27 +37,27 @@ var table [abi.CallFuncs]func(c *percpu.CPU, word uint64)
 // Context: boot CPU, before the first call.
 func Handle(f Func, fn func(c *percpu.CPU, word uint64)) { table[f] = fn }
 
-// Valid reports whether a number names a function.
+// Valid reports whether a function has a number.
 func Valid(f uint64) bool { return f < uint64(len(table)) && table[f] != nil }
 
 // Silent is no CPU: all have answered.
 const Silent = ^uint32(0)
 
 const (
-	firstGap = 10 * clock.Millisecond // until the message is repeated, then doubled
+	firstGap = 10 * clock.Millisecond // until the IPI is repeated, then doubled
 	hardEnd  = 10                     // limits until a CPU that has begun must have ended
 )
 
 // Call runs f(word) on the CPUs of a set, c itself among them if it is a member,
-// and returns when all have. A CPU that has not begun within the limit is left out:
-// Call then returns its number, otherwise Silent's.
+// and returns when all have run it. A CPU that has not begun within the limit is
+// left out: Call then returns its number, otherwise Silent's.
 //
-// Context: no lock held. c may have one call under way: calls do not nest.
+// Context: no lock held. c may make one call at a time: calls do not nest.
 func Call(c *percpu.CPU, set *percpu.Mask, f Func, word uint64, limit clock.Time) (missing uint32) {
 	lock.AssertNone(c)
 	c.OutFunc.Store(uint64(f))
 	c.OutWord.Store(word)
-	c.OutLeft.Store(1) // no target can bring it to 0 before all are entered
+	c.OutLeft.Store(1) // no target can bring it to 0 before all targets are entered
 	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
 		if to := percpu.Get(id); to != c {
 			c.OutLeft.Add(1)
@@ -71,7 +72,7 @@ func Call(c *percpu.CPU, set *percpu.Mask, f Func, word uint64, limit clock.Time
 	return await(c, set, limit)
 }
 
-// await answers others while it waits for its own call.
+// await answers calls of other CPUs while it waits for its own call.
 func await(c *percpu.CPU, set *percpu.Mask, limit clock.Time) (missing uint32) {
 	missing = Silent
 	if c.OutLeft.Load() == 0 {
@@ -101,7 +102,7 @@ func await(c *percpu.CPU, set *percpu.Mask, limit clock.Time) (missing uint32) {
 	return missing
 }
 
-// repeat sends the message again to those that have not begun.
+// repeat sends the IPI again to the CPUs that have not begun.
 func repeat(c *percpu.CPU, set *percpu.Mask) {
 	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
 		if to := percpu.Get(id); to != c && to.Callers.Has(c.ID) {
@@ -110,7 +111,7 @@ func repeat(c *percpu.CPU, set *percpu.Mask) {
 	}
 }
 
-// withdraw takes the call back from those that have not begun.
+// withdraw takes the call back from the CPUs that have not begun.
 func withdraw(c *percpu.CPU, set *percpu.Mask) (missing uint32) {
 	missing = Silent
 	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
@@ -122,17 +123,17 @@ func withdraw(c *percpu.CPU, set *percpu.Mask) (missing uint32) {
 	return missing
 }
 
-// share is the part of a CPU's time, in percent, that calls of others may take by
-// interrupting it.
+// share is the part of a CPU's time, in percent, that calls of other CPUs may take
+// by interrupting it.
 var share uint64 = 50
 
-// SetShare sets how much of a CPU's time, in percent from 1 to 100, others' calls
-// may take.
+// SetShare sets the part of a CPU's time, in percent from 1 to 100, that calls of
+// other CPUs may take.
 //
-// Context: boot CPU, while one CPU runs.
+// Context: boot CPU, while only the boot CPU is online.
 func SetShare(percent uint64) { share = percent }
 
-// Install makes this package answer the call IPI. period is the time between two
+// Install makes this package handle the call IPI. period is the time between two
 // ticks of a CPU, in which calls may take their share.
 //
 // Context: boot CPU, before the second CPU starts.
@@ -144,8 +145,9 @@ func Install(period clock.Time) {
 var sharePeriod clock.Time
 
 // onCall runs the calls that an IPI has brought, unless the CPU has spent its share
-// of this tick on calls: then the calls wait for the next tick, and so do their IPIs.
-// Without that, CPUs that call without pause could keep the target from its own work.
+// of this tick on calls. In that case the calls and their IPIs wait for the next
+// tick. Without the share, CPUs that call without pause could keep the target from
+// its own work.
 //
 // Context: the IPI's interrupt, the call taken out of the pending word.
 func onCall(c *percpu.CPU, _ *cpu.Frame) {
@@ -161,7 +163,7 @@ func onCall(c *percpu.CPU, _ *cpu.Frame) {
 	c.CallTicks += cpu.TSC() - began
 }
 
-// Poll runs the calls that other CPUs have made of c.
+// Poll runs the calls that other CPUs have made to c.
 //
 // Context: a CPU that spins with interrupts off, in await.
 func Poll(c *percpu.CPU) {
@@ -170,8 +172,8 @@ func Poll(c *percpu.CPU) {
 	}
 }
 
-// serve looks through the set of callers. The call has been taken out of the pending
-// word before: who comes later sends again.
+// serve runs the calls of the set of callers. The call has been taken out of the
+// pending word before, so a CPU that enters itself later sends another IPI.
 func serve(c *percpu.CPU) {
 	for id, ok := c.Callers.Next(0); ok; id, ok = c.Callers.Next(id + 1) {
 		if !c.Callers.Clear(id) {

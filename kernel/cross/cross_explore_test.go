@@ -19,8 +19,8 @@ import (
 	"muster/kernel/upcall"
 )
 
-// machine is a few CPUs. A message is a word that its target looks at between
-// its own steps, as interrupts come between instructions.
+// machine is a few CPUs. An IPI is a word that its target reads between its own
+// steps, as interrupts come between instructions.
 type machine struct {
 	cpus  []*percpu.CPU
 	table []*percpu.CPU
@@ -29,10 +29,10 @@ type machine struct {
 	words [1]uint64
 	ipi   []atom.Uint32
 	done  atom.Uint32 // CPUs whose program has ended
-	lose  int         // messages to lose
+	lose  int         // IPIs to lose
 	last  percpu.Mask // CPU 2 alone
 	word2 [1]uint64
-	poll  func(*percpu.CPU) // what an interrupt does: Poll, or something broken
+	poll  func(*percpu.CPU) // what an interrupt does: Poll, or a faulty version
 }
 
 func newMachine(n int) *machine {
@@ -66,7 +66,7 @@ func newMachine(n int) *machine {
 	return m
 }
 
-// interrupt takes a message, if there is one.
+// interrupt handles an IPI, if there is one.
 func (m *machine) interrupt(c *percpu.CPU) {
 	if m.ipi[c.ID].Load() == 1 {
 		m.ipi[c.ID].Store(0)
@@ -136,7 +136,8 @@ func passes(t *testing.T, r explore.Result) {
 	require.True(t, r.Complete)
 }
 
-// All three call all: each call runs once on each CPU, and every caller returns.
+// Each of three CPUs calls all: each call runs once on each CPU, and every caller
+// returns.
 func TestAllCallAll(t *testing.T) {
 	passes(t, search(explore.Bound(1, 2), [3]int{1, 1, 1}, true, Poll))
 }
@@ -147,8 +148,8 @@ func TestTwoCallOne(t *testing.T) {
 	passes(t, search(explore.Bound(2, 3), [3]int{2, 1, 0}, false, Poll))
 }
 
-// Negative control: a target that takes the call out of its pending word after its look
-// at the set loses a caller that came in between.
+// Negative control: a target that takes the call out of its pending word after its
+// look at the set loses a caller that enters itself in between.
 func TestForgettingLateIsFound(t *testing.T) {
 	r := search(2, [3]int{1, 1, 0}, false, func(c *percpu.CPU) {
 		if c.Pending.Load()>>ipi.Call&1 != 0 {
@@ -156,11 +157,11 @@ func TestForgettingLateIsFound(t *testing.T) {
 			ipi.TakeOne(c, ipi.Call)
 		}
 	})
-	require.ErrorContains(t, r.Err, "waits for ever")
+	require.ErrorContains(t, r.Err, "waits forever")
 	t.Log(r)
 }
 
-// withdraws searches a call that is taken back while its target takes it.
+// withdraws searches a call that is withdrawn while its target takes it.
 func withdraws(take func(*percpu.CPU, *percpu.Mask) uint32) explore.Result {
 	return explore.Run(explore.Model{Preemptions: explore.Unbounded, Setup: func() ([]func(), func() error) {
 		m := newMachine(2)
@@ -187,11 +188,11 @@ func withdraws(take func(*percpu.CPU, *percpu.Mask) uint32) explore.Result {
 	}})
 }
 
-// One of the two wins, never both.
+// One of the two succeeds, never both.
 func TestWithdraw(t *testing.T) { passes(t, withdraws(withdraw)) }
 
-// Negative control: a caller that looks whether the target has begun, and then takes the
-// call back.
+// Negative control: a caller that reads whether the target has begun, and withdraws
+// the call after that.
 func TestLookThenWithdrawIsFound(t *testing.T) {
 	r := withdraws(func(c *percpu.CPU, set *percpu.Mask) (missing uint32) {
 		missing = Silent
@@ -208,8 +209,8 @@ func TestLookThenWithdrawIsFound(t *testing.T) {
 	t.Log(r)
 }
 
-// A message that is lost is repeated.
-func TestLostMessage(t *testing.T) {
+// A lost IPI is repeated.
+func TestLostIPI(t *testing.T) {
 	m := newMachine(2)
 	m.lose = 1
 	a, b := m.cpus[0], m.cpus[1]

@@ -13,8 +13,8 @@ import (
 	"muster/kernel/percpu"
 )
 
-// A CPU that has spent its share waits for its next tick, whatever its timer does
-// before that. Nothing is lost.
+// A CPU that has spent its share waits for its next tick, even if its timer
+// interrupts before that. Nothing is lost.
 func TestShare(t *testing.T) {
 	var word uint64
 	c := &percpu.CPU{}
@@ -31,7 +31,7 @@ func TestShare(t *testing.T) {
 		onCall(c, nil)
 	}
 	call()
-	require.EqualValues(t, 1, c.Called.Load(), "the first call finds nothing spent")
+	require.EqualValues(t, 1, c.Called.Load(), "the first call runs: the share is unspent")
 	for range 3 {
 		call()
 		require.EqualValues(t, 1, c.Called.Load(), "no tick in between")

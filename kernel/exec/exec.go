@@ -28,7 +28,7 @@ const (
 	pageSize  = 4096
 )
 
-// Image is a program file that was checked.
+// Image is a program file that has been checked.
 type Image struct {
 	Entry    uint64
 	Segments []Segment
@@ -36,24 +36,24 @@ type Image struct {
 	Phnum    int
 }
 
-// Segment is a part of the file to be in memory.
+// Segment is a part of the file that is loaded into memory.
 type Segment struct {
-	Addr, Size uint64 // Size is that in memory; what Data does not fill is zero
+	Addr, Size uint64 // Size is the size in memory; the rest after Data is zero
 	Prot       int    // syscall.PROT_*
 	Data       []byte
 }
 
-// ErrSegment is that of Load about a segment that no program can have.
+// ErrSegment is Load's error for a segment that no program can have.
 var ErrSegment = errors.New("segment out of range")
 
-// sysGetrandom is a system call that package syscall has no name for.
+// sysGetrandom is a system call without a name in package syscall.
 const sysGetrandom = 318
 
 // userEnd is the first address that a program cannot use.
 const userEnd = 1<<47 - pageSize
 
-// Load checks a program file. Everything in it is input: no size and no address
-// is believed before it is checked.
+// Load checks a program file. All of it is input: no size and no address is used
+// before it is checked.
 func Load(file []byte) (*Image, error) {
 	if err := checkHeader(file); err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func Load(file []byte) (*Image, error) {
 		}
 	}
 	if len(im.Segments) == 0 {
-		return nil, &NotRunnable{"the file is a program without anything to load", buildAgain}
+		return nil, &NotRunnable{"the file is a program without a segment to load", buildAgain}
 	}
 	return im, nil
 }
@@ -153,7 +153,7 @@ func fill(p *kcall.Process, im *Image, args, env []string) (sp uint64, err error
 	if err := p.Map(stackTop-stackSize, stackSize, syscall.PROT_READ|syscall.PROT_WRITE); err != nil {
 		return 0, fmt.Errorf("stack: %w", err)
 	}
-	// Not crypto/rand: it keeps 32 MiB for a source of its own.
+	// Not crypto/rand, which keeps 32 MiB for a source of its own.
 	random := new([16]byte)
 	if _, _, e := syscall.Syscall(sysGetrandom, uintptr(unsafe.Pointer(random)), 16, 0); e != 0 {
 		return 0, fmt.Errorf("getrandom: %w", e)
@@ -186,7 +186,8 @@ const (
 	auxExecFn   = 31
 )
 
-// maxStrings bounds arguments and environment, as a quarter of the stack does on Linux.
+// maxStrings bounds arguments and environment. On Linux the bound is a quarter of
+// the stack, too.
 const maxStrings = stackSize / 4
 
 // Stack builds the first stack: strings at the top, below them the auxiliary

@@ -62,7 +62,7 @@ func TestLoadErrors(t *testing.T) {
 	is := func(text string) func([]byte) []byte { return func([]byte) []byte { return []byte(text) } }
 	tests := map[string]struct {
 		damage func(b []byte) []byte
-		what   string // in the message: what the file is
+		what   string // in the error: what the file is
 		do     string // and what its owner can do
 	}{
 		"empty":                 {is(""), "the file is empty", giveProgram},
@@ -70,7 +70,7 @@ func TestLoadErrors(t *testing.T) {
 		"long script":           {is("#!" + strings.Repeat("x", 1000)), `x..."`, giveProgram},
 		"text":                  {is("GO := go\n\nrun: setup\n"), "text, not a program", giveProgram},
 		"text, cut within ä":    {is(strings.Repeat("a", 511) + "ä"), "text, not a program", giveProgram},
-		"noise":                 {is("\x00\x01\x02\xff"), "data of a kind", giveProgram},
+		"noise":                 {is("\x00\x01\x02\xff"), "data of an unknown kind", giveProgram},
 		"Windows":               {is("MZ\x90\x00"), "a program for Windows", giveProgram},
 		"macOS":                 {is("\xcf\xfa\xed\xfe\x07"), "a program for macOS", giveProgram},
 		"archive":               {is("!<arch>\n__.PKGDEF"), "a library of object files", "build a program"},
@@ -96,7 +96,7 @@ func TestLoadErrors(t *testing.T) {
 		"upper half":            {put64(load+16, 0xffffffff80200000), "segment out of range", "64 KiB to 128 TiB"},
 		"page 0":                {put64(load+16, 0), "segment out of range", "64 KiB to 128 TiB"},
 		"wraps":                 {put64(load+40, 1<<63), "segment out of range", "64 KiB to 128 TiB"},
-		"no segments":           {put16(56, 0), "without anything to load", buildAgain},
+		"no segments":           {put16(56, 0), "without a segment to load", buildAgain},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
-// What C's compiler makes when nothing else is said, and other things it makes.
+// The output of C's compiler without options, and other kinds of its output.
 func TestLoadCompiled(t *testing.T) {
 	for flags, want := range map[string]string{
 		"-pie":          `a dynamically linked program, and there are no files here to find "/`,
@@ -132,7 +132,7 @@ func TestLoadCompiled(t *testing.T) {
 
 func TestProgramAboveMemory(t *testing.T) {
 	im := &Image{Segments: []Segment{{Data: make([]byte, 3<<20)}, {Size: 1 << 40}}}
-	require.NoError(t, checkMemory(im, 4<<20), "what the file does not fill comes at first touch")
+	require.NoError(t, checkMemory(im, 4<<20), "memory behind the file's data comes at first touch")
 	require.EqualError(t, checkMemory(im, 2<<20), "the program takes 4 MiB of memory before it starts, and 2 MiB are free for programs; "+
 		"give the machine more (qemu-run.sh --mem MB)")
 }

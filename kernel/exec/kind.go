@@ -25,7 +25,7 @@ const (
 	buildExe    = "build it with -buildmode=exe (C: cc -static -no-pie)"
 )
 
-// starts are the first bytes of files that are no ELF files.
+// starts are the first bytes of files that are not ELF files.
 var starts = []struct{ bytes, what, do string }{
 	{"MZ", "the file is a program for Windows", giveProgram},
 	{"\xcf\xfa\xed\xfe", "the file is a program for macOS", giveProgram},
@@ -37,7 +37,7 @@ var starts = []struct{ bytes, what, do string }{
 	{"PK\x03\x04", "the file is a zip archive", "unpack it first"},
 }
 
-// identify returns why a file without an ELF header is no program.
+// identify returns why a file without an ELF header is not a program.
 func identify(file []byte) *NotRunnable {
 	if len(file) == 0 {
 		return &NotRunnable{"the file is empty", giveProgram}
@@ -54,10 +54,10 @@ func identify(file []byte) *NotRunnable {
 	if isText(file) {
 		return &NotRunnable{"the file is text, not a program", giveProgram}
 	}
-	return &NotRunnable{"the file is data of a kind that this kernel does not know", giveProgram}
+	return &NotRunnable{"the file is data of an unknown kind", giveProgram}
 }
 
-// isText looks at the first bytes.
+// isText checks the first bytes.
 func isText(file []byte) bool {
 	file = file[:min(len(file), 512)]
 	for len(file) > 0 {
@@ -73,7 +73,7 @@ func isText(file []byte) bool {
 	return true
 }
 
-// short keeps a name from a file from filling the log.
+// short shortens a name from a file, so that it does not fill the log.
 func short(s string) string {
 	if len(s) > 64 {
 		return s[:64] + "..."
@@ -81,20 +81,20 @@ func short(s string) string {
 	return s
 }
 
-// machines are names of architectures, as their users call them.
+// machines are the usual names of architectures.
 var machines = map[elf.Machine]string{
 	elf.EM_386: "32-bit x86", elf.EM_ARM: "32-bit ARM", elf.EM_AARCH64: "ARM64", elf.EM_RISCV: "RISC-V",
 	elf.EM_PPC64: "PowerPC", elf.EM_S390: "IBM Z", elf.EM_MIPS: "MIPS", elf.EM_LOONGARCH: "LoongArch", elf.EM_X86_64: "x86-64",
 }
 
-// systems are names of operating systems by the ABI that their programs note.
+// systems are names of operating systems, by the ABI in the program's header.
 var systems = map[elf.OSABI]string{
 	elf.ELFOSABI_FREEBSD: "FreeBSD", elf.ELFOSABI_NETBSD: "NetBSD", elf.ELFOSABI_OPENBSD: "OpenBSD",
 	elf.ELFOSABI_SOLARIS: "Solaris", elf.ELFOSABI_HPUX: "HP-UX", elf.ELFOSABI_AIX: "AIX",
 }
 
-// checkHeader looks at the first 20 bytes of an ELF file, which are the same for every
-// architecture: what the file is for.
+// checkHeader checks the first 20 bytes of an ELF file, which are the same for
+// every architecture: they say what the file is for.
 func checkHeader(file []byte) error {
 	if !bytes.HasPrefix(file, []byte(elf.ELFMAG)) {
 		return identify(file)
@@ -160,12 +160,13 @@ func checkLinked(f *elf.File, file []byte) error {
 	return nil
 }
 
-// cutShort says that a file ends before what its headers describe.
+// cutShort returns the error for a file that ends before the end of what its
+// headers describe.
 func cutShort(file []byte, end uint64) error {
 	return &NotRunnable{fmt.Sprintf("the file is cut short: it has %d bytes, and its headers describe %d", len(file), end), buildAgain}
 }
 
-// checkLength compares the file's length with what its headers describe.
+// checkLength compares the file's length with the lengths in its headers.
 func checkLength(file []byte) error {
 	const headerSize, phdrSize, shdrSize = 64, 56, 64
 	if len(file) < headerSize {
@@ -196,7 +197,7 @@ func checkLength(file []byte) error {
 	return nil
 }
 
-// checkMemory compares what of a program must be in memory before it starts with the
+// checkMemory compares the memory that a program needs before it starts with the
 // bytes that are free for programs.
 func checkMemory(im *Image, free uint64) error {
 	need := uint64(0)

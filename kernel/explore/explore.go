@@ -12,41 +12,44 @@
 // finds sequentially consistent interleavings only; on amd64, where Go's atomic
 // stores are XCHG, there are no others for atomic words.
 //
-// # What the search leaves out, and why nothing is lost
+// # Why the reduction loses nothing
 //
-// Most interleavings differ in the order of steps that have nothing to do with each
-// other, and lead to the same state. The search remembers the states that it has
-// been in and leaves a run that comes to one again. It does not compare memory: two
-// runs are in the same state if each CPU has read what the same writes left, all the
-// way from its beginning, and each word holds what the same write left. A CPU's
-// program is deterministic, so what it has read decides what it has written, where it
-// stands and what it does next; and what it reads next is what those last writes left
-// in the words. So whatever can follow in the one run can follow in the other.
+// Most interleavings differ in the order of steps that are independent of each
+// other, and lead to the same state. The search remembers its states and ends a run
+// that comes to a known state. It does not compare memory. Two runs are in the same
+// state if each CPU has read the values of the same writes, from its beginning on,
+// and each word holds the value of the same write. A CPU's program is
+// deterministic: the values that it has read decide which values it has written,
+// where it is and what it does next. The next value that it reads is the value of
+// the last write to that word. So whatever can follow in one run can follow in the
+// other.
 //
-// That argument needs no relation between steps that commute, and so no care for a
-// bound on preemptions, which partial-order reduction by persistent or sleep sets
-// does (Coons, Musuvathi, McKinley, "Bounded Partial-Order Reduction", 2013). With a
-// bound, what can follow depends on two more things: the CPU that ran last, if it could
-// go on, and the preemptions that are used up. The first is part of the state; a state
-// is left only if it was searched with at least as many preemptions to go. So the
-// bounded search with the reduction finds what the bounded search without it finds,
-// no less and no more; property_test.go compares the two on random programs. (The same
-// idea for unbounded searches is in Musuvathi and Qadeer, "Partial-Order Reduction for
+// That argument needs no relation between steps that commute. Partial-order
+// reduction by persistent or sleep sets needs one, and needs special care for a
+// bound on preemptions (Coons, Musuvathi, McKinley, "Bounded Partial-Order
+// Reduction", 2013). With a bound, what can follow depends on two more things: the
+// CPU that ran last, if it could go on, and the number of preemptions so far. The
+// first is part of the state. A run is ended at a known state only if the state was
+// searched with at least as many preemptions left. So the bounded search with the
+// reduction finds exactly what the bounded search without it finds;
+// property_test.go compares the two on random programs. (The same idea for
+// unbounded searches is in Musuvathi and Qadeer, "Partial-Order Reduction for
 // Context-Bounded State Exploration", 2007.)
 //
-// # What the models have to keep to
+// # The rules for models
 //
-// The explorer sees atom words, and a model's own words of type Var. Whatever else
-// CPUs share must be ordered by them: by CPU, or guarded by a lock made of atom words,
-// or written before the atomic store that another CPU's load finds. Then what a CPU
-// reads there, too, follows from which writes its loads have found. State that is
-// shared otherwise can make two runs different that the explorer takes for one. So it
-// compares, whenever it comes to a state again, which CPUs can go on and which word
-// each is about to touch, and fails if they differ; Model.Plain turns the reduction
-// off, to compare whole searches.
+// The explorer sees atom words, and a model's own words of type Var. These must
+// order all other memory that CPUs share: each CPU has its own part, or a lock made
+// of atom words guards it, or it is written before the atomic store that another
+// CPU's load finds. Then the loads of atom words also decide which values a CPU
+// reads there. Memory that is shared in another way can make two runs different
+// that the explorer takes for the same. So the explorer compares, whenever it comes
+// to a known state, which CPUs can go on and which word each is about to touch, and
+// fails if they differ. Model.Plain turns the reduction off, to compare whole
+// searches.
 //
-// States are told apart by a 64-bit hash. A search of ten million states takes two
-// different ones for the same with a probability of about 3 in a million.
+// A state is a 64-bit hash. A search of ten million states takes two different
+// states for the same with a probability of about 3 in a million.
 //
 // Layer: host tests.
 // Chapter: docs/02-black-box.md.
@@ -66,21 +69,22 @@ type Model struct {
 	// Setup makes fresh state and returns the CPUs' programs and a check that
 	// runs when all are done.
 	Setup func() (cpus []func(), check func() error)
-	// Preemptions bounds how often a run switches away from a CPU that could go on.
+	// Preemptions is the largest number of times that a run switches away from a
+	// CPU that could go on.
 	Preemptions int
 	// MaxRuns ends the search early; 0 means no limit.
 	MaxRuns int
-	// Plain makes the search go through every interleaving, those too that come to
-	// a state that it has been in.
+	// Plain makes the search go through every interleaving, also through those that
+	// come to a known state.
 	Plain bool
 
-	memory func(*run) uint64 // part of the state; nil means what the words hold
-	goOn   func(error) bool  // whether to look for more after a run with this end; nil means after nil
+	memory func(*run) uint64 // part of the state; nil means the values of the words
+	goOn   func(error) bool  // whether to continue after a run with this end; nil means after nil
 }
 
-// Result says what a search did.
+// Result is the outcome of a search.
 type Result struct {
-	Runs        int   // runs begun; a run ends where it comes to a state again
+	Runs        int   // runs begun; a run ends where it comes to a known state
 	States      int   // different states in which more than one CPU could go on
 	Complete    bool  // nothing is left within the bound
 	Preemptions int   // the bound
@@ -90,7 +94,7 @@ type Result struct {
 	Schedule    []int // the CPU that made each step of the failing run
 }
 
-// String is a line for a test log, with all bounds.
+// String returns a line for a test log, with all bounds.
 func (r Result) String() string {
 	bound := fmt.Sprintf("at most %d preemptions", r.Preemptions)
 	if r.Preemptions == Unbounded {
@@ -114,14 +118,14 @@ type choice struct {
 	state   uint64
 }
 
-// seen is what the search remembers of a state.
+// seen is the record of a state.
 type seen struct {
 	preempted int    // the fewest preemptions with which it was searched
 	outlook   uint64 // what the CPUs could do then
 }
 
 // errHidden says that a model breaks the rules.
-var errHidden = errors.New("a state goes on in two ways: CPUs share what is neither an atom word nor a Var")
+var errHidden = errors.New("a state continues in two ways: CPUs share memory that is not an atom word or a Var")
 
 // search is one search of a model.
 type search struct {
@@ -167,7 +171,7 @@ func Run(m Model) Result {
 	}
 }
 
-// next turns to the next run: the last choice that has an option left takes it.
+// next prepares the next run: the last choice that has an option left takes it.
 func (s *search) next() bool {
 	for n := len(s.path); n > 0; n-- {
 		if c := &s.path[n-1]; c.taken+1 < len(c.options) {
@@ -179,8 +183,9 @@ func (s *search) next() bool {
 	return false
 }
 
-// visit notes that the run is in a state, and reports whether it can be left: the
-// search has been there with no fewer preemptions to go.
+// visit records that the run is in a state, and reports whether the run can end
+// there: the search has continued from this state with at least as many preemptions
+// left.
 func (s *search) visit(state uint64, preempted int, outlook uint64) (again bool, err error) {
 	old, known := s.states[state]
 	if known && old.outlook != outlook {
@@ -196,8 +201,8 @@ func (s *search) visit(state uint64, preempted int, outlook uint64) (again bool,
 	return again && !s.Plain, nil
 }
 
-// follows reports whether a state is what the last choice has led to before, if it was
-// made before in the same state.
+// follows reports whether a state is the one to which the last choice has led
+// before, if the choice was made before in the same state.
 func (s *search) follows(state uint64, preempted int) bool {
 	if len(s.path) == 0 {
 		return true

@@ -71,5 +71,5 @@ func TestMeetingEnds(t *testing.T) {
 // Negative control: each waits for the other first.
 func TestFindsDeadlock(t *testing.T) {
 	r := meets(func(mine, other *atom.Uint32) { await(other); mine.Store(1) })
-	require.ErrorContains(t, r.Err, "waits for ever")
+	require.ErrorContains(t, r.Err, "waits forever")
 }

@@ -16,8 +16,8 @@ import (
 	"muster/kernel/atom"
 )
 
-// The reduction against a search without it, on programs that nobody has thought up:
-// both must come to the same ends, final states and deadlocks alike.
+// The reduction against a search without it, on random programs: both must come to
+// the same ends, final states and deadlocks alike.
 
 // instruction is one line of a random program: an operation on a word, whose result is
 // folded into the CPU's accumulator.
@@ -26,7 +26,7 @@ type instruction struct {
 	word    int
 	a, b    uint32
 	usesAcc bool // a is what the accumulator says
-	guarded bool // skipped if the accumulator is odd
+	skips   bool // skipped if the accumulator is odd
 }
 
 // Operations.
@@ -44,18 +44,19 @@ const (
 var opNames = [operations]string{"load", "store", "swap", "cas", "add", "spin", "locked"}
 
 func (i instruction) String() string {
-	return fmt.Sprintf("%s w%d %d %d acc=%v guarded=%v", opNames[i.op], i.word, i.a, i.b, i.usesAcc, i.guarded)
+	return fmt.Sprintf("%s w%d %d %d acc=%v skips=%v", opNames[i.op], i.word, i.a, i.b, i.usesAcc, i.skips)
 }
 
 // lockWord is the word that locked uses, and no other operation.
 const lockWord = 0
 
-// generate makes a program for a CPU. No more than one spin, or most would deadlock.
+// generate makes a program for a CPU. It has at most one spin, because most
+// programs with two would deadlock.
 func generate(r *rand.Rand, words, length int) (program []instruction) {
 	spins := 0
 	for range length {
 		i := instruction{op: r.IntN(operations), word: 1 + r.IntN(words), a: uint32(r.IntN(3)), b: uint32(r.IntN(3)),
-			usesAcc: r.IntN(3) == 0, guarded: r.IntN(4) == 0}
+			usesAcc: r.IntN(3) == 0, skips: r.IntN(4) == 0}
 		if i.op == spin {
 			if spins++; spins > 1 {
 				i.op = store
@@ -71,13 +72,13 @@ type machine struct {
 	words []atom.Uint32
 	plain uint32 // guarded by the lock
 	accs  []uint32
-	until bool // waits are the explorer's, not loops
+	until bool // waits use Until, not loops
 }
 
 func (m *machine) run(id int, program []instruction) {
 	acc := uint32(id)
 	for _, i := range program {
-		if i.guarded && acc%2 == 1 {
+		if i.skips && acc%2 == 1 {
 			continue
 		}
 		acc = (acc*5 + m.execute(i, acc)) % 64
@@ -127,10 +128,11 @@ func (m *machine) wait(cond func() bool) {
 	}
 }
 
-// affordable is how many runs a search without the reduction may take.
+// affordable is the largest number of runs of a search without the reduction.
 const affordable = 5000
 
-// ends searches programs and returns how their runs end, nil if there are too many.
+// ends searches programs and returns the ends of their runs, nil if there are too
+// many runs.
 func ends(programs [][]instruction, words int, until bool, m Model) map[string]bool {
 	found := map[string]bool{}
 	m.MaxRuns = affordable
@@ -145,7 +147,7 @@ func ends(programs [][]instruction, words int, until bool, m Model) map[string]b
 	}
 	m.goOn = func(err error) bool {
 		if errors.Is(err, errHidden) {
-			return true // of a wrong reduction: what counts here is what it loses
+			return true // for a wrong reduction, which the comparison must find by the ends
 		}
 		end := fmt.Sprint(mach.words, mach.plain, mach.accs)
 		if err != nil {
@@ -204,8 +206,8 @@ func TestReductionLosesNothing(t *testing.T) {
 	t.Logf("%d programs of 2 and 3 CPUs, %d searches compared", seeds, compared)
 }
 
-// Negative control: a search that takes two writes to one word for independent, so
-// that their order is no part of the state.
+// Negative control: a search that treats two writes to one word as independent, so
+// that their order is not part of the state.
 func TestWrongDependencyIsFound(t *testing.T) {
 	independent := func(*run) uint64 { return 0 }
 	_, err := compare(Model{memory: independent}, seeds)
@@ -213,7 +215,7 @@ func TestWrongDependencyIsFound(t *testing.T) {
 	t.Log(err)
 }
 
-// shared is a model whose CPUs share a plain word and do not say so.
+// shared is a model whose CPUs share a plain word without a Var.
 func shared(add func(plain, tracked *int, v *Var), get func(plain *int, v *Var) int) Model {
 	return Model{Preemptions: Unbounded, Plain: true, Setup: func() ([]func(), func() error) {
 		var plain int
@@ -233,8 +235,8 @@ func shared(add func(plain, tracked *int, v *Var), get func(plain *int, v *Var) 
 	}}
 }
 
-// What CPUs share beside atom words has to be a Var. A plain search goes on where it
-// has been, and so sees whether the same follows.
+// Memory that CPUs share beside atom words must be a Var. A plain search continues
+// at a known state, and so sees whether the same follows.
 func TestVarIsSeen(t *testing.T) {
 	r := Run(shared(func(_, n *int, v *Var) { v.Set(v.Get()*2 + *n) }, func(_ *int, v *Var) int { return v.Get() }))
 	require.NoError(t, r.Err)
@@ -247,7 +249,7 @@ func TestHiddenStateIsFound(t *testing.T) {
 	require.ErrorIs(t, r.Err, errHidden)
 }
 
-// A model whose second run does something else is refused.
+// A model whose second run differs from the first is refused.
 func TestChangingModelIsFound(t *testing.T) {
 	runs := 0
 	r := Run(Model{Preemptions: Unbounded, Setup: func() ([]func(), func() error) {

@@ -10,7 +10,7 @@ import (
 	"muster/kernel/atom"
 )
 
-// proc is one CPU of a run: a coroutine, which runs until it is another's turn.
+// proc is one CPU of a run: a coroutine, which runs until the turn of another CPU.
 type proc struct {
 	id     int
 	resume func() (struct{}, bool)
@@ -20,7 +20,7 @@ type proc struct {
 
 	history uint64        // hash of all that it has read and written
 	turn    []observation // what it has read since the last turn of a spin loop
-	spins   bool          // in a spin loop, and stops unless what it has read has changed
+	spins   bool          // in a spin loop, and stops unless a word that it has read has changed
 	cond    func() bool   // not nil: stops until it holds
 	joined  bool          // its next operation belongs to the step in progress
 	fresh   bool          // nothing was read since the last turn of a spin loop
@@ -33,7 +33,7 @@ type run struct {
 	procs     []*proc
 	words     words
 	current   *proc  // nil outside the CPUs' programs
-	chosen    *proc  // whose turn is next
+	chosen    *proc  // the CPU of the next turn
 	last      *proc  // made the last step
 	blind     bool   // a condition is evaluated, to see whether it holds
 	held      uint64 // sum over all words of the write that each holds
@@ -43,13 +43,13 @@ type run struct {
 	room      [8]*proc // for options
 	err       error
 	over      bool
-	left      bool // at a state that the search has been in
+	left      bool // at a known state
 }
 
 // abandoned unwinds the coroutines of a run that is over.
 type abandoned struct{}
 
-// longest is a number of steps that no run of a model that ends has.
+// longest is more steps than any run of a model takes that ends.
 const longest = 100_000
 
 // active is the run in progress.
@@ -81,7 +81,7 @@ func (s *search) once() *run {
 	return r
 }
 
-// start makes a program a coroutine. It does not run yet.
+// start makes a program a coroutine. The program does not run yet.
 func (r *run) start(id int, program func()) *proc {
 	p := &proc{id: id, history: mix(uint64(id) + 1)}
 	p.resume, p.stop = iter.Pull(func(yield func(struct{}) bool) {
@@ -122,7 +122,7 @@ func (r *run) finished() bool {
 	return true
 }
 
-// turnOver is where a CPU waits for its turn. A CPU that is chosen again goes on
+// turnOver is where a CPU waits for its turn. A CPU that is chosen again continues
 // without a switch of coroutines.
 func (r *run) turnOver(p *proc) {
 	if r.choose(); r.chosen == p && !r.over {
@@ -133,7 +133,7 @@ func (r *run) turnOver(p *proc) {
 	}
 }
 
-// choose decides who makes the next step, or that the run is over.
+// choose selects the CPU that makes the next step, or ends the run.
 func (r *run) choose() {
 	if r.over {
 		return
@@ -142,7 +142,7 @@ func (r *run) choose() {
 	if len(options) == 0 {
 		for _, p := range r.procs {
 			if !p.done {
-				r.fail("cpu %d waits for ever after %d steps", p.id, len(r.schedule))
+				r.fail("cpu %d waits forever after %d steps", p.id, len(r.schedule))
 			}
 		}
 		r.over = true
@@ -165,7 +165,8 @@ func (r *run) choose() {
 	r.schedule = append(r.schedule, pick.id)
 }
 
-// branch takes an option as the path says, or the first where the path is at its end.
+// branch takes an option from the path, or the first option behind the end of the
+// path.
 func (r *run) branch(options []*proc) *proc {
 	state := r.state()
 	if r.at == len(r.path) {
@@ -181,7 +182,7 @@ func (r *run) branch(options []*proc) *proc {
 	}
 	c := r.path[r.at]
 	if c.state != state {
-		r.fail("step %d is not what it was: the model is not deterministic", len(r.schedule))
+		r.fail("step %d differs from the run before: the model is not deterministic", len(r.schedule))
 		return nil
 	}
 	r.at++
@@ -196,7 +197,7 @@ func ids(procs []*proc) (list []int) {
 }
 
 // options lists the CPUs that can go on, the one that ran last first. Without a
-// preemption left, that one alone if it can.
+// preemption left it lists that one alone if it can go on.
 func (r *run) options() []*proc {
 	list := r.room[:0]
 	if r.last != nil && r.canRun(r.last) {
@@ -261,9 +262,10 @@ func (r *run) Access(a atom.Access, address unsafe.Pointer) {
 	}
 }
 
-// Pause is called by package atom in spin loops. A turn of a loop that would read only
-// what the turn before has read would be the same again: the CPU stops until a word
-// that it has read since is written. The operation after the wait belongs to the step.
+// Pause is called by package atom in spin loops. A turn of a loop that reads only
+// the values of the turn before would be the same again. So the CPU stops until a
+// word that it has read since is written. The operation after the wait belongs to
+// the step.
 func (r *run) Pause() {
 	p := r.current
 	if p == nil {
@@ -286,6 +288,6 @@ func Until(cond func() bool) {
 	p.cond = cond
 	r.turnOver(p)
 	p.joined = true
-	cond() // once more, for what it reads
+	cond() // once more, to record what it reads
 	p.joined, p.cond = false, nil
 }

@@ -5,6 +5,6 @@ package explore
 // Bound returns the bound of a search: usual, or soak in builds with that tag.
 func Bound[T any](usual, soak T) T { return soak }
 
-// audited is how many runs without the reduction come before each search, to see
-// whether the model keeps to the rules.
+// audited is the number of runs without the reduction before each search, which
+// check that the model keeps the rules.
 const audited = 50_000

@@ -8,12 +8,13 @@ import (
 	"muster/kernel/atom"
 )
 
-// word is what the explorer knows of a word of memory.
+// word is the explorer's record of a word of memory.
 type word struct {
 	last uint64 // the history of the CPU that wrote it last, up to that write; 0 for none
 }
 
-// words finds them by address. It keeps the memory, so that an address stays a name.
+// words finds them by address. It keeps the memory alive, so that an address stays
+// unique.
 type words map[unsafe.Pointer]*word
 
 func (w words) at(p unsafe.Pointer) *word {
@@ -45,14 +46,14 @@ func (p *proc) read(w *word) {
 	p.history = mix(p.history ^ mix(w.last))
 	for _, o := range p.turn {
 		if o.word == w {
-			return // what counts is what the turn found first
+			return // only the first read of the turn counts
 		}
 	}
 	p.turn = append(p.turn, observation{w, w.last})
 }
 
-// written makes a CPU's write the last of a word. What was there before is no part of
-// the history: a store does not look.
+// written makes a CPU's write the last of a word. The former value is not part of
+// the history, because a store does not read it.
 func (r *run) written(p *proc, w *word) {
 	p.history = mix(p.history + 1)
 	if w.last != 0 {
@@ -88,8 +89,8 @@ func (r *run) state() uint64 {
 	return state
 }
 
-// outlook is a hash of what the CPUs can do, and are about to do, in a state. It
-// follows from the state if the model keeps to the rules.
+// outlook is a hash of what the CPUs can do, and are about to do, in a state. The
+// state decides it if the model keeps the rules.
 func (r *run) outlook() (h uint64) {
 	for _, p := range r.procs {
 		var next uint64
@@ -104,9 +105,9 @@ func (r *run) outlook() (h uint64) {
 	return h
 }
 
-// Var is a number that CPUs of a model share and that is no word of the kernel: a
-// device's register, say. To use it is no step of its own; it belongs to the step
-// before.
+// Var is a number that the CPUs of a model share and that is not a word of the
+// kernel, a device's register for example. Its use is not a step of its own: it
+// belongs to the step before.
 type Var struct{ v int }
 
 // Get returns the value.

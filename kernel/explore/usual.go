@@ -5,5 +5,5 @@ package explore
 // Bound returns the bound of a search: usual, or soak in builds with that tag.
 func Bound[T any](usual, soak T) T { return usual }
 
-// audited is how many runs without the reduction come before each search.
+// audited is the number of runs without the reduction before each search.
 const audited = 0

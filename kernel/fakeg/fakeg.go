@@ -1,11 +1,11 @@
 // Package fakeg makes the g that compiled code finds while it runs on a stack
 // of the core, where there is no goroutine.
 //
-// Every function prologue compares the stack pointer with g.stackguard0, and
-// every wrapper of an assembly function reloads g from -8(FS). A fake g
-// satisfies both. Its m is all poison: code that follows it, which is any part
-// of the runtime that core code must not call, faults at an address that no
-// mapping ever has, and package crash names the culprit.
+// Every function prologue compares the stack pointer with g.stackguard0, and every
+// wrapper of an assembly function reloads g from -8(FS). A fake g satisfies both.
+// All words of its m are poison. The parts of the runtime that core code must not
+// call follow the m: they fault at an address that no mapping ever has, and package
+// crash names the function.
 //
 // Layer: core.
 // Context: any.
@@ -21,15 +21,15 @@ import (
 	"muster/kernel/layout"
 )
 
-// G is a fake g with the TLS block that leads to it.
+// G is a fake g with the TLS block that holds its address.
 type G struct {
 	g   [64]uintptr
 	tls uintptr // address of g
 	_   uintptr // FS base points here
 }
 
-// Offsets in a G, for assembly: the TLS word that leads to the g, and where FS base
-// points.
+// Offsets in a G, for assembly: the TLS word with the address of the g, and the
+// address for FS base.
 const (
 	OffTLS    = unsafe.Offsetof(G{}.tls)
 	OffFSBase = OffTLS + 8
@@ -47,9 +47,9 @@ const (
 	gSchedBP     = 12
 )
 
-// guard is how much of a stack the prologues leave alone: chains of nosplit
-// functions use up to 800 bytes below it.
-const guard = 1536
+// reserve is how much of a stack the prologues leave free: chains of nosplit
+// functions use up to 800 bytes of it.
+const reserve = 1536
 
 var poison [512]uintptr // the m of all fake gs
 
@@ -65,7 +65,7 @@ func Init() {
 // SetStack gives the fake g the stack [low, high).
 func (s *G) SetStack(low, high uintptr) {
 	s.g[gStackLow], s.g[gStackHigh] = low, high
-	s.g[gStackGuard0], s.g[gStackGuard1] = low+guard, low+guard
+	s.g[gStackGuard0], s.g[gStackGuard1] = low+reserve, low+reserve
 	s.g[gM] = uintptr(unsafe.Pointer(&poison))
 	s.tls = uintptr(unsafe.Pointer(&s.g))
 }
@@ -76,8 +76,8 @@ func (s *G) Addr() uintptr { return uintptr(unsafe.Pointer(&s.g)) }
 // FSBase is the value for the base of FS.
 func (s *G) FSBase() uintptr { return uintptr(unsafe.Pointer(&s.tls)) + 8 }
 
-// Overflow returns where a prologue found the stack too small: what morestack
-// stored before it went on to the poison.
+// Overflow returns where a prologue found the stack too small: morestack stored it
+// before it followed the poison.
 func Overflow(g uintptr) (pc, sp, bp uint64) {
 	w := (*[64]uintptr)(unsafe.Pointer(g))
 	return uint64(w[gSchedPC]), uint64(w[gSchedSP]), uint64(w[gSchedBP])

@@ -1,6 +1,6 @@
-// Package inject reads the faults that the kernel command line asks for: what
-// firmware and hardware do when they fail, at will. They are compiled in always,
-// so that the kernel which is tested is the kernel which runs.
+// Package inject reads the injected faults of the kernel command line: what
+// firmware and hardware do when they fail, on request. The faults are always
+// compiled in, so the tested kernel is the kernel that users run.
 //
 // Layer: pure.
 // Context: any goroutine.
@@ -17,26 +17,26 @@ import (
 	"muster/trampoline"
 )
 
-// AP is what one CPU does wrong when it is started.
+// AP is the fault of one CPU when it is started.
 type AP struct {
-	Silent bool          // it never gets the start-up message
-	Late   time.Duration // it takes so long before it reports in
-	Stage  uint32        // it halts when it reaches this stage, 0 for never
+	Silent bool          // the CPU never gets the SIPI
+	Late   time.Duration // by so much its report comes late
+	Stage  uint32        // the CPU halts when it reaches this stage, 0 for never
 }
 
-// IPI is what happens to messages between CPUs.
+// IPI is the fault of IPIs.
 type IPI struct {
-	Drop  uint64        // each so-many-th is lost, 0 for none
-	Dup   uint64        // each so-many-th is sent twice
-	Delay time.Duration // each waits so long before it is sent
+	Drop  uint64        // one of so many is lost, 0 for none
+	Dup   uint64        // one of so many is sent twice, 0 for none
+	Delay time.Duration // by so much each is sent late
 }
 
-// Page is what happens to the page that CPUs start through.
+// Page is the fault of the page that CPUs start through.
 type Page struct {
-	Spoil int // so often it is written over when it has been built
+	Spoil int // the number of times that a byte of it is overwritten after it was built
 }
 
-// Faults is all that was asked for.
+// Faults is all injected faults.
 type Faults struct {
 	AP   map[int]AP // by CPU number
 	IPI  IPI
@@ -54,14 +54,14 @@ func (f *Faults) Add(value string) error {
 	if who == "page" {
 		n, err := strconv.ParseUint(arg, 10, 8)
 		if name != "spoil" || err != nil || n == 0 {
-			return fmt.Errorf("%q: a page can be written over, spoil=N, N from 1 to 255", what)
+			return fmt.Errorf("%q: a page can be overwritten (spoil=N), N from 1 to 255", what)
 		}
 		f.Page.Spoil = int(n)
 		return nil
 	}
 	n, err := strconv.ParseUint(strings.TrimPrefix(who, "ap"), 10, 16)
 	if !strings.HasPrefix(who, "ap") || err != nil || n == 0 {
-		return fmt.Errorf("%q is neither apN, N from 1 on, nor ipi, nor page", who)
+		return fmt.Errorf("%q is not apN (N from 1 on), ipi or page", who)
 	}
 	a := f.AP[int(n)]
 	switch {
@@ -108,7 +108,7 @@ func (f *Faults) addIPI(name, arg string) error {
 		}
 		f.IPI.Delay = time.Duration(us) * time.Microsecond
 	default:
-		return fmt.Errorf("%q: messages can be lost (drop), doubled (dup) or late (delay)", name)
+		return fmt.Errorf("%q: IPIs can be lost (drop), doubled (dup) or late (delay)", name)
 	}
 	return nil
 }

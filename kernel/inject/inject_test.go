@@ -21,9 +21,9 @@ func TestAdd(t *testing.T) {
 
 func TestAddErrors(t *testing.T) {
 	for v, want := range map[string]string{
-		"":                `"" is neither apN, N from 1 on, nor ipi, nor page`,
-		"ap0:silent":      `"ap0" is neither apN, N from 1 on, nor ipi, nor page`,
-		"cpu2:silent":     `"cpu2" is neither apN, N from 1 on, nor ipi, nor page`,
+		"":                `"" is not apN (N from 1 on), ipi or page`,
+		"ap0:silent":      `"ap0" is not apN (N from 1 on), ipi or page`,
+		"cpu2:silent":     `"cpu2" is not apN (N from 1 on), ipi or page`,
 		"ap2":             `"": a CPU can be silent, late=MS or stageK`,
 		"ap2:dead":        `"dead": a CPU can be silent, late=MS or stageK`,
 		"ap2:late=soon":   "late=soon: not milliseconds",
@@ -32,10 +32,10 @@ func TestAddErrors(t *testing.T) {
 		"ipi:drop=3":      "drop=3: not 1/K, K from 2 on",
 		"ipi:drop=1/1":    "drop=1/1: not 1/K, K from 2 on",
 		"ipi:delay=99999": "delay=99999: not microseconds up to 10000",
-		"page:spoil":      `"spoil": a page can be written over, spoil=N, N from 1 to 255`,
-		"page:spoil=0":    `"spoil=0": a page can be written over, spoil=N, N from 1 to 255`,
-		"page:gone":       `"gone": a page can be written over, spoil=N, N from 1 to 255`,
-		"ipi:eat=1/2":     `"eat": messages can be lost (drop), doubled (dup) or late (delay)`,
+		"page:spoil":      `"spoil": a page can be overwritten (spoil=N), N from 1 to 255`,
+		"page:spoil=0":    `"spoil=0": a page can be overwritten (spoil=N), N from 1 to 255`,
+		"page:gone":       `"gone": a page can be overwritten (spoil=N), N from 1 to 255`,
+		"ipi:eat=1/2":     `"eat": IPIs can be lost (drop), doubled (dup) or late (delay)`,
 	} {
 		var f Faults
 		require.EqualError(t, f.Add(v), want)

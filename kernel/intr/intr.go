@@ -23,7 +23,7 @@ import (
 	"muster/kernel/vector"
 )
 
-// line is what a device vector leads to.
+// line is the destination of a device vector.
 type line struct {
 	used   bool
 	gsi    uint32
@@ -72,7 +72,8 @@ func onDevice(c *percpu.CPU, f *cpu.Frame) {
 	}
 }
 
-// onConsole empties and fills the serial port, and wakes those that wait for it.
+// onConsole empties and fills the serial port, and wakes the threads that wait for
+// it.
 func onConsole(c *percpu.CPU, event *linux.File) {
 	input, space := console.Interrupt(c)
 	if input {
@@ -83,8 +84,9 @@ func onConsole(c *percpu.CPU, event *linux.File) {
 	}
 }
 
-// AddIOAPIC maps the I/O APIC at a physical address and masks its inputs. The result is
-// how many it has. ENODEV says that there is no local APIC that it could send to.
+// AddIOAPIC maps the I/O APIC at a physical address and masks its inputs. The
+// result is their number. ENODEV says that there is no local APIC to receive its
+// interrupts.
 func AddIOAPIC(c *percpu.CPU, _ *linux.Task, id uint8, addr uint64, gsiBase uint32) (*percpu.CPU, uint64) {
 	if apic.Legacy() {
 		return c, linux.Fail(linux.ENODEV)
@@ -104,9 +106,9 @@ func AddIOAPIC(c *percpu.CPU, _ *linux.Task, id uint8, addr uint64, gsiBase uint
 // destination; 255 is all CPUs.
 const maxDestination = 254
 
-// Bind gives a global system interrupt a vector and admits it, to CPU 0. flags say how
-// the line is wired, action is abi.ActionEvent or abi.ActionConsole. The result is the
-// vector.
+// Bind gives a global system interrupt a vector and routes it to CPU 0. flags say
+// how the line is wired, action is abi.ActionEvent or abi.ActionConsole. The result
+// is the vector.
 func Bind(c *percpu.CPU, t *linux.Task, gsi, flags, action uint32, eventfd int) (*percpu.CPU, uint64) {
 	event := linux.EventOf(c, t, uint64(eventfd))
 	if event == nil {
@@ -152,7 +154,7 @@ func assign(c *percpu.CPU, l line) uint8 {
 	return uint8(v)
 }
 
-// Unmask admits a level-triggered line again, whose device was served.
+// Unmask unmasks a level-triggered line after its device was served.
 func Unmask(c *percpu.CPU, _ *linux.Task, gsi uint32) (*percpu.CPU, uint64) {
 	a := findIOAPIC(gsi)
 	if a == nil {

@@ -10,15 +10,15 @@ import (
 	"muster/kernel/vector"
 )
 
-// A machine without a local APIC takes the serial port's interrupt from the 8259s. The
-// 8254's is the scheduler's.
+// Without a local APIC the serial port's interrupt comes from the 8259s. The 8254's
+// interrupt is the scheduler's.
 
 var legacyInput *linux.File // event of the console's line
 
-// InstallLegacy ends the interrupts of the 8259s that nobody else answers, spurious ones
-// among them.
+// InstallLegacy handles the interrupts of the 8259s that have no other handler,
+// spurious ones among them.
 //
-// Context: boot CPU, on a machine without a local APIC, before it admits interrupts.
+// Context: boot CPU, on a machine without a local APIC, before it enables interrupts.
 func InstallLegacy() {
 	vector.HandleRest(func(_ *percpu.CPU, f *cpu.Frame) {
 		if irq := f.Vector - vector.PIC; irq < vector.PICLines {
@@ -27,8 +27,8 @@ func InstallLegacy() {
 	})
 }
 
-// bindLegacy admits the console's interrupt, the only one that is used, and returns its
-// vector.
+// bindLegacy unmasks the console's interrupt, the only one that is used, and
+// returns its vector.
 func bindLegacy(c *percpu.CPU, gsi, action uint32, event *linux.File) uint64 {
 	if gsi != console.IRQ || action != abi.ActionConsole {
 		return linux.Fail(linux.ENODEV)

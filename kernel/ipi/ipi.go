@@ -1,12 +1,13 @@
-// Package ipi sends messages from CPU to CPU. What a CPU is asked to do is a bit
-// in its pending word, CPU.Pending; the interrupt only makes it look.
+// Package ipi sends interrupts from CPU to CPU (IPIs). Each request is a bit in the
+// target's pending word, CPU.Pending; the interrupt only makes the target read the
+// word.
 //
-// A sender sets the bit and sends the interrupt, but only if the bit was clear:
-// else a message is on its way already. So however many CPUs ask, one message of a
-// kind is under way to a CPU, and it takes as many interrupts as it can answer, not
-// as many as are sent. The target takes the whole word before it acts on it: a
-// request that comes later sends again. A message that is lost leaves its bit
-// behind; the target's next tick, or any other message, finds it.
+// A sender sets the bit, and sends the interrupt only if the bit was clear: if it
+// was set, an IPI has been sent already. So at most one IPI of a kind is pending
+// for a target, however many CPUs send, and the target handles as many interrupts
+// as it can, not as many as are requested. The target takes the whole word before
+// it acts, so a request that comes later sends a new IPI. An IPI that is lost
+// leaves its bit set; the target's next tick, or any other IPI, finds the bit.
 //
 // Layer: core.
 // Context: interrupts off.
@@ -14,7 +15,7 @@
 // Manual: Intel SDM vol. 3A, "Issuing Interprocessor Interrupts" and "Determining
 // IPI Destination".
 // Chapter: docs/06-interrupts.md.
-// Left out: the broadcast forms, which reach CPUs that nobody has started.
+// Left out: the broadcast forms, which also reach CPUs that are not online.
 package ipi
 
 import (
@@ -24,22 +25,23 @@ import (
 	"muster/kernel/vector"
 )
 
-// Kind is what a message asks for: a bit number in CPU.Pending.
+// Kind is a request of one CPU to another: a bit number in CPU.Pending.
 type Kind uint8
 
-// Kinds, in the order in which a CPU answers them: first what others wait for.
+// Kinds, in the order in which a CPU answers them: first those for which the sender
+// waits.
 const (
 	Flush      Kind = iota // flush the TLB: package mem
-	Stop                   // halt for good: package crash
-	Reschedule             // look at the run queue: package sched
-	Call                   // run what others call: package cross
-	Timer                  // look at the clock, the timer may have failed: package sched
+	Stop                   // halt without end: package crash
+	Reschedule             // check the run queue: package sched
+	Call                   // run the calls of other CPUs: package cross
+	Timer                  // check the clock, because the timer may have failed: package sched
 	Kinds
 )
 
 var names = [Kinds]string{"flush", "stop", "reschedule", "call", "timer"}
 
-// String names the kind.
+// String returns the kind's name.
 func (k Kind) String() string {
 	if k < Kinds {
 		return names[k]
@@ -50,10 +52,10 @@ func (k Kind) String() string {
 // Vector returns the interrupt that carries the kind.
 func (k Kind) Vector() uint8 { return vector.Flush + uint8(k) }
 
-// The vectors of the kinds lie one behind the other.
+// The vectors of the kinds are consecutive.
 var _ = [1]struct{}{}[vector.TimerIPI-vector.Flush-int(Kinds-1)]
 
-// Send asks a CPU for k.
+// Send sends an IPI of kind k to a CPU.
 func Send(c, to *percpu.CPU, k Kind) {
 	if to.Pending.Or(1<<k)>>k&1 != 0 {
 		stats(c)[k][merged]++
@@ -62,16 +64,16 @@ func Send(c, to *percpu.CPU, k Kind) {
 	transmit(c, to, k)
 }
 
-// Repeat asks a CPU for k and sends the message even if one should be on its way:
-// it may have been lost.
+// Repeat is Send, but sends the interrupt even if the bit was set, because the IPI
+// may have been lost.
 func Repeat(c, to *percpu.CPU, k Kind) {
 	to.Pending.Or(1 << k)
 	stats(c)[k][repeated]++
 	transmit(c, to, k)
 }
 
-// SendSet asks all CPUs of a set but c for k. CPUs that share a logical destination
-// get one message.
+// SendSet sends an IPI of kind k to all CPUs of a set but c. CPUs that share a
+// logical destination get one IPI together.
 func SendSet(c *percpu.CPU, set *percpu.Mask, k Kind) {
 	var g group
 	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
@@ -131,9 +133,9 @@ func (g *group) send(c *percpu.CPU, k Kind) {
 // usePhysical makes SendSet address each CPU by itself.
 var usePhysical bool
 
-// UsePhysical chooses physical destinations for messages to many.
+// UsePhysical chooses physical destinations for IPIs to many CPUs.
 //
-// Context: boot CPU, while one CPU runs.
+// Context: boot CPU, while only the boot CPU is online.
 func UsePhysical() { usePhysical = true }
 
 // transmit sends the interrupt to one CPU.

@@ -7,23 +7,26 @@ import (
 	"muster/kernel/percpu"
 )
 
-// faults is what goes wrong with messages on request, to find out who relies on them.
+// faults is the injected faults of IPIs. They show which code relies on an IPI that
+// may fail.
 var faults struct {
 	on        bool
-	drop, dup uint64 // each so-many-th, 0 none
+	drop, dup uint64 // one of so many, 0 for none
 	delay     clock.Time
 	count     atom.Uint64
 }
 
-// SetFaults makes each so-many-th message be lost, or sent twice, and each wait.
+// SetFaults makes one of every drop IPIs be lost, one of every dup be sent twice,
+// and each be late.
 //
-// Context: while one CPU runs.
+// Context: while only the boot CPU is online.
 func SetFaults(drop, dup uint64, delay clock.Time) {
 	faults.drop, faults.dup, faults.delay = drop, dup, delay
 	faults.on = drop|dup|uint64(delay) != 0
 }
 
-// faulty reports whether a message is to be lost; it sends one more if it is to be doubled.
+// faulty reports whether an IPI is to be lost; it sends one more if the IPI is to
+// be doubled.
 func faulty(c, to *percpu.CPU, k Kind) (lost bool) {
 	n := faults.count.Add(1)
 	if faults.delay != 0 {

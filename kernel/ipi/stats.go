@@ -6,17 +6,17 @@ import (
 	"muster/kernel/percpu"
 )
 
-// Counter is something that can happen to a message.
+// Counter is something that can happen to an IPI.
 type Counter uint8
 
-// Counters, of the CPU that sends and then of the CPU that is asked.
+// Counters of the sender, and then of the target.
 const (
 	sent     Counter = iota // interrupts sent
-	merged                  // asked for what was on its way already
+	merged                  // not sent: the bit was set already
 	grouped                 // of those sent, to a logical destination
-	repeated                // of those sent, once more
-	lost                    // of those sent, by a fault on request
-	received                // interrupts taken
+	repeated                // of those sent, repetitions
+	lost                    // of those sent, by an injected fault
+	received                // interrupts received
 	stray                   // of them, without their bit in the pending word
 	deferred                // left for the tick, by the rate limit
 	Counters
@@ -24,7 +24,7 @@ const (
 
 var counterNames = [Counters]string{"sent", "merged", "grouped", "repeated", "lost", "received", "stray", "deferred"}
 
-// String names the counter.
+// String returns the counter's name.
 func (n Counter) String() string {
 	if n < Counters {
 		return counterNames[n]
@@ -32,14 +32,15 @@ func (n Counter) String() string {
 	return "unknown"
 }
 
-// Stats counts the messages of one CPU. That CPU alone writes it; others may read
+// Stats counts the IPIs of one CPU. Only that CPU writes it; other CPUs may read
 // numbers that are about to change.
 type Stats [Kinds][Counters]uint64
 
 // StatsBytes is the memory that a CPU's counters need.
 const StatsBytes = unsafe.Sizeof(Stats{})
 
-// none takes the counts of CPUs that have no counters yet; nobody reads it.
+// none takes the counts of CPUs that have no counters yet. Its numbers are not
+// read.
 var none Stats
 
 // stats returns c's counters.

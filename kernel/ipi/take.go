@@ -9,16 +9,17 @@ import (
 	"muster/kernel/vector"
 )
 
-// The side of the CPU that is asked.
+// The target's side.
 
-// handlers answer the kinds. A power of two of them saves the check of the index.
+// handlers answer the kinds. Their number is a power of two, which saves the check
+// of the index.
 var handlers [8]vector.Handler
 
 var _ [len(handlers) - int(Kinds)]struct{} // there is one for each kind
 
-// onReschedule makes the core look at the run queue before it returns to a thread:
-// another CPU has put a thread there. It is here, not in package sched, so that onIPI can
-// do without a call.
+// onReschedule makes the core check the run queue before it returns to a thread:
+// another CPU has put a thread there. It is here, not in package sched, so that
+// onIPI needs no call.
 func onReschedule(c *percpu.CPU, _ *cpu.Frame) { c.Resched = 1 }
 
 // Handle installs the function that answers a kind. Each kind has one owner.
@@ -26,9 +27,9 @@ func onReschedule(c *percpu.CPU, _ *cpu.Frame) { c.Resched = 1 }
 // Context: boot CPU, before the second CPU starts.
 func Handle(k Kind, h vector.Handler) { handlers[k] = h }
 
-// Install makes this package answer the vectors of the kinds.
+// Install makes this package handle the vectors of the kinds.
 //
-// Context: boot CPU, before it admits interrupts.
+// Context: boot CPU, before it enables interrupts.
 func Install() {
 	Handle(Reschedule, onReschedule)
 	for k := range Kinds {
@@ -36,58 +37,58 @@ func Install() {
 	}
 }
 
-// onIPI answers an IPI: all that the pending word asks for, whichever interrupt
-// came first. Reschedule alone, by far the most frequent, is answered here.
+// onIPI handles an IPI: it answers all requests of the pending word, for any of the
+// vectors. Reschedule alone, by far the most frequent, is answered here.
 func onIPI(c *percpu.CPU, f *cpu.Frame) {
 	apic.EOI()
 	k := Kind(f.Vector - vector.Flush)
-	switch asked := Take(c, k); asked {
+	switch requests := Take(c, k); requests {
 	case 1 << Reschedule:
 		c.Resched = 1
-	case 1 << k: // nothing else has come meanwhile
+	case 1 << k: // there is no other request
 		handlers[int(k)%len(handlers)](c, f)
 	default:
-		Answer(c, f, asked)
+		Answer(c, f, requests)
 	}
 }
 
-// Answer does what a pending word that was taken asks for. f is what was
-// interrupted.
+// Answer answers the requests of a pending word that was taken. f is the
+// interrupted context.
 //
 // Context: interrupts off, after EOI.
-func Answer(c *percpu.CPU, f *cpu.Frame, asked uint32) {
-	for asked != 0 {
-		k := bits.TrailingZeros32(asked) % len(handlers)
-		asked &= asked - 1
+func Answer(c *percpu.CPU, f *cpu.Frame, requests uint32) {
+	for requests != 0 {
+		k := bits.TrailingZeros32(requests) % len(handlers)
+		requests &= requests - 1
 		handlers[k](c, f)
 	}
 }
 
-// Take returns what c is asked for and clears its pending word. k is the kind of
-// the message that came: it is counted as stray if the word does not have it, as
-// when another message's handler was faster, or when nobody asked.
+// Take returns the requests to c and clears its pending word. k is the kind of the
+// IPI that came: it is counted as stray if the word does not have it, because
+// another IPI's handler has taken it already or no CPU has sent it.
 //
-// Context: the message's interrupt; or a tick, with k Kinds.
-func Take(c *percpu.CPU, k Kind) (asked uint32) {
-	asked = c.Pending.Swap(0) // before the caller acts: who asks later sends again
+// Context: the IPI's interrupt; or a tick, with k Kinds.
+func Take(c *percpu.CPU, k Kind) (requests uint32) {
+	requests = c.Pending.Swap(0) // before the caller acts: a CPU that sets a bit later sends again
 	if k < Kinds {
 		s := stats(c)
 		s[k][received]++
-		if asked>>k&1 == 0 {
+		if requests>>k&1 == 0 {
 			s[k][stray]++
 		}
 	}
-	return asked
+	return requests
 }
 
-// TakeOne takes k alone out of c's pending word and reports whether it was there:
-// for a CPU that spins with interrupts off.
+// TakeOne takes k alone out of c's pending word and reports whether it was there.
+// It is for a CPU that spins with interrupts off.
 func TakeOne(c *percpu.CPU, k Kind) bool {
 	return c.Pending.Load()>>k&1 != 0 && c.Pending.And(^uint32(1<<k))>>k&1 != 0
 }
 
-// PutBack leaves k for the next tick: c has no time for it now. Nobody sends
-// another message meanwhile.
+// PutBack leaves k for the next tick, because c has no time for it now. No CPU
+// sends another IPI of that kind meanwhile.
 func PutBack(c *percpu.CPU, k Kind) {
 	stats(c)[k][deferred]++
 	c.Pending.Or(1 << k)

@@ -20,7 +20,7 @@ import (
 	"muster/kernel/klog"
 )
 
-// SetUp takes the I/O APICs of a machine into use, with every input masked, and
+// SetUp takes the I/O APICs of the machine into use, masks every input, and
 // programs the NMI pins of the boot CPU, on which it runs.
 func SetUp(t *acpi.Topology) {
 	for _, a := range t.IOAPICs {
@@ -46,7 +46,8 @@ type Event struct {
 	buf  [8]byte
 }
 
-// Bind routes a line to the core's action and returns what counts there.
+// Bind routes a line to the core's action and returns the event that counts its
+// interrupts.
 func Bind(line acpi.Line, action uint32) (*Event, error) {
 	fd, _, e := syscall.Syscall(syscall.SYS_EVENTFD2, 0, syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
 	if e != 0 {
@@ -62,8 +63,8 @@ func Bind(line acpi.Line, action uint32) (*Event, error) {
 }
 
 // Wait parks the goroutine until there was an interrupt since the last Wait. The
-// device is taken to be served: a level-triggered line, which the core masked at
-// the last interrupt, is admitted again.
+// caller has served the device: a level-triggered line, which the core masked at
+// the last interrupt, is unmasked again.
 func (e *Event) Wait() error {
 	if e.line.Level {
 		if err := kcall.UnmaskIRQ(e.line.GSI); err != nil {

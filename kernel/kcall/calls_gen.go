@@ -26,32 +26,33 @@ func SetLogLevel(level int) {
 	quick(abi.NumSetLogLevel, uintptr(level), 0, 0, 0)
 }
 
-// Finish ends the machine: with status Reset it starts again, else it goes off, and
-// an emulator's caller gets the low 8 bits. The core stops the other CPUs and takes
-// the steps; if they have no effect it has ways of its own. Finish returns only when
-// an argument is wrong: EINVAL, EFAULT.
+// Finish ends the machine. With status Reset the machine starts again,
+// otherwise it powers off, and an emulator's caller gets the low 8 bits. The
+// core stops the other CPUs and takes the steps; if they have no effect the
+// core tries other ways. Finish returns only when an argument is wrong: EINVAL,
+// EFAULT.
 func Finish(status int, steps []abi.Step) (err error) {
 	_, err = quick(abi.NumFinish, uintptr(status), uintptr(unsafe.Pointer(unsafe.SliceData(steps))), uintptr(len(steps)), 0)
 	return err
 }
 
-// BootInfo returns what the loader said.
+// BootInfo returns the boot information.
 func BootInfo() (info *abi.Boot) {
 	info = new(abi.Boot)
 	quick(abi.NumBootInfo, uintptr(unsafe.Pointer(info)), 0, 0, 0)
 	return info
 }
 
-// mapPhys maps physical memory for good, read-only, or as a device's registers.
-// The result is its address. EINVAL: more than 64 MiB, or beyond the physical
-// address space.
+// mapPhys maps physical memory, read-only or as a device's registers, and never
+// unmaps it. The result is its address. EINVAL: more than 64 MiB, or beyond the
+// physical address space.
 func mapPhys(addr uint64, bytes uint64, device bool) (virtual uintptr, err error) {
 	r, err := quick(abi.NumMapPhys, uintptr(addr), uintptr(bytes), flag(device), 0)
 	return uintptr(r), err
 }
 
-// AddIOAPIC takes an I/O APIC into use, all inputs masked, and returns how many it
-// has. ENODEV: there is no local APIC.
+// AddIOAPIC takes an I/O APIC into use, masks all its inputs, and returns their
+// number. ENODEV: there is no local APIC.
 func AddIOAPIC(id uint8, addr uint64, gsiBase uint32) (inputs int, err error) {
 	r, err := quick(abi.NumAddIOAPIC, uintptr(id), uintptr(addr), uintptr(gsiBase), 0)
 	return int(r), err
@@ -65,8 +66,8 @@ func BindIRQ(gsi uint32, flags uint32, action uint32, eventfd int) (vector int, 
 	return int(r), err
 }
 
-// UnmaskIRQ admits a level-triggered line again, whose device was served. ENODEV: no
-// I/O APIC has the GSI.
+// UnmaskIRQ unmasks a level-triggered line after its device was served. ENODEV:
+// no I/O APIC has the GSI.
 func UnmaskIRQ(gsi uint32) (err error) {
 	_, err = quick(abi.NumUnmaskIRQ, uintptr(gsi), 0, 0, 0)
 	return err
@@ -79,15 +80,15 @@ func SetNMI(pins uint32) (err error) {
 	return err
 }
 
-// ConsoleRead takes what was received on the serial port, and returns how many bytes
-// that were.
+// ConsoleRead takes the bytes that the serial port received, and returns their
+// number.
 func ConsoleRead(p []byte) (n int) {
 	r, _ := quick(abi.NumConsoleRead, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0)
 	return int(r)
 }
 
-// SetCPULimit makes room for n CPUs, once. EINVAL: n is out of range; EBUSY: it was
-// made.
+// SetCPULimit makes room for n CPUs, once. EINVAL: n is out of range; EBUSY:
+// the room was made before.
 func SetCPULimit(n uint32) (err error) {
 	_, err = quick(abi.NumSetCPULimit, uintptr(n), 0, 0, 0)
 	return err
@@ -100,54 +101,56 @@ func PrepareCPU(p *abi.Processor) (cpu int, err error) {
 	return int(r), err
 }
 
-// UseTrampoline builds the trampoline in a page below 1 MiB; 0 ends its use, and the
-// page holds again what it held. The rest are injected faults: CPUs that come halt at
-// stage stopAt, if that is not 0, and take lateNS longer than they need; with spoil
-// something writes to the page when it has been built. EINVAL, EBUSY.
+// UseTrampoline builds the trampoline in a page below 1 MiB. Page 0 ends its
+// use, and the old page gets its former content back. The other arguments are
+// injected faults: starting CPUs halt at stage stopAt, if that is not 0, and
+// are delayed by lateNS; spoil overwrites a byte of the page after it was
+// built. EINVAL, EBUSY.
 func UseTrampoline(page uint64, stopAt uint32, lateNS int64, spoil bool) (err error) {
 	_, err = quick(abi.NumUseTrampoline, uintptr(page), uintptr(stopAt), uintptr(lateNS), flag(spoil))
 	return err
 }
 
-// SendINIT resets the CPU with an APIC id. EBUSY: it takes part; ETIMEDOUT: the ICR
-// stays busy; EINVAL: the id does not fit.
+// SendINIT resets the CPU with an APIC id. EBUSY: the CPU is online; ETIMEDOUT:
+// the ICR stays busy; EINVAL: the id does not fit.
 func SendINIT(apicID uint32) (err error) {
 	_, err = quick(abi.NumSendINIT, uintptr(apicID), 0, 0, 0)
 	return err
 }
 
-// SendStartup starts a CPU that was reset, at a page below 1 MiB. EIO: the page is not
-// what was built; EINVAL, ETIMEDOUT.
+// SendStartup sends the SIPI to a CPU that was reset: it starts at a page below
+// 1 MiB. EIO: the page is not what was built; EINVAL, ETIMEDOUT.
 func SendStartup(apicID uint32, page uint64) (err error) {
 	_, err = quick(abi.NumSendStartup, uintptr(apicID), uintptr(page), 0, 0)
 	return err
 }
 
-// Proceed lets CPUs that are ready take part. again says that they were told before:
-// the IPI may have been lost. The result is how many are neither ready nor online.
+// Proceed lets CPUs that are ready come online. again says that the request is
+// a repetition, because the IPI may have been lost. The result is the number of
+// CPUs that are neither ready nor online.
 func Proceed(cpus []uint32, again bool) (missing int, err error) {
 	r, err := quick(abi.NumProceed, uintptr(unsafe.Pointer(unsafe.SliceData(cpus))), uintptr(len(cpus)), flag(again), 0)
 	return int(r), err
 }
 
-// CPUInfo tells of one CPU. EINVAL behind the last.
+// CPUInfo returns the state of one CPU. EINVAL behind the last.
 func CPUInfo(cpu int) (info *abi.CPU, err error) {
 	info = new(abi.CPU)
 	_, err = quick(abi.NumCPUInfo, uintptr(cpu), uintptr(unsafe.Pointer(info)), 0, 0)
 	return info, err
 }
 
-// StageTimes tells when a CPU reached each stage of its start. EINVAL behind the last
-// CPU.
+// StageTimes returns when a CPU reached each stage of its start. EINVAL behind
+// the last CPU.
 func StageTimes(cpu int) (at *abi.StageTimes, err error) {
 	at = new(abi.StageTimes)
 	_, err = quick(abi.NumStageTimes, uintptr(cpu), uintptr(unsafe.Pointer(at)), 0, 0)
 	return at, err
 }
 
-// IPIRules chooses physical destinations for IPIs to many CPUs, and how much of a CPU's
-// time, in percent, calls of other CPUs may take. EINVAL: more than one CPU runs, or the
-// percentage is out of range.
+// IPIRules chooses physical destinations for IPIs to many CPUs, and the share
+// of a CPU's time, in percent, that calls of other CPUs may take. EINVAL: more
+// than one CPU is online, or the percentage is out of range.
 func IPIRules(physical bool, percent int) (err error) {
 	_, err = quick(abi.NumIPIRules, flag(physical), uintptr(percent), 0, 0)
 	return err
@@ -159,15 +162,16 @@ func ipiCount(cpu int, kind uint32, counter uint32) (count uint64, err error) {
 	return uint64(r), err
 }
 
-// Backtrace asks another CPU by NMI where it is. ENODEV: the CPU is the calling one, is
-// not online, or there is no local APIC; ETIMEDOUT.
+// Backtrace interrupts another CPU by NMI and returns where it was. ENODEV: the
+// CPU is the calling one, is not online, or there is no local APIC; ETIMEDOUT.
 func Backtrace(cpu int) (trace *abi.Backtrace, err error) {
 	trace = new(abi.Backtrace)
 	_, err = quick(abi.NumBacktrace, uintptr(cpu), uintptr(unsafe.Pointer(trace)), 0, 0)
 	return trace, err
 }
 
-// threadInfo tells of the thread with the lowest id from id on. ESRCH at the end.
+// threadInfo returns the thread with the lowest id from id on. ESRCH at the
+// end.
 func threadInfo(id uint32) (info *abi.Thread, err error) {
 	info = new(abi.Thread)
 	_, err = quick(abi.NumThreadInfo, uintptr(id), uintptr(unsafe.Pointer(info)), 0, 0)
@@ -180,7 +184,7 @@ func irqCount(cpu int, vector int) (count uint64, err error) {
 	return uint64(r), err
 }
 
-// MemInfo tells the state of memory.
+// MemInfo returns the state of memory.
 func MemInfo() (info *abi.Mem) {
 	info = new(abi.Mem)
 	quick(abi.NumMemInfo, uintptr(unsafe.Pointer(info)), 0, 0, 0)
@@ -188,8 +192,8 @@ func MemInfo() (info *abi.Mem) {
 }
 
 // traceRead reads up to 128 events of a CPU, newest first: event number seq, or the
-// newest if seq is -1, and those before it. One that the CPU is writing is left out; n
-// is 0 where there is none any more.
+// newest if seq is -1, and those before it. An event that the CPU is writing is left
+// out; n is 0 when there are no more events.
 func traceRead(cpu int, seq int64, records []abi.TraceRecord) (n int, err error) {
 	r, err := quick(abi.NumTraceRead, uintptr(cpu), uintptr(seq), uintptr(unsafe.Pointer(unsafe.SliceData(records))), uintptr(len(records)))
 	return int(r), err
@@ -207,8 +211,8 @@ func mapProcess(process uintptr, addr uint64, bytes uint64, rights int) (err err
 	return err
 }
 
-// writeProcess copies data to an address, whatever rights the area there has, up to
-// the end of its page, and returns how many bytes those were. EFAULT.
+// writeProcess copies data to an address, with or without the right to write
+// there, up to the end of its page, and returns the number of bytes. EFAULT.
 func writeProcess(process uintptr, addr uint64, data []byte) (n int, err error) {
 	r, err := quick(abi.NumWriteProcess, uintptr(process), uintptr(addr), uintptr(unsafe.Pointer(unsafe.SliceData(data))), uintptr(len(data)))
 	return int(r), err

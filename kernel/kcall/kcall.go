@@ -1,10 +1,11 @@
-// Package kcall has a Go function for each private system call: the way from the
-// kernel's own Go code into the core. Most are generated from the tables in package
-// abi; those here do more than one call, or turn the result into Go's own types.
+// Package kcall has a Go function for each private system call, by which the
+// kernel's own Go code enters the core. Most are generated from the tables in
+// package abi; those here make more than one call, or convert the result to Go's
+// own types.
 //
 // Layer: service.
-// Context: any goroutine. Calls that may block go through syscall.Syscall, so
-// that the runtime can stop the world meanwhile; RawSyscall would hold it up.
+// Context: any goroutine. Calls that may block use syscall.Syscall, so that the
+// runtime can stop the world meanwhile; RawSyscall would delay it.
 // Locks: none.
 // Chapter: docs/10-system-calls.md.
 package kcall
@@ -22,7 +23,7 @@ import (
 )
 
 // quick makes a call that does not block. Pointers among the arguments are
-// converted in the argument list: with the directive they stay where they are.
+// converted in the argument list: with the directive their objects do not move.
 //
 //go:uintptrescapes
 func quick(n int, a, b, c, d uintptr) (uintptr, error) {
@@ -74,7 +75,7 @@ func ReadLog() (entries []LogEntry) {
 	}
 }
 
-// Slice returns n values at an address that the core gave.
+// Slice returns n values at an address that the core returned.
 func Slice[T any](addr, n uintptr) []T {
 	if n == 0 {
 		return nil
@@ -82,7 +83,8 @@ func Slice[T any](addr, n uintptr) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(addr)), n)
 }
 
-// MapPhys maps n bytes of physical memory from addr on, read-only, for good.
+// MapPhys maps n bytes of physical memory from addr on, read-only. The mapping
+// stays.
 func MapPhys(addr uint64, n int) ([]byte, error) {
 	va, err := mapPhys(addr, uint64(n), false)
 	if err != nil {
@@ -91,8 +93,8 @@ func MapPhys(addr uint64, n int) ([]byte, error) {
 	return Slice[byte](va, uintptr(n)), nil
 }
 
-// MapDevice maps n bytes of device registers from addr on, for good, and returns
-// their address.
+// MapDevice maps n bytes of device registers from addr on, and returns their
+// address. The mapping stays.
 func MapDevice(addr uint64, n int) (uintptr, error) {
 	va, err := mapPhys(addr, uint64(n), true)
 	if err != nil {

@@ -4,7 +4,7 @@ package kcall
 
 import "syscall"
 
-// Process is a program that is being made or runs.
+// Process is a program that is prepared or runs.
 type Process struct {
 	handle uintptr
 	ID     int
@@ -25,8 +25,9 @@ func (p *Process) Drop() error { return dropProcess(p.handle) }
 // Map makes an area of n bytes at addr with rights prot, bits of syscall.PROT_*.
 func (p *Process) Map(addr, n uint64, prot int) error { return mapProcess(p.handle, addr, n, prot) }
 
-// Write copies b to addr, whatever rights the area there has. b may lie anywhere,
-// in the direct map too: it goes through the heap, where system calls may look.
+// Write copies b to addr, with or without the right to write there. b may lie
+// anywhere, in the direct map too: the copy goes through the heap, which system
+// calls may read.
 func (p *Process) Write(addr uint64, b []byte) error {
 	page := make([]byte, 4096)
 	for len(b) > 0 {
@@ -46,7 +47,7 @@ func (p *Process) Start(ip, sp uint64) (err error) {
 	return err
 }
 
-// Wait waits for the end and returns the status. The process is gone then.
+// Wait waits for the end and returns the status. The process is freed then.
 func (p *Process) Wait() int {
 	for {
 		if status, err := waitProcess(p.handle); err == nil {

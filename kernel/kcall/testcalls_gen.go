@@ -8,41 +8,42 @@ import (
 	"muster/kernel/abi"
 )
 
-// Crash breaks the core on purpose. It returns for a kind that shows later; EINVAL for
-// an unknown kind.
+// Crash breaks the core on purpose. It returns for a kind whose effect comes
+// later; EINVAL for an unknown kind.
 func Crash(kind int) (err error) {
 	_, err = quick(abi.NumCrash, uintptr(kind), 0, 0, 0)
 	return err
 }
 
-// TestYield yields, and no more.
+// TestYield calls sched.Yield and does nothing else.
 func TestYield() (err error) {
 	_, err = quick(abi.NumTestYield, 0, 0, 0, 0)
 	return err
 }
 
-// TestIPI has another CPU, or this one, answer an IPI. ETIMEDOUT.
+// TestIPI sends an IPI to a CPU, which may be this one, and waits for the
+// answer. ETIMEDOUT.
 func TestIPI() (err error) {
 	_, err = quick(abi.NumTestIPI, 0, 0, 0, 0)
 	return err
 }
 
-// measure does an operation of the core up to 100 times, and returns how many
-// nanoseconds it took in all, without its surroundings. EINVAL; ENODEV: there is no
-// local APIC.
+// measure does an operation of the core up to 100 times, and returns the
+// nanoseconds of all repetitions, without the code around them. EINVAL; ENODEV:
+// there is no local APIC.
 func measure(kind int, times int) (ns uint64, err error) {
 	r, err := quick(abi.NumMeasure, uintptr(kind), uintptr(times), 0, 0)
 	return uint64(r), err
 }
 
-// ipiFaults makes IPIs fail: each drop-th is lost, each dup-th is sent twice, each is
-// sent delayNS late; 0 for none.
+// ipiFaults makes IPIs fail: one of every drop is lost, one of every dup is
+// sent twice, each is sent delayNS late; 0 for none.
 func ipiFaults(drop uint64, dup uint64, delayNS int64) {
 	quick(abi.NumIPIFaults, uintptr(drop), uintptr(dup), uintptr(delayNS), 0)
 }
 
-// auditCount returns how often a class of privileged operations, a cpu.Class, was
-// executed. EINVAL: nobody counts, as this is not a debug build.
+// auditCount returns how often a class of privileged operations, a cpu.Class,
+// was executed. EINVAL: this is not a debug build, which alone counts them.
 func auditCount(class int) (count uint64, err error) {
 	r, err := quick(abi.NumAuditCount, uintptr(class), 0, 0, 0)
 	return uint64(r), err
@@ -55,36 +56,36 @@ func Pin(cpu int) (err error) {
 	return err
 }
 
-// CrossCall runs a function of package cross on a CPU, or on all, and returns which CPU
-// made the call. EINVAL; ENODEV: the CPU is not online; ETIMEDOUT: a CPU did not answer,
-// the log names it.
+// CrossCall runs a function of package cross on a CPU, or on all, and returns
+// the CPU that made the call. EINVAL; ENODEV: the CPU is not online; ETIMEDOUT:
+// a CPU did not answer, the log names it.
 func CrossCall(cpu int, function uint64, word uint64) (from int, err error) {
 	r, err := quick(abi.NumCrossCall, uintptr(cpu), uintptr(function), uintptr(word), 0)
 	return int(r), err
 }
 
-// crossCount returns the sum of the words of all CallCounts that a CPU has run. EINVAL.
+// crossCount returns the sum of the words of all calls of CallCount on a CPU. EINVAL.
 func crossCount(cpu int) (sum uint64, err error) {
 	r, err := quick(abi.NumCrossCount, uintptr(cpu), 0, 0, 0)
 	return uint64(r), err
 }
 
-// prepareProtections makes what CallProtections and CallControls need. ENOMEM.
-func prepareProtections() (err error) {
-	_, err = blocking(abi.NumPrepareProtections, 0, 0, 0, 0)
+// prepareMitigations makes what CallMitigations and CallControls need. ENOMEM.
+func prepareMitigations() (err error) {
+	_, err = blocking(abi.NumPrepareMitigations, 0, 0, 0, 0)
 	return err
 }
 
-// readProtections returns what CallProtections and CallControls have found on a CPU.
-// EINVAL.
-func readProtections(cpu int) (found *abi.Protections, err error) {
-	found = new(abi.Protections)
-	_, err = quick(abi.NumReadProtections, uintptr(cpu), uintptr(unsafe.Pointer(found)), 0, 0)
+// readMitigations returns what CallMitigations and CallControls have found on a
+// CPU. EINVAL.
+func readMitigations(cpu int) (found *abi.Mitigations, err error) {
+	found = new(abi.Mitigations)
+	_, err = quick(abi.NumReadMitigations, uintptr(cpu), uintptr(unsafe.Pointer(found)), 0, 0)
 	return found, err
 }
 
-// BeginSequences makes room for the numbers of CallSequence, all 0. EBUSY: a test is
-// under way; ENOMEM.
+// BeginSequences makes room for the numbers of CallSequence, all 0. EBUSY: a
+// test is running; ENOMEM.
 func BeginSequences() (err error) {
 	_, err = blocking(abi.NumBeginSequences, 0, 0, 0, 0)
 	return err
@@ -96,8 +97,8 @@ func LastSequence(cpu int, caller int) (number uint32, err error) {
 	return uint32(r), err
 }
 
-// EndSequences frees the room, and returns how many calls came out of order. EINVAL: no
-// test is under way.
+// EndSequences frees the room, and returns how many calls came out of order.
+// EINVAL: no test is running.
 func EndSequences() (disorder uint64, err error) {
 	r, err := blocking(abi.NumEndSequences, 0, 0, 0, 0)
 	return uint64(r), err

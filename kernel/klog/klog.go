@@ -13,16 +13,16 @@ import (
 	"muster/kernel/kcall"
 )
 
-// Errorf logs a failure that the kernel goes on in spite of.
+// Errorf logs a failure after which the kernel goes on.
 func Errorf(format string, args ...any) { log(console.Error, format, args) }
 
-// Warnf logs something odd.
+// Warnf logs something unusual.
 func Warnf(format string, args ...any) { log(console.Warning, format, args) }
 
 // Infof logs progress.
 func Infof(format string, args ...any) { log(console.Info, format, args) }
 
-// Debugf logs detail that is kept, and printed with loglevel=8.
+// Debugf logs detail. It is kept, and printed with loglevel=8.
 func Debugf(format string, args ...any) { log(console.Debug, format, args) }
 
 func log(level console.Level, format string, args []any) {

@@ -17,12 +17,12 @@ import (
 )
 
 // Benchmark measures one operation: Run does it n times. Inside does so too, and
-// says itself how long it took.
+// returns its own measurement of the time.
 type Benchmark struct {
 	Name   string                             `json:"name"`
 	About  string                             `json:"about"`
 	N      int                                `json:"n"`
-	CPUs   int                                `json:"cpus,omitempty"` // it takes so many
+	CPUs   int                                `json:"cpus,omitempty"` // the number of CPUs that it needs
 	Run    func(n int) error                  `json:"-"`
 	Inside func(n int) (time.Duration, error) `json:"-"`
 }
@@ -47,17 +47,17 @@ func Benchmarks() []Benchmark {
 	}
 	return []Benchmark{
 		run("Getpid", "the cheapest system call", 100000, repeat(func() { syscall.RawSyscall(syscall.SYS_GETPID, 0, 0, 0) })),
-		run("Yield", "sched_yield with nobody else to run", 100000, repeat(func() { syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) })),
+		run("Yield", "sched_yield without another thread to run", 100000, repeat(func() { syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) })),
 		run("FutexPingPong", "two threads wake each other in turn", 5000, futexPingPong),
 		run("ThreadCreateJoin", "a thread is made, ends and is waited for", 500, threadCreateJoin),
 		run("PageFault", "first touch of a page, and its share of unmapping", 8192, pageFault),
 		run("ContextSwitch", "from one thread to another, in the core alone", 20000, contextSwitch),
 		run("IPIRoundTrip", "a CPU flushes its TLB on request; with one CPU, an IPI to itself", 5000, ipiRoundTrip),
 		run("CallOne", "a function of the core runs on another CPU; with one CPU, on this", 5000, callOne),
-		run("CallAll", "a function of the core runs on every CPU, and all have ended", 2000, callAll),
+		run("CallAll", "a function of the core runs on every CPU, until all have ended", 2000, callAll),
 		{Name: "CallRunning", About: "a function of the core runs on a CPU that computes", N: 2000, CPUs: 2, Inside: callRunning},
 		{Name: "CallHalted", About: "a function of the core runs on a CPU that was halted", N: 2000, CPUs: 2, Inside: callHalted},
-		core("SendReschedule", "the sender's side of a reschedule message", abi.MeasureSend),
+		core("SendReschedule", "the sender's side of a reschedule IPI", abi.MeasureSend),
 		core("HandleReschedule", "the target's side, between entry and exit of the interrupt", abi.MeasureHandle),
 		core("InterruptReschedule", "the same with entry and exit", abi.MeasureInterrupt),
 		core("SendCall", "the caller's side of a call, for each target", abi.MeasureSendCall),
@@ -169,8 +169,8 @@ func pageFault(n int) error {
 	return syscall.Munmap(m)
 }
 
-// contextSwitch has two threads yield to each other. With more than one CPU each
-// has one to itself, and there is nothing to switch.
+// contextSwitch makes two threads yield to each other. With more than one CPU each
+// has one to itself, and there is no switch.
 func contextSwitch(n int) error {
 	if cpus() > 1 {
 		return repeat(func() { kcall.TestYield() })(n)

@@ -1,6 +1,6 @@
 package ktest
 
-// What calls of other CPUs cost.
+// The cost of calls to other CPUs.
 
 import (
 	"fmt"
@@ -33,7 +33,7 @@ func callAll(n int) error {
 	return nil
 }
 
-// inCore has the core measure one of its own operations.
+// inCore makes the core measure one of its own operations.
 func inCore(kind int) func(n int) (time.Duration, error) {
 	return func(n int) (total time.Duration, err error) {
 		for ; n > 0; n -= 100 {
@@ -69,8 +69,8 @@ func callRunning(n int) (time.Duration, error) {
 	return callFrom(cpus[0], cpus[1], n, func() {})
 }
 
-// callHalted calls a CPU that has had nothing to do for a while. That it was halted
-// shows in the time that it spent idle.
+// callHalted calls a CPU that has been idle for a while. The time that the CPU
+// spent idle shows that it was halted.
 func callHalted(n int) (time.Duration, error) {
 	cpus := onlineCPUs()
 	idle := func() uint64 {
@@ -87,12 +87,12 @@ func callHalted(n int) (time.Duration, error) {
 		}
 	})
 	if share := float64(idle()-before) / float64(time.Since(began).Nanoseconds()); err == nil && share < 0.5 {
-		err = fmt.Errorf("cpu %d was idle for %.0f %% of the time: it was to be halted", cpus[1], 100*share)
+		err = fmt.Errorf("cpu %d was idle for %.0f %% of the time only: the benchmark needs a halted CPU", cpus[1], 100*share)
 	}
 	return took, err
 }
 
-// callFrom calls a CPU n times and sums up how long the calls took.
+// callFrom calls a CPU n times and returns how long the calls took in all.
 func callFrom(from, to, n int, between func()) (total time.Duration, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -27,7 +27,7 @@ func onlineCPUs() (list []int) {
 	}
 }
 
-// ledger compares what was called with what was run.
+// ledger compares the calls that were made with the calls that were run.
 type ledger struct {
 	cpus   []int
 	before []uint64
@@ -73,7 +73,7 @@ func (l *ledger) all() error {
 	return nil
 }
 
-// onEach runs f on each CPU that takes part, one after the other.
+// onEach runs f on each CPU that is online, one after the other.
 func onEach(ctx context.Context, f func(cpu int) error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -89,14 +89,14 @@ func onEach(ctx context.Context, f func(cpu int) error) error {
 			return fmt.Errorf("on cpu %d: %w", n, err)
 		}
 		if now := currentCPU(); now != n {
-			return fmt.Errorf("pinned to cpu %d, and on cpu %d", n, now)
+			return fmt.Errorf("pinned to cpu %d, but runs on cpu %d", n, now)
 		}
 	}
 	return nil
 }
 
-// perPair returns how many calls each of n CPUs makes of each in allPairs: one more than
-// shows the order, unless the pairs are very many.
+// perPair returns how many calls each of n CPUs makes to each in allPairs: more
+// than one, which shows the order, unless there are very many pairs.
 func perPair(n int) uint64 {
 	if n > 300 {
 		return 2
@@ -104,11 +104,11 @@ func perPair(n int) uint64 {
 	return 3
 }
 
-// allPairs has every CPU call every CPU, itself too, with numbers: each target checks
-// that those of each caller come in order, each once.
+// allPairs makes every CPU call every CPU, itself too, with numbers: each target
+// checks that the calls of each caller come in order, each once.
 func allPairs(ctx context.Context) (err error) {
 	if err := kcall.BeginSequences(); err != nil {
-		return fmt.Errorf("room for the numbers: %w", err)
+		return fmt.Errorf("no room for the numbers: %w", err)
 	}
 	defer func() {
 		n, e := kcall.EndSequences()
@@ -141,15 +141,15 @@ func allPairs(ctx context.Context) (err error) {
 				return fmt.Errorf("cpu %d, calls of cpu %d: %w", to, caller, err)
 			}
 			if uint64(n) != times {
-				return fmt.Errorf("cpu %d had %d of %d calls of cpu %d", to, n, times, caller)
+				return fmt.Errorf("cpu %d got %d of %d calls of cpu %d", to, n, times, caller)
 			}
 		}
 	}
 	return nil
 }
 
-// disorder is the negative control of allPairs: a number that is left out, and one
-// that comes twice, must be noticed.
+// disorder is the negative control of allPairs: the check must notice a number that
+// is left out, and one that comes twice.
 func disorder(context.Context) error {
 	for name, numbers := range map[string][]uint64{"a gap": {1, 3}, "a double": {1, 1}, "none": {1, 2}} {
 		if err := kcall.BeginSequences(); err != nil {
@@ -171,7 +171,7 @@ func disorder(context.Context) error {
 	return nil
 }
 
-// storm has all CPUs call one or all others, all the time.
+// storm makes all CPUs call one or all others, without pause.
 func storm(d time.Duration) func(context.Context) error {
 	return func(ctx context.Context) error {
 		l := newLedger()

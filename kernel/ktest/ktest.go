@@ -22,7 +22,7 @@ type Test struct {
 	Run   func(ctx context.Context) error `json:"-"`
 	Long  bool                            `json:"long"` // not run by "test" without a name
 
-	// For makes a test that lasts as long as is wanted; nil for one that does not.
+	// For makes a test that lasts for a given time; nil for other tests.
 	For func(time.Duration) func(ctx context.Context) error `json:"-"`
 }
 
@@ -36,13 +36,13 @@ func Tests() []Test {
 		{Name: "gc", About: "garbage collection keeps what is reachable", Run: collect},
 		{Name: "cpus", About: "every CPU runs goroutines", Run: everyCPU},
 		{Name: "vector", About: "vector registers survive preemption and migration", Run: vectorState},
-		{Name: "threads", About: "blocked threads do not hold up others", Run: blockedThreads},
+		{Name: "threads", About: "blocked threads do not delay other threads", Run: blockedThreads},
 		{Name: "tlb", About: "no CPU sees a page that was unmapped", Run: shootdown},
 		{Name: "ipi", About: "every CPU calls every CPU, and the calls come in order, each once", Run: allPairs},
-		{Name: "order", About: "a call too few or too many would be noticed", Run: disorder},
+		{Name: "order", About: "a lost or repeated call is noticed", Run: disorder},
 		{Name: "rights", About: "text and rodata are read-only, data is not executable, on every CPU", Run: rights},
-		{Name: "mitigations", About: "NX, SMEP, SMAP bite on every CPU, and all CPUs have the same control registers", Run: mitigations},
-		{Name: "stacks", About: "every CPU says where it is when an NMI asks", Run: stacks},
+		{Name: "mitigations", About: "NX, SMEP, SMAP stop accesses on every CPU, and all CPUs have the same control registers", Run: mitigations},
+		{Name: "stacks", About: "every CPU records a backtrace when it gets an NMI", Run: stacks},
 		{Name: "pointers", About: "bad pointers in system calls give EFAULT", Run: pointers},
 		{Name: "stress", About: "GC, preemption, nil dereferences and channels at once, for 60 s", Run: Stress(60 * time.Second), Long: true, For: Stress},
 		{Name: "storm", About: "all CPUs call functions on one another, for 30 s", Run: storm(30 * time.Second), Long: true, For: storm},
@@ -59,7 +59,7 @@ func Select(name string) (list []Test) {
 	return list
 }
 
-// Result is how one test went.
+// Result is the outcome of one test.
 type Result struct {
 	Name    string  `json:"name"`
 	OK      bool    `json:"ok"`

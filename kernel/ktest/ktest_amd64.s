@@ -10,7 +10,7 @@ TEXT ·call(SB), NOSPLIT, $8-8
 	MOVQ	CX, X; \
 	PUNPCKLQDQ X, X
 
-// CHECK adds to DX whether X differs from what FILL put there.
+// CHECK adds 1 to DX if X differs from the value that FILL put there.
 #define CHECK(i, X) \
 	LEAQ	i(AX), CX; \
 	MOVQ	X, BX; \

@@ -14,26 +14,26 @@ import (
 	"muster/kernel/layout"
 )
 
-// sysGetcpu is a system call that package syscall has no name for.
+// sysGetcpu is a system call without a name in package syscall.
 const sysGetcpu = 309
 
-// currentCPU returns the CPU that runs the call; the goroutine may be elsewhere
-// by the time it looks at the result.
+// currentCPU returns the CPU that runs the call. The goroutine may run elsewhere
+// when it reads the result.
 func currentCPU() int {
 	cpu := new(uint32)
 	syscall.RawSyscall(sysGetcpu, uintptr(unsafe.Pointer(cpu)), 0, 0)
 	return int(*cpu)
 }
 
-// everyCPU has more goroutines than there are CPUs compute, and none wait: so every
-// CPU is needed, and one that gets no thread is a fault of the scheduler.
+// everyCPU makes more goroutines compute than there are CPUs, and none wait. So
+// every CPU is needed, and a CPU that gets no thread is a fault of the scheduler.
 func everyCPU(ctx context.Context) error {
 	list := onlineCPUs()
 	n := len(list)
-	limit := 20*time.Second + time.Duration(n)*400*time.Millisecond // an emulator's host is crowded by many
+	limit := 20*time.Second + time.Duration(n)*400*time.Millisecond // many guest CPUs crowd an emulator's host
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	waiting := make([]atomic.Bool, list[n-1]+1) // by CPU; one that comes later is not waited for
+	waiting := make([]atomic.Bool, list[n-1]+1) // by CPU; not for a CPU that comes online later
 	var left atomic.Int64
 	left.Store(int64(n))
 	for _, cpu := range list {
@@ -82,8 +82,8 @@ func blockedThreads(context.Context) error {
 	return err
 }
 
-// shootdown rewrites pages and unmaps them while all CPUs read: a value other
-// than the newest, or zero, came from a translation that should be gone.
+// shootdown rewrites pages and unmaps them while all CPUs read. A value other than
+// the newest, or zero, came through a stale translation.
 func shootdown(context.Context) error {
 	const pages, rounds = 32, 100
 	m, err := syscall.Mmap(-1, 0, pages*layout.PageSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
@@ -140,7 +140,7 @@ func shootdown(context.Context) error {
 	return err
 }
 
-// faults reports whether f faults: the runtime makes it a panic.
+// faults reports whether f faults: the runtime turns the fault into a panic.
 func faults(f func()) bool {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	return caught(f) != ""
@@ -149,7 +149,7 @@ func faults(f func()) bool {
 // call jumps to an address.
 func call(addr uintptr)
 
-// returnCode is RET, in data: what would run if data were executable.
+// returnCode is RET, in data: it would run if data were executable.
 var returnCode = [16]byte{0xc3}
 
 // rights tries all accesses that must fault, and some that must not, on every CPU.
@@ -157,7 +157,7 @@ func rights(ctx context.Context) error {
 	return onEach(ctx, func(int) error { return rightsHere() })
 }
 
-// rightsHere is rights for whatever CPU runs it.
+// rightsHere is rights for the CPU that runs it.
 func rightsHere() error {
 	im := layout.Image()
 	poke := func(addr uintptr) func() {
@@ -199,8 +199,8 @@ func rightsHere() error {
 	return nil
 }
 
-// pointers hands system calls addresses that are not theirs to use. A mistake
-// here would be a panic of the kernel.
+// pointers passes addresses to system calls that they must refuse. An error of the
+// core here would be a panic of the kernel.
 func pointers(context.Context) error {
 	bad := []uintptr{0, 8, 1 << 20, 0x7ffffffff000, 1 << 47, 1<<63 - 8, layout.DirectBase, layout.MapBase, layout.Poison,
 		layout.GoEnd - 4096, ^uintptr(0) - 4, ^uintptr(0) - 4096}

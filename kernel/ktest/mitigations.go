@@ -10,8 +10,8 @@ import (
 	"muster/kernel/kcall"
 )
 
-// Error codes of page faults, with the bit that says that there was one (Intel SDM
-// vol. 3A, "Page-Fault Exceptions").
+// Error codes of page faults, with the bit that says that there was a fault (Intel
+// SDM vol. 3A, "Page-Fault Exceptions").
 const (
 	faulted     = 1 << 63
 	faultNoLoad = faulted | 0x01 // present; a load by the kernel
@@ -19,16 +19,17 @@ const (
 	faultNoPut  = faulted | 0x03 // present; a store by the kernel
 )
 
-// mitigations has every CPU try what its protections must stop: with the protection, which
-// must bite if the CPU has it, and without, which must let the access through.
+// mitigations makes every CPU try the accesses that its mitigations must stop: with
+// the mitigation, which must stop the access if the CPU has it, and without, when
+// the access must succeed.
 func mitigations(context.Context) error {
-	var first *abi.Protections
+	var first *abi.Mitigations
 	for _, n := range onlineCPUs() {
 		info, err := kcall.CPUInfo(n)
 		if err != nil {
 			return err
 		}
-		p, err := kcall.TryProtections(n)
+		p, err := kcall.TryMitigations(n)
 		if err != nil {
 			return fmt.Errorf("cpu %d: %w", n, err)
 		}
@@ -39,17 +40,18 @@ func mitigations(context.Context) error {
 		if first == nil {
 			first = p
 		} else if *p != *first {
-			return fmt.Errorf("cpu %d differs from the first: %+x and %+x", n, *p, *first)
+			return fmt.Errorf("control registers of cpu %d differ from the first CPU's: %+x and %+x", n, *p, *first)
 		}
 	}
 	if first == nil {
-		return errors.New("no CPU takes part")
+		return errors.New("no CPU is online")
 	}
 	return nil
 }
 
-// judge says what is wrong with a CPU that has features f.
-func judge(p *abi.Protections, f *cpu.Features) error {
+// judge returns an error for a CPU with features f whose mitigations did not do
+// what they must.
+func judge(p *abi.Mitigations, f *cpu.Features) error {
 	bites := func(x cpu.Feature, code uint64) uint64 {
 		if f.Has(x) {
 			return code
@@ -75,13 +77,13 @@ func judge(p *abi.Protections, f *cpu.Features) error {
 	return nil
 }
 
-// stacks asks every CPU by NMI where it is. What it says must lie in the kernel, or
-// in ring 3.
+// stacks gets a backtrace of every CPU by NMI. All its addresses must lie in the
+// kernel, or in ring 3.
 func stacks(ctx context.Context) error {
 	callers := 0
 	return onEach(ctx, func(caller int) error {
 		if callers++; callers > 2 {
-			return nil // two of them see all CPUs
+			return nil // two CPUs see all CPUs
 		}
 		for _, n := range onlineCPUs() {
 			if n == caller {

@@ -76,7 +76,7 @@ func panics(context.Context) error {
 		for i := range 500 {
 			keep(make([]int, 100))
 			if !strings.Contains(caught(func() { nilPair.b = i }), "nil pointer") {
-				return errors.New("a nil dereference went through")
+				return errors.New("a nil dereference did not fault")
 			}
 		}
 		return nil
@@ -124,7 +124,7 @@ func preempt(ctx context.Context) error {
 	ended := make(chan uint64)
 	go func() {
 		n := uint64(0)
-		for !stop.Load() { // an atomic load is no call
+		for !stop.Load() { // the compiler inlines an atomic load, so there is no call
 			n++
 		}
 		ended <- n
@@ -132,7 +132,7 @@ func preempt(ctx context.Context) error {
 	for range 5 {
 		time.Sleep(time.Millisecond) // comes back only if the loop is preempted
 	}
-	runtime.GC() // stops the world, so the loop too
+	runtime.GC() // stops the world, so it stops the loop too
 	stop.Store(true)
 	if <-ended == 0 {
 		return errors.New("the loop never ran")
@@ -140,7 +140,7 @@ func preempt(ctx context.Context) error {
 	return nil
 }
 
-// node is a tree that can tell whether it was damaged.
+// node is a tree that contains its own checksum.
 type node struct {
 	left, right *node
 	sum         uint64

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// hold fills X0 to X14 with values made from seed, counts down from n, and
-// returns how many of the registers have changed meanwhile. It makes no call, so
-// only preemption can come between.
+// hold fills X0 to X14 with values made from seed, counts down from n, and returns
+// how many of the registers have changed. It makes no call, so only preemption can
+// change them.
 func hold(seed, n uint64) (changed uint64)
 
-// vectorState lets goroutines hold values in vector registers while others force
+// vectorState makes goroutines hold values in vector registers while others force
 // preemption, signals and migration.
 func vectorState(ctx context.Context) error {
 	var stop atomic.Bool

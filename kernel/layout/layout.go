@@ -1,4 +1,4 @@
-// Package layout says where things are in the kernel's half of the address
+// Package layout defines where things are in the kernel's half of the address
 // space, and how the linker laid out the image.
 //
 // The lower half, below 2^47, belongs to ring-3 programs, one address space
@@ -24,7 +24,8 @@ const (
 	// of the lower half stays empty: a SYSCALL at its end would return to a
 	// non-canonical address (Intel SDM vol. 2B, "SYSRET").
 	UserEnd = 1<<47 - PageSize
-	// UserStart keeps nil dereferences with large field offsets faulting.
+	// UserStart leaves the pages below it unmapped, so that nil dereferences with
+	// large field offsets fault.
 	UserStart = 64 << 10
 
 	// DirectBase maps all RAM at DirectBase+physical, never executable.
@@ -36,18 +37,18 @@ const (
 	GoBase = 0xffffa00000000000
 	GoEnd  = GoBase + 1<<39
 
-	// MapBase starts the area of single mappings: kernel stacks between guard
+	// MapBase starts the range of single mappings: kernel stacks between guard
 	// pages, per-CPU blocks, device registers, the frame table. One PML4 entry.
 	MapBase = 0xffffc00000000000
 	MapEnd  = MapBase + 1<<39
 
-	// Poison is never mapped. The fake g of core code points into it, so a
-	// fault here means that core code called a part of the runtime that it must
-	// not use (docs/03-hosting-go.md).
+	// Poison is never mapped. The fake g of core code points into it, so a fault
+	// here means that core code called a forbidden part of the runtime
+	// (docs/03-hosting-go.md).
 	Poison    = 0xffffdead00000000
 	PoisonEnd = Poison + 1<<32
 
-	// ImageBase + Load is where linker.ld puts the image.
+	// ImageBase + Load is the address of the image in linker.ld.
 	ImageBase = 0xffffffff80000000
 	Load      = 0x200000
 	// ImageWindow is what the boot page tables map from ImageBase+Load on: 128 MiB
@@ -69,8 +70,8 @@ type Segments struct {
 // SegmentsAddr is the address of the table, fixed in linker.ld.
 const SegmentsAddr = ImageBase + Load + 0x200
 
-// Image returns the segment table of the running kernel. On the host there is
-// none, and reading the result faults.
+// Image returns the segment table of the running kernel. On the host there is no
+// table, and reading the result faults.
 func Image() *Segments {
 	a := uintptr(SegmentsAddr)
 	return (*Segments)(unsafe.Pointer(a))

@@ -6,7 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Each area has top-level entries of its own, in ascending order, in the upper half.
+// Each range has top-level entries of its own, in ascending order, in the upper
+// half.
 func TestAreas(t *testing.T) {
 	slot := func(a uintptr) uintptr { return a >> 39 & 511 }
 	order := []uintptr{DirectBase, GoBase, MapBase, Poison, ImageBase}

@@ -10,11 +10,12 @@ import (
 	"muster/kernel/percpu"
 )
 
-// epoll is a set of watched files, and the list of those that have something to report.
+// epoll is a set of watched files, and the list of the watches with events to
+// report.
 type epoll struct {
 	mu      lock.Spin
 	watches list.List // all, guarded by mu
-	ready   list.List // those with something to report, guarded by mu
+	ready   list.List // those with events to report, guarded by mu
 	waiters waitList  // guarded by mu
 }
 
@@ -26,10 +27,10 @@ type watch struct {
 	ofFile  list.Node // in file.watches, guarded by file.mu
 	ofEpoll list.Node // in ep.watches, guarded by ep.mu
 
-	events    uint32 // wanted, guarded by ep.mu
+	events    uint32 // requested, guarded by ep.mu
 	data      uint64
 	reporting list.Node // in ep.ready, guarded by ep.mu
-	busy      uint32    // collectors at work on it; guarded by ep.mu
+	busy      uint32    // collectors that use it; guarded by ep.mu
 	dead      bool      // unlinked while busy: the last collector frees it
 }
 
@@ -48,7 +49,7 @@ const (
 	epollMod = 3
 )
 
-// trigger puts a watch on its epoll's list if it wants one of events.
+// trigger puts a watch on its epoll's list if the watch requests one of events.
 //
 // Locks: w.file.mu held.
 func (w *watch) trigger(c *percpu.CPU, events uint32) {
@@ -119,7 +120,7 @@ func sysEpollCtl(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
 		case ef.kind != kindEpoll || ef == f:
 			r = errno(EINVAL)
 		case f.kind == kindConsole || f.kind == kindEpoll:
-			r = errno(EPERM) // cannot be waited for
+			r = errno(EPERM) // the file cannot be watched
 		case fr.SI == epollAdd && !t.proc.mayGrow(c):
 			r = errno(ENOMEM)
 		default:
@@ -181,7 +182,7 @@ func (ep *epoll) control(c *percpu.CPU, f *File, op, fd uint64, events uint32, d
 	return r
 }
 
-// find returns the watch of f under a descriptor, nil if there is none.
+// find returns the watch of f under a descriptor, nil if there is no such watch.
 //
 // Locks: ep.mu held.
 func (ep *epoll) find(c *percpu.CPU, f *File, fd uint64) *watch {
@@ -194,8 +195,8 @@ func (ep *epoll) find(c *percpu.CPU, f *File, fd uint64) *watch {
 	return nil
 }
 
-// unlink takes w out of its file and its epoll. It reports whether the caller is
-// to free it.
+// unlink takes w out of its file and its epoll. It reports whether the caller must
+// free it.
 //
 // Locks: w.file.mu and w.ep.mu held.
 func (w *watch) unlink(c *percpu.CPU) (free bool) {
@@ -210,7 +211,7 @@ func (w *watch) unlink(c *percpu.CPU) (free bool) {
 	return w.busy == 0
 }
 
-// dropWatches removes a file that is going away from the epolls that watch it.
+// dropWatches removes a file that is being freed from the epolls that watch it.
 //
 // Context: f has no reference left.
 func (f *File) dropWatches(c *percpu.CPU) {
@@ -234,8 +235,8 @@ func (f *File) dropWatches(c *percpu.CPU) {
 	}
 }
 
-// clear removes all watches of an epoll that is going away. A file's lock comes
-// before an epoll's, so the file is found first and looked at again.
+// clear removes all watches of an epoll that is being freed. A file's lock comes
+// before an epoll's, so clear finds the file first and checks the watch again.
 func (ep *epoll) clear(c *percpu.CPU) {
 	for {
 		ep.mu.Lock(c)
@@ -265,7 +266,7 @@ func sysEpollWait(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
 	return epollWait(c, t, fr)
 }
 
-// sysEpollPwait knows no signal mask: Go passes none.
+// sysEpollPwait ignores the signal mask: Go passes none.
 func sysEpollPwait(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
 	if fr.R8 != 0 {
 		return c, errno(EINVAL)
@@ -314,8 +315,8 @@ func (ep *epoll) wait(c *percpu.CPU, t *Task, out uintptr, limit uint64, deadlin
 	}
 }
 
-// collect reports what holds for the watches on the list, each looked at once. A
-// level-triggered watch goes back to the end of the list while it holds.
+// collect reports the events of the watches on the list, each checked once. A
+// level-triggered watch goes back to the end of the list while it has events.
 func (ep *epoll) collect(c *percpu.CPU, t *Task, out uintptr, limit uint64) (n uint64, e Errno) {
 	ep.mu.Lock(c)
 	stop := watchReady(ep.ready.Last())
@@ -325,8 +326,8 @@ func (ep *epoll) collect(c *percpu.CPU, t *Task, out uintptr, limit uint64) (n u
 			break
 		}
 		f := w.file
-		f.refs.Add(1) // w is listed, so f is still there
-		w.busy++      // and w stays
+		f.refs.Add(1) // w is listed, so f still exists
+		w.busy++      // w is not freed meanwhile
 		atEnd := w == stop
 		data, wanted := w.data, w.events
 		ep.mu.Unlock(c)

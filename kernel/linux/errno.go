@@ -34,8 +34,8 @@ const (
 	ETIMEDOUT    Errno = 110
 )
 
-// errno is the value that a system call returns for an error.
+// errno returns a system call's result for an error.
 func errno(e Errno) uint64 { return -uint64(e) }
 
-// Fail is the result of a private system call that failed.
+// Fail returns the result of a private system call that failed.
 func Fail(e Errno) uint64 { return errno(e) }

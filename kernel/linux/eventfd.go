@@ -29,10 +29,10 @@ func newEvent(c *percpu.CPU, t *Task, initial, flags uint64) (*percpu.CPU, uint6
 	return c, t.open(c, f)
 }
 
-// eventMax is the largest count; adding beyond it waits.
+// eventMax is the largest count; an addition beyond it waits.
 const eventMax = 1<<64 - 2
 
-// readEvent takes the count, or waits until there is one.
+// readEvent takes the count, or waits until it is not 0.
 func (f *File) readEvent(c *percpu.CPU, t *Task, p uintptr, n uint64) (*percpu.CPU, uint64) {
 	if n < 8 {
 		return c, errno(EINVAL)
@@ -98,8 +98,8 @@ func (f *File) eventReady(c *percpu.CPU) (events uint32) {
 	return events
 }
 
-// EventOf returns the eventfd of a descriptor with one more reference, nil if it is
-// none: for interrupts that count there.
+// EventOf returns the eventfd of a descriptor with one more reference, nil if the
+// descriptor is of another kind. Interrupts are counted in it.
 func EventOf(c *percpu.CPU, t *Task, fd uint64) *File {
 	f := t.proc.files.get(c, fd)
 	if f != nil && f.kind != kindEvent {

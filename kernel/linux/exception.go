@@ -10,7 +10,7 @@ import (
 	"muster/kernel/vector"
 )
 
-// Exception answers an exception of a thread outside the core. See upcall.Table.
+// Exception handles an exception of a thread outside the core. See upcall.Table.
 //
 //cpucheck:switches the entry stub goes on, and finds the block by GS
 func Exception(c *percpu.CPU, f *cpu.Frame, xsave uintptr) uintptr {
@@ -43,7 +43,7 @@ func (t *Task) fault(c *percpu.CPU, addr uintptr, code uint64) mem.Outcome {
 	return t.Space.Fault(c, addr, code)
 }
 
-// signalOf says which signal an exception other than a page fault becomes.
+// signalOf returns the signal for an exception other than a page fault.
 func signalOf(f *cpu.Frame) info {
 	switch f.Vector {
 	case vector.Divide:
@@ -60,8 +60,8 @@ func signalOf(f *cpu.Frame) info {
 	return info{SIGSEGV, codeKernel, 0} // #GP, #SS and the rest: a privileged instruction, a bad segment
 }
 
-// raise delivers the signal of an exception. It cannot be held back: when the
-// task blocks it, or has no handler, the process ends.
+// raise delivers the signal of an exception. The signal cannot be deferred: when
+// the task blocks it, or has no handler, the process ends.
 func (t *Task) raise(c *percpu.CPU, f *cpu.Frame, xsave uintptr, in info) uintptr {
 	p := t.proc
 	p.mu.Lock(c)
@@ -74,8 +74,8 @@ func (t *Task) raise(c *percpu.CPU, f *cpu.Frame, xsave uintptr, in info) uintpt
 	return deliver(c, t, f, xsave, in)
 }
 
-// outOfMemory ends a program for which there is no page; the kernel's own
-// runtime has a reserve, and without it cannot go on.
+// outOfMemory ends a program that gets no page. The kernel's own runtime has a
+// reserve, and cannot go on without it.
 func (t *Task) outOfMemory(c *percpu.CPU, f *cpu.Frame, addr uintptr) {
 	if !t.proc.user {
 		s := mem.ReadStats(c)
@@ -85,7 +85,7 @@ func (t *Task) outOfMemory(c *percpu.CPU, f *cpu.Frame, addr uintptr) {
 	t.proc.end(c, 128+SIGKILL)
 }
 
-// CoreFault answers a page fault inside the core. See upcall.Table.
+// CoreFault handles a page fault inside the core. See upcall.Table.
 func CoreFault(c *percpu.CPU, f *cpu.Frame, addr uintptr) bool {
 	var s *mem.Space
 	if t := current(c); t != nil {

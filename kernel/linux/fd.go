@@ -38,7 +38,7 @@ func sysFcntl(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
 	case fGetfl:
 		r = oRdwr | uint64(f.flags.Load())
 	case fSetfl:
-		if f.kind != kindConsole { // shared by all
+		if f.kind != kindConsole { // all three descriptors share it
 			f.flags.Store(uint32(fr.DX) & oNonblock)
 		}
 		r = 0
@@ -77,7 +77,8 @@ func sysDup3(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
 	return c, fr.SI
 }
 
-// sysFstat knows one kind of file that has a status: a character device.
+// sysFstat returns the status of the only kind of file that has one: a character
+// device.
 func sysFstat(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
 	f := t.proc.files.get(c, fr.DI)
 	if f == nil {
@@ -124,7 +125,7 @@ func sysNotDir(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
 	return c, errno(ENOTDIR)
 }
 
-// sysNoFile answers calls that name a file: there is none.
+// sysNoFile answers calls that name a file: there are no files.
 func sysNoFile(c *percpu.CPU, _ *Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
 	return c, errno(ENOENT)
 }

@@ -15,7 +15,7 @@ import (
 	"muster/kernel/sched"
 )
 
-// fileKind says what an open file is.
+// fileKind is the kind of an open file.
 type fileKind uint8
 
 const (
@@ -26,7 +26,7 @@ const (
 	kindPipeWrite
 )
 
-// File is an open file. Descriptors refer to it, and system calls in progress do.
+// File is an open file. Descriptors and system calls in progress refer to it.
 type File struct {
 	mu      lock.Spin
 	kind    fileKind
@@ -88,7 +88,8 @@ func (ft *fileTable) init(c *percpu.CPU) bool {
 	return true
 }
 
-// get returns the file of a descriptor with one more reference, nil if there is none.
+// get returns the file of a descriptor with one more reference, nil if the
+// descriptor is free.
 func (ft *fileTable) get(c *percpu.CPU, fd uint64) (f *File) {
 	if uint32(fd) >= maxFiles {
 		return nil
@@ -207,7 +208,7 @@ func sysRead(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
 	r := errno(EINVAL)
 	switch f.kind {
 	case kindConsole:
-		r = 0 // the shell has the keyboard: end of file
+		r = 0 // the keyboard belongs to the shell: end of file
 	case kindEvent:
 		c, r = f.readEvent(c, t, uintptr(fr.SI), fr.DX)
 	case kindPipeRead:
@@ -281,7 +282,7 @@ func writeConsole(c *percpu.CPU, t *Task, p uintptr, n uint64) (*percpu.CPU, uin
 // waitForOutput waits until the console's ring has room.
 func waitForOutput(c *percpu.CPU, t *Task) *percpu.CPU {
 	outputMu.Lock(c)
-	if !console.HasRoom(c) { // under the lock: a wake-up from now on finds t
+	if !console.HasRoom(c) { // under the lock, so a later wake-up finds t
 		c, _ = output.wait(c, t, &outputMu, clock.Never)
 	}
 	outputMu.Unlock(c)

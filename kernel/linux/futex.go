@@ -17,8 +17,8 @@ type futexBucket struct {
 	_     [32]byte
 }
 
-// futexBuckets is a power of two. A wait takes one bucket's lock, so its size
-// bounds contention, not the number of waiters.
+// futexBuckets is a power of two. A wait takes one bucket's lock, so the number of
+// buckets bounds contention, not the number of waiters.
 const futexBuckets = 256
 
 var futexes [futexBuckets]futexBucket
@@ -80,10 +80,10 @@ func sysFutex(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	return c, errno(ENOSYS)
 }
 
-// waitFutex waits at addr while it holds want. The comparison and the queueing
-// are one step for wakers, which take the bucket's lock too. The word is read
-// without bringing its page in, as that takes locks; when it is absent the page
-// is brought in without the lock, and all begins again.
+// waitFutex waits at addr while the word there is want. The comparison and the
+// queueing are one step for wakers, which take the bucket's lock too. The word is
+// read without bringing its page in, because that takes locks. If the page is
+// absent, it is brought in without the lock, and the wait begins again.
 func waitFutex(c *percpu.CPU, t *Task, addr uintptr, want uint32, deadline clock.Time) (*percpu.CPU, uint64) {
 	s := t.Space
 	b := bucketOf(s, addr)
@@ -124,10 +124,10 @@ func waitFutex(c *percpu.CPU, t *Task, addr uintptr, want uint32, deadline clock
 	}
 }
 
-// wakeBatch is how many tasks are woken in one critical section.
+// wakeBatch is the number of tasks that are woken in one critical section.
 const wakeBatch = 64
 
-// wakeFutex wakes up to n tasks that wait at addr and returns how many it did.
+// wakeFutex wakes up to n tasks that wait at addr and returns their number.
 func wakeFutex(c *percpu.CPU, t *Task, addr uintptr, n int32) (*percpu.CPU, uint64) {
 	b := bucketOf(t.Space, addr)
 	woken := int32(0)
@@ -139,7 +139,7 @@ func wakeFutex(c *percpu.CPU, t *Task, addr uintptr, n int32) (*percpu.CPU, uint
 			node = b.tasks.Next(node)
 			if w.futexAddr == addr && w.futexSpace == t.Space {
 				b.tasks.Remove(&w.Wait)
-				sched.Unpark(c, w.thread()) // under the lock: w cannot return before
+				sched.Unpark(c, w.thread()) // under the lock: w cannot return from its wait before
 				woken++
 				batch++
 			}

@@ -13,14 +13,14 @@ import (
 
 func sysZero(c *percpu.CPU, _ *Task, _ *cpu.Frame) (*percpu.CPU, uint64) { return c, 0 }
 
-// sysWait4 finds no children: a program cannot make processes.
+// sysWait4 finds no children, because a program cannot make processes.
 func sysWait4(c *percpu.CPU, _ *Task, _ *cpu.Frame) (*percpu.CPU, uint64) { return c, errno(ECHILD) }
 
 // utsname is the kernel's struct new_utsname. Programs decide by sysname and
-// release what they may use, so these name the interface that is answered here.
+// release which calls they use, so these name the interface of this package.
 type utsname struct{ sysname, nodename, release, version, machine, domain [65]byte }
 
-// Names that uname gives.
+// Names that uname returns.
 const (
 	utsSysname = "Linux"
 	utsRelease = "6.1.0-muster"
@@ -40,7 +40,7 @@ func sysUname(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	return c, 0
 }
 
-// sysGetcwd says that there is a root and nothing else.
+// sysGetcwd returns the root, the only directory.
 func sysGetcwd(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	if f.SI < 2 {
 		return c, errno(ERANGE)
@@ -60,7 +60,7 @@ const (
 	rlimInfinity = 1<<64 - 1
 )
 
-// mainStack is the size of a program's first stack; package proc makes it.
+// mainStack is the size of a program's first stack; package exec makes it.
 const mainStack = 8 << 20
 
 func limitOf(resource uint64) uint64 {
@@ -88,7 +88,7 @@ func sysGetrlimit(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	return c, storeLimit(c, t, f.DI, uintptr(f.SI))
 }
 
-// sysPrlimit64 reports limits; setting one to what it is succeeds.
+// sysPrlimit64 reports limits. Setting a limit to its present value succeeds.
 func sysPrlimit64(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	if f.SI >= rlimitCount {
 		return c, errno(EINVAL)
@@ -145,8 +145,8 @@ func sysGetrandom(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	return c, n
 }
 
-// kernelExit reports that the kernel's own runtime has ended: after a Go panic
-// that nobody recovered, whose text is on the console already.
+// kernelExit reports that the kernel's own runtime has ended, after a Go panic
+// without a recover. The panic's text is on the console already.
 func kernelExit(c *percpu.CPU, f *cpu.Frame) {
 	upcall.To.Panic(c, f, "the kernel's own Go runtime exited; status", f.DI, 0)
 }

@@ -24,10 +24,10 @@ const (
 )
 
 // StartKernel makes the first thread of the kernel's own runtime, at entry, with
-// the arguments and environment that the command line gives: words NAME=value
-// with NAME in capitals are environment, as on Linux.
+// the arguments and environment from the command line: words NAME=value with NAME
+// in capitals are environment, as on Linux.
 //
-// Context: boot CPU, idle thread; the CPU is about to go idle.
+// Context: boot CPU, idle thread; the CPU is about to become idle.
 func StartKernel(c *percpu.CPU, entry uintptr, line []byte) {
 	base, ok := mem.Kernel.FindHole(c, 0, kernelStack)
 	if !ok || !mem.Kernel.Insert(c, base, base+kernelStack, mem.ProtRead|mem.ProtWrite) {
@@ -49,7 +49,8 @@ func StartKernel(c *percpu.CPU, entry uintptr, line []byte) {
 		}
 		line = rest
 	}
-	// Behind the command line's: of two with a name the runtime takes the first.
+	// After the command line's variables: of two with one name the runtime takes
+	// the first.
 	var l console.Line
 	env[n] = s.text(l.Str("GOMEMLIMIT=").Dec(mem.ReadStats(c).Reserve * layout.PageSize).Bytes())
 	env[n+1] = s.text([]byte("GOTRACEBACK=system"))
@@ -101,7 +102,7 @@ func isVariable(w []byte) bool {
 	return false
 }
 
-// stackBuilder fills a stack of the kernel's own area from the top.
+// stackBuilder fills a stack of the kernel's own space from the top.
 type stackBuilder struct {
 	c    *percpu.CPU
 	next uintptr
@@ -117,7 +118,7 @@ func (s *stackBuilder) put(p unsafe.Pointer, n uintptr) uintptr {
 
 func (s *stackBuilder) word(v uint64) uintptr { return s.put(unsafe.Pointer(&v), 8) }
 
-// text stores b and a zero behind it.
+// text stores b and a zero byte after it.
 func (s *stackBuilder) text(b []byte) uintptr {
 	var zero uint64
 	s.put(unsafe.Pointer(&zero), 8)

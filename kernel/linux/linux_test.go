@@ -50,7 +50,7 @@ func TestLater(t *testing.T) {
 	require.Equal(t, clock.Never, later(10, clock.Never-1))
 }
 
-// What ring 3 may have written into a vector state must not make XRSTOR fault.
+// A vector state written by ring 3 must not make XRSTOR fault.
 func TestCleanState(t *testing.T) {
 	var x [stateBytes]byte
 	for i := range x {
@@ -66,7 +66,7 @@ func TestCleanState(t *testing.T) {
 	require.Equal(t, byte(0xff), x[xstateBV+xstateHeader], "the components themselves are the program's")
 }
 
-// The frame that a handler sees is Linux's, to the byte.
+// The frame on a handler's stack is Linux's, to the byte.
 func TestSignalFrameLayout(t *testing.T) {
 	require.EqualValues(t, 8, unsafe.Offsetof(sigframe{}.uc))
 	require.EqualValues(t, 312, unsafe.Offsetof(sigframe{}.info))
@@ -87,12 +87,12 @@ func TestSignalOf(t *testing.T) {
 	}
 }
 
-// Every call of the table that Go's runtime makes is answered.
+// Every system call that Go's runtime makes has a handler.
 func TestRuntimeCallsAreAnswered(t *testing.T) {
 	for _, n := range []int{0, 1, 3, 9, 10, 11, 13, 14, 24, 27, 28, 35, 39, 56, 60, 62, 72, 131, 157, 158, 186, 202, 204, 228, 231, 233, 234, 257, 281, 290, 291, 293, 302} {
 		require.NotNil(t, calls[n], n)
 	}
-	require.Nil(t, calls[numRtSigreturn], "answered apart")
+	require.Nil(t, calls[numRtSigreturn], "handled by Syscall itself")
 }
 
 func TestErrno(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"muster/kernel/sched"
 )
 
-// pipe is a ring of bytes between two open files, its ends. They live as long as
-// it does: until both are closed.
+// pipe is a ring of bytes between two open files, its ends. Both files exist until
+// both ends are closed.
 type pipe struct {
 	read, write File
 	mu          lock.Spin // taken inside a File's
@@ -21,7 +21,8 @@ type pipe struct {
 	open        [2]bool // by kind: kindPipeRead, kindPipeWrite; guarded by mu
 }
 
-// pipeSize is how many bytes a pipe holds: what fits one page is written at once.
+// pipeSize is the number of bytes that a pipe holds: a write of up to one page is
+// one step.
 const pipeSize = layout.PageSize
 
 var pipeCache mem.Cache
@@ -50,7 +51,7 @@ func newPipe(c *percpu.CPU, flags uint32) *pipe {
 	return p
 }
 
-// closeEnd ends one side; the other notices. The second one frees the pipe.
+// closeEnd closes one end and notifies the other. The second call frees the pipe.
 func (p *pipe) closeEnd(c *percpu.CPU, f *File) {
 	p.mu.Lock(c)
 	p.open[f.end()] = false
@@ -124,10 +125,11 @@ func makePipe(c *percpu.CPU, t *Task, out uintptr, flags uint32) (*percpu.CPU, u
 	return c, errno(e)
 }
 
-// pipeChunk is how much is copied at a time, through the kernel stack.
+// pipeChunk is the number of bytes that are copied at a time, through the kernel
+// stack.
 const pipeChunk = 512
 
-// readPipe takes what there is, up to n bytes; it waits while there is nothing.
+// readPipe takes up to n bytes; it waits while the pipe is empty.
 func (f *File) readPipe(c *percpu.CPU, t *Task, to uintptr, n uint64) (*percpu.CPU, uint64) {
 	if n == 0 {
 		return c, 0
@@ -164,8 +166,8 @@ func (f *File) readPipe(c *percpu.CPU, t *Task, to uintptr, n uint64) (*percpu.C
 	return c, done // 0 when the writing end is closed
 }
 
-// writePipe puts n bytes in, and waits for room as needed. Without a reader it
-// fails, and the task gets SIGPIPE.
+// writePipe puts n bytes in, and waits for room. Without a reader it fails, and the
+// task gets SIGPIPE.
 func (f *File) writePipe(c *percpu.CPU, t *Task, from uintptr, n uint64) (*percpu.CPU, uint64) {
 	p := f.pipe
 	var buf [pipeChunk]byte
@@ -211,8 +213,8 @@ func (t *Task) raisePipe(c *percpu.CPU) {
 	tasks.mu.Unlock(c)
 }
 
-// await waits until a read or a write on an end can go on: there is something, or
-// room for something, or the other end is closed.
+// await waits until a read or a write on an end can go on: there are bytes to read,
+// there is room to write, or the other end is closed.
 func (f *File) await(c *percpu.CPU, t *Task) (_ *percpu.CPU, e Errno) {
 	f.mu.Lock(c)
 	for e == 0 && f.pipeReady(c) == 0 {

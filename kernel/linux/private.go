@@ -14,7 +14,7 @@ import (
 // own Go code: it parses the file, and these calls make a process, map and fill
 // its memory, and start it.
 
-// ThreadInfo tells of the thread with the lowest id from id on.
+// ThreadInfo returns the state of the thread with the lowest id from id on.
 func ThreadInfo(c *percpu.CPU, t *Task, id uint32, info uintptr) (*percpu.CPU, uint64) {
 	var out abi.Thread
 	tasks.mu.Lock(c)
@@ -38,8 +38,8 @@ func ThreadInfo(c *percpu.CPU, t *Task, id uint32, info uintptr) (*percpu.CPU, u
 	return c, uint64(out.ID)
 }
 
-// processOf returns the process of a handle: its address is one.
-// The kernel's own code is trusted not to use a handle after WaitProcess.
+// processOf returns the process of a handle, which is its address. The kernel's own
+// code must not use a handle after WaitProcess.
 func processOf(handle uintptr) *Process { return (*Process)(unsafe.Pointer(handle)) }
 
 // MakeProcess makes an empty process with the name of n bytes at text, and returns its
@@ -70,9 +70,10 @@ func MapProcess(c *percpu.CPU, _ *Task, process uintptr, addr, bytes uint64, pro
 	return c, 0
 }
 
-// WriteProcess copies n bytes at data to an address of a process; the rights of the area
-// there do not matter. It goes through the direct map, a page at a time, so it needs
-// no change of the address space. At most a page is copied; the result says how much.
+// WriteProcess copies n bytes at data to an address of a process, with or without
+// the right to write there. It goes through the direct map, a page at a time, so it
+// does not change the address space. At most a page is copied; the result is the
+// number of bytes.
 func WriteProcess(c *percpu.CPU, t *Task, process uintptr, to uint64, data uintptr, bytes uint64) (*percpu.CPU, uint64) {
 	s := processOf(process).Space
 	addr := uintptr(to)

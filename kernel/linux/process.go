@@ -24,18 +24,18 @@ type Process struct {
 	name  [16]byte
 
 	mapMu   sched.Mutex // held while areas change
-	mapBase uintptr     // where mmap without an address starts to look
+	mapBase uintptr     // where mmap without an address starts to search
 
 	tasks   list.List  // guarded by mu
-	unpoked *list.Node // of tasks, those from here on do not know yet that p is exiting; guarded by mu
+	unpoked *list.Node // of tasks, the first that was not yet poked after p began to exit; guarded by mu
 	count   int        // tasks, guarded by mu
 	actions [65]action
 	files   fileTable
 
 	exiting atom.Uint32 // 1: every task is to end
 	status  atom.Uint32
-	done    atom.Uint32 // 1: the last task has gone, and the memory with it
-	waiters waitList    // who waits for done, guarded by mu
+	done    atom.Uint32 // 1: the last task has gone, and the memory is freed
+	waiters waitList    // tasks that wait for done, guarded by mu
 }
 
 var (
@@ -43,7 +43,8 @@ var (
 	kernelProc   Process
 )
 
-// mapBaseUser is above where Go asks for its heap and below the stack.
+// mapBaseUser is above the addresses that Go requests for its heap and below the
+// stack.
 const mapBaseUser = 0x7e0000000000
 
 // Init prepares the system-call layer and process 1.
@@ -70,7 +71,8 @@ func (p *Process) init(s *mem.Space, user bool) {
 	}
 }
 
-// mayGrow reports whether the kernel may allocate for p: programs leave the reserve alone.
+// mayGrow reports whether the kernel may allocate for p: programs must not use the
+// reserve.
 func (p *Process) mayGrow(c *percpu.CPU) bool { return !p.user || mem.Plenty(c) }
 
 // NewProcess makes an empty program for ring 3, nil when memory is exhausted.
@@ -106,7 +108,7 @@ func (p *Process) add(c *percpu.CPU, t *Task) bool {
 	return ok
 }
 
-// remove takes t out and reports whether it was the last.
+// remove takes t out and reports whether it was the last task.
 func (p *Process) remove(c *percpu.CPU, t *Task) (last bool) {
 	p.mu.Lock(c)
 	if p.unpoked == &t.member {
@@ -119,7 +121,7 @@ func (p *Process) remove(c *percpu.CPU, t *Task) (last bool) {
 	return last
 }
 
-// end makes every task of p leave. The first status counts.
+// end makes every task of p exit. The first status is the process's.
 //
 // Locks: takes p.mu.
 func (p *Process) end(c *percpu.CPU, status uint32) {
@@ -133,11 +135,11 @@ func (p *Process) end(c *percpu.CPU, status uint32) {
 	p.spread(c)
 }
 
-// pokeBatch bounds how many tasks are poked in one step.
+// pokeBatch is the number of tasks that are poked in one step.
 const pokeBatch = 64
 
-// spread makes some more tasks of an ending process leave. Each that leaves calls
-// it again, so all do, and no CPU is busy for long however many there are.
+// spread makes some more tasks of an ending process exit. Each that exits calls it
+// again, so all exit, and no CPU is busy for long, however many tasks there are.
 //
 // Locks: takes p.mu.
 func (p *Process) spread(c *percpu.CPU) {
@@ -153,15 +155,16 @@ func (p *Process) spread(c *percpu.CPU) {
 
 // exitTask ends the current task, and with the last one the process.
 func exitTask(c *percpu.CPU, t *Task) {
-	c = sched.Breathe(c) // many may end one after the other
+	c = sched.Breathe(c) // many tasks may end one after the other
 	p := t.proc
 	trace.Add(c, trace.Exit, uint64(t.ID), uint64(p.status.Load()))
 	forget(c, t)
 	if p.exiting.Load() != 0 {
 		p.spread(c)
 	}
-	// From here on this task needs no program's memory. Said before remove, since
-	// the last task may then take the space away: this CPU must leave it when asked.
+	// From here on this task needs no program's memory. This is recorded before
+	// remove, because the last task may then free the space: this CPU must leave it
+	// on request.
 	t.Space = &mem.Kernel
 	c.Lazy = 1
 	if p.remove(c, t) {
@@ -170,11 +173,11 @@ func exitTask(c *percpu.CPU, t *Task) {
 	sched.Exit(c)
 }
 
-// finish frees what a process held. The caller needs none of it: it is the last
-// task, left with the kernel's own space, or the kernel itself.
+// finish frees the resources of a process. The caller needs none of them: it is the
+// last task, on the kernel's own space, or the kernel itself.
 func (p *Process) finish(c *percpu.CPU) *percpu.CPU {
 	c = p.files.closeAll(c)
-	c = p.mapMu.Lock(c) // nobody else wants it any more
+	c = p.mapMu.Lock(c) // no other task is left to hold it
 	c = p.unmap(c, 0, ^uintptr(0))
 	p.mapMu.Unlock(c)
 	s := p.Space
@@ -190,8 +193,8 @@ func (p *Process) finish(c *percpu.CPU) *percpu.CPU {
 	return c
 }
 
-// waitFor waits for the end of a program, frees it and returns its status. A
-// signal to the waiting task ends the wait: -EINTR.
+// waitFor waits for the end of a program, frees it and returns its status. A signal
+// to the waiting task ends the wait: -EINTR.
 func (p *Process) waitFor(c *percpu.CPU, t *Task) (*percpu.CPU, uint64) {
 	p.mu.Lock(c)
 	for p.done.Load() == 0 && !t.interrupted() {
@@ -207,7 +210,7 @@ func (p *Process) waitFor(c *percpu.CPU, t *Task) (*percpu.CPU, uint64) {
 	return c, uint64(status)
 }
 
-// report says on the console why a program ends.
+// report prints on the console why a program ends.
 func (p *Process) report(c *percpu.CPU, t *Task, what string, addr, ip uint64) {
 	var l console.Line
 	l.Str("process ").Dec(uint64(p.ID)).Str(" (").Str(nameText(&p.name)).Str("), thread ").Dec(uint64(t.ID)).

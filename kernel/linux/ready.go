@@ -24,7 +24,7 @@ func (f *File) ready(c *percpu.CPU) (events uint32) {
 	return events
 }
 
-// changed wakes the tasks that wait for f, by itself or through an epoll.
+// changed wakes the tasks that wait for f, directly or through an epoll.
 //
 // Locks: f.mu held.
 func (f *File) changed(c *percpu.CPU) {
@@ -36,7 +36,7 @@ func (f *File) changed(c *percpu.CPU) {
 }
 
 // wait waits once for a change of f. An error says that the system call must end
-// instead: f does not wait, or a signal has come.
+// instead: f is non-blocking, or a signal has come.
 //
 // Locks: f.mu held, dropped meanwhile.
 func (f *File) wait(c *percpu.CPU, t *Task) (*percpu.CPU, Errno) {
@@ -51,7 +51,7 @@ func (f *File) wait(c *percpu.CPU, t *Task) (*percpu.CPU, Errno) {
 	return c, 0
 }
 
-// waitList is tasks that wait for a condition, in the order they came; guarded by
+// waitList is tasks that wait for a condition, in the order of arrival; guarded by
 // the lock of its owner.
 type waitList struct{ tasks list.List }
 
@@ -66,13 +66,14 @@ func (w *waitList) wait(c *percpu.CPU, t *Task, mu *lock.Spin, deadline clock.Ti
 	mu.Unlock(c)
 	c, expired = sched.ParkUntil(c, deadline)
 	mu.Lock(c)
-	if t.Wait.Linked() { // wakeAll was not what woke it
+	if t.Wait.Linked() { // a signal or the deadline woke it, not wakeAll
 		w.tasks.Remove(&t.Wait)
 	}
 	return c, expired
 }
 
-// wakeAll wakes and removes all; under the owner's lock, so that none goes away.
+// wakeAll wakes and removes all tasks. It runs under the owner's lock, so that no
+// task exits meanwhile.
 func (w *waitList) wakeAll(c *percpu.CPU) {
 	for n := w.tasks.Pop(); n != nil; n = w.tasks.Pop() {
 		sched.Unpark(c, sched.Waiter(n))

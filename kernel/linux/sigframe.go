@@ -27,7 +27,7 @@ type ucontext struct {
 	mask        uint64
 }
 
-// siginfo is the third.
+// siginfo is the third argument.
 type siginfo struct {
 	sig, errno, code int32
 	_                int32
@@ -35,7 +35,7 @@ type siginfo struct {
 	_                [13]uint64
 }
 
-// sigframe is what lies at a handler's stack pointer.
+// sigframe is the data at a handler's stack pointer.
 type sigframe struct {
 	restorer uint64
 	uc       ucontext
@@ -51,8 +51,8 @@ var (
 // redZone below the stack pointer belongs to the interrupted code (System V ABI).
 const redZone = 128
 
-// pushFrame writes a signal frame to t's stack and makes f go on in the handler.
-// ok is false when the stack cannot take it.
+// pushFrame writes a signal frame to t's stack and makes f continue in the handler.
+// ok is false when the stack has no room for it.
 func pushFrame(c *percpu.CPU, t *Task, f *cpu.Frame, how uintptr, in info, a *action) (_ uintptr, ok bool) {
 	sp := f.SP - redZone
 	if a.flags&flagOnStack != 0 && t.altSize != 0 && !t.onAlt(f.SP) {
@@ -91,7 +91,7 @@ func pushFrame(c *percpu.CPU, t *Task, f *cpu.Frame, how uintptr, in info, a *ac
 	f.AX = 0
 	f.Flags &^= cpu.FlagTrap | cpu.FlagDirection | cpu.FlagAC
 	if t.proc.user && f.IP >= 1<<47 {
-		f.IP = 0 // a handler that cannot be: the jump there faults
+		f.IP = 0 // the handler's address is invalid: the jump to 0 faults
 	}
 	return trap.LeaveFrame, true
 }
@@ -118,7 +118,7 @@ func (t *Task) captureX87() uintptr {
 	p := unsafe.Pointer(&t.xstate)
 	t.xstate = [stateBytes]byte{}
 	cpu.SaveFX(uintptr(p))
-	*(*[16 * 16]byte)(unsafe.Add(p, 160)) = [16 * 16]byte{} // what the core left in XMM
+	*(*[16 * 16]byte)(unsafe.Add(p, 160)) = [16 * 16]byte{} // clears what the core left in XMM
 	*(*uint64)(unsafe.Add(p, xstateBV)) = cpu.XCR0X87 | cpu.XCR0SSE
 	return uintptr(p)
 }
@@ -134,8 +134,8 @@ const (
 // Flags that rt_sigreturn takes from the frame; the rest are fixed.
 const flagsFromFrame = 0xcd5 | cpu.FlagTrap | cpu.FlagAC // CF PF AF ZF SF DF OF, TF, AC
 
-// sigreturn restores what pushFrame saved, or what the handler made of it. It
-// returns how to leave.
+// sigreturn restores the state that pushFrame saved, with the handler's changes. It
+// returns how to return to the thread.
 func sigreturn(c *percpu.CPU, t *Task, f *cpu.Frame) uintptr {
 	var uc ucontext
 	if !t.Space.CopyIn(c, unsafe.Pointer(&uc), uintptr(f.SP), unsafe.Sizeof(uc)) {
@@ -166,8 +166,8 @@ func sigreturn(c *percpu.CPU, t *Task, f *cpu.Frame) uintptr {
 	return uintptr(unsafe.Pointer(&t.xstate))
 }
 
-// cleanState makes an XSAVE area from user memory safe to restore: components
-// that are enabled, the standard format, no reserved bits.
+// cleanState makes an XSAVE area from user memory safe to restore: components that
+// are enabled, the standard format, no reserved bits.
 func cleanState(x *[stateBytes]byte) {
 	p := unsafe.Pointer(x)
 	bv := (*uint64)(unsafe.Add(p, xstateBV))

@@ -10,7 +10,7 @@ import (
 	"muster/kernel/upcall"
 )
 
-// Signals that the core knows by name.
+// Signals that the core uses.
 const (
 	SIGILL   = 4
 	SIGTRAP  = 5
@@ -31,13 +31,13 @@ const (
 
 func bit(sig uint64) uint64 { return 1 << (sig - 1) }
 
-// Signals whose default is to be ignored, and those that no mask stops.
+// Signals that are ignored by default, and signals that no mask blocks.
 const (
 	ignoredByDefault = 1<<(SIGCHLD-1) | 1<<(SIGCONT-1) | 1<<(SIGURG-1) | 1<<(SIGWINCH-1)
 	unblockable      = 1<<(SIGKILL-1) | 1<<(SIGSTOP-1)
 )
 
-// action is what a process does on a signal: the kernel's struct sigaction.
+// action is a process's reaction to a signal: the kernel's struct sigaction.
 type action struct{ handler, flags, restorer, mask uint64 }
 
 const (
@@ -125,7 +125,8 @@ func sysRtSigprocmask(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64
 	return c, 0
 }
 
-// setMask changes what the current task blocks; what was held back comes now.
+// setMask changes the blocked signals of the current task. Signals that were
+// blocked before are delivered now.
 func (t *Task) setMask(mask uint64) {
 	t.mask = mask &^ unblockable
 	if t.pending.Load()&^t.mask != 0 {
@@ -244,7 +245,7 @@ func (p *Process) signal(c *percpu.CPU, prefer *Task, sig uint64) {
 	if to == nil || to.proc != p || to.mask&bit(sig) != 0 {
 		to = memberTask(p.tasks.First())
 		for n := p.tasks.First(); n != nil; n = p.tasks.Next(n) {
-			if o := memberTask(n); o.mask&bit(sig) == 0 { // an old value picks another task, no more
+			if o := memberTask(n); o.mask&bit(sig) == 0 { // an old value only selects another task
 				to = o
 				break
 			}
@@ -256,8 +257,8 @@ func (p *Process) signal(c *percpu.CPU, prefer *Task, sig uint64) {
 	p.mu.Unlock(c)
 }
 
-// deliverPending delivers the pending signals that t does not block. how is the
-// way to leave, and the vector state in it; the result is the new way.
+// deliverPending delivers the pending signals that t does not block. how is the way
+// to return to the thread, and the vector state in it; the result is the new way.
 func deliverPending(c *percpu.CPU, t *Task, f *cpu.Frame, how uintptr) uintptr {
 	for {
 		ready := t.pending.Load() &^ t.mask
@@ -277,7 +278,7 @@ func deliverPending(c *percpu.CPU, t *Task, f *cpu.Frame, how uintptr) uintptr {
 	}
 }
 
-// deliver makes t go on in the handler of a signal, or does what is the default.
+// deliver makes t continue in the handler of a signal, or takes the default action.
 func deliver(c *percpu.CPU, t *Task, f *cpu.Frame, how uintptr, in info) uintptr {
 	p := t.proc
 	p.mu.Lock(c)

@@ -14,7 +14,8 @@ import (
 // The result is a value, or Fail(e).
 type Handler func(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64)
 
-// Linux's numbers of the calls that are answered (arch/x86/entry/syscalls/syscall_64.tbl).
+// Linux's numbers of the calls that have a handler
+// (arch/x86/entry/syscalls/syscall_64.tbl).
 var calls = [...]Handler{
 	0:   sysRead,
 	1:   sysWrite,
@@ -108,7 +109,7 @@ var calls = [...]Handler{
 	439: sysNoFile, // faccessat2
 }
 
-// sysRtSigreturn is handled apart, as it replaces the frame.
+// rt_sigreturn has no Handler, because it replaces the frame.
 const numRtSigreturn = 15
 
 // private holds the calls of package abi; HandlePrivate fills it in.
@@ -155,13 +156,13 @@ func Syscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 	return trap.LeaveFast
 }
 
-// ThreadWork ends the current task or delivers its signals, as its Work asks. See
-// upcall.Table.
+// ThreadWork ends the current task or delivers its signals, as its Work requests.
+// See upcall.Table.
 func ThreadWork(c *percpu.CPU, f *cpu.Frame, how uintptr) uintptr {
 	t := current(c)
 	if t.Work.Load()&workExit != 0 {
 		exitTask(c, t)
 	}
-	t.Work.And(^uint32(workSignal)) // before the look at pending: none is lost
+	t.Work.And(^uint32(workSignal)) // before pending is read, so that no signal is lost
 	return deliverPending(c, t, f, how)
 }

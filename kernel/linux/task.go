@@ -1,6 +1,6 @@
-// Package linux answers the system calls that Go programs make, for the
-// kernel's own runtime in ring 0 and for programs in ring 3 alike: memory,
-// threads, futexes, signals, clocks, and the few files there are.
+// Package linux answers the system calls of Go programs, for the kernel's own
+// runtime in ring 0 and for programs in ring 3 alike: memory, threads, futexes,
+// signals, clocks, and the few files there are.
 //
 // Layer: core.
 // Context: interrupts off, on the calling thread's kernel stack. A handler that
@@ -26,9 +26,9 @@ import (
 	"muster/kernel/tree"
 )
 
-// Task is a thread with what Linux knows of one.
+// Task is a thread with its Linux state.
 type Task struct {
-	sched.Thread // first: the scheduler's pointer is the task's
+	sched.Thread // first, so that the scheduler's pointer is the task's
 	_            [(64 - unsafe.Sizeof(sched.Thread{})%64) % 64]byte
 	xstate       [stateBytes]byte // vector state that rt_sigreturn restores; 64-byte aligned
 
@@ -36,10 +36,10 @@ type Task struct {
 	idNode tree.Node // in tasks, Key is the id
 	member list.Node // in proc.tasks, guarded by proc.mu
 
-	mask    uint64      // blocked signals; the task alone
+	mask    uint64      // blocked signals; used by the task alone
 	pending atom.Uint64 // signals sent to the task
 	senders atom.Uint64 // of them, those that tgkill sent: bit as in pending
-	altLow  uintptr     // alternate signal stack; the task alone
+	altLow  uintptr     // alternate signal stack; used by the task alone
 	altSize uintptr
 
 	futexSpace *mem.Space // while Wait is in a futex bucket, guarded by its lock
@@ -61,7 +61,7 @@ func current(c *percpu.CPU) *Task { return (*Task)(unsafe.Pointer(c.Current)) }
 
 func taskOf(t *sched.Thread) *Task { return (*Task)(unsafe.Pointer(t)) }
 
-// thread returns the scheduler's view of t.
+// thread returns the scheduler's part of t.
 func (t *Task) thread() *sched.Thread { return &t.Thread }
 
 // tasks is every task by id, for signals and listings. Ids are not used again
@@ -79,7 +79,7 @@ func taskOfNode(n *tree.Node) *Task {
 	return (*Task)(unsafe.Add(unsafe.Pointer(n), -int(unsafe.Offsetof(Task{}.idNode))))
 }
 
-// waiter returns the task that waits by a node.
+// waiter returns the task of a node in a list of waiters.
 func waiter(n *list.Node) *Task { return taskOf(sched.Waiter(n)) }
 
 // memberTask returns the task of a node in Process.tasks, nil for nil.
@@ -90,8 +90,8 @@ func memberTask(n *list.Node) *Task {
 	return (*Task)(unsafe.Add(unsafe.Pointer(n), -int(unsafe.Offsetof(Task{}.member))))
 }
 
-// newTask makes a task of p that is not running yet. Its frame is zero. nil
-// means that memory is exhausted.
+// newTask makes a task of p that does not run yet. Its frame is zero. nil means
+// that memory is exhausted.
 func newTask(c *percpu.CPU, p *Process) *Task {
 	if !p.mayGrow(c) {
 		return nil
@@ -135,9 +135,9 @@ func freeID(c *percpu.CPU) uint32 {
 	}
 }
 
-// findTask returns the task with an id, nil if there is none.
+// findTask returns the task with an id, nil if there is no such task.
 //
-// Locks: tasks.mu held; the task stays as long.
+// Locks: tasks.mu held; the task is not freed meanwhile.
 func findTask(c *percpu.CPU, id uint32) *Task {
 	tasks.mu.AssertHeld(c)
 	if n := tasks.tree.AtLeast(uint64(id)); n != nil && n.Key == uint64(id) {
@@ -146,7 +146,7 @@ func findTask(c *percpu.CPU, id uint32) *Task {
 	return nil
 }
 
-// forget takes t out of the tree: nobody finds it any more.
+// forget takes t out of the tree: no search finds it any more.
 func forget(c *percpu.CPU, t *Task) {
 	tasks.mu.Lock(c)
 	tasks.tree.Remove(&t.idNode)
@@ -166,9 +166,10 @@ func (t *Task) interrupted() bool {
 	return t.Work.Load() != 0 && (t.Work.Load()&workExit != 0 || t.pending.Load()&^t.mask != 0)
 }
 
-// poke makes a task look at its Work soon: it ends its wait, or enters the core.
+// poke makes a task check its Work soon: the task ends its wait, or enters the
+// core.
 //
-// Locks: tasks.mu or t.proc.mu held; so the task cannot go away.
+// Locks: tasks.mu or t.proc.mu held; so the task cannot be freed.
 func poke(c *percpu.CPU, t *Task) {
 	lock.AssertEither(c, &tasks.mu, &t.proc.mu)
 	sched.Unpark(c, t.thread())

@@ -23,7 +23,7 @@ const (
 	cloneThreadFlags = cloneVM | cloneSighand | cloneThread
 )
 
-// sysClone makes a thread of the same process; a new process it cannot make.
+// sysClone makes a thread of the same process. It refuses to make a new process.
 func sysClone(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	flags := f.DI
 	if flags&cloneThreadFlags != cloneThreadFlags {
@@ -162,8 +162,8 @@ func sysArchPrctl(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	return c, errno(EINVAL)
 }
 
-// sysPrctl would name an area of memory, which we have no place for: as on a Linux
-// built without it.
+// sysPrctl refuses to name a memory area, which has no name here. Linux does the
+// same if it is built without that feature.
 func sysPrctl(c *percpu.CPU, _ *Task, _ *cpu.Frame) (*percpu.CPU, uint64) { return c, errno(EINVAL) }
 
 func sysPause(c *percpu.CPU, t *Task, _ *cpu.Frame) (*percpu.CPU, uint64) {

@@ -47,7 +47,8 @@ func later(now, d clock.Time) clock.Time {
 	return now + d
 }
 
-// readClock returns a clock's time; ok is false when there is none of that number.
+// readClock returns a clock's time; ok is false when there is no clock with that
+// number.
 func readClock(t *Task, id uint64) (clock.Time, bool) {
 	switch id {
 	case clockRealtime, clockRealtimeCoarse:
@@ -123,7 +124,8 @@ func sysClockNanosleep(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint6
 	return sleepUntil(c, t, later(clock.Now(), d), uintptr(f.R10))
 }
 
-// sleepUntil sleeps; a signal ends it early, and what is left goes to remaining.
+// sleepUntil sleeps; a signal ends the sleep early, and the rest of the time is
+// stored at remaining.
 func sleepUntil(c *percpu.CPU, t *Task, until clock.Time, remaining uintptr) (*percpu.CPU, uint64) {
 	for {
 		var expired bool

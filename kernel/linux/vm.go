@@ -17,8 +17,8 @@ const (
 
 const pageMask = layout.PageSize - 1
 
-// rights turns mmap's protection into an area's: x86 can neither write nor
-// execute without reading.
+// rights converts mmap's protection to an area's: x86 can neither write nor execute
+// without reading.
 func rights(prot uint64) mem.Prot {
 	p := mem.Prot(prot & 7)
 	if p != 0 {
@@ -60,8 +60,9 @@ func sysMmap(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	return c, r
 }
 
-// mmap makes an area of n bytes. A program's hint is taken if it can be; the
-// kernel's own runtime hints at the lower half and gets its own area instead.
+// mmap makes an area of n bytes. A program's hint is followed if possible. The
+// kernel's own runtime hints at the lower half; its areas are in the upper half
+// instead.
 //
 // Locks: p.mapMu held.
 func (p *Process) mmap(c *percpu.CPU, addr, n uintptr, prot mem.Prot, flags uint64) (*percpu.CPU, uint64) {
@@ -112,7 +113,8 @@ func sysMunmap(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 }
 
 // unmap takes all areas and pages of [start, end) away, one area after the other,
-// with pauses for interrupts. If memory for splitting an area is exhausted it stops.
+// with pauses for interrupts. If memory for splitting an area is exhausted it
+// stops.
 //
 // Locks: p.mapMu held.
 func (p *Process) unmap(c *percpu.CPU, start, end uintptr) *percpu.CPU {
@@ -202,7 +204,7 @@ func sysMadvise(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	case madvNormal, madvRandom, madvSequential, madvWillNeed, madvHugepage, madvNoHugepage, madvDontDump, madvDoDump:
 		return c, 0
 	case madvDontNeed, madvFree, madvDontNeedNow:
-		// Freeing at once is what "may be freed at any time" allows.
+		// MADV_FREE lets the kernel free the pages at any time, so it frees them at once.
 		c = p.mapMu.Lock(c)
 		r := errno(ENOMEM)
 		if p.Space.Covered(c, start, end) {
@@ -242,5 +244,5 @@ func sysMincore(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	return c, 0
 }
 
-// sysBrk refuses: there is no break to move. Callers fall back to mmap.
+// sysBrk refuses, because there is no break to move. Callers use mmap instead.
 func sysBrk(c *percpu.CPU, _ *Task, _ *cpu.Frame) (*percpu.CPU, uint64) { return c, 0 }

@@ -1,4 +1,4 @@
-// Package list has the lists of the core: their links live inside the caller's
+// Package list has the lists of the core. Their links are fields of the caller's
 // objects, so no step allocates, and each takes constant time.
 //
 // Layer: core.
@@ -8,7 +8,7 @@
 // Chapter: docs/09-scheduler.md.
 package list
 
-// Node is embedded in the objects that a List holds; its zero value is in none.
+// Node is embedded in the objects that a List holds; the zero value is not in a list.
 type Node struct {
 	next, prev *Node // round the list, through its root; next is nil outside a list
 }
@@ -22,7 +22,7 @@ type List struct {
 	root Node // next is the first node, prev the last; both nil before the first Push
 }
 
-// Push adds n, which is in no list, at the end.
+// Push adds n, which is not in a list, at the end.
 func (l *List) Push(n *Node) {
 	root := &l.root
 	last := root.prev
@@ -33,7 +33,7 @@ func (l *List) Push(n *Node) {
 	last.next, root.prev = n, n
 }
 
-// Remove takes n out, which is in the list.
+// Remove takes n, which is in the list, out of it.
 func (l *List) Remove(n *Node) {
 	prev, next := n.prev, n.next
 	prev.next, next.prev = next, prev
@@ -66,11 +66,11 @@ func (l *List) Pop() *Node {
 	return n
 }
 
-// Link is the one word of an object that a Stack keeps in it.
+// Link is the one word that a Stack keeps in an object.
 type Link struct{ below *Link }
 
-// Stack holds objects of which any will do, the last one in first. The zero value
-// is empty.
+// Stack holds objects whose order does not matter; the last one in comes out first.
+// The zero value is empty.
 type Stack struct{ top *Link }
 
 // Push puts k on top.
@@ -91,5 +91,5 @@ func (s *Stack) Pop() *Link {
 // Top returns the top, nil when the stack is empty.
 func (s *Stack) Top() *Link { return s.top }
 
-// Below returns what lies below k, nil at the bottom.
+// Below returns the object below k, nil at the bottom.
 func (k *Link) Below() *Link { return k.below }

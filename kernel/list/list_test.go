@@ -8,20 +8,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// object has its nodes behind other fields, as those of the kernel do.
+// object has its nodes after other fields, like those of the kernel.
 type object struct {
 	id   byte
 	node Node
 }
 
-// model is a list and what must be in it.
+// model is a list and its expected content.
 type model struct {
 	list    List
 	want    []*Node
 	objects [16]object
 }
 
-// step does one operation that a byte names, on the list and on the slice.
+// step does one operation, which a byte selects, on the list and on the slice.
 func (m *model) step(op byte) (got, want *Node) {
 	n := &m.objects[op%16].node
 	at := slices.Index(m.want, n)
@@ -94,7 +94,8 @@ func FuzzList(f *testing.F) {
 	f.Fuzz(func(t *testing.T, ops []byte) { runModel(t, ops[:min(len(ops), 1000)]) })
 }
 
-// failure collects what a check of a broken list says, without failing the test.
+// failure collects the failures of a check of a broken list, without failing the
+// test.
 type failure struct{ said bool }
 
 func (f *failure) Errorf(string, ...any) { f.said = true }

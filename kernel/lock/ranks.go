@@ -4,8 +4,8 @@ package lock
 // Debug builds compare every acquire with this list.
 type Rank uint8
 
-// Ranks, outermost first. Each line names the lock and says what calls out of
-// its critical section.
+// Ranks, outermost first. Each line names the lock and the calls out of its
+// critical section.
 const (
 	RankProcess  Rank = iota + 1 // linux.Process.mu; wakes threads, posts signals
 	RankTasks                    // linux.tasks.mu: the tree of thread ids; posts signals
@@ -25,5 +25,5 @@ const (
 	RankConsole                  // console.mu; last, so a report prints under any lock
 )
 
-// nests reports whether a CPU may hold two locks of this rank. None may.
+// nests reports whether a CPU may hold two locks of this rank. No rank allows it.
 func (r Rank) nests() bool { return false }

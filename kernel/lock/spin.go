@@ -1,11 +1,11 @@
 // Package lock has the spinlock of the core and the order of all locks.
 //
-// Core code runs with interrupts off, so a spinlock need not turn them off. It
-// is a ticket lock: CPUs get it in the order in which they asked.
+// Core code runs with interrupts off, so a spinlock need not turn them off. It is a
+// ticket lock: CPUs get it in the order of their tickets.
 //
 // Layer: core.
 // Context: interrupts off.
-// Locks: this is them; ranks.go has the order.
+// Locks: defined here; ranks.go has the order.
 // Manual: Intel SDM vol. 3A, "Locked Atomic Operations"; vol. 2B, "PAUSE".
 // Chapter: docs/02-black-box.md.
 package lock
@@ -20,13 +20,14 @@ import (
 // Spin is a lock that waiters spin for. Its rank is set where it is declared:
 // lock.Spin{Rank: lock.RankFrames}.
 type Spin struct {
-	next   atom.Uint32 // ticket of the next CPU that asks
+	next   atom.Uint32 // next ticket to take
 	owner  atom.Uint32 // ticket that holds the lock
 	holder uint32      // debug builds: CPU number + 1, guarded by the lock
 	Rank   Rank
 }
 
-// timeout is far beyond any critical section, which is at most 100,000 instructions.
+// timeout is far longer than any critical section, which is at most 100,000
+// instructions.
 const timeout = 5 * clock.Second
 
 // Lock waits for the lock and takes it. A wait of 5 s is a panic.
@@ -45,8 +46,8 @@ func (s *Spin) Lock(c *percpu.CPU) {
 	}
 }
 
-// wait spins until ticket holds the lock. Meanwhile the CPU answers TLB
-// flushes: the holder may be waiting for one.
+// wait spins until ticket holds the lock. Meanwhile the CPU answers TLB flushes,
+// because the holder may be waiting for a flush.
 func (s *Spin) wait(c *percpu.CPU, ticket uint32) {
 	end := clock.After(timeout)
 	for turns := 1; s.owner.Load() != ticket; turns++ {
@@ -80,22 +81,22 @@ func (s *Spin) AssertHeld(c *percpu.CPU) {
 // AssertEither panics in debug builds unless c holds one of two locks.
 func AssertEither(c *percpu.CPU, a, b *Spin) {
 	if Checked && a.holder != c.ID+1 && b.holder != c.ID+1 {
-		upcall.Panic(c, "lock: neither of two held where one must be; ranks", uint64(a.Rank), uint64(b.Rank))
+		upcall.Panic(c, "lock: neither of two is held where one must be; ranks", uint64(a.Rank), uint64(b.Rank))
 	}
 }
 
-// AssertNone panics in debug builds if c holds any lock: before a call that may
-// switch threads or touch user memory.
+// AssertNone panics in debug builds if c holds any lock. It stands before a call that
+// may switch threads or touch user memory.
 func AssertNone(c *percpu.CPU) {
 	if Checked && c.LockDepth != 0 {
-		upcall.Panic(c, "lock: held across a switch or a user copy; depth, rank", uint64(c.LockDepth), uint64(c.LockRanks[c.LockDepth-1]))
+		upcall.Panic(c, "lock: held at a thread switch or a user copy; depth, rank", uint64(c.LockDepth), uint64(c.LockRanks[c.LockDepth-1]))
 	}
 }
 
 // checkOrder panics unless the lock's rank is above those that c holds.
 func (s *Spin) checkOrder(c *percpu.CPU) {
 	if s.Rank == 0 {
-		upcall.Panic(c, "lock: without a rank", 0, 0)
+		upcall.Panic(c, "lock: declared without a rank", 0, 0)
 	}
 	if int(c.LockDepth) == len(c.LockRanks) {
 		upcall.Panic(c, "lock: too many held; depth, rank", uint64(c.LockDepth), uint64(s.Rank))

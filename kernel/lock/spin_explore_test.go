@@ -14,7 +14,7 @@ import (
 )
 
 // excludes searches a critical section that some CPUs enter a few times, by a lock
-// that is the kernel's, or a broken one.
+// that is the kernel's, or a faulty one.
 func excludes(cpus, times int, lock func(*Spin, *percpu.CPU)) explore.Result {
 	return explore.Run(explore.Model{Preemptions: explore.Unbounded, Setup: func() ([]func(), func() error) {
 		s := &Spin{Rank: RankConsole}
@@ -46,8 +46,8 @@ func excludes(cpus, times int, lock func(*Spin, *percpu.CPU)) explore.Result {
 	}})
 }
 
-// Two CPUs enter a critical section up to three times each, three enter it once: never
-// two at a time, and each as often as it tries.
+// Two CPUs enter a critical section up to three times each, three enter it once:
+// never two at a time, and each CPU as often as it tries.
 func TestSpinExcludes(t *testing.T) {
 	for _, m := range []struct{ cpus, times int }{{2, 1}, {2, 3}, {3, 1}} {
 		r := excludes(m.cpus, m.times, (*Spin).Lock)
@@ -67,6 +67,6 @@ func TestTicketInTwoStepsIsFound(t *testing.T) {
 		}
 	})
 	require.Error(t, r.Err)
-	require.Regexp(t, "two CPUs hold the lock|waits for ever", r.Err.Error(), "two have one ticket, and the next is nobody's")
+	require.Regexp(t, "two CPUs hold the lock|waits forever", r.Err.Error(), "two CPUs have one ticket, and no CPU has the next")
 	t.Log(r)
 }

@@ -57,14 +57,14 @@ func TestOrderIsChecked(t *testing.T) {
 	*c = percpu.CPU{}
 	require.Contains(t, caught(t, func() { outer.AssertHeld(c) }), "not held")
 	require.Contains(t, caught(t, func() { outer.Unlock(c) }), "does not hold it")
-	require.Contains(t, caught(t, func() { new(Spin).Lock(c) }), "without a rank")
+	require.Contains(t, caught(t, func() { new(Spin).Lock(c) }), "declared without a rank")
 	other := &Spin{Rank: RankConsole}
 	other.Lock(c)
-	require.Contains(t, caught(t, func() { AssertNone(c) }), "held across")
+	require.Contains(t, caught(t, func() { AssertNone(c) }), "held at a thread switch")
 }
 
-// A function that takes one of two locks for enough accepts either, and neither is
-// a panic; so is one that another CPU holds.
+// A function that requires one of two locks accepts either. It panics if neither is
+// held, or if another CPU holds the lock.
 func TestEitherIsChecked(t *testing.T) {
 	if !Checked {
 		t.Skip("holders are checked with -tags debug")

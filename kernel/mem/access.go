@@ -9,9 +9,9 @@ import (
 	"muster/kernel/percpu"
 )
 
-// User memory is reached through these functions alone. A bad pointer gives
-// false, never a fault of the kernel; a page that is not there yet is brought in.
-// They hold no lock, since bringing in a page takes some.
+// These functions are the only ones that reach user memory. For a bad pointer they
+// return false; the kernel never faults. They bring in a page that is not there
+// yet. They are called without a lock, because bringing in a page takes locks.
 
 var (
 	smap           bool // CR4.SMAP is on, on every CPU
@@ -19,7 +19,7 @@ var (
 	accessFailedPC uintptr
 )
 
-// UseSMAP says that CR4.SMAP is on.
+// UseSMAP records that CR4.SMAP is on.
 //
 // Context: boot CPU.
 func UseSMAP() { smap = true }
@@ -36,8 +36,8 @@ func (s *Space) Holds(addr, n uintptr) bool {
 	return within(addr, n, s.low, s.high) || !s.user && within(addr, n, layout.ImageBase, imageEnd)
 }
 
-// imageEnd bounds the kernel's own constants and variables, which its runtime
-// may point to as well as to its heap.
+// imageEnd bounds the kernel's own constants and variables, to which its runtime
+// may point as well as to its heap.
 const imageEnd = layout.ImageBase + layout.Load + layout.ImageWindow
 
 func within(addr, n, low, high uintptr) bool {
@@ -90,8 +90,8 @@ func (s *Space) Store32(c *percpu.CPU, dst uintptr, v uint32) bool {
 	return s.Holds(dst, 4) && store32(dst, v)
 }
 
-// Peek32 reads half a word of user memory if its page is there, and brings
-// nothing in: it may be called with locks held.
+// Peek32 reads half a word of user memory if its page is there. It brings no page
+// in, so it may be called with locks held.
 func (s *Space) Peek32(c *percpu.CPU, src uintptr) (v uint32, ok bool) {
 	if !s.Holds(src, 4) {
 		return 0, false
@@ -103,8 +103,8 @@ func (s *Space) Peek32(c *percpu.CPU, src uintptr) (v uint32, ok bool) {
 }
 
 // Fixup handles a page fault at addr in the core. At an instruction that touches
-// user memory it brings the page in, or sends the access to its error exit. It
-// reports false for any other instruction: a bug.
+// user memory it brings the page in, or continues at the access's error exit. It
+// reports false for any other instruction, which is a bug.
 func Fixup(c *percpu.CPU, f *cpu.Frame, s *Space, addr uintptr) bool {
 	for _, pc := range accessPCs {
 		if f.IP == uint64(pc) {

@@ -23,7 +23,7 @@ func updateArea(n *tree.Node) {
 	}
 }
 
-// find returns the area that contains addr, nil if there is none.
+// find returns the area that contains addr, nil if no area does.
 func (s *Space) find(addr uintptr) *Area {
 	if a := s.last; a != nil && addr >= a.start() && addr < a.end {
 		return a
@@ -36,7 +36,7 @@ func (s *Space) find(addr uintptr) *Area {
 	return s.last
 }
 
-// next returns the first area that ends behind addr, nil if there is none.
+// next returns the first area that ends behind addr, nil if there is no such area.
 func (s *Space) next(addr uintptr) *Area {
 	if a := s.find(addr); a != nil {
 		return a
@@ -47,8 +47,8 @@ func (s *Space) next(addr uintptr) *Area {
 	return nil
 }
 
-// hole finds the lowest hole of size bytes at or above before, within the
-// subtree n or in front of it. Without one it returns where the search goes on.
+// hole finds the lowest hole of size bytes at or above before, within the subtree n
+// or in front of it. Without a hole it returns where the search continues.
 func hole(n *tree.Node, before, size uintptr) (addr uintptr, ok bool, next uintptr) {
 	if n == nil {
 		return 0, false, before
@@ -87,8 +87,8 @@ func (s *Space) Mappable(start, end uintptr) bool {
 	return start >= s.from && end <= s.to && end > start
 }
 
-// FindHole returns the lowest address at or above floor with size free bytes.
-// ok is false when there is none.
+// FindHole returns the lowest address at or above floor with size free bytes. ok is
+// false without such an address.
 //
 // Locks: as Available.
 func (s *Space) FindHole(c *percpu.CPU, floor, size uintptr) (addr uintptr, ok bool) {
@@ -105,10 +105,12 @@ func (s *Space) FindHole(c *percpu.CPU, floor, size uintptr) (addr uintptr, ok b
 	return addr, addr <= s.to-size
 }
 
-// maxAreas bounds how many areas a program may have, as vm.max_map_count does on Linux.
+// maxAreas is the largest number of areas of a program, like vm.max_map_count on
+// Linux.
 const maxAreas = 65530
 
-// newArea returns an area for s, nil when memory is exhausted, or too many are there.
+// newArea returns an area for s, nil when memory is exhausted, or s has too many
+// areas.
 func (s *Space) newArea(c *percpu.CPU) *Area {
 	if s.user && (s.count >= maxAreas || !Plenty(c)) {
 		return nil
@@ -139,7 +141,7 @@ func (s *Space) Insert(c *percpu.CPU, start, end uintptr, prot Prot) bool {
 }
 
 // join merges areas of equal rights that meet at or between start and end. The
-// ones that are left over are unused.
+// areas that are left over go to the list of unused ones.
 func (s *Space) join(start, end uintptr) {
 	first := start
 	if first > 0 {
@@ -174,7 +176,8 @@ func (s *Space) freeAreas(c *percpu.CPU) {
 	}
 }
 
-// split cuts areas so that none crosses at. It reports false when memory is exhausted.
+// split cuts areas so that no area crosses at. It reports false when memory is
+// exhausted.
 func (s *Space) split(c *percpu.CPU, at uintptr) bool {
 	s.mu.Lock(c)
 	a := s.find(at)

@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	arena [2000][16]uint64 // what the cache of areas hands out on the host
+	arena [2000][16]uint64 // the memory for areas on the host
 	cpu0  = &percpu.CPU{}
 )
 
@@ -38,7 +38,7 @@ func hostSpace(t *testing.T) *Space {
 
 const pg = layout.PageSize
 
-// model says for each page what the space should: 0 free, else rights+1.
+// model has the expected state of each page: 0 free, else rights+1.
 type model [272]uint8
 
 func (m *model) free(start, end uintptr) bool {
@@ -56,7 +56,8 @@ func (m *model) set(start, end uintptr, v uint8) {
 	}
 }
 
-// check compares every page, and that neighbours with the same rights are one area.
+// check compares every page, and checks that neighbours with the same rights are
+// one area.
 func (m *model) check(t *testing.T, s *Space) {
 	t.Helper()
 	for p := s.from / pg; p < s.to/pg; p++ {
@@ -183,7 +184,7 @@ func TestPageBits(t *testing.T) {
 	require.Equal(t, uint64(ptePresent|pteUser|pteWrite|pteNoExec), user.pageBits(ProtRead|ProtWrite))
 	require.Equal(t, uint64(ptePresent|pteUser), user.pageBits(ProtRead|ProtExec))
 	require.Equal(t, uint64(ptePresent|pteWrite|pteNoExec), kernel.pageBits(ProtRead|ProtWrite))
-	require.Zero(t, user.pageBits(0)&ptePresent, "no rights: the hardware sees no page")
+	require.Zero(t, user.pageBits(0)&ptePresent, "no rights: the page is not present")
 }
 
 func TestLargest(t *testing.T) {
@@ -198,7 +199,7 @@ func TestFirstUse(t *testing.T) {
 	b := &Boot{InUse: []Range{{0x5000, 0x6800}, {0x2100, 0x2200}, {0, 0}}, Early: Range{0x9000, 0xa000}}
 	require.Equal(t, Range{0x2000, 0x3000}, firstUse(Range{0x1000, 0x10000}, b), "whole pages")
 	require.Equal(t, Range{0x5000, 0x7000}, firstUse(Range{0x3000, 0x10000}, b))
-	require.Equal(t, Range{0x6000, 0x7000}, firstUse(Range{0x6000, 0x10000}, b), "cut to begin within")
-	require.Equal(t, Range{0x9000, 0xa000}, firstUse(Range{0x7000, 0x10000}, b), "the early memory counts")
+	require.Equal(t, Range{0x6000, 0x7000}, firstUse(Range{0x6000, 0x10000}, b), "cut to begin within the range")
+	require.Equal(t, Range{0x9000, 0xa000}, firstUse(Range{0x7000, 0x10000}, b), "the early memory is in use")
 	require.Equal(t, Range{0x8000, 0x8000}, firstUse(Range{0x7000, 0x8000}, b), "none")
 }

@@ -9,8 +9,8 @@ import (
 	"muster/kernel/percpu"
 )
 
-// Cache hands out objects of one size, cut from pages of the direct map. Freed
-// objects are kept for the next caller; pages do not go back.
+// Cache allocates objects of one size, cut from pages of the direct map. Freed
+// objects are kept for the next caller; pages are not freed.
 type Cache struct {
 	mu    lock.Spin
 	size  uintptr

@@ -22,7 +22,7 @@ type Outcome uint8
 
 // Outcomes.
 const (
-	Resolved  Outcome = iota // the access may be tried again
+	Resolved  Outcome = iota // the access can be tried again
 	Unmapped                 // no area there
 	Forbidden                // an area, without the right
 	Exhausted                // no memory for the page
@@ -45,7 +45,7 @@ func (s *Space) Fault(c *percpu.CPU, addr uintptr, code uint64) Outcome {
 	if code&faultFetch != 0 {
 		need = ProtExec
 	}
-	// The page is made ready before the lock is taken; most faults need one.
+	// The page is prepared before the lock is taken; most faults need one.
 	var page PhysAddr
 	if code&faultPresent == 0 {
 		var ok bool
@@ -69,7 +69,8 @@ func (s *Space) allocPage(c *percpu.CPU) (PhysAddr, bool) {
 	return AllocZeroed(c)
 }
 
-// resolve does what Fault does under the lock. It takes *page, or leaves it to the caller.
+// resolve does the work of Fault under the lock. It takes *page, or leaves it to the
+// caller.
 //
 // Locks: s.mu held; not asserted: Fault, the only caller, has just taken it.
 func (s *Space) resolve(c *percpu.CPU, addr uintptr, need Prot, page *PhysAddr) Outcome {
@@ -86,7 +87,7 @@ func (s *Space) resolve(c *percpu.CPU, addr uintptr, need Prot, page *PhysAddr) 
 	}
 	switch v := *e; {
 	case v&ptePresent != 0:
-		// Another CPU was first, or this one had an old entry in its TLB.
+		// Another CPU was first, or this CPU had an old entry in its TLB.
 		if want := v&pteAddr | s.pageBits(a.prot); v&^(1<<5|1<<6) != want {
 			atomic.StoreUint64(e, want)
 		}
@@ -94,7 +95,7 @@ func (s *Space) resolve(c *percpu.CPU, addr uintptr, need Prot, page *PhysAddr) 
 		atomic.StoreUint64(e, v&pteAddr|s.pageBits(a.prot))
 	default:
 		if *page == 0 {
-			return Resolved // unmapped meanwhile; the next try brings a page
+			return Resolved // unmapped meanwhile; the next fault brings a page
 		}
 		s.fill(e, page, a.prot)
 	}
@@ -116,7 +117,8 @@ func (s *Space) tableBits() uint64 {
 	return pteTable
 }
 
-// pageBits encodes rights. x86 cannot express "no reading": any right implies it.
+// pageBits encodes rights. x86 cannot express "no reading": any right implies
+// reading.
 func (s *Space) pageBits(p Prot) uint64 {
 	if p == 0 {
 		return pteHidden | pteNoExec
@@ -134,8 +136,8 @@ func (s *Space) pageBits(p Prot) uint64 {
 	return bits
 }
 
-// chunk is how many steps Zap and Reprotect do at a time: a bounded stretch with
-// interrupts off.
+// chunk is the number of steps of Zap and Reprotect at a time, which bounds the
+// stretch with interrupts off.
 const chunk = 256
 
 // walk visits the last-level entries of [at, end) that have a table, in order, for
@@ -174,7 +176,7 @@ func (w *walk) next() *uint64 {
 // page is the address that the entry from next belongs to.
 func (w *walk) page() uintptr { return w.at - layout.PageSize }
 
-// reached is where another walk goes on; end when this one is through.
+// reached is where the next walk continues; end when this walk is complete.
 func (w *walk) reached() uintptr { return min(w.at, w.end) }
 
 // lastTable returns the last-level table of va, or 0 and the address at which the
@@ -193,7 +195,7 @@ func (s *Space) lastTable(va uintptr) (table PhysAddr, skip uintptr) {
 }
 
 // Zap takes pages in [start, end) away and frees them, up to chunk at a time. It
-// returns where to go on; end when all are gone.
+// returns where to continue; end when all are gone.
 //
 // Locks: takes s.mu; none held. Waits for other CPUs' TLB flushes.
 func (s *Space) Zap(c *percpu.CPU, start, end uintptr) uintptr {
@@ -214,8 +216,8 @@ func (s *Space) Zap(c *percpu.CPU, start, end uintptr) uintptr {
 	return w.reached()
 }
 
-// Reprotect gives the pages in [start, end) the rights of their areas, up to
-// chunk at a time. It returns where to go on; end when all are done.
+// Reprotect gives the pages in [start, end) the rights of their areas, up to chunk
+// at a time. It returns where to continue; end when all are done.
 //
 // Locks: as Zap.
 func (s *Space) Reprotect(c *percpu.CPU, start, end uintptr) uintptr {
@@ -244,8 +246,8 @@ func (s *Space) flush(c *percpu.CPU) {
 	flushOthers(c, s.cpus)
 }
 
-// Page brings in the page of addr, whatever its area's rights, and returns where
-// it is. The caller keeps the space from changing.
+// Page brings in the page of addr, with any rights of its area, and returns the
+// page's physical address. The caller keeps the space from changing.
 //
 // Locks: takes s.mu.
 func (s *Space) Page(c *percpu.CPU, addr uintptr) (p PhysAddr, ok bool) {

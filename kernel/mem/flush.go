@@ -8,8 +8,8 @@ import (
 )
 
 // flushOwn drops all entries of this CPU but the global ones. Those are the
-// kernel's fixed mappings, which never go away. A CPU that has a program's space
-// loaded without need drops it, and is not asked again.
+// kernel's fixed mappings, which never change. A CPU that has a program's space
+// loaded without need leaves it, and gets no further requests for that space.
 func flushOwn(c *percpu.CPU) {
 	if c.Lazy != 0 && c.Space != 0 {
 		LeaveUser(c)

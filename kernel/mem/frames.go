@@ -10,13 +10,13 @@ import (
 // Frame numbers are physical addresses in pages. The frame table has a word for
 // each: the next free frame in a list, or one of these.
 const (
-	frameNone uint32 = 0          // end of a list; also: never handed out yet
-	frameUsed uint32 = 0xffffffff // belongs to somebody
+	frameNone uint32 = 0          // end of a list; also: never allocated
+	frameUsed uint32 = 0xffffffff // allocated
 )
 
-// frames hands out pages of RAM. Freed pages go on a list through the table;
-// pages that were never used are cut off the regions, so that booting does not
-// walk all of memory.
+// frames allocates pages of RAM. Freed pages go to a list through the table. Pages
+// that were never used are cut off the regions, so that booting does not touch all
+// of memory.
 var frames struct {
 	mu      lock.Spin
 	free    uint32   // first frame of the list
@@ -24,14 +24,14 @@ var frames struct {
 	count   int
 	at      int     // region to cut from
 	table   uintptr // address of frame 0's word
-	mapped  uint32  // words of the table that are backed reach up to here, in this region
+	mapped  uint32  // the table has memory for the words up to here, in this region
 
 	total   uint64 // frames under management
 	unused  uint64 // of them, free
 	reserve uint64 // of the free ones, not for ring 3
 }
 
-// region is RAM that was never handed out, in frame numbers.
+// region is RAM that was never allocated, in frame numbers.
 type region struct{ next, end uint32 }
 
 // wordsPerPage is how many frames one page of the table describes.
@@ -58,8 +58,8 @@ func AllocFrame(c *percpu.CPU) (p PhysAddr, ok bool) {
 	return PhysAddr(n) << layout.PageShift, n != frameNone
 }
 
-// cutFrame takes the next frame of the regions. A page of the frame table that
-// is not there yet is backed by the frame itself, and the next one is taken.
+// cutFrame takes the next frame of the regions. If the page of the frame table for
+// it is missing, the frame becomes that page, and the next frame is taken.
 func cutFrame() uint32 {
 	for frames.at < frames.count {
 		r := &frames.regions[frames.at]
@@ -84,8 +84,8 @@ func cutFrame() uint32 {
 	return frameNone
 }
 
-// backTable maps frame n at page of the frame table, unless a region that ended
-// in the same page has done so. It reports whether n is still free for use. The
+// backTable maps frame n at page of the frame table, unless a region that ended in
+// the same page has done so. It reports whether n is still free for use. The page
 // tables above exist: Init made them for all of RAM.
 func backTable(page uintptr, n uint32) (unused bool) {
 	e := entryOf(kernelRoot, page)
@@ -115,9 +115,9 @@ func AllocUser(c *percpu.CPU) (p PhysAddr, ok bool) {
 	return AllocZeroed(c)
 }
 
-// Plenty reports whether more than the kernel's reserve is free. What a program
-// makes the kernel allocate, objects and page tables as well as pages, asks first.
-// Several CPUs that ask at once may each take a page more.
+// Plenty reports whether more than the kernel's reserve is free. Every allocation
+// for a program, of objects and page tables as well as of pages, checks it first.
+// CPUs that check at the same time may each take a page more.
 //
 // Locks: takes frames.mu.
 func Plenty(c *percpu.CPU) bool {
@@ -127,7 +127,7 @@ func Plenty(c *percpu.CPU) bool {
 	return yes
 }
 
-// mustZeroed is AllocZeroed for what the kernel cannot do without.
+// mustZeroed is AllocZeroed for allocations that the kernel cannot do without.
 func mustZeroed(c *percpu.CPU) PhysAddr {
 	p, ok := AllocZeroed(c)
 	if !ok {
@@ -156,8 +156,8 @@ func freedTwice(c *percpu.CPU, p PhysAddr, word uint32) {
 	upcall.Panic(c, "mem: frame freed twice; address, table word", uint64(p), uint64(word))
 }
 
-// chain is a list of frames that wait for a TLB flush before they are free. It
-// runs through the frame table, so it needs no memory of its own.
+// chain is a list of frames that wait for a TLB flush before they are free. It is
+// linked through the frame table, so it needs no memory of its own.
 type chain struct {
 	first, last uint32
 	n           uint64
@@ -192,12 +192,12 @@ func (l *chain) release(c *percpu.CPU) {
 	*l = chain{}
 }
 
-// Stats says how much RAM there is, in pages.
+// Stats is the amount of RAM, in pages.
 type Stats struct {
 	Total, Free, Reserve uint64
 }
 
-// ReadStats returns the numbers of the moment.
+// ReadStats returns the current numbers.
 func ReadStats(c *percpu.CPU) (s Stats) {
 	frames.mu.Lock(c)
 	s = Stats{frames.total, frames.unused, frames.reserve}

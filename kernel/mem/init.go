@@ -10,20 +10,20 @@ import (
 	"muster/kernel/upcall"
 )
 
-// Boot is what Init must know about physical memory.
+// Boot is the argument of Init: physical memory.
 type Boot struct {
 	Delta    PhysAddr // physical minus virtual address of the image
-	Early    Range    // RAM below 4 GiB that nobody uses: the first tables come from it
+	Early    Range    // free RAM below 4 GiB: the first tables come from it
 	RAM      []Range  // all usable RAM
-	InUse    []Range  // image, modules, boot information: not to be handed out
+	InUse    []Range  // image, modules, boot information: not to be allocated
 	HugePage bool     // the CPU has 1 GiB pages
 }
 
-// LowMemory is below this address: left alone but for the trampoline, since
-// firmware uses it and some corrupts it.
+// LowMemory is the end of the memory that the kernel does not use, except for the
+// trampoline: firmware uses it, and some firmware corrupts it.
 const LowMemory = 1 << 20
 
-// early hands out pages before there is a frame allocator.
+// early allocates pages before there is a frame allocator.
 var early Range
 
 func earlyPage() PhysAddr {
@@ -73,7 +73,7 @@ func Init(c *percpu.CPU, b *Boot) {
 	mapped.mu.Rank = lock.RankMap
 }
 
-// clip rounds r to whole pages and cuts what frame numbers cannot express.
+// clip rounds r to whole pages and cuts off what frame numbers cannot express.
 func clip(r Range) Range {
 	r.Start = PhysAddr(roundUp(uintptr(r.Start), layout.PageSize))
 	r.End = PhysAddr(roundDown(uintptr(min(r.End, 1<<44-layout.PageSize)), layout.PageSize))
@@ -102,7 +102,7 @@ func earlyMap(va uintptr, p PhysAddr, n uintptr, bits uint64, huge bool) {
 	}
 }
 
-// earlyEntry returns va's entry at a level, making the tables above it; nil when
+// earlyEntry returns va's entry at a level, and makes the tables above it; nil when
 // a large page maps va already.
 func earlyEntry(va uintptr, level uint) *uint64 {
 	t := kernelRoot
@@ -118,7 +118,7 @@ func earlyEntry(va uintptr, level uint) *uint64 {
 	return entryAt(t, index(va, level))
 }
 
-// earlyTables makes the tables that will map r's part of the frame table.
+// earlyTables makes the tables for r's part of the frame table.
 func earlyTables(r Range) {
 	first := roundDown(frameTable+uintptr(r.Start>>layout.PageShift)*4, layout.LargePage)
 	last := frameTable + uintptr((r.End-1)>>layout.PageShift)*4
@@ -139,8 +139,8 @@ func mapImage(delta PhysAddr) {
 	m(s.DataStart, s.End, pteNoExec|pteWrite)
 }
 
-// addRegions gives the frame allocator all RAM above 1 MiB that nobody uses, and
-// what is left of the early memory. The list of regions lives in early pages.
+// addRegions gives the frame allocator all free RAM above 1 MiB, and the rest of
+// the early memory. The list of regions lies in early pages.
 func addRegions(b *Boot) {
 	room := len(b.RAM)*(len(b.InUse)+2) + 1
 	list := Direct(early.Start)
@@ -163,7 +163,7 @@ func addRegions(b *Boot) {
 }
 
 // The reserve of pages that ring 3 cannot take: a quarter of memory, within bounds.
-// The kernel's own runtime is told to keep within it (GOMEMLIMIT).
+// The kernel's own runtime gets the same number as its GOMEMLIMIT.
 const (
 	reserveMin = 24 << 20 / layout.PageSize
 	reserveMax = 1 << 30 / layout.PageSize
@@ -171,8 +171,8 @@ const (
 
 const regionBytes = unsafe.Sizeof(region{})
 
-// firstUse returns the first range in use that touches r, in whole pages, cut
-// to begin within r; an empty range at r's end when there is none.
+// firstUse returns the first range in use that touches r, in whole pages, cut to
+// begin within r; an empty range at r's end when no range does.
 func firstUse(r Range, b *Boot) Range {
 	first := Range{r.End, r.End}
 	for i := range len(b.InUse) + 1 {

@@ -7,8 +7,8 @@ import (
 	"muster/kernel/upcall"
 )
 
-// mapped is the area of single mappings. Addresses in it are cut off in order
-// and never used again: there are 2^39 bytes of them.
+// mapped is the range of single mappings. Addresses in it are cut off in order and
+// never used again: there are 2^39 bytes of them.
 var mapped struct {
 	mu   lock.Spin
 	next uintptr
@@ -22,16 +22,16 @@ func cut(c *percpu.CPU, n, align uintptr) uintptr {
 	va := roundUp(mapped.next+layout.PageSize, align)
 	mapped.next = va + roundUp(n, layout.PageSize)
 	if mapped.next >= layout.MapEnd || mapped.next < va {
-		upcall.Panic(c, "mem: map area exhausted; bytes", uint64(n), 0)
+		upcall.Panic(c, "mem: no addresses left for kernel mappings; bytes", uint64(n), 0)
 	}
 	return va
 }
 
-// AllocMapped returns n bytes of zeroed memory, aligned to align, with an
-// unmapped guard page on each side. The memory is the kernel's for good.
+// AllocMapped returns n bytes of zeroed memory, aligned to align, with an unmapped
+// guard page on each side. The memory is never freed.
 //
-// Context: memory that the kernel cannot do without; panics when there is none.
-// Locks: takes the map area's.
+// Context: memory that the kernel cannot do without; panics when memory is exhausted.
+// Locks: takes mapped.mu.
 func AllocMapped(c *percpu.CPU, n, align uintptr) uintptr {
 	mapped.mu.Lock(c)
 	va := cut(c, n, align)
@@ -52,22 +52,22 @@ const (
 )
 
 // MapPhys maps n bytes of physical memory from p on and returns their virtual
-// address. The mapping stays for good; mapping the same bytes again costs
+// address. The mapping is never removed; mapping the same bytes again costs
 // addresses and tables, no RAM.
 //
 // Context: not for RAM that the frame allocator manages; up to MapChunk bytes.
-// Locks: takes the map area's.
+// Locks: takes mapped.mu.
 func MapPhys(c *percpu.CPU, p PhysAddr, n uintptr, kind Caching) uintptr {
 	va := ReserveMap(c, p, n)
 	FillMap(c, va, p, n, kind)
 	return va
 }
 
-// MapChunk is how much FillMap maps in one bounded step.
+// MapChunk is the most that FillMap maps in one bounded step.
 const MapChunk = 128 * layout.PageSize
 
-// ReserveMap sets aside addresses for n bytes of physical memory from p on, to be
-// mapped by FillMap chunk by chunk, and returns the address of the first byte.
+// ReserveMap reserves addresses for n bytes of physical memory from p on, for
+// FillMap to map chunk by chunk, and returns the address of the first byte.
 func ReserveMap(c *percpu.CPU, p PhysAddr, n uintptr) uintptr {
 	off := uintptr(p) & (layout.PageSize - 1)
 	mapped.mu.Lock(c)
@@ -109,15 +109,15 @@ func UnmapTrampoline(page PhysAddr) {
 	}
 }
 
-// UserPage is one page that ring 3 may use, in an address space of its own: for a
-// test of what keeps the kernel away from such pages.
+// UserPage is one page that ring 3 may use, in an address space of its own. It is
+// for a test of the mitigations that keep the kernel away from such pages.
 type UserPage struct {
 	Root PhysAddr // top table; 0 when there was no memory
 	Addr uintptr
 }
 
 // NewUserPage makes a page whose first byte is b, which ring 3 may read, write and
-// execute. It stays. The zero value says that little memory is left.
+// execute. It is never freed. The zero value says that little memory is left.
 func NewUserPage(c *percpu.CPU, b byte) UserPage {
 	const frames = 5 // the top table, three below it, the page
 	if s := ReadStats(c); s.Free < frames+s.Reserve {

@@ -1,7 +1,8 @@
 #include "textflag.h"
 
-// clearPage stores zeros, 16 bytes an instruction: under -icount an iteration of
-// REP STOS counts as an instruction, and 256 of these beat 512 of those.
+// clearPage stores zeros, 16 bytes with each instruction: under -icount an
+// iteration of REP STOS counts as an instruction, and 256 of these are fewer than
+// 512 of those.
 TEXT ·clearPage(SB), NOSPLIT, $0-8
 	MOVQ	va+0(FP), DI
 	XORPS	X0, X0
@@ -28,9 +29,9 @@ loop:
 	JNZ	loop
 	RET
 
-// The instructions that touch user memory. Each is the first of a symbol, so a
-// page fault there is known by its address alone: fixups in access.go. A fault
-// that cannot be resolved goes on at accessFailed, which makes DX 1.
+// The instructions that touch user memory. Each is the first of a symbol, so a page
+// fault there is recognised by its address alone: fixups in access.go. A fault that
+// cannot be resolved continues at accessFailed, which makes DX 1.
 
 TEXT ·accessBytes(SB), NOSPLIT|NOFRAME, $0
 	REP;	MOVSB

@@ -10,9 +10,10 @@ import (
 
 // Per-CPU memory: objects of which every CPU has an instance of its own, on cache
 // lines of its own. They are cut from chunks. A chunk has a unit of addresses for
-// each CPU there can be, at the same distance from one another, so an object is known
-// by the address of CPU 0's instance, and finding another's takes a multiplication.
-// A unit's pages are backed when an object needs them, and for CPUs there are.
+// each possible CPU, at the same distance from one another. So an object is
+// identified by the address of CPU 0's instance, and a multiplication finds the
+// instance of another CPU. A unit's pages get memory when an object needs them, and
+// for existing CPUs only.
 
 // perUnit is the size of a unit, and with it of the largest object.
 const perUnit = 16 << 10
@@ -20,7 +21,7 @@ const perUnit = 16 << 10
 // PerCPUMax is the size of the largest per-CPU object, in bytes.
 const PerCPUMax = perUnit
 
-// line is what objects are aligned to, so that no two CPUs write to the same one.
+// line is the alignment of objects, so that no two CPUs write to the same one.
 const line = 64
 
 // unitLines is how many lines a unit has.
@@ -53,12 +54,12 @@ func InitPerCPU() {
 	perCPU.cache.Init(unsafe.Sizeof(perChunk{}))
 }
 
-// AllocPerCPU returns a zeroed object of n bytes, at most PerCPUMax, for all CPUs
-// there are and will be. ok is false when little memory is left. breathe lets others
-// run between two CPUs' pages, and may be nil at boot.
+// AllocPerCPU returns a zeroed object of n bytes, at most PerCPUMax, for all CPUs,
+// those that are added later too. ok is false when little memory is left. breathe
+// lets other threads run between two CPUs' pages, and may be nil at boot.
 //
 // Context: no lock held. Returns the CPU on which the caller goes on.
-// Locks: takes perCPU.mu, and the map area's.
+// Locks: takes perCPU.mu, and mapped.mu.
 func AllocPerCPU(c *percpu.CPU, n uintptr, breathe func(*percpu.CPU) *percpu.CPU) (next *percpu.CPU, p PerCPU, ok bool) {
 	if n == 0 || n > perUnit {
 		return c, 0, false
@@ -80,7 +81,8 @@ func AllocPerCPU(c *percpu.CPU, n uintptr, breathe func(*percpu.CPU) *percpu.CPU
 	return c, p, true
 }
 
-// reservePerCPU takes lines of the first chunk that has enough in a row, or of a new one.
+// reservePerCPU takes lines of the first chunk that has enough in a row, or of a
+// new one.
 func reservePerCPU(c *percpu.CPU, lines uint) (p PerCPU, ok bool) {
 	perCPU.mu.Lock(c)
 	for k := perCPU.chunks; k != nil && !ok; k = k.next {
@@ -138,16 +140,17 @@ func backUnit(c *percpu.CPU, va, n uintptr) {
 	}
 }
 
-// AddPerCPU gives a CPU that is about to be registered its instances of all objects.
+// AddPerCPU gives a CPU that is about to be registered its instances of all
+// objects.
 //
-// Locks: takes perCPU.mu, and the map area's.
+// Locks: takes perCPU.mu, and mapped.mu.
 func AddPerCPU(c *percpu.CPU, id uint32) {
 	perCPU.mu.Lock(c)
 	for k := perCPU.chunks; k != nil; k = k.next {
 		for i := uint(0); i < unitLines; i++ {
 			if k.used[i/64]>>(i%64)&1 != 0 {
 				backUnit(c, k.base+uintptr(id)*perUnit+uintptr(i)*line, line)
-				i |= layout.PageSize/line - 1 // the rest of the page is there now
+				i |= layout.PageSize/line - 1 // the rest of the page has memory now
 			}
 		}
 	}
@@ -156,7 +159,7 @@ func AddPerCPU(c *percpu.CPU, id uint32) {
 
 // FreePerCPU takes back an object of n bytes from AllocPerCPU. Its pages stay.
 //
-// Context: as AllocPerCPU; nobody uses the object.
+// Context: as AllocPerCPU; no CPU uses the object.
 // Locks: takes perCPU.mu.
 func FreePerCPU(c *percpu.CPU, p PerCPU, n uintptr, breathe func(*percpu.CPU) *percpu.CPU) *percpu.CPU {
 	for id := uint32(0); id < percpu.Count(); id++ { // free lines are zero

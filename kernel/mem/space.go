@@ -13,7 +13,7 @@ import (
 	"muster/kernel/upcall"
 )
 
-// Prot is what a thread may do with the pages of an area, with Linux's values.
+// Prot is the rights of threads on the pages of an area, with Linux's values.
 type Prot uint8
 
 // Rights.
@@ -23,7 +23,8 @@ const (
 	ProtExec  Prot = 4
 )
 
-// Area is a range of addresses with the same rights. Its pages come at first touch.
+// Area is a range of addresses with the same rights. Its pages are allocated at
+// first touch.
 type Area struct {
 	node      tree.Node // first; Key is the start
 	end       uintptr
@@ -38,12 +39,12 @@ func (a *Area) start() uintptr { return uintptr(a.node.Key) }
 
 func areaOf(n *tree.Node) *Area { return (*Area)(unsafe.Pointer(n)) }
 
-// Space is an address space: the lower half for a program, or the Go area for
-// the kernel itself.
+// Space is an address space: the lower half for a program, or the range of Go
+// memory for the kernel itself.
 //
-// Changes to the set of areas exclude each other by a lock of the caller's
-// (linux.Process.mapMu), which is held across chunks; Space.mu guards areas and
-// tables for as long as one step takes.
+// A lock of the caller's (linux.Process.mapMu) excludes concurrent changes to the
+// set of areas and is held across chunks. Space.mu guards areas and tables during
+// one step.
 type Space struct {
 	mu        lock.Spin
 	root      PhysAddr
@@ -52,7 +53,7 @@ type Space struct {
 	areas     tree.Tree
 	count     int       // of areas; guarded by mu, and changed by one caller at a time
 	last      *Area     // found last
-	unused    list.List // areas taken out, for freeAreas; as count
+	unused    list.List // areas taken out, for freeAreas; changed by one caller at a time
 	user      bool
 	charged   uint64       // pages
 	cpus      *percpu.Mask // CPUs whose TLB may hold entries
@@ -70,7 +71,7 @@ var (
 // Kernel is the space of the kernel's own Go runtime.
 var Kernel Space
 
-// InitSpaces prepares for Kernel and NewSpace.
+// InitSpaces prepares Kernel and NewSpace.
 //
 // Context: boot CPU, after Init.
 func InitSpaces(online *percpu.Mask) {
@@ -82,7 +83,7 @@ func InitSpaces(online *percpu.Mask) {
 	Kernel.cpus = online
 }
 
-// SetMaxCPUs sets how many CPUs the masks of later spaces have room for.
+// SetMaxCPUs sets the number of CPUs for the masks of later spaces.
 func SetMaxCPUs(n uint32) {
 	maxCPUs = n
 	maskCache.Init(percpu.MaskBytes(n))
@@ -122,9 +123,9 @@ func NewSpace(c *percpu.CPU) *Space {
 	return s
 }
 
-// Detach makes every CPU leave a space whose areas are all unmapped and of which
-// no thread is left: a CPU that has it loaded still does so for want of another,
-// and goes to the kernel's own when it flushes.
+// Detach makes every CPU leave a space that has no mapped area and no thread any
+// more. A CPU may still have the space loaded, because it has run no thread of
+// another space since; it loads the kernel's own space when it flushes.
 //
 // Context: interrupts off, no lock held. FreeTables and Free follow.
 func (s *Space) Detach(c *percpu.CPU) {
@@ -157,7 +158,7 @@ func (s *Space) FreeTables(c *percpu.CPU) (more bool) {
 	return false
 }
 
-// Free gives back what is left of a space.
+// Free frees the rest of a space.
 func (s *Space) Free(c *percpu.CPU) {
 	FreeFrame(c, s.root)
 	maskCache.Free(c, s.own.Memory())
@@ -174,7 +175,8 @@ func (s *Space) Key() uintptr { return uintptr(unsafe.Pointer(s)) >> 6 }
 func (s *Space) User() bool { return s.user }
 
 // Enter makes s the current space of c, for a thread of s. The kernel's space is
-// part of every other one: a kernel thread keeps what is loaded, which c.Lazy says.
+// part of every other one, so for a kernel thread the loaded space stays, and
+// c.Lazy records that.
 func (s *Space) Enter(c *percpu.CPU) {
 	if !s.user {
 		c.Lazy = 1
@@ -185,15 +187,15 @@ func (s *Space) Enter(c *percpu.CPU) {
 	if old == s {
 		return
 	}
-	s.cpus.Set(c.ID) // before CR3: whoever unmaps from now on asks this CPU too
+	s.cpus.Set(c.ID) // before CR3: a CPU that unmaps from now on requests a flush from this CPU too
 	cpu.WriteCR3(uint64(s.root))
 	c.Space = uintptr(unsafe.Pointer(s))
 	if old != nil {
-		old.cpus.Clear(c.ID) // after CR3: the tables may go away at once
+		old.cpus.Clear(c.ID) // after CR3: the tables may be freed at once
 	}
 }
 
-// LeaveUser makes c forget the program's space that it may still have loaded.
+// LeaveUser makes c load the kernel's space if a program's space is still loaded.
 func LeaveUser(c *percpu.CPU) {
 	old := (*Space)(unsafe.Pointer(c.Space))
 	cpu.WriteCR3(uint64(kernelRoot))

@@ -18,7 +18,7 @@ const (
 	pteUncached = 1 << 4 // PCD
 	pteLarge    = 1 << 7
 	pteGlobal   = 1 << 8
-	pteHidden   = 1 << 9 // ours: holds a frame but is not present, PROT_NONE
+	pteHidden   = 1 << 9 // this kernel's: holds a frame but is not present, PROT_NONE
 	pteNoExec   = 1 << 63
 
 	pteAddr = 0x000ffffffffff000
@@ -32,15 +32,15 @@ const (
 
 const entries = 512
 
-// kernelRoot is the top table that only the kernel uses; its upper half is
-// copied into every other one and never changes after Init.
+// kernelRoot is the top table that only the kernel uses; its upper half is copied
+// into every other one and never changes after Init.
 var kernelRoot PhysAddr
 
 // KernelRoot returns the top table of the kernel's own address space.
 func KernelRoot() PhysAddr { return kernelRoot }
 
-// copyKernelHalf makes another top table map what the kernel's own one maps in the
-// upper half.
+// copyKernelHalf makes another top table map the upper half as the kernel's own one
+// does.
 func copyKernelHalf(root PhysAddr) {
 	for i := uintptr(entries / 2); i < entries; i++ {
 		*entryAt(root, i) = *entryAt(kernelRoot, i)
@@ -70,11 +70,11 @@ func entryOf(root PhysAddr, va uintptr) *uint64 {
 	}
 }
 
-// entryMake is entryOf that makes missing tables from pages of alloc. nil means
-// that alloc had none, or a large page is in the way.
+// entryMake is entryOf, but makes missing tables from pages of alloc. nil means
+// that alloc had no page, or that a large page maps va.
 //
-// Locks: the lock that guards root held; not asserted: the caller alone knows which
-// one that is. During boot and for a new table there is none.
+// Locks: the lock of root's space held; not asserted: only the caller has it. During
+// boot and for a new table there is no such lock.
 func entryMake(root PhysAddr, va uintptr, tableBits uint64, c *percpu.CPU) *uint64 {
 	t := root
 	for level := uint(3); ; level-- {
@@ -92,7 +92,7 @@ func entryMake(root PhysAddr, va uintptr, tableBits uint64, c *percpu.CPU) *uint
 				return nil
 			}
 			v = uint64(p) | tableBits
-			atomic.StoreUint64(e, v) // a walk without lock sees a whole entry
+			atomic.StoreUint64(e, v) // a walk without the lock sees a whole entry
 		} else if v&pteLarge != 0 {
 			return nil
 		}
@@ -100,8 +100,8 @@ func entryMake(root PhysAddr, va uintptr, tableBits uint64, c *percpu.CPU) *uint
 	}
 }
 
-// Readable reports whether the 8 bytes at va can be read without a fault: a walk
-// in software, for code that must not fault.
+// Readable reports whether the 8 bytes at va can be read without a fault. It walks
+// the tables in software, for code that must not fault.
 func Readable(va uintptr) bool {
 	if va&7 != 0 || kernelRoot == 0 {
 		return false
@@ -116,13 +116,13 @@ func Readable(va uintptr) bool {
 			return false
 		}
 		if level == 0 || v&pteLarge != 0 {
-			return v&pteUncached == 0 // a register is not for reading either
+			return v&pteUncached == 0 // a read of a register may have effects
 		}
 		t = tableOf(v)
 	}
 }
 
-// freeTables gives back a table and the tables below it, not the pages they map.
+// freeTables frees a table and the tables below it, not the pages that they map.
 func freeTables(c *percpu.CPU, table PhysAddr, level uint, n uintptr) {
 	if level > 0 {
 		for i := range n {

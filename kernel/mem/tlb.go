@@ -10,48 +10,48 @@ import (
 	"muster/kernel/upcall"
 )
 
-// TLB shootdown. Who has removed translations asks every CPU that may hold them
-// to flush, and waits until all have. A CPU answers in its interrupt handler, or
-// while it spins with interrupts off. Each request is a number; one flush answers
-// all requests that were made before it.
+// TLB shootdown. A CPU that has removed translations requests a flush from every
+// CPU that may hold them, and waits until all have flushed. A CPU answers in its
+// interrupt handler, or while it spins with interrupts off. Each request is a
+// number; one flush answers all requests that were made before it.
 
-// ask adds a request to those of a CPU and returns its number.
-func ask(to *percpu.CPU) uint64 { return to.FlushAsked.Add(1) }
+// request adds a request to those of a CPU and returns the request's number.
+func request(to *percpu.CPU) uint64 { return to.FlushRequests.Add(1) }
 
 // answered reports whether a CPU has flushed since request n.
 func answered(to *percpu.CPU, n uint64) bool { return int64(to.FlushDone.Load()-n) >= 0 }
 
-// Install makes this package answer the flush IPI.
+// Install makes this package handle the flush IPI.
 //
 // Context: boot CPU, before the second CPU starts.
 func Install() {
 	ipi.Handle(ipi.Flush, onFlush)
 }
 
-// onFlush answers the flush IPI.
+// onFlush handles the flush IPI.
 func onFlush(c *percpu.CPU, _ *cpu.Frame) { Answer(c) }
 
-// Answer flushes this CPU's TLB if anybody asked.
+// Answer flushes this CPU's TLB if there is a request.
 //
 // Context: the flush interrupt, and every loop that spins with interrupts off.
 func Answer(c *percpu.CPU) {
-	asked := c.FlushAsked.Load()
-	if c.FlushDone.Load() == asked {
+	requests := c.FlushRequests.Load()
+	if c.FlushDone.Load() == requests {
 		return
 	}
-	flushOwn(c) // after the Load of asked: it answers no later request
-	c.FlushDone.Store(asked)
-	trace.Add(c, trace.Flush, asked, 0)
+	flushOwn(c) // after the Load of requests: it answers no later request
+	c.FlushDone.Store(requests)
+	trace.Add(c, trace.Flush, requests, 0)
 }
 
 // flushOthers makes all CPUs of a set but c flush, and returns when they have.
 //
-// Context: the translations are gone from the tables; spinning CPUs answer.
+// Context: the translations are gone from the tables; CPUs that spin answer.
 func flushOthers(c *percpu.CPU, set *percpu.Mask) {
 	n := 0
 	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
 		if to := percpu.Get(id); to != c {
-			ask(to)
+			request(to)
 			n++
 		}
 	}
@@ -61,7 +61,7 @@ func flushOthers(c *percpu.CPU, set *percpu.Mask) {
 	ipi.SendSet(c, set, ipi.Flush)
 	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
 		if to := percpu.Get(id); to != c {
-			await(c, to, to.FlushAsked.Load())
+			await(c, to, to.FlushRequests.Load())
 		}
 	}
 }
@@ -71,14 +71,14 @@ func FlushOne(c, to *percpu.CPU) {
 	if to == c || !to.IsOnline() {
 		return
 	}
-	n := ask(to)
+	n := request(to)
 	ipi.Send(c, to, ipi.Flush)
 	await(c, to, n)
 }
 
-// await waits until a CPU has answered request n. After 10 ms it is asked again,
-// and then at doubled intervals: a message may be lost. After ten seconds the
-// kernel stops, as going on would leave a stale translation.
+// await waits until a CPU has answered request n. After 10 ms it repeats the IPI,
+// and then at doubled intervals: an IPI may be lost. After ten seconds the kernel
+// panics, because going on would leave a stale translation.
 func await(c, to *percpu.CPU, n uint64) {
 	if answered(to, n) {
 		return

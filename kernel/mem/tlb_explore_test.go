@@ -20,7 +20,7 @@ import (
 type page struct {
 	present atom.Uint32 // the page-table entry
 	freed   atom.Uint32
-	done    atom.Uint32 // CPUs that ask for nothing any more
+	done    atom.Uint32 // CPUs that make no more requests
 	cpus    []*percpu.CPU
 	cached  []bool // by CPU: in its TLB; that CPU alone
 	ipi     []atom.Uint32
@@ -28,7 +28,7 @@ type page struct {
 	words   [1]uint64
 	reader  percpu.Mask // the CPU that reads, alone
 	word2   [1]uint64
-	table   []*percpu.CPU // percpu knows it by its address alone
+	table   []*percpu.CPU // percpu has its address alone
 	code
 }
 
@@ -89,7 +89,7 @@ func (p *page) flush(c *percpu.CPU) {
 	}
 }
 
-// interrupt takes an IPI, if there is one.
+// interrupt handles an IPI, if there is one.
 func (p *page) interrupt(c *percpu.CPU) {
 	if p.ipi[c.ID].Load() != 0 {
 		p.ipi[c.ID].Store(0)
@@ -99,7 +99,8 @@ func (p *page) interrupt(c *percpu.CPU) {
 	}
 }
 
-// read accesses the page, and takes interrupts in between, while others ask.
+// read accesses the page, and takes interrupts in between, while others make
+// requests.
 func (p *page) read() {
 	c := p.cpus[1]
 	for p.done.Load() != uint32(len(p.cpus)-1) {
@@ -118,8 +119,8 @@ func (p *page) unmap() {
 	p.done.Add(1)
 }
 
-// unmaps searches a page that CPU 0 unmaps while CPU 1 reads it and others, if there
-// are any, have CPU 1 flush for pages of their own.
+// unmaps searches a page that CPU 0 unmaps while CPU 1 reads it and other CPUs, if
+// there are any, make CPU 1 flush for pages of their own.
 func unmaps(cpus, preemptions int, under code) explore.Result {
 	return explore.Run(explore.Model{Preemptions: preemptions, Setup: func() ([]func(), func() error) {
 		p := newPage(cpus, under)
@@ -151,26 +152,26 @@ func TestNoFlushIsFound(t *testing.T) {
 	require.ErrorContains(t, r.Err, "stale translation")
 }
 
-// Negative control: an answer that loads the number of requests after its flush answers
-// for requests that it came too early for.
+// Negative control: a flush that loads the number of requests after it has emptied
+// the TLB answers requests that came after that.
 func TestLateNumberIsFound(t *testing.T) {
 	under := shipping
 	under.answer = func(c *percpu.CPU) {
-		if c.FlushDone.Load() == c.FlushAsked.Load() {
+		if c.FlushDone.Load() == c.FlushRequests.Load() {
 			return
 		}
 		flushOwn(c)
-		asked := c.FlushAsked.Load()
-		c.FlushDone.Store(asked)
-		trace.Add(c, trace.Flush, asked, 0)
+		requests := c.FlushRequests.Load()
+		c.FlushDone.Store(requests)
+		trace.Add(c, trace.Flush, requests, 0)
 	}
 	r := unmaps(3, explore.Bound(2, 3), under)
 	require.ErrorContains(t, r.Err, "stale translation")
 	t.Log(r)
 }
 
-// CPUs that unmap at once, each for all: each waits for the others, and answers
-// meanwhile.
+// CPUs that unmap at the same time, each for all: each waits for the others, and
+// answers meanwhile.
 func TestMutualFlushEnds(t *testing.T) {
 	for _, m := range []struct{ cpus, preemptions int }{{2, explore.Unbounded}, {3, explore.Bound(1, 2)}} {
 		r := explore.Run(explore.Model{Preemptions: m.preemptions, Setup: func() ([]func(), func() error) {
@@ -180,7 +181,7 @@ func TestMutualFlushEnds(t *testing.T) {
 				programs = append(programs, func() {
 					p.flushOthers(c, &p.set)
 					p.done.Add(1)
-					for p.done.Load() != uint32(m.cpus) { // goes on, and takes interrupts
+					for p.done.Load() != uint32(m.cpus) { // continues, and takes interrupts
 						p.interrupt(c)
 						atom.Pause()
 					}

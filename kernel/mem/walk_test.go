@@ -46,8 +46,8 @@ func (t *tables) entry(va uintptr) *uint64 {
 	return entryAt(table, index(va, 0))
 }
 
-// A walk visits the entries of every table in the range once, in order, in stretches
-// of at most chunk steps, whatever tables are missing.
+// A walk visits the entries of every table in the range once, in order, in
+// stretches of at most chunk steps, whichever tables are missing.
 func TestWalk(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
@@ -89,7 +89,7 @@ func TestWalk(t *testing.T) {
 				seen++
 			}
 			require.LessOrEqual(t, seen, chunk)
-			require.Greater(t, w.reached(), at, "each walk gets on")
+			require.Greater(t, w.reached(), at, "each walk makes progress")
 			at = w.reached()
 			require.LessOrEqual(t, at, end)
 		}
@@ -97,7 +97,7 @@ func TestWalk(t *testing.T) {
 	}
 }
 
-// A range without any table is left behind in steps as long as the tables that are missing.
+// A walk leaves a range without any table in as many steps as tables are missing.
 func TestWalkSkipsWhatIsMissing(t *testing.T) {
 	s := &Space{root: newTables(1).root}
 	w := walk{s: s, at: layout.PageSize, end: 100 << 39}

@@ -1,7 +1,7 @@
-// Package mmio reads and writes device registers and other memory that is no Go
-// object, one MOV for each call.
+// Package mmio reads and writes device registers and other memory outside Go
+// objects, one MOV for each call.
 //
-// sync/atomic would not do: on amd64 its stores are XCHG, which reads the
+// sync/atomic cannot be used: on amd64 its stores are XCHG, which reads the
 // register as well, and a plain Go access may be merged or left out.
 //
 // Layer: core.

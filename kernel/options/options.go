@@ -1,4 +1,4 @@
-// Package options turns the kernel command line into settings.
+// Package options parses the kernel command line into settings.
 //
 // Layer: pure.
 // Context: any goroutine.
@@ -15,27 +15,27 @@ import (
 	"muster/kernel/setting"
 )
 
-// Options is what the command line asks for.
+// Options is the settings of the command line.
 type Options struct {
-	NoSMP    bool          // nosmp: one CPU
+	NoSMP    bool          // nosmp: use only the boot CPU
 	MaxCPUs  int           // maxcpus=N; 0 without the word
 	Run      []string      // run="cmd; cmd": commands to run unattended
 	HasRun   bool          // run= was given, perhaps empty
 	LogLevel int           // loglevel=N
 	TickMS   int           // tick=N
 	Scale    int           // deadline-scale=N
-	Full     bool          // mitigations=full, not auto: clear CPU buffers without need
+	Full     bool          // mitigations=full, not auto: clear CPU buffers even where the CPU does not need it
 	Serial   bool          // smp=serial, not parallel: start the CPUs one after the other
 	Faults   inject.Faults // fault=..., may be repeated
 	Physical bool          // ipi=physical, not logical: address each CPU by itself
-	Share    int           // callshare=N: percent of a CPU's time that others' calls may take
+	Share    int           // callshare=N: percent of a CPU's time that calls of other CPUs may take
 	Counted  bool          // icount: the clock counts instructions
 	App      string        // app=NAME: run the first module as a program of this name
 	Args     []string      // arg=...: its arguments, percent-encoded
 	Env      []string      // env=K=V: its environment, percent-encoded
 }
 
-// Default is what an empty command line means.
+// Default is the settings of an empty command line.
 func Default() Options {
 	return Options{
 		MaxCPUs:  int(setting.MaxCPUs.Default),
@@ -46,8 +46,8 @@ func Default() Options {
 	}
 }
 
-// Parse reads the command line. Each problem is one sentence; the setting then
-// keeps its default.
+// Parse reads the command line. Each problem is one sentence; its setting keeps the
+// default.
 func Parse(line string) (o Options, problems []string) {
 	o = Default()
 	complain := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
@@ -86,22 +86,22 @@ func Parse(line string) (o Options, problems []string) {
 		case word == "ipi=logical" || word == "ipi=physical":
 			o.Physical = value == "physical"
 		case name == "ipi":
-			complain("%s: neither logical nor physical, using the default", word)
+			complain("%s: not logical or physical, using the default", word)
 		case word == "mitigations=auto" || word == "mitigations=full":
 			o.Full = value == "full"
 		case word == "smp=serial" || word == "smp=parallel":
 			o.Serial = value == "serial"
 		case name == "smp":
-			complain("%s: neither serial nor parallel, using the default", word)
+			complain("%s: not serial or parallel, using the default", word)
 		case name == "fault":
 			if err := o.Faults.Add(value); err != nil {
 				complain("%s: %v, ignored", word, err)
 			}
 		case word == "trace=all": // for the core
 		case name == "trace":
-			complain("%s: only trace=all is known, ignored", word)
+			complain("%s: not trace=all, ignored", word)
 		case name == "mitigations":
-			complain("%s: neither auto nor full, using the default", word)
+			complain("%s: not auto or full, using the default", word)
 		case name == "run":
 			o.HasRun = true
 			o.Run = append(o.Run, Commands(value)...)

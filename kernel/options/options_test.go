@@ -17,9 +17,9 @@ func TestParse(t *testing.T) {
 		want     Options
 		problems []string
 	}{
-		"empty":    {line: "", want: Default()},
-		"numbers":  {line: "nosmp maxcpus=2 loglevel=4 tick=5 deadline-scale=3 callshare=7", want: Options{NoSMP: true, MaxCPUs: 2, LogLevel: 4, TickMS: 5, Scale: 3, Share: 7}},
-		"messages": {line: "ipi=logical ipi=physical", want: with(func(o *Options) { o.Physical = true })},
+		"empty":   {line: "", want: Default()},
+		"numbers": {line: "nosmp maxcpus=2 loglevel=4 tick=5 deadline-scale=3 callshare=7", want: Options{NoSMP: true, MaxCPUs: 2, LogLevel: 4, TickMS: 5, Scale: 3, Share: 7}},
+		"IPIs":    {line: "ipi=logical ipi=physical", want: with(func(o *Options) { o.Physical = true })},
 		"run": {line: `run="cpus -json; ps;; "`, want: with(func(o *Options) {
 			o.HasRun, o.Run = true, []string{"cpus -json", "ps"}
 		})},
@@ -37,15 +37,15 @@ func TestParse(t *testing.T) {
 			"tick=abc: not a number from 1 to 1000, using the default",
 			"loglevel=9: not a number from 0 to 8, using the default",
 			"deadline-scale=-1: not a number from 1 to 1000, using the default",
-			"mitigations=off: neither auto nor full, using the default",
-			"trace=x: only trace=all is known, ignored",
-			"smp=x: neither serial nor parallel, using the default",
-			`fault=x: "x" is neither apN, N from 1 on, nor ipi, nor page, ignored`,
+			"mitigations=off: not auto or full, using the default",
+			"trace=x: not trace=all, ignored",
+			"smp=x: not serial or parallel, using the default",
+			`fault=x: "x" is not apN (N from 1 on), ipi or page, ignored`,
 			`arg=%zz: invalid URL escape "%zz", ignored`,
-			"ipi=x: neither logical nor physical, using the default",
+			"ipi=x: not logical or physical, using the default",
 			"callshare=0: not a number from 1 to 100, using the default",
 		}},
-		"the last one counts, even if bad": {line: "tick=5 tick=+7", want: Default(), problems: []string{
+		"the last value is used, even if bad": {line: "tick=5 tick=+7", want: Default(), problems: []string{
 			"tick=+7: not a number from 1 to 1000, using the default",
 		}},
 		"unknown": {line: "nosnp color=red", want: Default(), problems: []string{

@@ -7,8 +7,8 @@ import (
 	"muster/kernel/cmdline"
 )
 
-// Words returns all words of line, by the rules of package cmdline, without quotes and
-// backslashes.
+// Words returns all words of line, by the rules of package cmdline, without quotes
+// and backslashes.
 func Words(line string) (list []string) {
 	rest := []byte(line)
 	word := make([]byte, len(rest))

@@ -1,30 +1,30 @@
 package percpu
 
-// The handshake by which a CPU comes to take part, on both sides. The boot CPU
-// resets the other, lets it come, and tells it to go on; the other reports in,
-// waits, and joins. Either may be late: the boot CPU gives up after a time, and
-// the other may answer at that very moment. One word, CPU.State, decides: it goes
-// from Ready to Online by the other's swap, or to Offline by the boot
-// CPU's, and whose swap succeeds has it.
+// The handshake by which an AP comes online, on both sides. The boot CPU resets the
+// AP, sends it a SIPI, and lets it join; the AP reports that it is ready, waits,
+// and joins. Either may be late: the boot CPU gives up after a time, and the AP may
+// answer at that very moment. One word, CPU.State, decides: the AP swaps Ready for
+// Online, or the boot CPU swaps it for Offline, and only one of the two swaps
+// succeeds.
 //
-//	boot CPU                     the other
+//	boot CPU                     the AP
 //	Reset: Offline; INIT
-//	Expect: Booting; start-up
+//	Expect: Booting; SIPI
 //	                             ReportReady: Ready
-//	LetGo: Go = 1, a message     ToldToGo
+//	LetGo: Go = 1, an IPI         MayJoin
 //	                             Join: Ready -> Online
 //	or Reset: Ready -> Offline  then Join fails, and it halts for the INIT that follows
 
 // States of a CPU.
 const (
 	Offline = iota // not started, or reset
-	Booting        // start-up message sent, or about to be
+	Booting        // SIPI sent, or about to be sent
 	Ready          // has initialised itself, and waits
-	Online         // takes part in everything
+	Online         // takes interrupts and runs threads
 )
 
-// Reset takes c out of the handshake, wherever it is in it, so that it can be sent
-// INIT. It reports false if c takes part: then it must not be.
+// Reset ends the handshake in any state, so that c can be sent INIT. It reports
+// false if c is online: then c must not be sent INIT.
 //
 // Context: the boot CPU's side, one caller at a time for each CPU.
 func (c *CPU) Reset() bool {
@@ -42,38 +42,38 @@ func (c *CPU) Reset() bool {
 	return true
 }
 
-// Expect says that c is about to get its start-up message. It reports true when that
-// is the first since c was reset: c runs nothing then, and its memory can be made anew.
+// Expect records that c is about to get its SIPI. It reports true for the first
+// SIPI since c was reset: c runs nothing then, and its memory can be made anew.
 //
 // Context: the boot CPU's side, after INIT has reached c.
 func (c *CPU) Expect() bool { return c.State.CompareAndSwap(Offline, Booting) }
 
-// LetGo tells c that it may join. It reports false if c is not ready.
+// LetGo lets c join. It reports false if c is not ready.
 //
-// Context: the boot CPU's side. A message should follow: c may halt meanwhile.
+// Context: the boot CPU's side. An IPI must follow, because c may have halted.
 func (c *CPU) LetGo() bool {
 	if c.State.Load() != Ready {
 		return false
 	}
-	c.Go.Store(1) // pairs with the Load in ToldToGo
+	c.Go.Store(1) // pairs with the Load in MayJoin
 	return true
 }
 
-// ReportReady says that c has initialised itself. It reports false if c was reset
-// on its way: then an INIT is coming, and c must halt.
+// ReportReady records that c has initialised itself. It reports false if c was
+// reset during its start: then an INIT is coming, and c must halt.
 //
 // Context: on c.
 func (c *CPU) ReportReady() bool { return c.State.CompareAndSwap(Booting, Ready) }
 
-// ToldToGo reports whether c may join.
+// MayJoin reports whether c may join.
 //
 // Context: on c.
-func (c *CPU) ToldToGo() bool { return c.Go.Load() != 0 }
+func (c *CPU) MayJoin() bool { return c.Go.Load() != 0 }
 
-// Join makes c take part. It reports false if the boot CPU has given c up: then
-// an INIT is coming, and c must halt.
+// Join makes c online. It reports false if the boot CPU has given c up: then an
+// INIT is coming, and c must halt.
 //
-// Context: on c, after ToldToGo.
+// Context: on c, after MayJoin.
 func (c *CPU) Join() bool { return c.State.CompareAndSwap(Ready, Online) }
 
 // IsOnline reports whether c takes interrupts and runs threads.

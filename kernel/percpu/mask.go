@@ -30,8 +30,8 @@ func (m *Mask) word(i uint32) *atom.Uint64 {
 // Set adds a CPU.
 func (m *Mask) Set(id uint32) { m.word(id / 64).Or(1 << (id % 64)) }
 
-// Clear removes a CPU and reports whether it was in the set: of several callers
-// one gets true.
+// Clear removes a CPU and reports whether it was in the set. If several callers
+// remove the same CPU, one gets true.
 func (m *Mask) Clear(id uint32) bool {
 	return m.word(id/64).And(^uint64(1<<(id%64)))>>(id%64)&1 != 0
 }
@@ -41,7 +41,8 @@ func (m *Mask) Has(id uint32) bool {
 	return id < m.n && m.word(id/64).Load()>>(id%64)&1 != 0
 }
 
-// Next returns the lowest member from id on. ok is false when there is none.
+// Next returns the lowest member from id on. ok is false when there is no such
+// member.
 func (m *Mask) Next(id uint32) (next uint32, ok bool) {
 	for id < m.n {
 		w := m.word(id/64).Load() >> (id % 64)

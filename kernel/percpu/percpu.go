@@ -7,7 +7,7 @@
 //
 // Layer: core.
 // Context: interrupts off, or a block that cannot go away.
-// Locks: none; the comment at each group of fields says who writes it.
+// Locks: none; the comment at each group of fields says which CPU writes it.
 // Manual: Intel SDM vol. 2B, "SWAPGS".
 // Chapter: docs/08-starting-cpus.md.
 package percpu
@@ -22,10 +22,11 @@ import (
 // Max is the limit on CPU numbers; the tables are made for the CPUs there are.
 const Max = 4096
 
-// CPU is the private block of one CPU, in lines of 64 bytes by who writes them.
+// CPU is the private block of one CPU. Its 64-byte lines are grouped by the CPU
+// that writes them.
 type CPU struct {
-	// Entry state: this CPU alone. The entry stubs of package trap use these by
-	// offset, which they take from here.
+	// Entry state: written by this CPU alone. The entry stubs of package trap use
+	// these fields by the offsets below.
 	self     uintptr // own address: GS:0
 	StackTop uintptr // kernel stack of the current thread
 	StackLow uintptr // its lowest address
@@ -51,16 +52,16 @@ type CPU struct {
 
 	// This CPU alone, seldom.
 	Space      uintptr // *mem.Space of the program whose tables are loaded
-	CallTicks  uint64  // counter ticks spent on others' calls in one period of the rate limit
+	CallTicks  uint64  // counter ticks spent on calls of other CPUs in one period of the rate limit
 	CallPeriod uint64  // that period: Ticks when it began
 	WatchTick  uint64  // Ticks when the watchdog last saw its neighbour alive
 	Watched    uint64  // that neighbour's TickAt
 	PanicTop   uintptr // stack for the panic report
 	_          [16]byte
 
-	// Read mostly: written before the CPU takes part.
+	// Read mostly: written before the CPU comes online.
 	ID            uint32 // dense, 0 is the boot CPU; index arrays with it
-	abi.Processor        // how the firmware and the hardware name it
+	abi.Processor        // the CPU's ids in hardware and firmware
 	Logical       uint32 // its logical destination: cluster in the upper half, one bit in the lower; 0 for none
 	_             uint32
 	Memory        uintptr // *cpus.memory: all that is this CPU's
@@ -70,29 +71,29 @@ type CPU struct {
 	IPI           uintptr // *ipi.Stats
 
 	// Written by other CPUs.
-	FlushAsked atom.Uint64 // TLB flushes asked for
-	Pending    atom.Uint32 // what this CPU is asked to do: bits of package ipi
-	NMIAsked   atom.Uint32 // what the next NMI is for: bits of package crash
-	Go         atom.Uint32 // 1: take part; see handshake.go
-	OutLeft    atom.Uint32 // CPUs that have not ended this one's call
-	_          [40]byte
+	FlushRequests atom.Uint64 // TLB flushes requested
+	Pending       atom.Uint32 // requests to this CPU: bits of package ipi
+	NMIRequests   atom.Uint32 // the purpose of the next NMI: bits of package crash
+	Go            atom.Uint32 // 1: may join; see handshake.go
+	OutLeft       atom.Uint32 // CPUs that have not ended this CPU's call
+	_             [40]byte
 
 	// Written by this CPU, read by others.
-	Stage     atom.Uint32 // how far start-up came
+	Stage     atom.Uint32 // how far the CPU's start came
 	State     atom.Uint32 // Offline to Online
 	FlushDone atom.Uint64 // TLB flushes done
 	Ticks     atom.Uint64 // timer ticks
 	TickAt    atom.Uint64 // counter value of the last tick; the heartbeat
 	Switches  atom.Uint64 // thread switches
 	StopFrame atom.Uintptr
-	Code      atom.Uint32 // why it did not take part: Code*
+	Code      atom.Uint32 // why it is not online: Code*
 	Boot      bool        // IA32_APIC_BASE bit 8
 	_         [11]byte
-	OutFunc   atom.Uint64 // the call that it makes of others
+	OutFunc   atom.Uint64 // the call that it makes to other CPUs
 	OutWord   atom.Uint64
-	Called    atom.Uint64 // what cross.Count has added
-	Callers   Mask        // CPUs whose call waits for this one; others write its words
-	magic     uint64      // of a block that is what it should be
+	Called    atom.Uint64 // the sum of the words of CallCount
+	Callers   Mask        // CPUs whose call waits for this CPU, which set their own bits
+	magic     uint64      // marks a block that was not overwritten
 	_         [16]byte
 
 	// Written by this CPU while it starts: the counter at each stage.
@@ -110,7 +111,7 @@ var (
 	_ [64]byte  = [unsafe.Offsetof(CPU{}.Resched)]byte{}
 	_ [128]byte = [unsafe.Offsetof(CPU{}.Space)]byte{}
 	_ [192]byte = [unsafe.Offsetof(CPU{}.ID)]byte{}
-	_ [256]byte = [unsafe.Offsetof(CPU{}.FlushAsked)]byte{}
+	_ [256]byte = [unsafe.Offsetof(CPU{}.FlushRequests)]byte{}
 	_ [320]byte = [unsafe.Offsetof(CPU{}.Stage)]byte{}
 	_ [448]byte = [unsafe.Offsetof(CPU{}.StageAt)]byte{}
 	_ [576]byte = [unsafe.Sizeof(CPU{})]byte{}
@@ -121,11 +122,11 @@ const SelfOffset = unsafe.Offsetof(CPU{}.self)
 
 // This returns the block of the CPU that runs the call.
 //
-// Context: interrupts off until the last use of the result; otherwise the
-// caller may wake up on another CPU with a stranger's block in hand.
+// Context: interrupts off until the last use of the result. Otherwise the thread
+// may go on on another CPU, with the block of the first.
 func This() *CPU
 
-// Init makes c, which is zero, a block whose address GS base can hold.
+// Init makes c the valid block of CPU id. All other fields of c are zero.
 func (c *CPU) Init(id uint32) {
 	c.self = uintptr(unsafe.Pointer(c))
 	c.magic = magic
@@ -134,13 +135,13 @@ func (c *CPU) Init(id uint32) {
 
 const magic = 0x4d75737465724350 // "MusterCP"
 
-// Valid reports whether c is a block, of a registered CPU, that nobody has
-// overwritten. Debug builds ask at each entry to the core.
+// Valid reports whether c is the block of a registered CPU and was not overwritten.
+// Debug builds check that at each entry to the core.
 func Valid(c *CPU) bool {
 	return c.magic == magic && c.self == uintptr(unsafe.Pointer(c)) && c.ID < Count() && Get(c.ID) == c
 }
 
-// Damage makes a block invalid, for a test of who notices.
+// Damage makes a block invalid, to test whether debug builds notice.
 func Damage(c *CPU) { c.magic++ }
 
 // Addr returns the block's address, the value for GS base.
@@ -175,7 +176,7 @@ func Register(c *CPU) bool {
 
 // SetTable moves the table to memory with room for n pointers at base.
 //
-// Context: before the second CPU is registered, so that nobody reads the old one.
+// Context: before the second CPU is registered, so that no other CPU reads the old one.
 func SetTable(base uintptr, n uint32) {
 	have := table.count.Load()
 	for i := uint32(0); i < have; i++ {

@@ -13,7 +13,7 @@ func TestTable(t *testing.T) {
 		cpus[i].Init(uint32(i))
 	}
 	require.True(t, Register(&cpus[0]))
-	require.False(t, Register(&cpus[1]), "room for the boot CPU alone")
+	require.False(t, Register(&cpus[1]), "there is room for the boot CPU alone")
 	room := make([]*CPU, 4)
 	SetTable(uintptr(unsafe.Pointer(&room[0])), 4)
 	for i := 1; i < 4; i++ {
@@ -24,7 +24,7 @@ func TestTable(t *testing.T) {
 	require.True(t, Valid(&cpus[3]))
 	require.False(t, Valid(&cpus[4]), "not registered")
 	copied := cpus[2]
-	require.False(t, Valid(&copied), "not where it should be")
+	require.False(t, Valid(&copied), "a copy at another address")
 	Damage(&cpus[1])
 	require.False(t, Valid(&cpus[1]))
 	for i := range uint32(4) {
@@ -53,6 +53,6 @@ func TestMask(t *testing.T) {
 			require.True(t, m.Clear(n-1))
 		}
 		require.True(t, m.Clear(0))
-		require.False(t, m.Clear(0), "one caller wins")
+		require.False(t, m.Clear(0), "one caller gets true")
 	}
 }

@@ -1,5 +1,5 @@
-// Package power says how a machine is switched off and reset: as steps on
-// registers, for the core to take when all other CPUs stand still.
+// Package power returns the steps on registers that switch the machine off or reset
+// it. The core takes them when all other CPUs have stopped.
 //
 // Layer: pure.
 // Context: any goroutine.
@@ -16,10 +16,10 @@ import (
 	"muster/kernel/acpi"
 )
 
-// Op is what a step does.
+// Op is the kind of a step.
 type Op uint8
 
-// Ops. Wait is spent after Write and Modify; it bounds Await.
+// Ops. After Write and Modify a step waits for its Wait; Wait bounds Await.
 const (
 	Write  Op = iota // write Value
 	Modify           // clear the bits of Mask, set those of Value
@@ -55,7 +55,7 @@ const (
 	resetControl   = 0xcf9
 )
 
-// Reasons why a machine cannot be switched off.
+// Reasons for which the machine cannot be switched off.
 var (
 	ErrNoFADT      = errors.New("power: no FADT")
 	ErrNoS5        = errors.New(`power: no \_S5 package`)
@@ -89,7 +89,7 @@ func Off(f *acpi.FADT, s5 *acpi.Sleep) ([]Step, error) {
 	if f.SMICommand != 0 && f.ACPIEnable != 0 {
 		list = append(list, enable(f, controls[0])...)
 	}
-	for pass := range 2 { // first the types, then the bit that takes effect
+	for pass := range 2 { // the types in the first pass, the bit that takes effect in the second
 		for i, c := range controls {
 			s := step(Modify, c, 2)
 			s.Mask, s.Value = sleepTypes|sleepEnable, types[i]<<sleepShift
@@ -103,15 +103,17 @@ func Off(f *acpi.FADT, s5 *acpi.Sleep) ([]Step, error) {
 	return list, nil
 }
 
-// enable hands the registers over from the firmware, if it has not done so.
+// enable takes the registers over from the firmware, if the firmware has not handed
+// them over yet.
 func enable(f *acpi.FADT, control acpi.GAS) []Step {
 	wait := step(Await, control, 2)
 	wait.Mask, wait.Value, wait.Wait = sciEnable, sciEnable, enableTimeout
 	return []Step{{Op: Write, Space: acpi.SpaceIO, Bytes: 1, Addr: uint64(f.SMICommand), Value: uint32(f.ACPIEnable)}, wait}
 }
 
-// Reset returns the steps that reset a machine: the FADT's register, the chipset's,
-// the keyboard controller's. f may be nil. If all is in vain, a triple fault is left.
+// Reset returns the steps that reset the machine: the FADT's register, the
+// chipset's, the keyboard controller's. f may be nil. If no step has an effect, a
+// triple fault is left.
 func Reset(f *acpi.FADT) (list []Step) {
 	if f != nil {
 		if reg, value := f.Reset(); reg != nil && usable(*reg) {

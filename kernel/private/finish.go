@@ -15,8 +15,9 @@ import (
 	"muster/kernel/percpu"
 )
 
-// finish ends the machine: it stops the other CPUs, takes the steps that the
-// caller prepared, and if these have no effect what is left. It does not return.
+// finish ends the machine: it stops the other CPUs, takes the steps that the caller
+// prepared, and if these have no effect it tries the other ways. It does not
+// return.
 func finish(c *percpu.CPU, t *linux.Task, status int, list uintptr, n uint64) (*percpu.CPU, uint64) {
 	var steps [abi.MaxSteps]abi.Step
 	if n > abi.MaxSteps {
@@ -40,13 +41,13 @@ func finish(c *percpu.CPU, t *linux.Task, status int, list uintptr, n uint64) (*
 		tripleFault()
 	}
 	crash.ExitEmulator()
-	clock.Spin(clock.Second / 10) // an emulator that ends takes its time
+	clock.Spin(clock.Second / 10) // an emulator needs time to end
 	console.Emergency([]byte("muster: off\n"))
 	cpu.Stop()
 	return c, 0
 }
 
-// stopOthers stops the other CPUs and says how that went. They hold no lock then,
+// stopOthers stops the other CPUs and logs the result. They hold no lock then,
 // unless one did not answer.
 func stopOthers(c *percpu.CPU) {
 	if percpu.Count() == 1 {
@@ -56,7 +57,7 @@ func stopOthers(c *percpu.CPU) {
 	var l console.Line
 	l.Str("muster: ").Dec(uint64(stopped)).Str(" other CPUs stopped")
 	if missing != crash.None {
-		l.Str(", cpu").Dec(uint64(missing)).Str(" does not answer, not even an NMI")
+		l.Str(", cpu").Dec(uint64(missing)).Str(" does not answer an IPI or an NMI")
 	}
 	console.Emergency(l.Byte('\n').Bytes())
 }
@@ -119,13 +120,15 @@ func store(s *abi.Step, v uint32) {
 	}
 }
 
-// tripleFault resets any machine: an exception without a table to answer it.
+// tripleFault resets every machine: it raises an exception without a table of
+// handlers.
 func tripleFault() {
 	cpu.LoadIDT(0, 0)
 	cpu.Breakpoint()
 }
 
-// sayLongest logs the longest stretch with interrupts off, and what began it.
+// sayLongest logs the longest stretch with interrupts off, and the entry at which
+// it began.
 func sayLongest(c *percpu.CPU) {
 	worst := c
 	for i := range percpu.Count() {

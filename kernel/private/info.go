@@ -17,7 +17,7 @@ import (
 	"muster/kernel/trace"
 )
 
-// What there is to know about CPUs, IPIs, interrupts and memory.
+// Information about CPUs, IPIs, interrupts and memory.
 
 func cpuInfo(c *percpu.CPU, t *linux.Task, cpu int, info uintptr) (*percpu.CPU, uint64) {
 	o := percpu.Find(cpu)

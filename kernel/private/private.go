@@ -1,6 +1,6 @@
-// Package private is the core's side of the private system calls that belong to no other
-// package: the log, what there is to know about CPUs, memory and interrupts, and the end
-// of the machine.
+// Package private is the core's side of the private system calls that belong to no
+// other package: the log, information about CPUs, memory and interrupts, and the
+// end of the machine.
 //
 // Layer: core.
 // Context: on the calling thread's kernel stack, interrupts off, no lock held. A function
@@ -22,11 +22,11 @@ import (
 	"muster/kernel/setting"
 )
 
-// boot is what the loader said, for bootInfo.
+// boot is the boot information, for bootInfo.
 var boot *abi.Boot
 
-// Install makes package linux dispatch the private calls. info is what the loader said;
-// the caller may go on filling it in.
+// Install makes package linux dispatch the private calls. info is the boot
+// information; the caller may fill it in later.
 //
 // Context: boot CPU, before the runtime starts.
 func Install(info *abi.Boot) {
@@ -88,7 +88,7 @@ func bootInfo(c *percpu.CPU, t *linux.Task, out uintptr) (*percpu.CPU, uint64) {
 	return c, copyOut(c, t, out, boot, 0)
 }
 
-// mapPhys maps in chunks, and lets other threads run in between.
+// mapPhys maps in chunks, and lets other threads run between them.
 func mapPhys(c *percpu.CPU, _ *linux.Task, addr, bytes uint64, device bool) (*percpu.CPU, uint64) {
 	const limit = 64 << 20
 	if bytes == 0 || bytes > limit || addr >= 1<<46 {
@@ -101,7 +101,7 @@ func mapPhys(c *percpu.CPU, _ *linux.Task, addr, bytes uint64, device bool) (*pe
 	p, n := mem.PhysAddr(addr), uintptr(bytes)
 	va := mem.ReserveMap(c, p, n)
 	for off := uintptr(0); off < n; {
-		k := min(n-off, mem.MapChunk-(va+off)%layout.PageSize) // whole pages but at the ends
+		k := min(n-off, mem.MapChunk-(va+off)%layout.PageSize) // whole pages except at the ends
 		mem.FillMap(c, va+off, p+mem.PhysAddr(off), k, kind)
 		off += k
 		c = sched.Breathe(c)

@@ -10,8 +10,8 @@ import (
 	"muster/kernel/trap"
 )
 
-// PrepareCPU gives c a run queue in the zeroed memory at queue, and makes the
-// code that will call Idle on [stackLow, stackTop) the thread t.
+// PrepareCPU gives c a run queue in the zeroed memory at queue, and makes the code
+// that will call Idle on [stackLow, stackTop) the thread t.
 //
 // Context: before c takes interrupts.
 func PrepareCPU(c *percpu.CPU, queue uintptr, t *Thread, stackLow, stackTop uintptr) {
@@ -23,7 +23,7 @@ func PrepareCPU(c *percpu.CPU, queue uintptr, t *Thread, stackLow, stackTop uint
 	q.init(t)
 	install(c, t)
 	c.Lazy = 1
-	c.Sched = queue // publishes the queue to steal
+	c.Sched = queue // publishes the queue for other CPUs to steal from
 }
 
 // InitIdle gives the set of idle CPUs zeroed memory for n CPUs.
@@ -43,8 +43,9 @@ func Idle(c *percpu.CPU) {
 	}
 }
 
-// look announces the CPU as idle and then looks at all queues: in this order, so
-// that a waker who has not seen the announcement has its thread seen here.
+// look announces the CPU as idle and then looks at all queues. In this order, a
+// waker that has not seen the announcement has queued its thread before this CPU
+// looks.
 func look(c *percpu.CPU) *Thread {
 	idle.Set(c.ID)
 	next := local(c).take(c, classes, false)
@@ -57,7 +58,8 @@ func look(c *percpu.CPU) *Thread {
 	return next
 }
 
-// runFromIdle switches from the idle thread and returns when nothing is left to run.
+// runFromIdle switches from the idle thread and returns when there is no thread
+// left to run.
 func runFromIdle(c *percpu.CPU, next *Thread) {
 	lock.AssertNone(c)
 	q := local(c)

@@ -7,8 +7,8 @@ import (
 	"muster/kernel/upcall"
 )
 
-// Mutex is a lock that waiters sleep for. It is handed over in order. The zero
-// value needs Init.
+// Mutex is a lock whose waiters sleep. It is handed over in the order of arrival.
+// The zero value needs Init.
 type Mutex struct {
 	mu      lock.Spin
 	held    bool

@@ -11,7 +11,7 @@ import (
 	"muster/kernel/upcall"
 )
 
-// caught returns the message of the panic of the core that f ends in, "" for none.
+// caught returns the text of the panic of the core in f, "" for none.
 func caught(t *testing.T, f func()) (msg string) {
 	t.Helper()
 	upcall.To.Panic = func(_ *percpu.CPU, _ *cpu.Frame, msg string, _, _ uint64) { panic(msg) }
@@ -35,7 +35,7 @@ func TestMutexAssertHeld(t *testing.T) {
 	m := &Mutex{}
 	m.Init()
 	require.False(t, held(first, m))
-	require.False(t, held(&percpu.CPU{}, m), "a thread without a number is no holder either")
+	require.False(t, held(&percpu.CPU{}, m), "a thread without a number is not a holder either")
 
 	require.Same(t, first, m.Lock(first))
 	require.True(t, held(first, m))

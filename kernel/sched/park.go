@@ -5,19 +5,19 @@ import (
 	"muster/kernel/percpu"
 )
 
-// Park and Unpark exchange a token. Unpark leaves it; Park takes it, and stops
-// the thread while there is none. So it does not matter which comes first, and
-// who waits for a condition writes:
+// Park and Unpark exchange a token. Unpark leaves it; Park takes it, and stops the
+// thread while there is none. So their order does not matter, and a thread that
+// waits for a condition writes:
 //
 //	for !condition() { c = sched.Park(c) }
 //
-// A thread that parks is seen as parked only after its registers are saved:
-// until then the token alone is left, and the CPU that has left the thread's
-// stack looks for it.
+// A thread that parks is seen as parked only after its registers are saved. Until
+// then an Unpark leaves the token alone, and the CPU that has left the thread's
+// stack looks for the token.
 
 // Park stops the current thread until there is a token, and takes it.
 //
-// Context: no lock held. The thread may go on with another CPU: the result.
+// Context: no lock held. The thread may go on on another CPU, the result.
 func Park(c *percpu.CPU) *percpu.CPU {
 	t := Current(c)
 	for !t.takeToken() {
@@ -28,7 +28,7 @@ func Park(c *percpu.CPU) *percpu.CPU {
 
 // Unpark leaves t a token, and makes it ready if it is parked.
 //
-// Context: t cannot go away: the caller holds a lock that its exit takes.
+// Context: t cannot be freed: the caller holds a lock that its exit takes.
 // Locks: takes a run queue's.
 func Unpark(c *percpu.CPU, t *Thread) {
 	if t.leaveToken() {
@@ -47,16 +47,17 @@ func (t *Thread) leaveToken() bool {
 	return t.state.Load() == stParked && t.state.CompareAndSwap(stParked, stReady)
 }
 
-// nowParked marks t, whose registers are saved, as parked, and reports whether
-// the caller must enqueue it since a token came meanwhile. Token and state are
-// written and read in opposite orders here and in leaveToken, so at least one
-// of the two sees the other, and the swap lets only one enqueue.
+// nowParked marks t, whose registers are saved, as parked, and reports whether the
+// caller must enqueue t because a token came meanwhile. This function and
+// leaveToken write and read token and state in opposite orders, so at least one of
+// the two sees the other's write, and the swap lets only one enqueue t.
 func (t *Thread) nowParked() bool {
 	t.state.Store(stParked)
 	return t.token.Load() != 0 && t.state.CompareAndSwap(stParked, stReady)
 }
 
-// ParkUntil is Park with a deadline; expired says that it came before a token.
+// ParkUntil is Park with a deadline; expired says that the deadline came before a
+// token.
 //
 // Context: as Park.
 func ParkUntil(c *percpu.CPU, deadline clock.Time) (next *percpu.CPU, expired bool) {

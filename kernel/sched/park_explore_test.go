@@ -15,14 +15,14 @@ import (
 	"muster/kernel/percpu"
 )
 
-// parking is a thread that parks once, and what makes it run again.
+// parking is a thread that parks once, and the events that make it run again.
 type parking struct {
 	t        Thread
 	runnable atom.Uint32
 	enqueued atom.Uint32
 }
 
-// enqueue stands for a run queue that the thread's CPU looks at.
+// enqueue is the run queue that the thread's CPU looks at.
 func (p *parking) enqueue() {
 	p.enqueued.Add(1)
 	if p.runnable.Swap(1) != 0 {
@@ -30,8 +30,8 @@ func (p *parking) enqueue() {
 	}
 }
 
-// park is Park with the switch of stacks left out: the CPU goes on as if it had
-// left the thread, and comes back when the thread is runnable.
+// park is Park without the switch of stacks: the CPU goes on as if it had left the
+// thread, and comes back when the thread is runnable.
 func (p *parking) park(take func() bool, parked func() bool) {
 	for !take() {
 		if parked() {
@@ -51,8 +51,8 @@ func (p *parking) unpark() {
 	}
 }
 
-// parks searches a thread that parks while others wake it. parked is what its CPU does
-// once it has left the thread's stack.
+// parks searches a thread that parks while others wake it. parked is what its CPU
+// does when it has left the thread's stack.
 func parks(wakers int, parked func(*Thread) bool) explore.Result {
 	return explore.Run(explore.Model{Preemptions: explore.Unbounded, Setup: func() ([]func(), func() error) {
 		p := &parking{}
@@ -74,15 +74,15 @@ func TestParkIsNeverLost(t *testing.T) {
 	}
 }
 
-// Negative control: a thread whose CPU looks for the token before the thread is seen as
-// parked can sleep for ever.
+// Negative control: a thread whose CPU looks for the token before it marks the
+// thread as parked can sleep forever.
 func TestWrongOrderIsFound(t *testing.T) {
 	r := parks(1, func(x *Thread) bool {
 		token := x.token.Load() != 0
 		x.state.Store(stParked)
 		return token && x.state.CompareAndSwap(stParked, stReady)
 	})
-	require.ErrorContains(t, r.Err, "waits for ever")
+	require.ErrorContains(t, r.Err, "waits forever")
 	t.Log(r)
 }
 
@@ -92,7 +92,7 @@ type machine struct {
 	queues []*runQueue
 	ipi    []atom.Uint32
 	words  [1]uint64
-	table  []*percpu.CPU // percpu knows it by its address alone
+	table  []*percpu.CPU // percpu has its address alone
 	ran    atom.Uint32
 }
 
@@ -118,7 +118,7 @@ func newMachine(n int) *machine {
 	return m
 }
 
-// idleLoop is Idle of a CPU: it runs what it finds until all are done.
+// idleLoop is Idle of a CPU: it runs the threads that it finds until all are done.
 func (m *machine) idleLoop(id, threads int, look func(*percpu.CPU) *Thread) func() {
 	return func() {
 		for m.ran.Load() < uint32(threads) {
@@ -127,7 +127,7 @@ func (m *machine) idleLoop(id, threads int, look func(*percpu.CPU) *Thread) func
 					panic("ran a thread that was not ready")
 				}
 				if m.ran.Add(1) == uint32(threads) {
-					for i := range m.ipi { // so that the others see the end
+					for i := range m.ipi { // wakes the others, which then see the end
 						m.ipi[i].Store(1)
 					}
 				}
@@ -149,8 +149,9 @@ func ready(last uint32) *Thread {
 	return t
 }
 
-// busy searches a machine whose CPU 0 runs a thread and makes others ready, which CPU
-// last ran, while all other CPUs go idle. look is what an idle CPU does.
+// busy searches a machine whose CPU 0 runs a thread and makes others ready, which
+// the CPU last has run before, while all other CPUs become idle. look is what an
+// idle CPU does.
 func busy(cpus, threads, preemptions int, last uint32, look func(*percpu.CPU) *Thread) explore.Result {
 	return explore.Run(explore.Model{Preemptions: preemptions, Setup: func() ([]func(), func() error) {
 		m := newMachine(cpus)
@@ -167,7 +168,7 @@ func busy(cpus, threads, preemptions int, last uint32, look func(*percpu.CPU) *T
 	}})
 }
 
-// A waker puts a thread on a CPU that is just going idle: that CPU runs it.
+// A waker puts a thread on a CPU that is becoming idle: that CPU runs it.
 func TestIdleMissesNoThread(t *testing.T) {
 	r := busy(2, 1, explore.Unbounded, 1, look)
 	t.Log(r)
@@ -175,8 +176,8 @@ func TestIdleMissesNoThread(t *testing.T) {
 	require.True(t, r.Complete)
 }
 
-// A busy CPU makes threads ready that it ran last itself; the idle ones take them: no
-// thread waits while a CPU sleeps.
+// A busy CPU makes threads ready that it has run before; the idle CPUs take them.
+// No thread waits while a CPU sleeps.
 func TestIdleTakesWork(t *testing.T) {
 	for _, m := range []struct{ cpus, threads, preemptions int }{{2, 1, explore.Unbounded}, {2, 2, explore.Bound(4, explore.Unbounded)}, {3, 2, explore.Bound(2, 3)}} {
 		r := busy(m.cpus, m.threads, m.preemptions, 0, look)
@@ -199,6 +200,6 @@ func TestLookBeforeAnnounceIsFound(t *testing.T) {
 		}
 		return next
 	})
-	require.ErrorContains(t, r.Err, "waits for ever")
+	require.ErrorContains(t, r.Err, "waits forever")
 	t.Log(r)
 }

@@ -12,11 +12,11 @@ import (
 	"muster/kernel/trace"
 )
 
-// runQueue is what one CPU has to run.
+// runQueue is the ready threads of one CPU.
 type runQueue struct {
 	mu    lock.Spin
 	lists [classes]list.List
-	count atom.Uint32 // threads in lists; stored under mu, loaded anywhere: an old value costs a look
+	count atom.Uint32 // threads in lists; stored under mu, loaded anywhere: an old value only costs a look
 
 	// This CPU alone.
 	idle     *Thread
@@ -29,7 +29,8 @@ type runQueue struct {
 	running atom.Uint32 // class of the running thread, classes for the idle one; others read it to decide on an IPI
 }
 
-// pop takes the first thread of a list out; with free, the first that is not pinned.
+// pop takes the first thread of a list out; with free, the first that is not
+// pinned.
 //
 // Locks: q.mu held; not asserted: take, the only caller, has just taken it.
 func pop(l *list.List, free bool) *Thread {
@@ -71,8 +72,9 @@ func (q *runQueue) put(c *percpu.CPU, t *Thread) {
 	q.mu.Unlock(c)
 }
 
-// take removes the first thread of the best class, nil if there is none below limit.
-// free is for another CPU than the queue's: it leaves pinned threads alone.
+// take removes the first thread of the best class, nil if there is none below
+// limit. free is for a CPU that does not own the queue: take then skips pinned
+// threads.
 //
 // Locks: takes q.mu.
 func (q *runQueue) take(c *percpu.CPU, limit Class, free bool) (t *Thread) {
@@ -90,12 +92,13 @@ func (q *runQueue) take(c *percpu.CPU, limit Class, free bool) (t *Thread) {
 	return t
 }
 
-// idle CPUs. A CPU puts itself in before its last look at the queues; who has
-// work for it takes it out, so that one of several wakers gets it.
+// idle is the set of idle CPUs. A CPU adds itself before its last look at the queues. A
+// waker that has work for a CPU removes it, so only one of several wakers gets it.
 var idle percpu.Mask
 
-// enqueue puts a thread that is ready on a CPU's queue and makes that CPU notice:
-// the one that ran it last if idle, else another idle one, else the last one.
+// enqueue puts a thread that is ready on a CPU's queue and makes that CPU notice.
+// It chooses the CPU that ran the thread last if that is idle, else another idle
+// CPU, else the last one.
 //
 // Locks: takes the queue's.
 func enqueue(c *percpu.CPU, t *Thread) {
@@ -111,8 +114,8 @@ func enqueue(c *percpu.CPU, t *Thread) {
 	}
 	to := percpu.Get(last)
 	give(c, to, t)
-	// A CPU that went idle after the first look, and looked at this queue before
-	// the thread was there, has put itself in by now: it may come and steal.
+	// A CPU that became idle after the first look, and looked at this queue before
+	// the thread was there, is in the set by now: it may come and steal.
 	if id, ok := claim(last); ok {
 		kick(c, percpu.Get(id))
 	}

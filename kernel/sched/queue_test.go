@@ -12,7 +12,7 @@ import (
 
 func thread(id uint32, class Class) *Thread { return &Thread{ID: id, Class: class} }
 
-// The better class goes first, and within a class who came first.
+// The better class goes first, and within a class the thread that came first.
 func TestQueueOrder(t *testing.T) {
 	c := &percpu.CPU{}
 	q := &runQueue{}

@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// switchStack is called by the thread that stops and returns in the one that
+// switchStack is called by the thread that stops and returns in the thread that
 // goes on. Compiled code keeps nothing in registers across a call but the frame
 // pointer; the wrapper reloads g from the new FS.
 TEXT ·switchStack(SB), NOSPLIT|NOFRAME, $0-24

@@ -11,7 +11,7 @@ import (
 	"muster/kernel/upcall"
 )
 
-// leaving says what becomes of the thread that a switch leaves.
+// leaving is what happens to the thread that a switch leaves.
 type leaving uint8
 
 const (
@@ -44,9 +44,9 @@ func Exit(c *percpu.CPU) {
 }
 
 // Pin makes the current thread run on the CPU with a number alone, from now on. It
-// is for tests that want to see a certain CPU.
+// is for tests of a certain CPU.
 //
-// Context: no lock held; the CPU takes part. Returns the CPU on which the thread
+// Context: no lock held; the CPU is online. Returns the CPU on which the thread
 // goes on: that one.
 func Pin(c *percpu.CPU, cpu uint32) *percpu.CPU {
 	t := Current(c)
@@ -155,7 +155,8 @@ func finish(c *percpu.CPU) {
 	}
 }
 
-// requeue puts back a thread that was preempted here, and offers it to an idle CPU.
+// requeue puts a thread that was preempted here back into its queue, and offers it
+// to an idle CPU.
 func requeue(c *percpu.CPU, q *runQueue, t *Thread) {
 	q.put(c, t)
 	if id, ok := idle.Next(0); ok && idle.Clear(id) {

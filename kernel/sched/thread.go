@@ -1,5 +1,5 @@
 // Package sched has threads, the run queue of each CPU, timers, and the two
-// operations that everything that blocks is made of: Park and Unpark.
+// operations on which every blocking operation is built: Park and Unpark.
 //
 // Layer: core.
 // Context: interrupts off. A function that may switch threads returns the CPU on
@@ -25,9 +25,9 @@ import (
 	"muster/kernel/trap"
 )
 
-// Class orders threads: a lower one runs first, always. The kernel's own Go
-// threads stand above ring 3, or a busy program could hold up the kernel's
-// stop-the-world.
+// Class orders threads: a lower class always runs first. The kernel's own Go
+// threads have a lower class than ring 3, or a busy program could delay the
+// kernel's stop-the-world.
 type Class uint8
 
 // Classes.
@@ -37,8 +37,8 @@ const (
 	classes
 )
 
-// StackSize is the size of a kernel stack. The deepest seen in the stress tests
-// is in docs/measurements.md, "kernel stack high-water mark".
+// StackSize is the size of a kernel stack. The deepest use in the stress tests is
+// in docs/measurements.md, "kernel stack high-water mark".
 const StackSize = 16 << 10
 
 // Thread is one thread: a kernel stack, and registers that are saved there while
@@ -63,7 +63,7 @@ type Thread struct {
 
 	cpu      atom.Uint32 // CPU that ran it last, or is to
 	queued   list.Node   // in a run queue, guarded by its lock
-	Wait     list.Node   // among those that wait for the same thing, guarded by its lock
+	Wait     list.Node   // in a list of waiters, guarded by the list's lock
 	pinned   bool        // runs on cpu alone; changed while it runs
 	granted  bool        // a mutex was handed over, guarded by its lock
 	timer    Timer
@@ -89,7 +89,7 @@ func (t *Thread) StateName() string { return stateNames[t.state.Load()] }
 // CPU returns the number of the CPU that runs t or ran it last.
 func (t *Thread) CPU() uint32 { return t.cpu.Load() }
 
-// StartOn says on which CPU a thread that has not run yet is to start.
+// StartOn sets the CPU on which a thread that has not run yet will start.
 func (t *Thread) StartOn(cpu uint32) { t.cpu.Store(cpu) }
 
 // RanTicks returns how long t has run, in counter ticks, up to its last switch.

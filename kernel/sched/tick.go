@@ -14,8 +14,8 @@ import (
 
 // The tick, from the interrupt to the switch of threads. The timer's vector leads to
 // onTimer, which does what is due on its CPU: the tick, and the timers of threads
-// that sleep. The tick asks for a switch by c.Resched when another thread waits. On
-// the way out of the interrupt Leave does the switch.
+// that sleep. The tick requests a switch by c.Resched when another thread waits.
+// On the way out of the interrupt Leave does the switch.
 
 // tickPeriod is the time between two ticks of a CPU. SetTick sets it; the default
 // is in package setting.
@@ -29,8 +29,8 @@ func SetTick(d clock.Time) { tickPeriod = d }
 // Tick returns the time between two ticks.
 func Tick() clock.Time { return tickPeriod }
 
-// Install makes this package answer the timer's interrupt, and the IPI that stands in for
-// a timer that has failed.
+// Install makes this package handle the timer's interrupt, and the IPI that
+// replaces a timer that has failed.
 //
 // Context: boot CPU, after the local APIC or its absence is known.
 func Install() {
@@ -51,8 +51,8 @@ func StartTick(c *percpu.CPU) {
 	apic.ArmTimer(tickPeriod)
 }
 
-// onTimer answers the timer's interrupt. An IPI that was lost, or that the rate limit
-// has put off, is found here.
+// onTimer handles the timer's interrupt. It finds IPIs that were lost, or that the
+// rate limit has deferred.
 func onTimer(c *percpu.CPU, f *cpu.Frame) {
 	apic.EOI()
 	due(c)
@@ -64,21 +64,21 @@ func onTimer(c *percpu.CPU, f *cpu.Frame) {
 	}
 }
 
-// onLegacyTimer answers the 8254's interrupt, on a machine without a local APIC.
+// onLegacyTimer handles the 8254's interrupt, on a machine without a local APIC.
 func onLegacyTimer(c *percpu.CPU, _ *cpu.Frame) {
 	if apic.LegacyEOI(0) {
 		due(c)
 	}
 }
 
-// due does what is due on this CPU, and arms the timer for what comes next.
+// due does the work that is due on this CPU, and arms the timer for the next.
 func due(c *percpu.CPU) {
 	q := local(c)
 	now := clock.Now()
 	if now >= q.nextTick {
 		tick(c, q)
 		q.nextTick += tickPeriod
-		if q.nextTick <= now { // ticks were lost: the host was busy
+		if q.nextTick <= now { // ticks were lost because the host was busy
 			q.nextTick = now + tickPeriod
 		}
 	}
@@ -103,7 +103,7 @@ func tick(c *percpu.CPU, q *runQueue) {
 func Pending(c *percpu.CPU) bool { return c.Resched != 0 || Current(c).Work.Load() != 0 }
 
 // Leave switches threads and does the work of the current thread until nothing is
-// pending. Interrupts stay off from the last look to the return. See upcall.Table.
+// pending. Interrupts stay off from the last check to the return. See upcall.Table.
 //
 //cpucheck:switches the entry stub goes on, and finds the block by GS
 func Leave(c *percpu.CPU, f *cpu.Frame, how uintptr) uintptr {

@@ -23,7 +23,7 @@ type timerQueue struct {
 	mu   lock.Spin
 	tree tree.Tree
 	// first is the time of the earliest, clock.Never without one. Written under mu;
-	// the CPU of the queue reads it without.
+	// the CPU of the queue reads it without the lock.
 	first atom.Uint64
 }
 
@@ -63,7 +63,7 @@ func (t *Thread) arm(c *percpu.CPU, at clock.Time) {
 	}
 }
 
-// disarm withdraws the timer and reports whether it had not gone off.
+// disarm withdraws the timer and reports whether it had not expired.
 //
 // Locks: takes the timers of the CPU that armed it.
 func (t *Thread) disarm(c *percpu.CPU) (inTime bool) {
@@ -77,7 +77,7 @@ func (t *Thread) disarm(c *percpu.CPU) (inTime bool) {
 	return inTime
 }
 
-// remove takes a timer out of its queue. The hardware may still go off for it,
+// remove takes a timer out of its queue. The hardware may still interrupt for it,
 // which does no harm.
 func (q *timerQueue) remove(t *Timer) {
 	q.tree.Remove(&t.node)
@@ -89,12 +89,14 @@ func (q *timerQueue) remove(t *Timer) {
 	q.setFirst(first)
 }
 
-// maxExpired bounds how many timers one interrupt sets off: however many threads
-// a program makes sleep until the same moment, interrupts come in between.
+// maxExpired is the largest number of timers that expire in one interrupt. So other
+// interrupts come in between, even if a program makes very many threads sleep until
+// the same moment.
 const maxExpired = 32
 
-// expire sets off timers that are due, one critical section each. If some are
-// left the caller arms the hardware for a time that has passed, and is back soon.
+// expire wakes the threads of timers that are due, with one critical section for
+// each. If some are left the caller arms the hardware for a time that has passed,
+// and so comes back soon.
 func (q *timerQueue) expire(c *percpu.CPU, now clock.Time) {
 	for n := 0; n < maxExpired && q.earliest() <= now; n++ {
 		q.mu.Lock(c)

@@ -15,8 +15,8 @@ import (
 	"muster/kernel/upcall"
 )
 
-// breakCore breaks the core on purpose, so that tests and readers see what a panic says of
-// each cause. The shell's command is crash.
+// breakCore breaks the core on purpose, so that tests and readers see the report of
+// each kind of panic. The shell's command is crash.
 func breakCore(c *percpu.CPU, _ *linux.Task, kind int) (*percpu.CPU, uint64) {
 	var l console.Line
 	console.Warn(c, l.Str("crash: breaking the core on request, kind ").Dec(uint64(kind)))
@@ -74,7 +74,7 @@ func breakCore(c *percpu.CPU, _ *linux.Task, kind int) (*percpu.CPU, uint64) {
 		}
 		return c, 0
 	case abi.CrashNested:
-		upcall.To.Readable = func(uintptr) bool { // the report asks when it walks the stack
+		upcall.To.Readable = func(uintptr) bool { // the report calls this when it walks the stack
 			upcall.Panic(percpu.This(), "crash within the crash", 0, 0)
 			return false
 		}
@@ -84,11 +84,11 @@ func breakCore(c *percpu.CPU, _ *linux.Task, kind int) (*percpu.CPU, uint64) {
 }
 
 var (
-	zero    uint64 // the compiler does not know that it is
+	zero    uint64 // the compiler cannot assume that it is 0
 	victims [4]uint64
 	escaped uintptr
 	outer   = lock.Spin{Rank: lock.RankConsole}
-	inner   = lock.Spin{Rank: lock.RankFrames} // taken second: the wrong way round
+	inner   = lock.Spin{Rank: lock.RankFrames} // taken second, in the wrong order
 	stuck   = lock.Spin{Rank: lock.RankFrames}
 )
 
@@ -99,7 +99,7 @@ func recurse(n uint64) uint64 {
 	return recurse(n+1) + pad[(n+1)&15]
 }
 
-// bigFrames needs more stack for each call than is kept in reserve.
+// bigFrames needs more stack for each call than the reserve.
 //
 //go:noinline
 func bigFrames(n uint64) uint64 {
@@ -108,7 +108,7 @@ func bigFrames(n uint64) uint64 {
 	return bigFrames(n+1) + pad[(n+1)&511]
 }
 
-// heapObject allocates: what the build check forbids everywhere else.
+// heapObject allocates, which the build check forbids everywhere else.
 //
 //go:noinline
 func heapObject() *[64]uint64 { return new([64]uint64) }

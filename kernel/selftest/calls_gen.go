@@ -38,11 +38,11 @@ var calls = [...]linux.Handler{
 	abi.NumCrossCount - abi.FirstTest: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return crossCount(c, t, int(f.DI))
 	},
-	abi.NumPrepareProtections - abi.FirstTest: func(c *percpu.CPU, t *linux.Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
-		return prepareProtections(c, t)
+	abi.NumPrepareMitigations - abi.FirstTest: func(c *percpu.CPU, t *linux.Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
+		return prepareMitigations(c, t)
 	},
-	abi.NumReadProtections - abi.FirstTest: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-		return readProtections(c, t, int(f.DI), uintptr(f.SI))
+	abi.NumReadMitigations - abi.FirstTest: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return readMitigations(c, t, int(f.DI), uintptr(f.SI))
 	},
 	abi.NumBeginSequences - abi.FirstTest: func(c *percpu.CPU, t *linux.Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
 		return beginSequences(c, t)

@@ -12,12 +12,12 @@ import (
 	"muster/kernel/vector"
 )
 
-// maxMeasure keeps one measurement a short stretch with interrupts off.
+// maxMeasure bounds one measurement, which is a stretch with interrupts off.
 const maxMeasure = 100
 
-// measure does one operation of the core some times, on this CPU and to itself, and
-// returns the nanoseconds that it took in all, without reading the clock. For the
-// shell's command bench, which calls it again and again.
+// measure repeats one operation of the core, on this CPU and to itself, and returns
+// the nanoseconds of all repetitions, without reading the clock. The shell's
+// command bench calls it again and again.
 //
 // Context: interrupts off, no lock held; on the thread's stack in the core.
 func measure(c *percpu.CPU, _ *linux.Task, kind, times int) (*percpu.CPU, uint64) {
@@ -32,15 +32,16 @@ func measure(c *percpu.CPU, _ *linux.Task, kind, times int) (*percpu.CPU, uint64
 		total += measureOnce(c, kind)
 		free += nothing()
 	}
-	trap.Window(c) // what was sent comes now
+	trap.Window(c) // delivers the IPI
 	return c, uint64(clock.Span(total - min(free, total)))
 }
 
-// measured is what an interrupt seems to have interrupted. It is a variable, since a
-// local one would go to the heap; one test runs at a time.
+// measured is the frame that an interrupt has seemingly interrupted. It is a
+// variable, since a local one would be allocated on the heap; one test runs at a
+// time.
 var measured cpu.Frame
 
-// nothing returns what two looks at the clock take, one after the other.
+// nothing returns the time between two readings of the clock, one after the other.
 func nothing() uint64 {
 	began := cpu.TSC()
 	return cpu.TSC() - began
@@ -55,7 +56,7 @@ func measureOnce(c *percpu.CPU, kind int) uint64 {
 		began := cpu.TSC()
 		ipi.Send(c, c, ipi.Reschedule)
 		return cpu.TSC() - began
-	case abi.MeasureHandle: // what lies between entry and exit
+	case abi.MeasureHandle: // between entry and exit
 		c.Pending.Or(1 << ipi.Reschedule)
 		measured.Vector = vector.Reschedule
 		began := cpu.TSC()
@@ -67,7 +68,7 @@ func measureOnce(c *percpu.CPU, kind int) uint64 {
 		trap.Window(c)
 		took := cpu.TSC() - began
 		began = cpu.TSC()
-		trap.Window(c) // finds nothing
+		trap.Window(c) // no interrupt is pending
 		return took - min(took, cpu.TSC()-began)
 	case abi.MeasureSendCall:
 		c.Pending.And(^uint32(1 << ipi.Call))

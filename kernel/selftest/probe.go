@@ -13,26 +13,27 @@ import (
 	"muster/kernel/sched"
 )
 
-// Whether a protection bites is seen by an access that it must stop. Each is tried
-// twice, without the protection and with it: the first try must go through, or the
-// second, which must not, would prove nothing.
+// An access that a mitigation must stop shows whether the mitigation works. Each
+// access is tried twice, without the mitigation and with it. The first must
+// succeed, or the failure of the second would prove nothing.
 
-// probe is an object of each CPU: what came of the tries, and the one that is under way.
+// probe is an object of each CPU: the results of the tries, and the try in
+// progress.
 type probe struct {
-	found  abi.Protections
+	found  abi.Mitigations
 	exit   uintptr // where a provoked fault goes on; 0 while none is expected
 	result uint64  // the error code of the fault, with bit 63 set; 0 for none
 }
 
 var (
-	probes    mem.PerCPU // probe; 0 until prepareProtections
+	probes    mem.PerCPU // probe; 0 until prepareMitigations
 	probePage mem.UserPage
 )
 
 func probeOf(c *percpu.CPU) *probe { return (*probe)(unsafe.Pointer(probes.On(c.ID))) }
 
-// probeLoad reads from addr, probeStore writes what is there, probeCall calls it;
-// a page fault ends each, and returns to the caller.
+// probeLoad reads from addr, probeStore stores the same value there again,
+// probeCall calls it. A page fault ends each, and returns to the caller.
 func probeLoad(addr uintptr)
 func probeStore(addr uintptr)
 func probeCall(addr uintptr)
@@ -51,8 +52,8 @@ func provoke(p *probe, access func(uintptr), addr uintptr) uint64 {
 	return p.result
 }
 
-// provoked answers a page fault of the core that nobody could resolve: one that provoke
-// waits for. See trap.HandleUnresolved.
+// provoked handles a page fault of the core that could not be resolved, if provoke
+// waits for it. See trap.HandleUnresolved.
 func provoked(c *percpu.CPU, f *cpu.Frame, _ uintptr) bool {
 	if probes == 0 {
 		return false
@@ -66,10 +67,10 @@ func provoked(c *percpu.CPU, f *cpu.Frame, _ uintptr) bool {
 	return true
 }
 
-// prepareProtections makes the probes of all CPUs and a user page, once.
+// prepareMitigations makes the probes of all CPUs and a user page, once.
 //
 // Context: lets other threads run, and may return on another CPU.
-func prepareProtections(c *percpu.CPU, _ *linux.Task) (*percpu.CPU, uint64) {
+func prepareMitigations(c *percpu.CPU, _ *linux.Task) (*percpu.CPU, uint64) {
 	if probePage.Root == 0 {
 		const ret = 0xc3
 		probePage = mem.NewUserPage(c, ret)
@@ -88,11 +89,11 @@ func prepareProtections(c *percpu.CPU, _ *linux.Task) (*percpu.CPU, uint64) {
 	return c, 0
 }
 
-// probeProtections tries this CPU's protections. It is a function for package cross.
+// probeMitigations tries this CPU's mitigations. It is a function for package cross.
 //
-// Context: interrupts off, after prepareProtections; changes CR3 and CR4, and puts them
+// Context: interrupts off, after prepareMitigations; changes CR3 and CR4, and puts them
 // back.
-func probeProtections(c *percpu.CPU, _ uint64) {
+func probeMitigations(c *percpu.CPU, _ uint64) {
 	if probes == 0 {
 		return
 	}
@@ -111,10 +112,10 @@ func probeProtections(c *percpu.CPU, _ uint64) {
 	cpu.WriteCR3(cr3)
 }
 
-// readControls notes this CPU's control registers, which all CPUs must have alike. It is
-// a function for package cross.
+// readControls records this CPU's control registers, which must be the same on all
+// CPUs. It is a function for package cross.
 //
-// Context: interrupts off, after prepareProtections.
+// Context: interrupts off, after prepareMitigations.
 func readControls(c *percpu.CPU, _ uint64) {
 	if probes == 0 {
 		return
@@ -129,7 +130,7 @@ func readControls(c *percpu.CPU, _ uint64) {
 	}
 }
 
-func readProtections(c *percpu.CPU, t *linux.Task, cpu int, found uintptr) (*percpu.CPU, uint64) {
+func readMitigations(c *percpu.CPU, t *linux.Task, cpu int, found uintptr) (*percpu.CPU, uint64) {
 	o := percpu.Find(cpu)
 	if o == nil || probes == 0 {
 		return c, linux.Fail(linux.EINVAL)

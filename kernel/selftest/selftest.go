@@ -1,6 +1,6 @@
-// Package selftest answers the private system calls that are for tests and benchmarks: it
-// breaks the core on purpose, measures its operations, and tries its protections. Nothing
-// outside this package and start, which installs it, knows of it.
+// Package selftest answers the private system calls for tests and benchmarks: it
+// breaks the core on purpose, measures its operations, and tries its mitigations.
+// No other package uses it but start, which installs it.
 //
 // Layer: core.
 // Context: on the calling thread's kernel stack, interrupts off, no lock held; the
@@ -27,8 +27,9 @@ import (
 	"unsafe"
 )
 
-// Install makes package linux dispatch the calls of this package, and makes its functions
-// known to package cross, and to package trap for the faults that it provokes.
+// Install makes package linux dispatch the calls of this package, and registers its
+// functions with package cross, and with package trap for the faults that it
+// provokes.
 //
 // Context: boot CPU, before the runtime starts.
 func Install() {
@@ -37,13 +38,14 @@ func Install() {
 	cross.Handle(abi.CallCount, func(c *percpu.CPU, word uint64) { c.Called.Add(word) })
 	cross.Handle(abi.CallSequence, checkSequence)
 	cross.Handle(abi.CallControls, readControls)
-	cross.Handle(abi.CallProtections, probeProtections)
+	cross.Handle(abi.CallMitigations, probeMitigations)
 	trap.HandleUnresolved(provoked)
 }
 
 func testYield(c *percpu.CPU, _ *linux.Task) (*percpu.CPU, uint64) { return sched.Yield(c), 0 }
 
-// testIPI has the next CPU flush its TLB; the only CPU sends itself an IPI.
+// testIPI makes the next CPU flush its TLB. If there is only one CPU, it sends
+// itself an IPI.
 func testIPI(c *percpu.CPU, _ *linux.Task) (*percpu.CPU, uint64) {
 	if percpu.Count() > 1 {
 		mem.FlushOne(c, percpu.Get((c.ID+1)%percpu.Count()))
@@ -88,8 +90,8 @@ func pin(c *percpu.CPU, _ *linux.Task, cpu int) (*percpu.CPU, uint64) {
 	return sched.Pin(c, to.ID), 0
 }
 
-// callLimit is how long a CPU may take before it begins with a call, times the scale
-// of all deadlines.
+// callLimit is how long a CPU may take until it begins a call, times the scale of
+// all deadlines.
 const callLimit = clock.Second
 
 func crossCall(c *percpu.CPU, _ *linux.Task, cpu int, function, word uint64) (*percpu.CPU, uint64) {

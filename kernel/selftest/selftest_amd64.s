@@ -10,9 +10,9 @@ TEXT ·callData(SB), NOSPLIT, $8-0
 	CALL	AX
 	RET
 
-// The accesses that probe.go provokes faults with. Each is the first instruction of
-// a symbol, or of a page, so the return address is on top of the stack when it faults,
-// and probeReturn ends the call.
+// The accesses by which probe.go provokes faults. Each is the first instruction of
+// a symbol, or of a page, so the return address is on top of the stack when it
+// faults, and probeReturn ends the call.
 TEXT ·probeLoad(SB), NOSPLIT, $8-8
 	MOVQ	addr+0(FP), AX
 	CALL	·probeLoadAX(SB)

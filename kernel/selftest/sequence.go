@@ -10,8 +10,8 @@ import (
 )
 
 // A test of calls between CPUs numbers the calls of each caller to each target. The
-// target knows the last number of each caller and counts what does not follow it: a
-// call that was lost, that came twice, or that overtook another.
+// target stores the last number of each caller and counts the numbers that do not
+// follow it: a call that was lost, that came twice, or that overtook another.
 
 // sequences is an object of each CPU while a test runs: the count of calls that came out
 // of order, and the last number of each caller.

@@ -1,4 +1,4 @@
-// Package serial reads the keyboard at the other end of COM1.
+// Package serial reads the keyboard through COM1.
 //
 // Layer: service.
 // Context: one reader.
@@ -25,7 +25,7 @@ func Open(line acpi.Line) (*Port, error) {
 	return &Port{e}, nil
 }
 
-// Read returns what was received, and waits while there is nothing.
+// Read returns received bytes, and waits while there are none.
 func (p *Port) Read(b []byte) (int, error) {
 	for {
 		if n := kcall.ConsoleRead(b); n > 0 {

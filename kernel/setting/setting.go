@@ -1,6 +1,6 @@
 // Package setting is the table of the command line's numbers: name, range and
-// default of each word name=N. The core reads some of them before the runtime is
-// up; package options reads all of them afterwards, and reports the bad ones.
+// default of each word name=N. The core reads some of them before the runtime
+// starts; package options reads all of them afterwards, and reports the bad ones.
 //
 // Layer: core; no allocation.
 // Context: any.
@@ -24,14 +24,14 @@ type Number struct {
 // The numbers. Their parts are constants, so the compiler fills them in: the core
 // reads them before package initialisers run.
 var (
-	MaxCPUs       = Number{Name: "maxcpus", Lowest: 1, Highest: percpu.Max} // default 0: no limit of its own
+	MaxCPUs       = Number{Name: "maxcpus", Lowest: 1, Highest: percpu.Max} // default 0: no limit
 	LogLevel      = Number{Name: "loglevel", Lowest: 0, Highest: uint64(console.Debug) + 1, Default: uint64(console.DefaultLevel)}
 	TickMS        = Number{Name: "tick", Lowest: 1, Highest: 1000, Default: 10}
 	DeadlineScale = Number{Name: "deadline-scale", Lowest: 1, Highest: 1000, Default: 1}
 	CallShare     = Number{Name: "callshare", Lowest: 1, Highest: 100, Default: 50} // percent of a CPU's time
 )
 
-// Parse reads a value. ok is false when it is not made of decimal digits alone, or
+// Parse reads a value. ok is false when it contains anything but decimal digits, or
 // is outside the range.
 func (s *Number) Parse(text []byte) (v uint64, ok bool) {
 	if len(text) == 0 {

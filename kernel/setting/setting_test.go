@@ -29,13 +29,13 @@ func TestRead(t *testing.T) {
 		want  uint64
 		given bool
 	}{
-		"absent":                  {"nn=5 n", 7, false},
-		"given":                   {"m=1 n=5", 5, true},
-		"the default, given":      {"n=7", 7, true},
-		"last one counts":         {"n=5 n=6", 6, true},
-		"last one counts if bad":  {"n=5 n=x", 7, false},
-		"out of range":            {"n=2", 7, false},
-		"cut, so no prefix of it": {"n=000000000000000000000005", 7, false},
+		"absent":                   {"nn=5 n", 7, false},
+		"given":                    {"m=1 n=5", 5, true},
+		"the default, given":       {"n=7", 7, true},
+		"the last is used":         {"n=5 n=6", 6, true},
+		"the last is used, if bad": {"n=5 n=x", 7, false},
+		"out of range":             {"n=2", 7, false},
+		"cut, so no prefix of it":  {"n=000000000000000000000005", 7, false},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -46,8 +46,8 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// What a setting is without its word can be said with the word, except for the
-// limit on CPUs, which is absent.
+// A word can set the default of each setting, except for the limit on CPUs, which
+// has none.
 func TestDefaultsAreInRange(t *testing.T) {
 	for _, s := range []Number{LogLevel, TickMS, DeadlineScale, CallShare} {
 		require.GreaterOrEqual(t, s.Default, s.Lowest, s.Name)

@@ -17,11 +17,11 @@ import (
 func commands() []command {
 	list := []command{
 		{name: "help", usage: "[COMMAND]", about: "list commands, or explain one", json: true, run: help, words: commandNames},
-		{name: "cpus", options: []option{{name: "-topology", about: "packages, dies, cores, threads and nodes"}, {name: "-features", about: "protections, and why one is off"}}, about: "CPUs and what they did, how they lie in packages and nodes, how they are protected", json: true, run: cpus},
-		{name: "smp", usage: "trace | start CPU", about: "the time line of the CPUs' start; start one that does not take part", json: true, run: smp, words: func(*Shell) []string { return []string{"trace", "start"} }},
-		{name: "ipi", about: "messages from CPU to CPU: how many, and what became of them", json: true, run: messages},
+		{name: "cpus", options: []option{{name: "-topology", about: "packages, dies, cores, threads and nodes"}, {name: "-features", about: "mitigations, and why one is off"}}, about: "CPUs and what they did, their packages and nodes, their mitigations", json: true, run: cpus},
+		{name: "smp", usage: "trace | start CPU", about: "the time line of the CPUs' start; start one that is not online", json: true, run: smp, words: func(*Shell) []string { return []string{"trace", "start"} }},
+		{name: "ipi", about: "IPIs: how many of each kind, and what happened to them", json: true, run: ipis},
 		{name: "audit", about: "privileged operations by class, in a debug build", json: true, run: audit},
-		{name: "acpi", usage: "[TABLE|dump]", about: "the firmware's tables: a list, one decoded, or all as acpidump has them", json: true, run: acpi, words: tableNames},
+		{name: "acpi", usage: "[TABLE|dump]", about: "the firmware's tables: a list, one decoded, or all in acpidump's form", json: true, run: acpi, words: tableNames},
 		{name: "irq", about: "interrupts by vector and CPU", json: true, run: irq},
 		{name: "ps", about: "threads, where they run and for how long", json: true, run: ps},
 		{name: "mem", about: "memory in use and free", json: true, run: mem},
@@ -32,9 +32,9 @@ func commands() []command {
 			{name: "-cpu", value: "N", about: "events of this CPU alone"},
 			{name: "-thread", value: "N", about: "events while this thread ran alone"},
 		}, about: "the last N events of all CPUs, newest first; 32 without N", json: true, run: traceEvents},
-		{name: "test", usage: "[NAME|list] [SECONDS]", about: "run a test of the kernel in itself, or all short ones", json: true, run: test, words: testNames},
-		{name: "bench", usage: "[NAME|list]", about: "measure what the kernel's operations cost", json: true, run: bench, words: benchNames},
-		{name: "crash", usage: "KIND", about: "break the core on purpose, to see what it says", run: crash, words: func(s *Shell) []string { return s.sys.CrashKinds() }},
+		{name: "test", usage: "[NAME|list] [SECONDS]", about: "run a test inside the kernel, or all short ones", json: true, run: test, words: testNames},
+		{name: "bench", usage: "[NAME|list]", about: "measure the cost of the kernel's operations", json: true, run: bench, words: benchNames},
+		{name: "crash", usage: "KIND", about: "break the core on purpose, to see the report of a panic", run: crash, words: func(s *Shell) []string { return s.sys.CrashKinds() }},
 		{name: "reboot", about: "restart the machine", run: func(_ context.Context, s *Shell, _ args) error { s.sys.Reboot(); return errStill }},
 		{name: "poweroff", about: "end the machine", run: func(_ context.Context, s *Shell, _ args) error { s.sys.End(0); return errStill }},
 	}
@@ -80,17 +80,17 @@ func irq(_ context.Context, s *Shell, a args) error {
 	})
 }
 
-// messages prints what has happened to each kind of message, a column for each CPU.
-func messages(_ context.Context, s *Shell, a args) error {
+// ipis prints what has happened to IPIs of each kind, a column for each CPU.
+func ipis(_ context.Context, s *Shell, a args) error {
 	if len(a.list) > 0 {
 		return errUsage
 	}
-	rows := s.sys.Messages()
+	rows := s.sys.IPIs()
 	if a.json {
 		return s.printJSON(rows)
 	}
 	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "MESSAGE\tCOUNTER\t")
+	fmt.Fprint(w, "IPI\tCOUNTER\t")
 	for i := range s.sys.CPUs() {
 		fmt.Fprintf(w, "CPU%d\t", i)
 	}
@@ -113,7 +113,7 @@ func messages(_ context.Context, s *Shell, a args) error {
 func audit(_ context.Context, s *Shell, a args) error {
 	rows := s.sys.Audit()
 	if rows == nil {
-		return errors.New("this is not a debug build: make debug, and scripts/qemu-run.sh --kernel build/kernel-debug.elf")
+		return errors.New("this is not a debug build; use make debug and scripts/qemu-run.sh --kernel build/kernel-debug.elf")
 	}
 	return list(s, a, rows, "CLASS COUNT", func(w io.Writer, x Audited) { fmt.Fprintf(w, "%s\t%d\t", x.Class, x.Count) })
 }
@@ -192,7 +192,7 @@ func test(ctx context.Context, s *Shell, a args) error {
 		n, err := strconv.Atoi(a.list[1])
 		switch {
 		case err != nil || n < 1:
-			return fmt.Errorf("%q is no number of seconds from 1 on", a.list[1])
+			return fmt.Errorf("%q is not a number of seconds from 1 on", a.list[1])
 		case tests[0].For == nil:
 			return fmt.Errorf("test %s runs to its end: it takes no number of seconds", name)
 		}
@@ -201,7 +201,8 @@ func test(ctx context.Context, s *Shell, a args) error {
 	return runTests(ctx, s, a, tests)
 }
 
-// runTests runs tests. The results are the document also when some of them failed.
+// runTests runs tests. The document has the results even if some of the tests
+// failed.
 func runTests(ctx context.Context, s *Shell, a args, tests []ktest.Test) error {
 	w := s.out
 	if a.json {
@@ -274,7 +275,7 @@ func crash(_ context.Context, s *Shell, a args) error {
 	}
 	kind, ok := match(a.first(), s.sys.CrashKinds())
 	if !ok {
-		return fmt.Errorf("no kind %q%s; there are %s", a.first(), suggest(a.first(), s.sys.CrashKinds()), strings.Join(s.sys.CrashKinds(), ", "))
+		return fmt.Errorf("no kind %q%s; the kinds are %s", a.first(), suggest(a.first(), s.sys.CrashKinds()), strings.Join(s.sys.CrashKinds(), ", "))
 	}
 	return s.sys.Crash(kind)
 }

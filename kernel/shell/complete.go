@@ -9,8 +9,8 @@ import (
 	"muster/kernel/options"
 )
 
-// Complete returns what the last word of a line may become, and that word. Letters
-// count, their case does not.
+// Complete returns the words that the last word of a line may become, and the last
+// word. Upper and lower case are the same.
 func (s *Shell) Complete(line string) (candidates []string, last string) {
 	words := strings.Split(strings.TrimLeft(options.LastCommand(line), " "), " ")
 	last = words[len(words)-1]
@@ -44,8 +44,9 @@ func (s *Shell) possible(words []string) (all []string) {
 	return append(slices.Clone(all), c.optionNames()...)
 }
 
-// tab completes the word before the cursor: as far as all candidates agree, or to the
-// only one and a space. When it cannot go on it lists them.
+// tab completes the word before the cursor: the common beginning of all candidates,
+// or the only candidate and a space. When it cannot complete anything it lists the
+// candidates.
 func (s *Shell) tab(out io.Writer, line string, pos int) (string, int, bool) {
 	head, rest := line[:pos], line[pos:]
 	candidates, last := s.Complete(head)
@@ -57,7 +58,7 @@ func (s *Shell) tab(out io.Writer, line string, pos int) (string, int, bool) {
 	case len(candidates) == 1:
 		to += " "
 	case len(to) <= len(last):
-		to = last // the candidates differ in case before they go on
+		to = last // the candidates differ in case before their ends
 		fmt.Fprintln(out, strings.Join(candidates, "  "))
 	}
 	head = head[:len(head)-len(last)] + to

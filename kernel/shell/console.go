@@ -14,18 +14,18 @@ import (
 	"golang.org/x/term"
 )
 
-// Prompt is what the shell asks with.
+// Prompt is the text at the start of the input line.
 const Prompt = "muster> "
 
 // controlC ends the command that runs, or drops the line that is being typed.
 const controlC = 3
 
-// dropLine makes the line editor forget what was typed and ask anew: end of
-// line, erase to its start, enter.
+// dropLine makes the line editor forget the typed line and print the prompt again:
+// end of line, erase to its start, enter.
 const dropLine = "\x05\x15\r"
 
-// keyboard is the input of the line editor. While a command runs it looks out
-// for control-C, and keeps everything else for the next line.
+// keyboard is the input of the line editor. While a command runs it watches for
+// control-C, and keeps all other keys for the next line.
 type keyboard struct {
 	in     io.Reader
 	out    io.Writer
@@ -33,7 +33,7 @@ type keyboard struct {
 	mu     sync.Mutex
 	more   *sync.Cond
 	keys   keys
-	decode func(k *keys, b byte) []byte // one byte further: the key that it completes
+	decode func(k *keys, b byte) []byte // reads one byte: the key that it completes
 	buf    []byte
 	closed bool
 	cancel func() // of the command that runs, nil at the prompt
@@ -45,7 +45,7 @@ const (
 	retryLast  = 10 * time.Second
 )
 
-// newKeyboard reads from in until ctx is done, and says on out when that fails.
+// newKeyboard reads from in until ctx is done, and reports on out when that fails.
 func newKeyboard(ctx context.Context, in io.Reader, out io.Writer) *keyboard {
 	k := &keyboard{in: in, out: out, retry: retryFirst, decode: (*keys).add}
 	k.more = sync.NewCond(&k.mu)
@@ -59,8 +59,8 @@ func newKeyboard(ctx context.Context, in io.Reader, out io.Writer) *keyboard {
 }
 
 // pump reads keys for as long as the machine runs. A read that fails is tried again
-// after a pause, and the pauses become longer: a keyboard may come back, and a shell
-// without one would be lost for good.
+// after a pause, and the pauses become longer: a keyboard may come back, and
+// without it the shell could not be used any more.
 func (k *keyboard) pump(ctx context.Context) {
 	p := make([]byte, 256)
 	for ctx.Err() == nil {
@@ -83,7 +83,7 @@ func (k *keyboard) pump(ctx context.Context) {
 	}
 }
 
-// failed waits, and says at the first failure in a row what happened.
+// failed waits, and reports the first failure in a row.
 func (k *keyboard) failed(ctx context.Context, err error) {
 	if k.retry == retryFirst {
 		fmt.Fprintf(k.out, "shell: the keyboard cannot be read: %v; the shell tries again\n", err)
@@ -112,11 +112,12 @@ func (k *keyboard) key(b byte) {
 	}
 }
 
-// maxAhead bounds what is typed ahead of a command that runs. Keys beyond it are lost.
+// maxAhead is the number of keys that may be typed while a command runs. Further
+// keys are lost.
 const maxAhead = 64 << 10
 
-// Read is for the line editor. It gets whole keys, never an error until the end: after
-// an error the editor would return, and the line with it.
+// Read is for the line editor. It returns whole keys, and no error until the end:
+// on an error the editor would return, and the line would be lost.
 func (k *keyboard) Read(p []byte) (int, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -150,8 +151,8 @@ func (w plainNewlines) Write(p []byte) (int, error) {
 // maxLine is the longest line that the editor takes; it drops further characters.
 const maxLine = 4096
 
-// Serve reads lines from a terminal and runs them until ctx is done. Nothing that is
-// typed and no failed read ends it.
+// Serve reads lines from a terminal and runs them until ctx is done. Neither typed
+// bytes nor failed reads end it.
 func (s *Shell) Serve(ctx context.Context, in io.Reader) {
 	s.serve(ctx, newKeyboard(ctx, in, s.out))
 }
@@ -171,7 +172,7 @@ func (s *Shell) serve(ctx context.Context, k *keyboard) {
 	}
 	for ctx.Err() == nil {
 		line, err := t.ReadLine()
-		if err != nil { // the end; on any other error the shell asks again
+		if err != nil { // ctx is done; on any other error the shell reads the next line
 			continue
 		}
 		if utf8.RuneCountInString(line) >= maxLine {
@@ -191,8 +192,8 @@ func (s *Shell) runTyped(ctx context.Context, k *keyboard, line string) {
 	s.Run(ctx, line)
 }
 
-// history is the lines that the arrow keys bring back: neither empty ones nor the same
-// one twice in a row.
+// history is the lines for the arrow keys: no empty line, and no line twice in a
+// row.
 type history struct{ lines []string }
 
 // maxHistory bounds the lines that are kept.
@@ -213,8 +214,8 @@ func (h *history) Len() int { return len(h.lines) }
 
 func (h *history) At(i int) string { return h.lines[len(h.lines)-1-i] }
 
-// RunAll runs commands one after the other, each announced like a typed line,
-// and returns 0 if all went well, else 1.
+// RunAll runs commands one after the other, and prints each like a typed line
+// before it runs. It returns 0 if all succeeded, else 1.
 func (s *Shell) RunAll(lines []string) (status int) {
 	for _, line := range lines {
 		fmt.Fprintf(s.out, "%s%s\n", Prompt, line)

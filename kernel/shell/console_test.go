@@ -28,7 +28,7 @@ func (x *terminal) Write(p []byte) (int, error) {
 	return x.out.Write(p)
 }
 
-// shows requires a text on the screen, behind the last one that was required.
+// shows requires a text on the screen, after the last one that was required.
 func (x *terminal) shows(t *testing.T, text string) {
 	t.Helper()
 	require.True(t, x.saw(text, 10*time.Second), "the screen does not show %q", text)
@@ -50,7 +50,7 @@ func (x *terminal) saw(text string, wait time.Duration) bool {
 	return false
 }
 
-// serve starts a shell that is typed into through w. Its command sleep waits for
+// serve starts a shell that reads what is written to w. Its command sleep waits for
 // control-C.
 func serve(t *testing.T) (s *Shell, w *io.PipeWriter, x *terminal) {
 	t.Helper()
@@ -89,7 +89,7 @@ func TestServe(t *testing.T) {
 	_, keys, x := serve(t)
 	io.WriteString(keys, "upt\t\r")
 	x.shows(t, "up 1.5s")
-	io.WriteString(keys, "half a line\x03\x04upttime\x7f\r") // dropped; control-D is nothing
+	io.WriteString(keys, "half a line\x03\x04upttime\x7f\r") // dropped; control-D does nothing
 	x.shows(t, "upttim: unknown command")
 	io.WriteString(keys, "sleep; say no\r")
 	x.shows(t, "sleeping")
@@ -104,7 +104,7 @@ func TestServe(t *testing.T) {
 	x.shows(t, "sleep: interrupted")
 }
 
-// A read that fails ends nothing: what is typed later is run.
+// A read that fails ends nothing: a line that is typed later is run.
 func TestServeAfterReadErrors(t *testing.T) {
 	in, keys := io.Pipe()
 	x := &terminal{}
@@ -120,8 +120,8 @@ func TestServeAfterReadErrors(t *testing.T) {
 	<-done
 }
 
-// flaky is a reader of which every second read fails, by an error, by the end of the
-// input, or with nothing.
+// flaky is a reader whose every second read fails, by an error, by the end of the
+// input, or by returning nothing.
 type flaky struct {
 	io.Reader
 	n int
@@ -140,8 +140,8 @@ func (f *flaky) Read(p []byte) (int, error) {
 	return f.Reader.Read(p)
 }
 
-// Inputs that have ended or stopped the shell: each with Enter behind it, and then a
-// command that must answer.
+// Inputs that have ended or stopped the shell in the past: each with Enter after
+// it, and then a command that must be answered.
 var nasty = []string{
 	"\x1b[200~", "\x1b[200~x\ty", "\x1b[200~\x1b", "\x1b[201~", "\x04", "\x03", "\x04\x04", "\x00", "\x1b", "\x1b\x1b", "\x1b[", "\x1bO", "\x1b]0;title",
 	"\x1b[" + strings.Repeat("1;", 300), "\x1bP" + strings.Repeat("x", 5000), "\xff", "\xc3", "\xe2\x82", "\xf0\x9f\x98", "\xed\xa0\x80", "\xef\xbf\xbd", "\u009b2J", "\x80\xbf",
@@ -162,15 +162,15 @@ func answers(t *testing.T, keys io.Writer, x *terminal, bytes string, i int) {
 }
 
 func answered(keys io.Writer, x *terminal, bytes string, i int, wait time.Duration) bool {
-	go func() { // a reader that takes nothing more keeps the writer
+	go func() { // a reader that takes nothing more blocks the writer
 		io.WriteString(keys, bytes+"\r")
 		io.WriteString(keys, "say it"+strconv.Itoa(i)+"\r")
 	}()
 	return x.saw("said it"+strconv.Itoa(i)+".\n", wait)
 }
 
-// The negative control: the editor gets the bytes as they come, and some inputs keep it
-// from answering.
+// The negative control: the editor gets the bytes without the decoder, and some
+// inputs keep it from answering.
 func TestRawInputStops(t *testing.T) {
 	raw := func(_ *keys, b byte) []byte { return []byte{b} }
 	for _, bytes := range []string{"\x1b[200~\x1b", "\x1b"} {
@@ -181,7 +181,8 @@ func TestRawInputStops(t *testing.T) {
 	}
 }
 
-// Random bytes of the kinds that make trouble; a wrong decoder fails within a few hundred.
+// Random bytes of the kinds that have caused errors; a wrong decoder fails within a
+// few hundred.
 func TestServeRandomInput(t *testing.T) {
 	const lines = 3000
 	r := rand.New(rand.NewPCG(1, 2))
@@ -201,7 +202,7 @@ func noise(r *rand.Rand) string {
 			b.WriteString(pieces[r.IntN(len(pieces))])
 		}
 	}
-	// sleep, poweroff and reboot cannot come of these pieces in twelve draws.
+	// sleep, poweroff and reboot cannot result from twelve of these pieces.
 	return b.String()
 }
 

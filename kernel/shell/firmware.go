@@ -12,10 +12,10 @@ import (
 	acpitables "muster/kernel/acpi"
 )
 
-// Firmware is what the firmware's tables say.
+// Firmware is the content of the firmware's tables.
 type Firmware struct {
 	Tables   *acpitables.Tables // nil without ACPI
-	Err      error              // why there is none, or no usable one
+	Err      error              // why there is no table, or no usable one
 	Topology *acpitables.Topology
 }
 
@@ -35,16 +35,17 @@ var decoders = map[string]func(acpitables.Table) (any, error){
 	"MCFG": decoder(acpitables.ParseMCFG),
 }
 
-// otherNames are the names that the specification gives tables whose signature differs.
+// otherNames are the specification's names of tables whose signature differs.
 var otherNames = map[string]string{"MADT": "APIC", "FADT": "FACP"}
 
-// slit is an SLIT as it is listed.
+// slit is an SLIT in the form of the listing.
 type slit struct {
 	Localities int     `json:"localities"`
 	Matrix     [][]int `json:"matrix"`
 }
 
-// decoder makes a parser's result plain: what there is, even with an error.
+// decoder returns a parser's result in plain form: the part before the error, if
+// there is one.
 func decoder[T any](parse func(acpitables.Table) (*T, error)) func(acpitables.Table) (any, error) {
 	return func(t acpitables.Table) (any, error) {
 		v, err := parse(t)
@@ -55,13 +56,13 @@ func decoder[T any](parse func(acpitables.Table) (*T, error)) func(acpitables.Ta
 	}
 }
 
-// tableNames returns the names that acpi takes: those that it lists, those that it
-// can decode, and dump.
+// tableNames returns the names that the command acpi takes: those that it lists,
+// those that it can decode, and dump.
 func tableNames(s *Shell) (names []string) {
 	names = append(slices.Collect(maps.Keys(decoders)), slices.Collect(maps.Keys(otherNames))...)
 	if t := s.sys.Firmware().Tables; t != nil {
 		for _, row := range tableRows(t) {
-			if row.Signature != "" { // not even that could be read of some
+			if row.Signature != "" { // the signature of some tables cannot be read
 				names = append(names, row.Signature)
 			}
 		}
@@ -82,7 +83,7 @@ func acpi(_ context.Context, s *Shell, a args) error {
 	}
 	name, ok := match(a.first(), tableNames(s))
 	if !ok {
-		return fmt.Errorf("no table %q%s; known are %s", a.first(), suggest(a.first(), tableNames(s)), strings.Join(tableNames(s), ", "))
+		return fmt.Errorf("no table %q%s; the names are %s", a.first(), suggest(a.first(), tableNames(s)), strings.Join(tableNames(s), ", "))
 	}
 	if name == "dump" {
 		return dumpTables(s, a, append([]acpitables.Table{f.Tables.Main}, f.Tables.List...))
@@ -93,8 +94,8 @@ func acpi(_ context.Context, s *Shell, a args) error {
 	return showTables(s, a, f.Tables, name)
 }
 
-// showTables prints all tables with a signature: decoded if the kernel reads such
-// tables, else byte by byte.
+// showTables prints all tables with a signature: decoded if the kernel has a
+// decoder, else byte by byte.
 func showTables(s *Shell, a args, t *acpitables.Tables, sig string) error {
 	var usable []acpitables.Table
 	var problems []error
@@ -137,7 +138,7 @@ func showTables(s *Shell, a args, t *acpitables.Tables, sig string) error {
 	return errors.Join(problems...)
 }
 
-// listTables lists the root table, what it points at, and the DSDT.
+// listTables lists the root table, the tables that it names, and the DSDT.
 func listTables(s *Shell, a args, t *acpitables.Tables) error {
 	rows := tableRows(t)
 	if a.json {
@@ -160,7 +161,7 @@ func tableRows(t *acpitables.Tables) []ACPITable {
 	return rows
 }
 
-// tableRow reads a header, of which some may be missing.
+// tableRow reads a header, which may be incomplete.
 func tableRow(addr uint64, b []byte, state string) ACPITable {
 	row := ACPITable{Address: addr, Checksum: state}
 	if h := (acpitables.Header{}); len(b) >= acpitables.HeaderLength {
@@ -170,7 +171,7 @@ func tableRow(addr uint64, b []byte, state string) ACPITable {
 	return row
 }
 
-// dumpTables prints tables' bytes as acpidump does.
+// dumpTables prints tables' bytes in acpidump's form.
 func dumpTables(s *Shell, a args, all []acpitables.Table) error {
 	if a.json {
 		rows := []ACPIDump{}

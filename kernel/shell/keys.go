@@ -2,16 +2,17 @@ package shell
 
 import "unicode/utf8"
 
-// keys makes whole keys of the bytes that arrive at the serial port, and passes on only
-// those that the line editor knows. The editor keeps what it does not know and waits for
-// more: a byte that is no UTF-8, a sequence without an end and the start of a bracketed
-// paste (ESC [ 2 0 0 ~) would each keep it from seeing Enter.
+// keys makes whole keys of the bytes that arrive at the serial port, and passes on
+// only the keys that the line editor supports. The editor waits for more bytes
+// after a key that it does not support: a byte that is not UTF-8, a sequence
+// without an end and the start of a bracketed paste (ESC [ 2 0 0 ~) would each keep
+// it from seeing Enter.
 //
 // The sequences are those of ECMA-48, "Code Extension Techniques": ESC, then [ and a
 // control sequence, O and one letter, or one of ] P X ^ _ and a string.
 type keys struct {
 	state keyState
-	seq   []byte // of a sequence, what followed ESC; of a character, its first bytes
+	seq   []byte // of a sequence, the bytes after ESC; of a character, its first bytes
 	cr    bool   // the last key was a carriage return
 }
 
@@ -24,11 +25,12 @@ const (
 	inString                   // text for the terminal, up to BEL or ESC backslash
 )
 
-// maxSequence is beyond the length of every sequence that is known.
+// maxSequence is longer than every sequence in known.
 const maxSequence = 8
 
-// known are the sequences that move the cursor or delete, by what follows ESC, as
-// terminals of several kinds send them, and what the editor takes for the same key.
+// known are the sequences that move the cursor or delete, by the bytes after ESC,
+// from terminals of several kinds. The value is the editor's sequence for the same
+// key.
 var known = map[string]string{
 	"[A": "\x1b[A", "OA": "\x1b[A", // up
 	"[B": "\x1b[B", "OB": "\x1b[B", // down
@@ -42,15 +44,15 @@ var known = map[string]string{
 	"f": "\x1b[1;3C", "b": "\x1b[1;3D", // the same in Emacs's keys
 }
 
-// editing are the control characters that the editor knows, without control-C and
-// control-D, which would end its input, and with Tab, which completes.
+// editing are the control characters that the editor supports, without control-C
+// and control-D, which would end its input, and with Tab, which completes.
 const editing = "\x01\x02\x05\x06\b\t\x0b\x0c\x0e\x10\x14\x15\x17\r"
 
 // reset forgets an unfinished key.
 func (k *keys) reset() { k.state, k.seq, k.cr = inText, nil, false }
 
-// add takes one byte and returns the key that it completes, nil if none. A control
-// character ends any unfinished sequence: Enter is Enter wherever it comes.
+// add takes one byte and returns the key that it completes, nil if it completes
+// none. A control character ends any unfinished sequence: Enter always works.
 func (k *keys) add(b byte) []byte {
 	switch {
 	case b == 0x1b:
@@ -92,7 +94,7 @@ func (k *keys) control(b byte) []byte {
 	return nil
 }
 
-// escape takes the byte behind ESC.
+// escape takes the byte after ESC.
 func (k *keys) escape(b byte) []byte {
 	switch b {
 	case '[', 'O':
@@ -106,8 +108,8 @@ func (k *keys) escape(b byte) []byte {
 	return []byte(known[string(rune(b))])
 }
 
-// sequence takes a byte of a control sequence. A byte from @ to ~ is its last; a byte of
-// no sequence ends it, and is lost with it.
+// sequence takes a byte of a control sequence. A byte from @ to ~ is its last. A
+// byte that cannot be part of a sequence ends it, and both are lost.
 func (k *keys) sequence(b byte) []byte {
 	if b < '@' {
 		if len(k.seq) < maxSequence {
@@ -120,9 +122,9 @@ func (k *keys) sequence(b byte) []byte {
 	return []byte(key)
 }
 
-// text takes a byte of a character. What is no UTF-8 and what a terminal would take for
-// a control character shows as a question mark, so that the reader of the line sees
-// that something was there.
+// text takes a byte of a character. A byte that is not UTF-8, and a character that
+// a terminal would execute, become a question mark, so that the user sees that
+// something was there.
 func (k *keys) text(b byte) []byte {
 	k.cr = false
 	if b < utf8.RuneSelf && len(k.seq) > 0 { // the character before was cut short
@@ -138,7 +140,7 @@ func (k *keys) text(b byte) []byte {
 	k.seq = nil
 	if r == utf8.RuneError || r < 0xa0 && r >= utf8.RuneSelf {
 		key := []byte{'?'}
-		for _, b := range rest { // of a start byte behind a cut character
+		for _, b := range rest { // of a start byte after a cut character
 			key = append(key, k.text(b)...)
 		}
 		return key

@@ -5,32 +5,32 @@ import (
 	"text/tabwriter"
 )
 
-// Features is what one CPU offers and the kernel uses.
+// Features is the features that one CPU offers and the kernel uses.
 type Features struct {
 	CPU         int          `json:"cpu"`
 	Vendor      string       `json:"vendor"`
 	Family      uint16       `json:"family"`
 	Model       uint8        `json:"model"`
-	Words       []uint32     `json:"words"` // CPUID, as kernel/cpu has it
+	Words       []uint32     `json:"words"` // CPUID, in the form of kernel/cpu
 	Mitigations []Mitigation `json:"mitigations"`
 }
 
-// Mitigation is one protection.
+// Mitigation is one mitigation of one CPU.
 type Mitigation struct {
 	Name   string `json:"name"`
 	On     bool   `json:"on"`
 	Reason string `json:"reason,omitempty"` // why it is off
 }
 
-// features prints a row for each protection and a column for each CPU, with the
-// reason of the first CPU where it is off.
+// features prints a row for each mitigation and a column for each CPU, with the
+// reason of the first CPU where the mitigation is off.
 func features(s *Shell, a args) error {
 	list := s.sys.Features()
 	if a.json {
 		return s.printJSON(list)
 	}
 	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
-	fmt.Fprint(w, "PROTECTION")
+	fmt.Fprint(w, "MITIGATION")
 	for _, f := range list {
 		fmt.Fprintf(w, "\tCPU%d", f.CPU)
 	}

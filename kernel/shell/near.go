@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// nearest returns the name that takes the fewest edits to reach from word, if that is
-// near: at most one edit for each three letters. Otherwise ok is false, as a name that
-// shares nothing with the word helps nobody.
+// nearest returns the name that takes the fewest edits to reach from word, if that
+// is near: at most one edit for each three letters. Otherwise ok is false, because
+// a name that has nothing in common with the word does not help.
 func nearest(word string, names []string) (name string, ok bool) {
 	least := 0
 	for _, n := range names {
@@ -19,7 +19,8 @@ func nearest(word string, names []string) (name string, ok bool) {
 	return name, ok
 }
 
-// suggest returns the end of an error about an unknown word: the nearest name, or nothing.
+// suggest returns the end of an error about an unknown word: the nearest name, or
+// nothing.
 func suggest(word string, names []string) string {
 	if n, ok := nearest(word, names); ok {
 		return fmt.Sprintf(", nearest is %q", n)
@@ -27,9 +28,9 @@ func suggest(word string, names []string) string {
 	return ""
 }
 
-// distance counts the edits between two words: a letter inserted, dropped or replaced,
-// or two neighbours swapped (the optimal string alignment distance). Words of more than
-// maxWord bytes are as far apart as they are long.
+// distance counts the edits between two words: a letter inserted, dropped or
+// replaced, or two neighbours swapped (the optimal string alignment distance). If a
+// word has more than maxWord bytes, the distance is its length.
 func distance(a, b string) int {
 	if len(a) > maxWord || len(b) > maxWord {
 		return max(len(a), len(b))
@@ -60,7 +61,7 @@ func distance(a, b string) int {
 // maxWord bounds the work of one comparison.
 const maxWord = 64
 
-// match returns the name that a word means: letters count, their case does not.
+// match returns the name that a word means; upper and lower case are the same.
 func match(word string, names []string) (name string, ok bool) {
 	for _, n := range names {
 		if strings.EqualFold(word, n) {

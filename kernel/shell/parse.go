@@ -13,19 +13,19 @@ import (
 type command struct {
 	name    string
 	usage   string   // its arguments, "" if it takes none
-	options []option // beside -json and -h
+	options []option // besides -json and -h
 	about   string
-	json    bool // takes -json
+	json    bool // accepts -json
 	run     func(ctx context.Context, s *Shell, a args) error
-	words   func(s *Shell) []string // what the first argument can be
+	words   func(s *Shell) []string // possible first arguments
 }
 
 // option is an option of one command.
 type option struct {
 	name  string // "-kind"
-	value string // what its value is called, "" for an option without a value
+	value string // the name of its value, "" for an option without a value
 	about string
-	words func(s *Shell) []string // what the value can be
+	words func(s *Shell) []string // possible values
 }
 
 // Options that commands share.
@@ -34,7 +34,7 @@ var (
 	optHelp = option{name: "-h", about: "print this and do nothing else"}
 )
 
-// args is what follows the command's name.
+// args is the words after the command's name.
 type args struct {
 	list    []string
 	options map[string]string // by name
@@ -58,7 +58,7 @@ func (a args) first() string {
 // errUsage says that the arguments do not fit.
 var errUsage = errors.New("usage")
 
-// isOption reports whether a word names an option. Two dashes are as good as one.
+// isOption reports whether a word names an option. Two dashes mean the same as one.
 func isOption(word, name string) bool {
 	return word == name || word == "-"+name
 }
@@ -76,8 +76,8 @@ func (c *command) allOptions() []option {
 	return append(all, optHelp)
 }
 
-// parse reads the words behind a command's name. The value of an option is the next
-// word, or follows behind an equals sign.
+// parse reads the words after a command's name. The value of an option is the next
+// word, or follows after an equals sign.
 func (c *command) parse(words []string) (a args, err error) {
 	a.options = map[string]string{}
 	for len(words) > 0 {
@@ -143,16 +143,16 @@ func (c *command) synopsis() string {
 	return strings.Join(parts, " ")
 }
 
-// CommandHelp is what help says of one command.
+// CommandHelp is the help for one command.
 type CommandHelp struct {
 	Name    string       `json:"name"`
 	Usage   string       `json:"usage"`
 	About   string       `json:"about"`
-	Words   []string     `json:"words,omitempty"` // what the first argument can be
+	Words   []string     `json:"words,omitempty"` // possible first arguments
 	Options []OptionHelp `json:"options"`
 }
 
-// OptionHelp is what help says of one option.
+// OptionHelp is the help for one option.
 type OptionHelp struct {
 	Name  string `json:"name"`
 	Value string `json:"value,omitempty"`
@@ -170,7 +170,7 @@ func (s *Shell) commandHelp(c *command) CommandHelp {
 	return h
 }
 
-// describe prints how a command is called, what it does and what its options mean.
+// describe prints how a command is used, what it does and what its options mean.
 func (s *Shell) describe(c *command, json bool) error {
 	h := s.commandHelp(c)
 	if json {

@@ -21,7 +21,8 @@ func runOn(sys System, line string) (string, error) {
 	return out.String(), err
 }
 
-// Every command of the table explains itself, in each way of asking, and does nothing else.
+// Every command of the table explains itself, in each form of the request, and does
+// nothing else.
 func TestEveryCommandHasHelp(t *testing.T) {
 	s := New(&fake{}, io.Discard)
 	require.NotEmpty(t, s.commands)
@@ -50,7 +51,8 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	}
 }
 
-// Every command that takes -json answers every error in it: one document on one line.
+// Every command that takes -json reports every error in it: one document on one
+// line.
 func TestErrorsAreJSON(t *testing.T) {
 	lines := map[string]string{ // to the error, or its beginning
 		"nosuch -json":           "nosuch: unknown command; help lists all",
@@ -61,7 +63,7 @@ func TestErrorsAreJSON(t *testing.T) {
 		"smp start 9 -json":      "smp: no such CPU",
 		"cpus -tree -json":       "cpus: unknown option -tree; usage: cpus",
 		"test basics 3 -json":    "test: test basics runs to its end",
-		"test stress 0 -json":    `test: "0" is no number of seconds`,
+		"test stress 0 -json":    `test: "0" is not a number of seconds`,
 		"cpus -features=x -json": "cpus: option -features takes no value",
 	}
 	for _, c := range New(&fake{}, io.Discard).commands {
@@ -84,7 +86,7 @@ func TestErrorsAreJSON(t *testing.T) {
 	}
 }
 
-// What a command had found before it failed is in the same document.
+// The output of a command before its error is in the same document.
 func TestPartialJSON(t *testing.T) {
 	out, err := runOn(firmware(t), "acpi apic -json")
 	require.Error(t, err)
@@ -98,7 +100,7 @@ func TestPartialJSON(t *testing.T) {
 	require.Equal(t, uint64(0xfee00000), found[0].LocalAPIC)
 }
 
-// withTables is a machine with the tables that it is given.
+// withTables is a machine with given tables.
 type withTables struct {
 	fake
 	tables tables.Tables
@@ -106,8 +108,8 @@ type withTables struct {
 
 func (w *withTables) Firmware() Firmware { return Firmware{Tables: &w.tables} }
 
-// firmware has an RSDT, an MADT that ends too early, a table that nobody decodes, and one
-// with a wrong sum.
+// firmware has an RSDT, an MADT that ends too early, a table without a decoder, and
+// one with a wrong checksum.
 func firmware(t *testing.T) *withTables {
 	t.Helper()
 	table := func(sig string, body ...byte) tables.Table {
@@ -158,7 +160,7 @@ func TestListedTablesAreKnown(t *testing.T) {
 	out, _ = runOn(w, "acpi srat")
 	require.Equal(t, "acpi: this machine has no SRAT\n", out)
 	out, _ = runOn(w, "acpi apci")
-	require.Contains(t, out, `acpi: no table "apci", nearest is "APIC"; known are `)
+	require.Contains(t, out, `acpi: no table "apci", nearest is "APIC"; the names are `)
 }
 
 func TestNearest(t *testing.T) {
@@ -183,7 +185,7 @@ func TestDistance(t *testing.T) {
 	}
 }
 
-// An option's value stands behind it, or behind an equals sign.
+// An option's value is the next word, or follows an equals sign.
 func TestOptionValues(t *testing.T) {
 	c := command{name: "c", usage: "[X]", options: []option{{name: "-n", value: "N"}, {name: "-v"}}}
 	for line, want := range map[string]args{

@@ -8,8 +8,8 @@ import (
 	"text/tabwriter"
 )
 
-// render prints a structure for people: its plain fields a line each, its lists
-// of structures as tables. Names are those of the JSON form.
+// render prints a structure for users: one line for each plain field, and a table
+// for each list of structures. Names are those of the JSON form.
 func render(w io.Writer, v any) error {
 	s := reflect.Indirect(reflect.ValueOf(v))
 	out := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
@@ -61,10 +61,10 @@ func fieldName(f reflect.StructField) string {
 	return strings.TrimSuffix(name, "-")
 }
 
-// addresses are the ends of names of fields that people read in hexadecimal.
+// addresses are the ends of names of fields that are printed in hexadecimal.
 var addresses = []string{"address", "base", "size", "mailbox", "block", "flags", "smi_cmd", "hardware_id"}
 
-// text returns a value as people read it.
+// text returns a value in the form for users.
 func text(name string, v reflect.Value) string {
 	if v.Kind() == reflect.Pointer {
 		if v.IsNil() {

@@ -20,14 +20,14 @@ import (
 	"muster/kernel/options"
 )
 
-// System is what commands need to know of the machine.
+// System is the interface of the commands to the machine.
 type System interface {
 	CPUs() []CPU
 	Firmware() Firmware
 	BringUp() []BringUp
 	Features() []Features
-	StartCPU(cpu int) error // one that does not take part
-	Messages() []Message
+	StartCPU(cpu int) error // one that is not online
+	IPIs() []IPI
 	Audit() []Audited // nil without a debug build
 	IRQs() []IRQ
 	Threads() []Thread
@@ -57,8 +57,9 @@ func New(sys System, out io.Writer) *Shell {
 	return s
 }
 
-// Run executes the commands of a line, one after the other. A command that fails does
-// not keep the next one from running; a cancelled ctx does. The errors have been printed.
+// Run executes the commands of a line, one after the other. After a command that
+// fails the next one runs; after a cancelled ctx none runs. The errors have been
+// printed.
 func (s *Shell) Run(ctx context.Context, line string) error {
 	var failed []error
 	list := options.Commands(line)
@@ -75,13 +76,13 @@ func (s *Shell) Run(ctx context.Context, line string) error {
 }
 
 // runOne executes one command and prints its error. With -json the error is the
-// document, also where the command itself is unknown or takes no -json.
+// document, even if the command is unknown or does not accept -json.
 func (s *Shell) runOne(ctx context.Context, words []string) error {
 	s.document = nil
 	err := s.dispatch(ctx, words)
 	if err != nil {
 		name := words[0] + ": "
-		text := name + strings.TrimPrefix(err.Error(), name) // some say it themselves
+		text := name + strings.TrimPrefix(err.Error(), name) // some errors begin with the name
 		if slices.ContainsFunc(words[1:], wantsJSON) {
 			s.document = failure(text, s.document)
 		} else {
@@ -97,7 +98,7 @@ func (s *Shell) runOne(ctx context.Context, words []string) error {
 // Failure is the JSON document of a command that failed.
 type Failure struct {
 	Error  string          `json:"error"`
-	Output json.RawMessage `json:"output,omitempty"` // what the command had found by then
+	Output json.RawMessage `json:"output,omitempty"` // the command's output before the error
 }
 
 func failure(text string, output []byte) []byte {
@@ -152,7 +153,7 @@ func list[T any](s *Shell, a args, rows []T, head string, row func(w io.Writer, 
 	return w.Flush()
 }
 
-// printJSON makes v the command's document, which is printed when the command has
+// printJSON makes v the command's document. It is printed when the command has
 // ended: there is one document for each command, whether it fails or not.
 func (s *Shell) printJSON(v any) error {
 	b, err := json.Marshal(v)

@@ -13,7 +13,7 @@ import (
 	tables "muster/kernel/acpi"
 )
 
-// fake is a machine with two CPUs and nothing to say.
+// fake is a machine with two CPUs and fixed answers.
 type fake struct {
 	ended  []int
 	events [2][]Event // by CPU
@@ -35,8 +35,8 @@ func (f *fake) StartCPU(n int) error {
 	}
 	return nil
 }
-func (f *fake) Messages() []Message {
-	return []Message{{"call", []Counter{{"sent", []uint64{3, 0}}, {"lost", []uint64{0, 0}}}}}
+func (f *fake) IPIs() []IPI {
+	return []IPI{{"call", []Counter{{"sent", []uint64{3, 0}}, {"lost", []uint64{0, 0}}}}}
 }
 func (f *fake) Audit() []Audited      { return nil }
 func (f *fake) IRQs() []IRQ           { return nil }
@@ -91,7 +91,7 @@ func TestCommands(t *testing.T) {
 		"":               {want: ""},
 		"uptime":         {want: "up 1.5s, 2025-01-01T00:00:00Z\n"},
 		"irq -json":      {want: "[]\n"},
-		"ipi":            {want: "  MESSAGE  COUNTER  CPU0  CPU1\n     call     sent     3     0\n"},
+		"ipi":            {want: "   IPI  COUNTER  CPU0  CPU1\n  call     sent     3     0\n"},
 		"smp start 1":    {want: ""},
 		"smp start 9":    {want: "smp: no such CPU\n", bad: true},
 		"acpi":           {want: "acpi: RSDP+0x0: not found\n", bad: true},
@@ -102,12 +102,12 @@ func TestCommands(t *testing.T) {
 		"smp":            {want: "smp: usage: smp [-json] trace | start CPU\n", bad: true},
 		"cpus -tree":     {want: "cpus: unknown option -tree; usage: cpus [-topology] [-features] [-json]\n", bad: true},
 		"cpus -topology": {want: drawn},
-		"cpus -features": {want: "PROTECTION  CPU0  CPU1  WHY NOT\nSMEP        on    -     odd\nIBT         -     -     old\ncpu 1 differs from cpu 0 in CPUID\n"},
+		"cpus -features": {want: "MITIGATION  CPU0  CPU1  WHY NOT\nSMEP        on    -     odd\nIBT         -     -     old\ncpu 1 differs from cpu 0 in CPUID\n"},
 		"help a b":       {want: "help: usage: help [-json] [COMMAND]\n", bad: true},
 		"CPUS -JSN":      {want: "CPUS: unknown option -JSN, nearest is \"-json\"; usage: cpus [-topology] [-features] [-json]\n", bad: true},
-		"smp start x":    {want: "smp: \"x\" is no CPU number; cpus lists them\n", bad: true},
+		"smp start x":    {want: "smp: \"x\" is not a CPU number; cpus lists them\n", bad: true},
 		"smp start -1":   {want: "smp: unknown option -1; usage: smp [-json] trace | start CPU\n", bad: true},
-		"crash nul":      {want: "crash: no kind \"nul\", nearest is \"nil\"; there are panic, nil\n", bad: true},
+		"crash nul":      {want: "crash: no kind \"nul\", nearest is \"nil\"; the kinds are panic, nil\n", bad: true},
 		"crash NIL":      {want: "crash: nil survived\n", bad: true},
 		"test stres":     {want: "test: no test \"stres\", nearest is \"stress\"; test list shows all\n", bad: true},
 		"bench nosuch":   {want: "bench: no benchmark \"nosuch\"; bench list shows all\n", bad: true},

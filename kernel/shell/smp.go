@@ -14,7 +14,7 @@ type BringUp struct {
 	Steps  []Step `json:"steps"` // in the order of time
 }
 
-// Step is one thing that was done to a CPU, or that it did.
+// Step is an action on a CPU, or an action of the CPU itself.
 type Step struct {
 	Name   string  `json:"name"`
 	Micros float64 `json:"us"` // from the first INIT
@@ -35,7 +35,7 @@ func smp(_ context.Context, s *Shell, a args) error {
 func smpStart(s *Shell, a args) error {
 	n, err := strconv.ParseUint(a.list[1], 10, 31)
 	if err != nil {
-		return fmt.Errorf("%q is no CPU number; cpus lists them", a.list[1])
+		return fmt.Errorf("%q is not a CPU number; cpus lists them", a.list[1])
 	}
 	if err := s.sys.StartCPU(int(n)); err != nil {
 		return err
@@ -57,7 +57,7 @@ func smpTrace(s *Shell, a args) error {
 		return s.printJSON(rows)
 	}
 	if len(rows) == 0 {
-		fmt.Fprintln(s.out, "no other CPU was started")
+		fmt.Fprintln(s.out, "no AP was started")
 	}
 	for _, r := range rows {
 		var steps []string

@@ -17,7 +17,7 @@ import (
 	"muster/trampoline"
 )
 
-// traceFilter says which events the command trace shows.
+// traceFilter selects the events that the command trace shows.
 type traceFilter struct {
 	n      int
 	cpus   []int
@@ -25,7 +25,7 @@ type traceFilter struct {
 	thread int      // -1 for all
 }
 
-// eventsShown is how many events trace shows when nothing else is said.
+// eventsShown is the number of events that trace shows by default.
 const eventsShown = 32
 
 // parseTrace reads the arguments of the command trace.
@@ -34,7 +34,7 @@ func parseTrace(s *Shell, a args) (f traceFilter, err error) {
 	number := func(what, text string, to *int) {
 		n, bad := strconv.ParseUint(text, 10, 31)
 		if bad != nil && err == nil {
-			err = fmt.Errorf("%q is no %s", text, what)
+			err = fmt.Errorf("%q is not a %s", text, what)
 		}
 		*to = int(n)
 	}
@@ -63,7 +63,7 @@ func parseTrace(s *Shell, a args) (f traceFilter, err error) {
 		for word := range strings.SplitSeq(a.options["-kind"], ",") {
 			kind, ok := match(word, kindNames(s))
 			if !ok && err == nil {
-				err = fmt.Errorf("no kind %q%s; there are %s", word, suggest(word, kindNames(s)), strings.Join(kindNames(s), ", "))
+				err = fmt.Errorf("no kind %q%s; the kinds are %s", word, suggest(word, kindNames(s)), strings.Join(kindNames(s), ", "))
 			}
 			f.kinds = append(f.kinds, kind)
 		}
@@ -79,8 +79,8 @@ func kindNames(*Shell) (names []string) {
 	return names
 }
 
-// traceEvents prints the last events of the CPUs' rings, in the order of time, with what
-// they mean.
+// traceEvents prints the last events of the CPUs' rings, in the order of time, with their
+// meaning.
 func traceEvents(_ context.Context, s *Shell, a args) error {
 	f, err := parseTrace(s, a)
 	if err != nil {
@@ -108,7 +108,7 @@ func traceEvents(_ context.Context, s *Shell, a args) error {
 	})
 }
 
-// eventText says what an event's two words mean, as trace.Kind has it.
+// eventText returns the meaning of an event's two words, by trace.Kind.
 func eventText(e Event) string {
 	vectorName := func() string {
 		if name := vector.Name(e.A); name != "" {
@@ -148,7 +148,7 @@ func eventText(e Event) string {
 	return fmt.Sprintf("%#x %#x", e.A, e.B)
 }
 
-// callText says what a system call returned. Linux's errors are -4095 to -1.
+// callText returns a system call's result as text. Linux's errors are -4095 to -1.
 func callText(n uint64, result int64) string {
 	name := systemCall(n)
 	if name == "" {

@@ -18,7 +18,7 @@ import (
 
 func marked() {}
 
-// traced is a machine on whose CPUs something happened.
+// traced is a machine whose CPUs have recorded events.
 func traced() *fake {
 	here := uint64(reflect.ValueOf(marked).Pointer())
 	return &fake{events: [2][]Event{
@@ -34,7 +34,7 @@ func traced() *fake {
 	}}
 }
 
-// The events of all CPUs come in the order of time, and say what they mean.
+// The events of all CPUs come in the order of time, with their meaning.
 func TestTrace(t *testing.T) {
 	out, err := runOn(traced(), "trace")
 	require.NoError(t, err)
@@ -72,13 +72,13 @@ func TestTraceFilter(t *testing.T) {
 		require.Equal(t, want, got, line)
 	}
 	for line, want := range map[string]string{
-		"trace x":           `trace: "x" is no number of events`,
+		"trace x":           `trace: "x" is not a number of events`,
 		"trace 1 2":         "trace: usage: trace [-kind NAME] [-cpu N] [-thread N] [-json] [N]",
 		"trace -cpu 2":      "trace: there is no CPU 2",
-		"trace -cpu x":      `trace: "x" is no CPU number`,
+		"trace -cpu x":      `trace: "x" is not a CPU number`,
 		"trace -cpu":        "trace: option -cpu needs a value, N; usage: trace ",
 		"trace -thread -1":  `trace: "-1" is no thread number`,
-		"trace -kind swich": `trace: no kind "swich", nearest is "switch"; there are switch, wake,`,
+		"trace -kind swich": `trace: no kind "swich", nearest is "switch"; the kinds are switch, wake,`,
 	} {
 		out, err := runOn(traced(), line)
 		require.Error(t, err, line)

@@ -1,6 +1,6 @@
 package shell
 
-// The listings' rows. Times are nanoseconds, sizes bytes, addresses numbers.
+// The rows of the listings. Times are nanoseconds, sizes bytes, addresses numbers.
 
 // CPU is one CPU.
 type CPU struct {
@@ -9,12 +9,12 @@ type CPU struct {
 	UID      uint32 `json:"acpi_id"`
 	BSP      bool   `json:"bsp"`
 	State    string `json:"state"` // offline, booting, ready, online
-	Stage    string `json:"stage"` // how far start-up came
+	Stage    string `json:"stage"` // how far the CPU's start came
 	Ticks    uint64 `json:"ticks"`
 	Switches uint64 `json:"switches"`
 	IdleNS   uint64 `json:"idle_ns"`
 	Longest  uint64 `json:"longest_ns,omitempty"` // debug builds: longest stretch with interrupts off
-	LongestF string `json:"longest_in,omitempty"` // debug builds: what began it
+	LongestF string `json:"longest_in,omitempty"` // debug builds: the entry at which it began
 }
 
 // ACPI is the firmware's tables.
@@ -39,7 +39,7 @@ type ACPITable struct {
 	Revision  uint8  `json:"revision"`
 	OEMID     string `json:"oem_id"`
 	TableID   string `json:"oem_table_id"`
-	Checksum  string `json:"checksum"` // ok, or what is wrong
+	Checksum  string `json:"checksum"` // ok, or the error
 }
 
 // IRQ is one vector that has interrupted some CPU.
@@ -49,8 +49,8 @@ type IRQ struct {
 	Counts []uint64 `json:"counts"` // by CPU
 }
 
-// Message is one kind of message between CPUs, and what has happened to it.
-type Message struct {
+// IPI is one kind of IPI, and what has happened to IPIs of that kind.
+type IPI struct {
 	Kind     string    `json:"kind"`
 	Counters []Counter `json:"counters"`
 }
@@ -103,7 +103,7 @@ type LogLine struct {
 	Text   string `json:"text"`
 }
 
-// Uptime is how long the kernel runs.
+// Uptime is the time since the kernel's start.
 type Uptime struct {
 	UpNS int64  `json:"up_ns"`
 	Date string `json:"date"` // RFC 3339

@@ -1,6 +1,6 @@
 package smp
 
-// The messages of one start, and the waits between them.
+// The INITs and SIPIs of one start, and the waits between them.
 
 import (
 	"errors"
@@ -13,21 +13,24 @@ import (
 )
 
 const (
-	// batchSize: a CPU takes one slot of a page, as a second attempt has a page of its own.
+	// batchSize: a CPU takes one slot of a page. A second attempt has a page of its
+	// own.
 	batchSize = trampoline.Slots
-	// startupGap is the wait before a silent CPU gets the start-up message again.
+	// startupGap is the wait before a silent CPU gets the SIPI again.
 	startupGap = 200 * time.Microsecond
-	// pollGap is the least time between two looks at what the CPUs say. A look at many
-	// takes longer, and so does the pause then: the host of an emulator runs both sides.
+	// pollGap is the least time between two looks at the CPUs' states. A look at
+	// many CPUs takes longer, and the pause is longer then, too: the host of an
+	// emulator runs both sides.
 	pollGap = 100 * time.Microsecond
-	// manualWait is the wait between INIT and the start-up message that the manual
-	// asks for; Config.INITWait may be shorter.
+	// manualWait is the wait between INIT and SIPI that the manual requires;
+	// Config.INITWait may be shorter.
 	manualWait = 10 * time.Millisecond
-	// proceedGap is the wait before a CPU is told again to go on: the message may be lost.
+	// proceedGap is the wait before a CPU gets the request to proceed again: the
+	// IPI may be lost.
 	proceedGap = 10 * time.Millisecond
 )
 
-// starting is a CPU on its way.
+// starting is a CPU during its start.
 type starting struct {
 	abi.Processor
 	cpu     int
@@ -49,15 +52,16 @@ func (b *bringUp) startup(s *starting) {
 	b.mark(s, SentStartup)
 	err := b.SendStartup(s.APICID, b.Page)
 	if err != nil && !(b.spoilt && errors.Is(err, ErrSpoilt)) { // once for all
-		b.problem("smp: cpu %d (APIC ID %d): start-up: %w", s.cpu, s.APICID, err)
+		b.problem("smp: cpu %d (APIC ID %d): SIPI not sent: %w", s.cpu, s.APICID, err)
 	}
 	b.spoilt = b.spoilt || errors.Is(err, ErrSpoilt)
 }
 
-// batch sends the start-up message to CPUs that have been reset, again to those
-// that no slot knows after 200 us, and after the limit INIT and all again to those
-// that have not left the trampoline, in a trampoline built anew. What is silent then
-// is reported. When something has written to the trampoline nobody waits for the limit.
+// batch sends a SIPI to CPUs that have been reset. After 200 us it sends the SIPI
+// again to the CPUs that have no slot. After the limit it sends INIT and all again
+// to the CPUs that have not left the trampoline, in a trampoline built anew. It
+// reports the CPUs that are silent then. If something has overwritten the
+// trampoline, no wait for the limit takes place.
 func (b *bringUp) batch(list []*starting) {
 	b.since = b.Now()
 	for attempt := range 2 {
@@ -67,7 +71,7 @@ func (b *bringUp) batch(list []*starting) {
 				b.init(s)
 			}
 			if len(missing) > 0 {
-				b.Sleep(manualWait) // they are in trouble: no short cut
+				b.Sleep(manualWait) // these CPUs have failed once: no short wait
 				b.putAway()
 				if !b.use(missing) {
 					break
@@ -84,7 +88,7 @@ func (b *bringUp) batch(list []*starting) {
 		if b.await(list, percpu.Ready, startupGap*time.Duration(b.Scale), nil) {
 			return
 		}
-		for _, s := range b.before(list, trampoline.StageRealMode16) { // one on its way waits for no message
+		for _, s := range b.before(list, trampoline.StageRealMode16) { // a CPU that has begun needs no second SIPI
 			b.startup(s)
 		}
 		if b.spoilt {
@@ -102,7 +106,7 @@ func (b *bringUp) batch(list []*starting) {
 		}
 	}
 	if reset {
-		b.Sleep(manualWait) // the page goes away next: by then nobody is in it
+		b.Sleep(manualWait) // after this no CPU is in the page, which is removed next
 	}
 }
 
@@ -117,9 +121,9 @@ func (b *bringUp) before(list []*starting, stage uint32) (missing []*starting) {
 	return missing
 }
 
-// giveUp reports a silent CPU. One that has left the trampoline may still come,
-// and does no harm; any other is reset, lest it come to a page that is used for
-// something else. So is one that has given up itself.
+// giveUp reports a silent CPU. A CPU that has left the trampoline may still come,
+// and does no harm. Any other is reset, so that it does not enter a page that is
+// used for something else. A CPU that has given up itself is reset too.
 func (b *bringUp) giveUp(s *starting, slot uint32) (reset bool) {
 	st := b.State(s.cpu)
 	b.Problems = append(b.Problems, Silent{s.cpu, s.APICID, max(st.Stage, slot), st.Code, b.Now().Sub(b.since).Round(100 * time.Millisecond)})
@@ -131,7 +135,8 @@ func (b *bringUp) giveUp(s *starting, slot uint32) (reset bool) {
 	return true
 }
 
-// barrier lets the CPUs that are online go on together, and waits until all run.
+// barrier lets the CPUs that are ready come online together, and waits until all
+// are.
 func (b *bringUp) barrier(list []*starting) {
 	proceed := func(again bool) {
 		var missing []int
@@ -141,7 +146,7 @@ func (b *bringUp) barrier(list []*starting) {
 			}
 		}
 		if err := b.Proceed(missing, again); err != nil {
-			b.problem("smp: letting CPUs go on: %w", err)
+			b.problem("smp: CPUs were not all released: %w", err)
 		}
 	}
 	proceed(false)
@@ -149,7 +154,7 @@ func (b *bringUp) barrier(list []*starting) {
 	for _, s := range list {
 		if s.reached < percpu.Online {
 			st := b.State(s.cpu)
-			b.SendINIT(s.APICID) // refused if it takes part after all
+			b.SendINIT(s.APICID) // refused if it is online after all
 			if b.State(s.cpu).State != percpu.Online {
 				b.Problems = append(b.Problems, Silent{s.cpu, s.APICID, st.Stage, st.Code, b.Timeout})
 				continue
@@ -159,8 +164,8 @@ func (b *bringUp) barrier(list []*starting) {
 	}
 }
 
-// await waits until all CPUs of a list have reached a state, or the time is up.
-// again, if there is one, is called now and then.
+// await waits until all CPUs of a list have reached a state, or the time is up. It
+// calls again, if that is not nil, at intervals.
 func (b *bringUp) await(list []*starting, state uint32, limit time.Duration, again func()) bool {
 	began := b.Now()
 	gap := proceedGap * time.Duration(b.Scale)
@@ -198,7 +203,7 @@ func (b *bringUp) slots() map[uint32]uint32 {
 		return seen
 	}
 	for i := range trampoline.Slots {
-		if r := b.Slot(b.Page, i); r.Stage != trampoline.StageNone { // taken, and nothing in it yet
+		if r := b.Slot(b.Page, i); r.Stage != trampoline.StageNone { // taken, and its CPU has written nothing yet
 			seen[r.APICID] = r.Stage
 		}
 	}

@@ -1,6 +1,6 @@
 package smp
 
-// What a start leaves behind to be read.
+// The records of a start.
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 	"muster/trampoline"
 )
 
-// Silent is a CPU that did not report in.
+// Silent is a CPU that did not report that it is ready.
 type Silent struct {
 	CPU    int
 	APICID uint32
@@ -39,10 +39,10 @@ const (
 	SawOnline
 )
 
-// String names the event.
+// String returns the event's name.
 func (e Event) String() string { return [...]string{"INIT", "SIPI", "ready", "online"}[e] }
 
-// Mark says when a step was.
+// Mark is an event with its CPU and time.
 type Mark struct {
 	CPU   int
 	Event Event

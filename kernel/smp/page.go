@@ -2,17 +2,17 @@ package smp
 
 import "muster/kernel/abi"
 
-// Low memory that a trampoline keeps away from: the interrupt vectors and BIOS
-// data below, video memory above.
+// The parts of low memory that a trampoline must not use: the interrupt vectors and
+// BIOS data below, video memory above.
 const (
 	lowest  = 0x1000
 	highest = 0x9f000
 	page    = 0x1000
 )
 
-// ChoosePage returns the address of a free page below 1 MiB for the trampoline:
-// the highest one in RAM below the extended BIOS data area, as some firmware
-// corrupts memory near the bottom. 0 means that there is none. ebda is the
+// ChoosePage returns the address of a free page below 1 MiB for the trampoline: the
+// highest one in RAM below the extended BIOS data area, because some firmware
+// corrupts memory near the bottom. 0 means that there is no such page. ebda is the
 // address of that area, 0 if it is not known.
 func ChoosePage(regions []abi.Region, ebda uint64) (best uint64) {
 	limit := uint64(highest)
@@ -29,7 +29,7 @@ func ChoosePage(regions []abi.Region, ebda uint64) (best uint64) {
 			best = end - page
 		}
 	}
-	for _, r := range regions { // an overlapping entry of another type wins
+	for _, r := range regions { // an overlapping entry of another type takes precedence
 		if r.Type != abi.RegionRAM && best != 0 && r.Start < best+page && r.Start+r.Length > best {
 			return ChoosePage(cutAt(regions, best), ebda)
 		}

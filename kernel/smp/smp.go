@@ -1,9 +1,9 @@
 // Package smp starts the CPUs that the firmware lists.
 //
-// All of them get INIT together, one wait, then the start-up message; each finds
-// itself by its APIC id and reports in, and all go on together. Every wait is
-// bounded. A CPU that stays silent is named, with how far it came, and the rest
-// go on; one that answers late is taken in then.
+// All CPUs get INIT together, one wait, then the SIPI. Each finds its block by its
+// APIC id and reports that it is ready, and all come online together. Every wait is
+// bounded. A silent CPU is reported with the last stage that it reached, and the
+// others come online without it. A CPU that answers late comes online then.
 //
 // Layer: service.
 // Context: one goroutine at a time.
@@ -26,14 +26,14 @@ import (
 	"muster/trampoline"
 )
 
-// State is what a CPU says of itself.
+// State is a CPU's state, as its block has it.
 type State struct {
 	State uint32 // percpu.Booting and so on
 	Stage uint32
 	Code  uint32 // percpu.CodeNone and so on
 }
 
-// Core is what starting CPUs needs of the core, and of time.
+// Core is what the start of CPUs needs from the core, and from time.
 type Core interface {
 	SetCPULimit(n int) error
 	PrepareCPU(t abi.Processor) (cpu int, err error)
@@ -42,37 +42,37 @@ type Core interface {
 	SendStartup(apicID uint32, page uint64) error // ErrSpoilt if the page is not what was built
 	State(cpu int) State
 	Slot(page uint64, i int) trampoline.Report
-	Proceed(cpus []int, again bool) error // again: the message may have been lost
+	Proceed(cpus []int, again bool) error // again: the IPI may have been lost
 	Now() time.Time
 	Sleep(time.Duration)
 }
 
-// Config says how to start.
+// Config has the parameters of a start.
 type Config struct {
-	Boot     uint32            // APIC id of the CPU that runs already
+	Boot     uint32            // APIC id of the boot CPU
 	Max      int               // CPUs in all, 0 for no limit
 	Page     uint64            // of the trampoline
-	INITWait time.Duration     // between INIT and the start-up message
-	Timeout  time.Duration     // for a CPU to report in; Limit times Scale by default
-	Scale    int               // how much longer CPUs may take than hardware does; 1 by default
-	Serial   bool              // one after the other, for study and for odd firmware
+	INITWait time.Duration     // between INIT and SIPI
+	Timeout  time.Duration     // for a CPU to become ready; Limit times Scale by default
+	Scale    int               // how much longer CPUs may take than on hardware; 1 by default
+	Serial   bool              // one CPU after the other, for study and for unusual firmware
 	Faults   map[int]inject.AP // by CPU number
-	Spoil    int               // so often the page is written over, for tests
+	Spoil    int               // the number of times that a byte of the page is overwritten, for tests
 }
 
-// ErrSpoilt says that something has written to the trampoline since it was built.
-var ErrSpoilt = errors.New("the trampoline was written over")
+// ErrSpoilt says that the trampoline has changed since it was built.
+var ErrSpoilt = errors.New("the trampoline was overwritten")
 
-// Limit is how long a CPU may take to report in.
+// Limit is how long a CPU may take to become ready.
 const Limit = time.Second
 
-// Result says what came of it.
+// Result is the outcome of a start.
 type Result struct {
-	Online   int           // CPUs that run, the boot CPU included
-	Wanted   int           // of how many
-	Took     time.Duration // from the first INIT until all that answered took part
+	Online   int           // CPUs that are online, the boot CPU included
+	Wanted   int           // CPUs that were to be online
+	Took     time.Duration // from the first INIT until all that answered were online
 	Problems []error
-	Late     []Late // CPUs on their way that may still come
+	Late     []Late // CPUs that may still come
 	Marks    []Mark // in the order of events
 }
 
@@ -85,11 +85,11 @@ type bringUp struct {
 	timed  bool
 	since  time.Time       // the present batch began
 	inUse  bool            // the trampoline is in its page
-	spoilt bool            // a start-up message was refused for what is in the page
+	spoilt bool            // a SIPI was refused because the page has changed
 	ctx    context.Context // ends the wait for a late CPU; nil for none
 }
 
-// withDefaults fills in what was left out.
+// withDefaults returns cfg with defaults for the fields that are 0.
 func (cfg Config) withDefaults() Config {
 	cfg.Scale = max(cfg.Scale, 1)
 	if cfg.Timeout == 0 {
@@ -129,9 +129,9 @@ func (b *bringUp) problem(format string, args ...any) {
 	b.Problems = append(b.Problems, fmt.Errorf(format, args...))
 }
 
-// choose returns the CPUs that are to be started, and the number of CPUs, the boot CPU
-// included, that may be started later or never: all that are listed, as far as the
-// kernel has numbers for them.
+// choose returns the CPUs that are to be started now, and the number of CPUs, the boot
+// CPU included, that may ever be started: all that are listed, as far as the kernel has
+// numbers for them.
 func (b *bringUp) choose(targets []abi.Processor) (list []*starting, room int) {
 	for _, t := range targets {
 		if t.APICID != b.Boot {
@@ -150,8 +150,8 @@ func (b *bringUp) choose(targets []abi.Processor) (list []*starting, room int) {
 	return list, room
 }
 
-// prepare makes room for all, and leaves out those for which there is none. The tables
-// have room for the CPUs beyond cfg.Max too, so that one can be started later.
+// prepare makes room for all CPUs, and leaves out those that get no memory. The tables
+// have room for the CPUs beyond cfg.Max too, so that such a CPU can be started later.
 func (b *bringUp) prepare(list *[]*starting, room int) bool {
 	if b.Page == 0 {
 		b.problem("smp: no page below 1 MiB for the trampoline, running on one CPU")
@@ -173,9 +173,9 @@ func (b *bringUp) prepare(list *[]*starting, room int) bool {
 	return len(*list) > 0
 }
 
-// start resets all CPUs of a list, waits once, and lets them come, as many at a
-// time as the trampoline has slots. One that is to fail comes alone. It returns
-// those that are online.
+// start resets all CPUs of a list, waits once, and sends SIPIs to as many at a time
+// as the trampoline has slots. A CPU with an injected fault is started alone. It
+// returns the CPUs that are online.
 func (b *bringUp) start(list []*starting) (online []*starting) {
 	var healthy []*starting
 	var alone [][]*starting
@@ -187,7 +187,7 @@ func (b *bringUp) start(list []*starting) (online []*starting) {
 		}
 	}
 	batches := append(slices.Collect(slices.Chunk(healthy, batchSize)), alone...)
-	ready := b.use(batches[0]) // before the first INIT: nobody need wait for it
+	ready := b.use(batches[0]) // before the first INIT, so that no CPU waits for it
 	if !b.timed {
 		b.began, b.timed = b.Now(), true
 	}

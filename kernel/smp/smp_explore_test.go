@@ -19,11 +19,11 @@ import (
 	"muster/trampoline"
 )
 
-// The code of the boot CPU that ships, StartAll and Catch, and the handshake of
-// package percpu, on both sides, go through all interleavings of three CPUs and a
-// clock: time may pass at any moment, so every limit may expire at any moment.
+// The kernel's own code of the boot CPU, StartAll and Catch, and both sides of the
+// handshake of package percpu run through the interleavings of three CPUs and a
+// clock. Time may pass at any moment, so every limit may expire at any moment.
 
-// step is how far a CPU of the model is when it hangs.
+// step is where a CPU of the model hangs.
 type step int
 
 const (
@@ -34,31 +34,31 @@ const (
 	beforeJoin
 )
 
-// model is a machine of a boot CPU and others that run as the explorer likes. What its
-// CPUs share and the kernel does not have as words are Vars.
+// model is a boot CPU and APs that run in the order that the explorer chooses. The
+// memory that its CPUs share outside the kernel's words is Vars.
 type model struct {
 	aps     []*modelAP
 	table   []*percpu.CPU
 	page    explore.Var // 1: the trampoline is in its page
-	asked   explore.Var // for a moment to pass
+	awaited explore.Var // requests to the clock to let time pass
 	passed  explore.Var
 	over    explore.Var // 1: StartAll and Catch have returned
 	result  Result
 	caught  int
-	dismiss func(*percpu.CPU) bool // percpu's Reset, or a broken one
+	dismiss func(*percpu.CPU) bool // percpu's Reset, or a faulty one
 }
 
 type modelAP struct {
 	c      *percpu.CPU
-	sipi   explore.Var // 1: a start-up message is there
+	sipi   explore.Var // 1: a SIPI is pending
 	inits  explore.Var // INITs sent
 	seen   explore.Var // INITs that have reached it
 	slot   explore.Var // stage in its slot
-	lose   int         // start-up messages that are lost; the boot CPU's alone
+	lose   int         // SIPIs that are lost; used by the boot CPU alone
 	hangs  step        // where it hangs, at the first try or at each
 	always bool
-	tries  int  // start-up messages that have reached it; its own
-	joined bool // its own, and the check's
+	tries  int  // SIPIs that have reached it; used by this CPU alone
+	joined bool // used by this CPU alone, and by the check
 }
 
 func newModel(aps ...*modelAP) *model {
@@ -95,7 +95,7 @@ func (m *model) UseTrampoline(page uint64, _ inject.AP, _ bool) error {
 func (m *model) SendINIT(id uint32) error {
 	a := m.aps[id-1]
 	if !m.dismiss(a.c) {
-		return errors.New("takes part")
+		return errors.New("online")
 	}
 	a.sipi.Set(0)
 	a.inits.Add(1)
@@ -145,10 +145,11 @@ func (m *model) Now() time.Time {
 	return time.Unix(0, 0).Add(time.Duration(m.passed.Get()) * 10 * time.Millisecond)
 }
 
-// Sleep lets a moment pass. The wait after INIT is long enough for it to arrive.
+// Sleep lets a moment pass. The wait after INIT is long enough for the INIT to
+// arrive.
 func (m *model) Sleep(d time.Duration) {
-	m.asked.Add(1)
-	until := m.asked.Get()
+	m.awaited.Add(1)
+	until := m.awaited.Get()
 	explore.Until(func() bool { return m.passed.Get() >= until })
 	for _, a := range m.aps {
 		if d >= manualWait {
@@ -157,10 +158,10 @@ func (m *model) Sleep(d time.Duration) {
 	}
 }
 
-// clock lets a moment pass whenever somebody sleeps.
+// clock lets a moment pass whenever the boot CPU sleeps.
 func (m *model) clock() {
 	for {
-		explore.Until(func() bool { return m.over.Get() != 0 || m.passed.Get() < m.asked.Get() })
+		explore.Until(func() bool { return m.over.Get() != 0 || m.passed.Get() < m.awaited.Get() })
 		if m.over.Get() != 0 {
 			return
 		}
@@ -183,21 +184,21 @@ func (m *model) boot() {
 	m.over.Set(1)
 }
 
-// reset unwinds an AP's program to where an INIT sends it.
+// reset unwinds an AP's program to the place where an INIT sends it.
 type reset struct{}
 
 // alive is called before each step of an AP: an INIT that was sent takes effect.
 func (m *model) alive(a *modelAP) {
 	if n := a.inits.Get(); n != a.seen.Get() {
 		if a.joined {
-			panic(fmt.Sprintf("cpu %d takes part, and got INIT", a.c.ID))
+			panic(fmt.Sprintf("cpu %d is online, and got INIT", a.c.ID))
 		}
 		a.seen.Set(n)
 		panic(reset{})
 	}
 }
 
-// until has an AP wait for something, for an INIT, or for the end of all.
+// until makes an AP wait for something, for an INIT, or for the end of all.
 func (m *model) until(a *modelAP, cond func() bool) {
 	explore.Until(func() bool { return cond() || m.over.Get() != 0 || a.inits.Get() != a.seen.Get() })
 	m.alive(a)
@@ -217,7 +218,7 @@ func (m *model) ap(a *modelAP) func() {
 	}
 }
 
-// life is an AP from one INIT to the next.
+// life is the way of an AP from one INIT to the next.
 func (m *model) life(a *modelAP) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -239,7 +240,7 @@ func (m *model) life(a *modelAP) {
 		at(inPage)
 		a.slot.Set(int(stage))
 		if m.page.Get() == 0 && a.inits.Get() == a.seen.Get() {
-			panic(fmt.Sprintf("cpu %d runs in a page that was put away", a.c.ID))
+			panic(fmt.Sprintf("cpu %d runs in a page that is no longer the trampoline's", a.c.ID))
 		}
 	}
 	a.c.Stage.Store(trampoline.StageFoundBlock)
@@ -248,7 +249,7 @@ func (m *model) life(a *modelAP) {
 	if !a.c.ReportReady() {
 		m.halt(a)
 	}
-	m.until(a, a.c.ToldToGo)
+	m.until(a, a.c.MayJoin)
 	at(beforeJoin)
 	if !a.c.Join() {
 		m.halt(a)
@@ -257,7 +258,7 @@ func (m *model) life(a *modelAP) {
 	m.halt(a)
 }
 
-// check holds the result against what the CPUs are.
+// check compares the result with the states of the CPUs.
 func (m *model) check() error {
 	joined := 0
 	for _, a := range m.aps {
@@ -269,10 +270,10 @@ func (m *model) check() error {
 		}
 	}
 	if counted := m.result.Online - 1 + m.caught; counted != joined {
-		return fmt.Errorf("%d CPUs take part, %d are counted: %v", joined, counted, m.result.Problems)
+		return fmt.Errorf("%d CPUs are online, %d are counted: %v", joined, counted, m.result.Problems)
 	}
 	if silent := len(m.result.Problems); silent-m.caught > len(m.aps)-joined || silent < len(m.aps)-m.result.Online+1 {
-		return fmt.Errorf("%d of %d take part, problems %v", joined, len(m.aps), m.result.Problems)
+		return fmt.Errorf("%d of %d CPUs are online, problems %v", joined, len(m.aps), m.result.Problems)
 	}
 	return nil
 }
@@ -305,14 +306,14 @@ func passes(t *testing.T, r explore.Result) {
 	require.True(t, r.Complete)
 }
 
-// A boot CPU, a clock, and one or two other CPUs that answer: at once, or so late that
-// they are given up, or taken for lost and caught.
+// A boot CPU, a clock, and one or two APs that answer: at once, or so late that
+// they are given up, or reported as silent and caught.
 func TestHandshake(t *testing.T) {
 	passes(t, search(explore.Unbounded, (*percpu.CPU).Reset, modelAP{}))
 	passes(t, search(explore.Bound(1, 2), (*percpu.CPU).Reset, modelAP{}, modelAP{}))
 }
 
-// One of the two hangs somewhere, the first time or always, or does not hear.
+// One of the two hangs somewhere, the first time or always, or loses its SIPI.
 func TestHandshakeWithFaults(t *testing.T) {
 	for s := inPage; s <= beforeJoin; s++ {
 		for _, always := range []bool{false, true} {
@@ -328,8 +329,8 @@ func TestHandshakeWithFaults(t *testing.T) {
 	}
 }
 
-// Negative control: a boot CPU that looks whether a CPU takes part, and then sends
-// INIT, hits one that has joined in between.
+// Negative control: a boot CPU that reads whether a CPU is online, and sends INIT
+// after that, resets one that has come online in between.
 func TestLookThenResetIsFound(t *testing.T) {
 	r := search(explore.Unbounded, func(c *percpu.CPU) bool {
 		if c.IsOnline() {
@@ -340,6 +341,6 @@ func TestLookThenResetIsFound(t *testing.T) {
 		c.Code.Store(percpu.CodeNone)
 		return true
 	}, modelAP{})
-	require.ErrorContains(t, r.Err, "takes part, and got INIT")
+	require.ErrorContains(t, r.Err, "is online, and got INIT")
 	t.Log(r)
 }

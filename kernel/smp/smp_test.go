@@ -16,13 +16,13 @@ import (
 	"muster/trampoline"
 )
 
-// fakeCPU is a CPU of a machine made for a test.
+// fakeCPU is a CPU of a test.
 type fakeCPU struct {
 	apicID  uint32
-	ignores int           // start-up messages that it does not answer
+	ignores int           // SIPIs that it does not answer
 	stopsAt uint32        // halts at this stage
-	late    time.Duration // takes so long from the stage Control on
-	deaf    int           // messages to go on that do not reach it
+	late    time.Duration // the time that it takes from the stage Control on
+	deaf    int           // requests to proceed that do not reach it
 	code    uint32
 
 	state   uint32
@@ -34,7 +34,7 @@ type fakeCPU struct {
 	told    int
 }
 
-// fake is a machine whose CPUs answer at once, or as they are told.
+// fake is a machine whose CPUs answer at once, or as their fields say.
 type fake struct {
 	cpus   []*fakeCPU // by CPU number, from 1
 	all    map[uint32]*fakeCPU
@@ -102,7 +102,7 @@ func (f *fake) State(cpu int) State {
 	}
 	stage := c.stage
 	if stage < trampoline.StageFoundBlock {
-		stage = 0 // only the slot knows
+		stage = 0 // only the slot has the stage
 	}
 	return State{c.state, stage, c.code}
 }
@@ -155,11 +155,11 @@ func TestStartsAll(t *testing.T) {
 		SawReady, SawReady, SawReady, SawOnline, SawOnline, SawOnline}, events, "together")
 	require.Less(t, r.Took, 12*time.Millisecond)
 	require.Equal(t, 4, f.limit)
-	require.Zero(t, f.page, "the trampoline is put away")
+	require.Zero(t, f.page, "the trampoline is removed")
 	require.Equal(t, []uint32{2, 300, 4}, []uint32{f.cpus[0].apicID, f.cpus[1].apicID, f.cpus[2].apicID}, "numbers in the table's order")
 	for _, c := range f.cpus {
 		require.Equal(t, 1, c.inits)
-		require.Equal(t, 1, c.starts, "the second message is for silent ones")
+		require.Equal(t, 1, c.starts, "the second SIPI is for silent CPUs")
 	}
 }
 
@@ -206,12 +206,12 @@ func TestSilent(t *testing.T) {
 	}, texts)
 	require.Equal(t, []Late{{4, 8}}, r.Late, "it has left the trampoline and may still come")
 	require.Equal(t, []int{1, 3, 3, 1, 2}, []int{f.all[1].inits, f.all[6].inits, f.all[7].inits, f.all[8].inits, f.all[9].inits},
-		"a second try, and put back to sleep")
-	require.Equal(t, 1, f.all[8].starts, "one on its way is not restarted")
+		"a second try, and an INIT at the end")
+	require.Equal(t, 1, f.all[8].starts, "a CPU that has begun is not restarted")
 	require.Less(t, r.Took, 2200*time.Millisecond, "one wait for all")
 }
 
-// A CPU whose first INIT was of no use, as one in SMM, comes with the second.
+// A CPU whose first INIT had no effect, as in SMM, comes with the second.
 func TestSecondINIT(t *testing.T) {
 	f := newFake(&fakeCPU{apicID: 1, ignores: 2})
 	r := StartAll(f, targets(0, 1), config)
@@ -220,7 +220,7 @@ func TestSecondINIT(t *testing.T) {
 	require.Equal(t, 2, f.all[1].inits)
 }
 
-// The message to go on may be lost.
+// The request to proceed may be lost.
 func TestProceedAgain(t *testing.T) {
 	f := newFake(&fakeCPU{apicID: 1, deaf: 3}, &fakeCPU{apicID: 2})
 	r := StartAll(f, targets(0, 1, 2), config)
@@ -230,7 +230,7 @@ func TestProceedAgain(t *testing.T) {
 	require.Less(t, r.Took, 60*time.Millisecond)
 }
 
-// A page that was written over starts nobody; it is built again, once.
+// A page that was overwritten starts no CPU; it is built again, once.
 func TestSpoiltPage(t *testing.T) {
 	f := newFake(&fakeCPU{apicID: 1}, &fakeCPU{apicID: 2})
 	cfg := config
@@ -238,8 +238,8 @@ func TestSpoiltPage(t *testing.T) {
 	r := StartAll(f, targets(0, 1, 2), cfg)
 	require.Equal(t, 3, r.Online)
 	require.Len(t, r.Problems, 1)
-	require.EqualError(t, r.Problems[0], "smp: cpu 1 (APIC ID 1): start-up: the trampoline was written over")
-	require.Less(t, r.Took, 100*time.Millisecond, "nobody waits for the limit")
+	require.EqualError(t, r.Problems[0], "smp: cpu 1 (APIC ID 1): SIPI not sent: the trampoline was overwritten")
+	require.Less(t, r.Took, 100*time.Millisecond, "no wait for the limit")
 	require.Zero(t, f.page)
 
 	f = newFake(&fakeCPU{apicID: 1}, &fakeCPU{apicID: 2})
@@ -256,7 +256,7 @@ func TestSpoiltPage(t *testing.T) {
 	r = StartAll(f, targets(0, 1, 2), cfg)
 	require.Equal(t, 2, r.Online)
 	require.Len(t, r.Problems, 3)
-	require.Equal(t, 1, f.all[2].inits, "waited for")
+	require.Equal(t, 1, f.all[2].inits, "StartAll waited for it")
 }
 
 func TestCatch(t *testing.T) {
@@ -274,10 +274,10 @@ func TestCatch(t *testing.T) {
 	r = StartAll(f, targets(0, 5), config)
 	_, err = Catch(context.Background(), f, r.Late[0], config, 10*time.Second)
 	require.EqualError(t, err, "smp: cpu 1 (APIC ID 5): silent for 10s, last stage 7 (Tables)")
-	require.Equal(t, 2, f.all[5].inits, "put back to sleep at last")
+	require.Equal(t, 2, f.all[5].inits, "an INIT at the end")
 }
 
-// One after the other: INIT to the next only when the last one is there.
+// With Serial, the next CPU gets INIT only when the last one is ready.
 func TestSerial(t *testing.T) {
 	f := newFake(&fakeCPU{apicID: 1}, &fakeCPU{apicID: 2})
 	cfg := config
@@ -292,7 +292,7 @@ func TestSerial(t *testing.T) {
 	require.GreaterOrEqual(t, r.Took, 20*time.Millisecond, "two waits")
 }
 
-// A fault that was asked for hits one CPU, and no other in its batch.
+// An injected fault hits its own CPU, and no other in its batch.
 func TestSilentByRequest(t *testing.T) {
 	f := newFake(&fakeCPU{apicID: 1}, &fakeCPU{apicID: 2}, &fakeCPU{apicID: 3})
 	cfg := config

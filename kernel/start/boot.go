@@ -55,8 +55,8 @@ var (
 
 func onStack(c *percpu.CPU, fn, top, fs, base uintptr)
 
-// minimumRAM is the least usable RAM that a boot is tried with; the kernel runs
-// in 64 MB, of which the firmware keeps some.
+// minimumRAM is the least usable RAM for a boot; the kernel runs in 64 MB, of which
+// the firmware keeps some.
 const minimumRAM = 48 << 20
 
 // bootMain is the boot CPU's way to the runtime, in order.
@@ -75,7 +75,7 @@ func bootMain(magic, information, delta, tsc uint64) {
 	crash.Init()
 	features.Detect()
 	if !features.Has(cpu.SMAP) {
-		trap.PatchCLAC() // before the first exception, and while text can still be written
+		trap.PatchCLAC() // before the first exception, and while text is still writable
 	}
 	trap.Init(false)
 	trap.LoadIDT()
@@ -92,7 +92,7 @@ func bootMain(magic, information, delta, tsc uint64) {
 	startThreads(c)
 }
 
-// loaderMemory reads what the boot page tables map: the first 4 GiB.
+// loaderMemory reads through the boot page tables, which map the first 4 GiB.
 func loaderMemory(addr, n uint64) []byte {
 	if addr >= 4<<30 || n > 4<<30-addr {
 		return nil
@@ -100,7 +100,8 @@ func loaderMemory(addr, n uint64) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(mem.Direct(mem.PhysAddr(addr)))), n)
 }
 
-// refuse says why the kernel cannot boot, on the serial port and on VGA, and stops.
+// refuse prints why the kernel cannot boot, on the serial port and on VGA, and
+// stops.
 func refuse(why string) {
 	var l console.Line
 	l.Str("muster: ").Str(why).Byte('\n')
@@ -114,12 +115,12 @@ func refuse(why string) {
 	crash.End(crash.StatusPanic)
 }
 
-// crowded is the deadline-scale from twice of which on ticks become rarer, so that
-// those of all CPUs together do not become more.
+// crowded is a limit of deadline-scale. At twice the limit and above, ticks become
+// rarer, so that the CPUs together do not tick more often.
 const crowded = 8
 
 // readOptions applies the words of the command line that the core itself needs.
-// What is wrong with them is said once the runtime is up, by package options.
+// Package options logs their errors when the runtime runs.
 func readOptions(c *percpu.CPU) {
 	line := info.CommandLine
 	level, _ := setting.LogLevel.Read(line)
@@ -128,7 +129,7 @@ func readOptions(c *percpu.CPU) {
 	clock.SetScale(scale)
 	tick, given := setting.TickMS.Read(line)
 	if !given {
-		tick *= max(1, scale/crowded) // a host with that many more virtual CPUs than its own would do nothing but tick
+		tick *= max(1, scale/crowded) // a host with far fewer CPUs than the guest would only handle ticks
 	}
 	sched.SetTick(clock.Time(tick) * clock.Millisecond)
 	var word [8]byte
@@ -174,8 +175,8 @@ func startClock(c *percpu.CPU) {
 	bootData.TSCHz, bootData.TSCSource = hz, uint32(from)
 }
 
-// startAPIC turns on the boot CPU's local APIC and calibrates its timer. Without
-// one the kernel runs on this CPU alone, with the 8254 and the 8259s.
+// startAPIC turns on the boot CPU's local APIC and calibrates its timer. Without a
+// local APIC the kernel runs on this CPU alone, with the 8254 and the 8259s.
 func startAPIC(c *percpu.CPU) {
 	if !features.Has(cpu.APIC) {
 		apic.UseLegacy(vector.PIC)
@@ -183,7 +184,7 @@ func startAPIC(c *percpu.CPU) {
 	}
 	apic.RetirePIC(vector.PIC)
 	addr, _, x2 := apic.Physical()
-	given := x2 // by the firmware
+	given := x2 // set by the firmware
 	va := uintptr(0)
 	if x2 = x2 || features.Has(cpu.X2APIC); !x2 {
 		va = mem.MapPhys(c, mem.PhysAddr(addr), layout.PageSize, mem.Device)
@@ -199,7 +200,8 @@ func startAPIC(c *percpu.CPU) {
 	}
 }
 
-// startThreads makes the idle thread and the runtime's first one, and goes idle.
+// startThreads makes the idle thread and the runtime's first thread, and becomes
+// the idle thread.
 func startThreads(c *percpu.CPU) {
 	sched.InitStacks()
 	top, fs, g := cpus.InitIdle(c)

@@ -10,7 +10,7 @@ import (
 	"muster/kernel/mem"
 )
 
-// The memory plan: what the loader said, moved to memory that stays, and the
+// The memory plan: a copy of the boot information in memory that stays, and the
 // ranges of RAM that are free.
 
 // ramBytes returns the amount of usable RAM.
@@ -23,8 +23,8 @@ func ramBytes() (n uint64) {
 	return n
 }
 
-// plan chooses the early memory, copies the loader's information into it, and
-// returns what mem.Init needs.
+// plan chooses the early memory, copies the boot information into it, and returns
+// the arguments of mem.Init.
 func plan(delta mem.PhysAddr) *mem.Boot {
 	if ramTotal = ramBytes(); ramTotal < minimumRAM {
 		refuse("too little RAM: 48 MiB are needed")
@@ -45,7 +45,7 @@ func plan(delta mem.PhysAddr) *mem.Boot {
 	early = (early + layout.PageSize - 1) &^ (layout.PageSize - 1)
 	b.InUse[len(b.InUse)-1] = mem.Range{Start: b.Early.Start, End: early}
 	b.Early.Start = early
-	info = boot.Info{Protocol: info.Protocol, CommandLine: info.CommandLine} // the rest was the loader's memory
+	info = boot.Info{Protocol: info.Protocol, CommandLine: info.CommandLine} // the rest was in the loader's memory
 	return b
 }
 
@@ -86,8 +86,7 @@ func take[T any](n int) []T {
 	return unsafe.Slice(p, n)
 }
 
-// largestFree returns the largest range of RAM between 1 MiB and 4 GiB of which
-// nothing is taken.
+// largestFree returns the largest free range of RAM between 1 MiB and 4 GiB.
 func largestFree(image mem.Range) (best mem.Range) {
 	for i := range info.Regions() {
 		r := info.Region(i)
@@ -117,8 +116,8 @@ func largestFree(image mem.Range) (best mem.Range) {
 	return best
 }
 
-// keepInformation copies what the loader said to the early memory, so that its
-// own memory can be used for other things.
+// keepInformation copies the boot information to the early memory, so that the
+// loader's memory can be used for other things.
 func keepInformation(b *mem.Boot) {
 	bootData.Protocol = uint32(info.Protocol)
 	bootData.DirectMap = layout.DirectBase

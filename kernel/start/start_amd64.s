@@ -29,7 +29,7 @@ TEXT ·bootCPU(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	CALL	R8
 	INT	$3
 
-// onStack goes on at fn(c), a func value, on another stack. It does not return.
+// onStack calls fn(c), a func value, on another stack. It does not return.
 TEXT ·onStack(SB), NOSPLIT|NOFRAME, $0-40
 	MOVQ	c+0(FP), AX
 	MOVQ	fn+8(FP), DX

@@ -32,10 +32,10 @@ func wire() {
 	trap.SetSyscall(linux.Syscall)
 }
 
-// installHandlers has each owner of vectors and IPIs install its handlers. What is left
-// over goes to the controller that there is.
+// installHandlers makes each owner of vectors and IPIs install its handlers. The
+// other vectors go to the interrupt controller.
 //
-// Context: before the boot CPU admits interrupts.
+// Context: before the boot CPU enables interrupts.
 func installHandlers() {
 	ipi.Install()
 	mem.Install()

@@ -1,7 +1,7 @@
 // Package symtab finds function, file and line of an address in the kernel's own
-// pclntab, the table that every Go binary carries for tracebacks.
+// pclntab, the table that every Go binary has for tracebacks.
 //
-// runtime.FuncForPC would do, but it allocates, and a panic report must not.
+// runtime.FuncForPC allocates, and a panic report must not.
 //
 // Layer: core.
 // Context: any, NMI too; reads constant memory.
@@ -56,8 +56,8 @@ type Symbol struct {
 	Line  int
 }
 
-// Init takes the bytes from start to end, with functions from text on. It
-// reports false when they are no pclntab that this package knows.
+// Init takes the bytes from start to end, with functions from text on. It reports
+// false when they are not a pclntab of a known version.
 func (t *Table) Init(start, end, text uintptr) bool {
 	if end <= start || end-start < headerSize {
 		return false
@@ -113,8 +113,8 @@ func (t *Table) find(pc uint64) (rec uint64, entry uint32, ok bool) {
 	return tab + uint64(t.word32(tab+uint64(lo)*8+4)), t.word32(tab + uint64(lo)*8), true
 }
 
-// Depth returns how many bytes the function at pc has put on the stack by then:
-// its return address lies above them. ok is false when that is not known.
+// Depth returns how many bytes the function at pc has put on the stack at that
+// point: its return address lies above them. ok is false when that is not known.
 func (t *Table) Depth(pc uint64) (bytes uint64, ok bool) {
 	rec, entry, ok := t.find(pc)
 	if !ok {
@@ -143,8 +143,8 @@ func (t *Table) Lookup(pc uint64) (s Symbol, ok bool) {
 	return s, true
 }
 
-// value decodes a pc-value table: pairs of deltas, zigzag value then pc. off is
-// the offset in the function; -1 says that there is no value.
+// value decodes a pc-value table: pairs of deltas, zigzag value then pc. off is the
+// offset in the function; -1 says that there is no value.
 func (t *Table) value(table, off uint32) int32 {
 	if table == 0 {
 		return -1
@@ -164,7 +164,7 @@ func (t *Table) value(table, off uint32) int32 {
 		}
 		d, p = t.varint(p)
 		if d == 0 {
-			return -1 // no progress: damaged
+			return -1 // no progress: the table is damaged
 		}
 		pc += d
 		if off < pc {

@@ -24,8 +24,8 @@ func own(t *testing.T) *Table {
 	require.NotNil(t, tab)
 	var table Table
 	require.True(t, table.Init(uintptr(tab.Addr), uintptr(tab.Addr+tab.Size), 0))
-	// Test binaries have no symbols: one function, found by name, tells where the
-	// text begins.
+	// Test binaries have no symbols: the address of one function, found by name,
+	// shows where the text begins.
 	for i := range table.n {
 		entry := uint64(table.word32(table.word64(offFuncTab) + uint64(i)*8))
 		if s, ok := table.Lookup(entry); ok && s.Func == "muster/kernel/symtab.TestAgainstRuntime" {

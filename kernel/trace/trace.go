@@ -1,5 +1,5 @@
-// Package trace keeps the last events of each CPU in a ring, 32 bytes an event,
-// so that a panic can print what led up to it.
+// Package trace keeps the last events of each CPU in a ring, 32 bytes for each
+// event, so that a panic can print the events before it.
 //
 // Layer: core.
 // Context: any, NMI too: a record's place is taken with one atomic add.
@@ -15,7 +15,7 @@ import (
 	"muster/kernel/percpu"
 )
 
-// Kind says what a record tells; its two words are as given here.
+// Kind is the kind of a record; its comment says what the two words are.
 type Kind uint16
 
 // Kinds of event.
@@ -29,17 +29,17 @@ const (
 	Fault          // page fault at A, error code B
 	Exception      // vector A at IP B
 	Signal         // signal A to thread B
-	Syscall        // number A, result B; off but with trace=all
+	Syscall        // number A, result B; off except with trace=all
 	Start          // CPU B reached stage A
 	Exit           // thread A, status B
-	Mark           // anything, for debugging
+	Mark           // any values, for debugging
 	kinds
 )
 
 var names = [kinds]string{"none", "switch", "wake", "interrupt", "ipi", "flush", "fault",
 	"exception", "signal", "syscall", "start", "exit", "mark"}
 
-// String names the kind.
+// String returns the kind's name.
 func (k Kind) String() string {
 	if k < kinds {
 		return names[k]
@@ -101,22 +101,22 @@ func Add(c *percpu.CPU, k Kind, a, b uint64) {
 	s.head.Store(uint64(c.ThreadID) | uint64(k)<<headKind | n<<headSeq) // pairs with the Load in Read
 }
 
-// State says what Read found.
+// State is the result of Read.
 type State uint8
 
 // States of a record.
 const (
 	Complete  State = iota
 	Gone            // overwritten, or never written
-	Unwritten       // its place is taken, and the CPU has yet to fill it
+	Unwritten       // its place is taken, but not filled yet
 )
 
-// Next returns the number of the next record of a CPU: as many were begun.
+// Next returns the number of the next record of a CPU, which is how many were begun.
 func Next(c *percpu.CPU) uint64 { return c.TracePos.Load() }
 
 // Read copies record number seq of a CPU into r, counted from 0 since the CPU's start.
-// c may run and record meanwhile: a copy that it may have written over is dropped. It
-// did so only after it took a place in the ring one turn further on.
+// c may run and record meanwhile. A copy that c may have overwritten is dropped: before c
+// overwrites a record it takes the place one turn of the ring later.
 //
 //go:norace
 func Read(c *percpu.CPU, seq uint64, r *Record) State {

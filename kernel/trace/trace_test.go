@@ -31,20 +31,20 @@ func TestRing(t *testing.T) {
 	require.Equal(t, Complete, Read(c, 5, &r))
 	require.Equal(t, uint64(5), r.A)
 	require.Equal(t, Gone, Read(c, 4, &r), "the oldest were overwritten")
-	require.Equal(t, Gone, Read(c, Len+5, &r), "the next one is not there")
+	require.Equal(t, Gone, Read(c, Len+5, &r), "there is no next record yet")
 	Add(c, Syscall, 1, 2)
-	require.Equal(t, uint64(Len+5), Next(c), "system calls are off unless asked for")
+	require.Equal(t, uint64(Len+5), Next(c), "system calls are off by default")
 	require.Equal(t, Gone, Read(&percpu.CPU{}, 0, &r), "no ring")
 }
 
-// A place that is taken holds an older record until it is filled. An NMI that comes
-// between the two fills the next place first.
+// A place that is taken holds an older record until it is filled. An NMI that comes in
+// between fills the next place first.
 func TestUnwritten(t *testing.T) {
 	c, ring := newRing()
 	defer runtime.KeepAlive(ring)
 	for turn := range uint64(3) {
 		seq := Next(c)
-		c.TracePos.Add(1) // a writer that goes no further
+		c.TracePos.Add(1) // a writer that stops here
 		Add(c, Mark, 1, turn)
 		var r Record
 		require.Equal(t, Unwritten, Read(c, seq, &r))

@@ -15,8 +15,8 @@
 	MOVQ	R14, -8(AX); \
 	XORPS	X15, X15
 
-// LINKFRAME makes a frame-pointer record below SP from the Frame at BX, so that
-// a stack walk goes on in the interrupted code.
+// LINKFRAME makes a frame-pointer record below SP from the Frame at BX, so that a
+// stack walk continues in the interrupted code.
 #define LINKFRAME \
 	PUSHQ	const_frameIP(BX); \
 	PUSHQ	const_frameBP(BX); \

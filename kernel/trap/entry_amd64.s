@@ -2,13 +2,13 @@
 #include "textflag.h"
 #include "entry.h"
 
-// Entry and exit of the core. docs/04-traps.md tells why each step is needed.
+// Entry and exit of the core. docs/04-traps.md explains why each step is needed.
 //
-// Every interrupt and exception gets a stack from the TSS, since it may hit a
-// goroutine whose stack has no room for a frame. The frame is then copied to the
-// thread's kernel stack, where the handler may be switched away from.
+// Every interrupt and exception gets a stack from the TSS, because the stack of an
+// interrupted goroutine may have no room for a frame. The frame is then copied to
+// the thread's kernel stack, where the handler may switch threads.
 
-// common is where all vectors but the paranoid ones meet, on the first IST stack.
+// common is the way of all vectors but the paranoid ones, on the first IST stack.
 //
 // In:    SP: error code and vector, and below them what the CPU pushed.
 // Out:   through leave, or back into the core.
@@ -25,7 +25,8 @@ TEXT ·common(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	JMP	outside
 
 ring0:
-	// A stack pointer within the thread's kernel stack means: inside the core.
+	// A stack pointer within the thread's kernel stack means that the core was
+	// interrupted.
 	MOVQ	const_frameSP(SP), AX
 	MOVQ	const_offStackTop(GS), BX
 	CMPQ	AX, const_offStackLow(GS)
@@ -124,7 +125,7 @@ kept:
 	SWAPGS
 	IRETQ
 
-// threadStart is where a new thread's first switch goes.
+// threadStart is the return address of the first switch to a new thread.
 //
 // In:    interrupts off, SP the thread's Frame at the top of its kernel stack.
 // Calls: threadStartFn(c, frame), which returns how to leave.
@@ -142,7 +143,7 @@ TEXT ·threadStart(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	MOVQ	80(SP), BX
 	JMP	·leave(SB)
 
-// The addresses of code that tables and registers need.
+// The addresses of code for tables and registers.
 DATA ·stubsPC+0(SB)/8, $·stubs(SB)
 GLOBL ·stubsPC(SB), RODATA|NOPTR, $8
 DATA ·threadStartPC+0(SB)/8, $·threadStart(SB)

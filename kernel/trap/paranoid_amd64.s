@@ -2,12 +2,12 @@
 #include "textflag.h"
 #include "entry.h"
 
-// The way in of the vectors that may hit anywhere, and of states that the core cannot go
-// on from.
+// The way into the core of the vectors that may hit any instruction, and of states
+// after which the core cannot go on.
 
-// paranoid is the way of NMI, double fault and machine check always, and of #DB
-// when it hits ring 0: they may come between SYSCALL and SWAPGS, so the sign of
-// GS is not known. The top word of each of these stacks is the CPU's block.
+// paranoid is the way of NMI, double fault and machine check always, and of #DB when
+// it hits ring 0: they may come between SYSCALL and SWAPGS, so GS base may be either
+// value. The top word of each of these stacks is the address of the CPU's block.
 //
 // In:    SP on an aligned stack of its own; error code and vector pushed.
 // Calls: paranoidFn(c, frame), which takes no lock and no exception.
@@ -64,8 +64,8 @@ TEXT ·paranoid(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	ADDQ	$16, SP
 	IRETQ
 
-// debugEntry sorts #DB: from ring 3 it is an exception like others, its frame
-// on a stack of its own makes no difference.
+// debugEntry separates #DB by ring. From ring 3 it is an exception like others; a
+// frame on its own stack makes no difference.
 TEXT ·debugEntry(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	TESTB	$3, 24(SP)            // CS, above vector, error code and IP
 	JNE	user
@@ -73,8 +73,8 @@ TEXT ·debugEntry(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 user:
 	JMP	·common(SB)
 
-// lost reports a state that the core cannot go on from: no room on its stack,
-// or a system call of its own.
+// lost reports a state after which the core cannot go on: no room on its stack, or a
+// system call of its own.
 //
 // In:    BX the Frame, anywhere.
 // Calls: lostFn(c, frame) on the CPU's panic stack; it does not return.

@@ -2,8 +2,8 @@
 #include "textflag.h"
 #include "entry.h"
 
-// The way in by SYSCALL, and the fast way out. docs/04-traps.md tells why each step is
-// needed.
+// The way in by SYSCALL, and the fast way out. docs/04-traps.md explains why each
+// step is needed.
 
 // syscallEntry is where SYSCALL goes (MSR IA32_LSTAR).
 //
@@ -30,7 +30,7 @@ TEXT ·syscallEntry(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	JMP	common
 
 ring0:
-	MOVQ	SP, R11               // flags of ring 0 need no keeping
+	MOVQ	SP, R11               // ring 0's flags need not be kept
 	SHRQ	$const_goShift, R11
 	CMPL	R11, $const_goPrefix
 	JNE	coreSyscall
@@ -59,7 +59,7 @@ common:
 	JNE	slow
 
 	// Fast exit: vector registers are dead at a system call, x87 and MXCSR were
-	// not touched. Ring 3 must not see what the core left in the former.
+	// not touched. Ring 3 must not see what the core left in the vector registers.
 	MOVQ	const_offUserFS(GS), AX
 	WRFSBASEQ AX
 	TESTB	$3, const_frameCS(SP)
@@ -67,7 +67,7 @@ common:
 	POPALL
 	MOVQ	16(SP), CX            // IP; vector and error lie below it
 	MOVQ	40(SP), SP
-	STI                           // takes effect behind the JMP: nothing gets in
+	STI                           // takes effect behind the JMP: no interrupt comes
 	JMP	CX                    // between with this stack pointer half restored
 
 user:
@@ -98,8 +98,8 @@ slow:
 	JMP	·leave(SB)
 
 coreSyscall:
-	// Compiled code of the core has run into a part of the runtime that makes a
-	// system call: throw, most likely.
+	// Core code has called a part of the runtime that makes a system call: throw,
+	// most likely.
 	PUSHQ	$const_kernelSS
 	PUSHQ	SP
 	PUSHQ	$const_flagsOn

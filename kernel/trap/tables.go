@@ -59,7 +59,7 @@ type Block struct {
 // bytes each, aligned to ISTSize, for the paranoid ones.
 type Stacks struct {
 	Common                      uintptr
-	NMI, Double, Machine, Debug uintptr // addresses behind the stacks
+	NMI, Double, Machine, Debug uintptr // addresses behind the ends of the stacks
 }
 
 var idt [512]uint64 // two words a gate
@@ -128,7 +128,7 @@ func UseState() {
 func ClearBuffers() { clearBuffers = true }
 
 // Load makes the CPU that runs it use b's tables and s's stacks, c as its block,
-// and our system-call entry.
+// and syscallEntry for system calls.
 //
 // Context: once on each CPU, on any stack but those in s.
 func (b *Block) Load(c *percpu.CPU, s *Stacks) {
@@ -147,7 +147,7 @@ func (b *Block) Load(c *percpu.CPU, s *Stacks) {
 			b.tss.setIST(slot, prepareStack(c, end))
 		}
 	}
-	b.tss.iomap = tssLimit + 1 // beyond the limit: no port is open to ring 3
+	b.tss.iomap = tssLimit + 1 // behind the limit: ring 3 may use no port
 
 	cpu.LoadGDT(uintptr(unsafe.Pointer(&b.gdt)), uint16(unsafe.Sizeof(b.gdt)-1), cpu.KernelSS)
 	cpu.LoadTR(cpu.TSS)
@@ -159,8 +159,8 @@ func (b *Block) Load(c *percpu.CPU, s *Stacks) {
 	cpu.WriteMSR(cpu.MSRFMask, syscallMask)
 }
 
-// syscallMask has the flags that SYSCALL clears: no interrupts, no single step,
-// forward string instructions, SMAP in force.
+// syscallMask has the flags that SYSCALL clears: interrupts are off, no single
+// step, forward string instructions, SMAP is on.
 const syscallMask = cpu.FlagTrap | cpu.FlagInterrupt | cpu.FlagDirection | cpu.FlagIOPL | cpu.FlagNested | cpu.FlagAC
 
 // star encodes IA32_STAR: SYSCALL loads CS from bits 47:32, SYSRET from bits
@@ -173,8 +173,8 @@ func (t *tss) setIST(slot int, top uintptr) {
 	t.ist[slot-1] = [2]uint32{uint32(top), uint32(uint64(top) >> 32)}
 }
 
-// prepareStack puts the CPU's block and a fake g at the end of a paranoid
-// stack and returns where the stack begins below them.
+// prepareStack puts the address of the CPU's block and a fake g at the end of a
+// paranoid stack and returns the first address of the stack below them.
 func prepareStack(c *percpu.CPU, end uintptr) uintptr {
 	*(*uintptr)(unsafe.Pointer(end - 8)) = c.Addr()
 	top := end - ISTReserved
@@ -182,7 +182,8 @@ func prepareStack(c *percpu.CPU, end uintptr) uintptr {
 	return top
 }
 
-// SetLostStack gives the report of a full kernel stack its bounds.
+// SetLostStack tells compiled code the bounds of the stack for the report of a full
+// kernel stack.
 //
 // Context: boot CPU; the fake g is shared, since only one CPU reports.
 func SetLostStack() { lostG.SetStack(0, ^uintptr(0)) }

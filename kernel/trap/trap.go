@@ -1,5 +1,5 @@
 // Package trap is the way into the core and out of it: descriptor tables, entry
-// stubs, and the sorting of what comes in.
+// stubs, and the first decision about each exception and interrupt.
 //
 // Layer: core.
 // Context: everything here runs with interrupts off.
@@ -25,8 +25,8 @@ import (
 	"muster/kernel/vector"
 )
 
-// How a handler wants to leave; any other value is the address of an XSAVE area
-// to restore on the way.
+// How a handler returns to the interrupted code. Any other value is the address of
+// an XSAVE area to restore.
 const (
 	LeaveFast  = 0 // system calls: registers from the frame, by SYSRET or a jump
 	LeaveFrame = 1 // by IRET, vector state reset
@@ -62,20 +62,20 @@ const (
 	goShift  = 39
 	goPrefix = layout.GoBase >> goShift
 
-	// minStack is what must be left on a kernel stack for a nested trap.
+	// minStack is the least free space on a kernel stack for a nested trap.
 	minStack = 2048
 
 	// fsInG is where the FS base lies in a fake g.
 	fsInG = fakeg.OffFSBase
 
-	// ISTSize is size and alignment of the stacks of paranoid vectors, and
-	// ISTReserved what lies above the stack: a fake g and the CPU's block.
+	// ISTSize is size and alignment of the stacks of paranoid vectors. ISTReserved
+	// is the space for a fake g and the address of the CPU's block above the stack.
 	ISTSize     = 8 << 10
 	ISTReserved = (unsafe.Sizeof(fakeg.G{}) + 8 + 15) &^ 15
 )
 
-// The functions that the stubs call, as values so that the assembly enters them
-// with the register convention.
+// The functions that the stubs call. They are values, so that the assembly enters
+// them with the register convention.
 var (
 	syscallFn     = onSyscall //cpucheck:switches the stub that calls it finds the block by GS afterwards
 	insideFn      = onInside
@@ -88,8 +88,8 @@ var (
 // Addresses of assembly, filled in by the linker.
 var syscallPC, stubsPC, threadStartPC, restorePC uintptr
 
-// SetSyscall sets the handler of system calls: upcall.To.Syscall, entered without a
-// detour where the detour has nothing to measure.
+// SetSyscall sets the handler of system calls. The stubs enter it directly, except
+// in debug builds, which measure in onSyscall.
 //
 // Context: boot CPU, before the first system call.
 func SetSyscall(handler func(c *percpu.CPU, f *cpu.Frame) uintptr) {
@@ -99,15 +99,15 @@ func SetSyscall(handler func(c *percpu.CPU, f *cpu.Frame) uintptr) {
 	}
 }
 
-// ThreadStartPC is where the first switch to a thread goes; its stack pointer is
-// then the thread's Frame.
+// ThreadStartPC is where the first switch to a thread returns to; its stack pointer
+// is then the address of the thread's Frame.
 func ThreadStartPC() uintptr { return threadStartPC }
 
 var (
 	stateSize    uintptr // bytes of an XSAVE area
 	haveAVX      bool
 	clearBuffers bool                     // VERW before ring 3
-	dataSelector uint16          = userSS // VERW must name one in memory: the form with a register does not clear
+	dataSelector uint16          = userSS // VERW must read it from memory: the form with a register does not clear
 	initialState uintptr                  // an XSAVE area with XSTATE_BV 0, so all components get their reset state
 	initialBytes [1024 + 64]byte          // holds it; the linker does not align variables to the 64 bytes that XRSTOR needs
 	lostG        fakeg.G
@@ -116,8 +116,8 @@ var (
 // StateSize returns the size of an XSAVE area, in bytes.
 func StateSize() uintptr { return stateSize }
 
-// onSyscall is entered by SYSCALL, from a thread outside the core, in debug
-// builds; otherwise the handler itself is: SetSyscall.
+// onSyscall is entered by SYSCALL, from a thread outside the core, in debug builds.
+// In other builds the handler of SetSyscall is entered instead.
 //
 //cpucheck:switches the stub that calls it finds the block by GS afterwards
 func onSyscall(c *percpu.CPU, f *cpu.Frame) uintptr {
@@ -129,8 +129,8 @@ func onSyscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 	return how
 }
 
-// onOutside handles what hits a thread outside the core: ring 3, or the kernel's
-// own Go code. xsave is the saved vector state.
+// onOutside handles traps of a thread outside the core: ring 3, or the kernel's own Go
+// code. xsave is the saved vector state.
 //
 //cpucheck:switches the stub that calls it finds the block by GS afterwards
 func onOutside(c *percpu.CPU, f *cpu.Frame, xsave uintptr) (how uintptr) {
@@ -150,7 +150,7 @@ func onOutside(c *percpu.CPU, f *cpu.Frame, xsave uintptr) (how uintptr) {
 	return how
 }
 
-// onInside handles what hits the core itself: page faults of functions that touch
+// onInside handles traps of the core itself: page faults of functions that touch
 // user memory, interrupts while it waits, and bugs.
 func onInside(c *percpu.CPU, f *cpu.Frame) {
 	count(c, f.Vector)
@@ -158,7 +158,7 @@ func onInside(c *percpu.CPU, f *cpu.Frame) {
 	case f.Vector == vector.PageFault:
 		onCoreFault(c, f, cpu.ReadCR2())
 	case f.Vector == vector.Protection && f.IP == uint64(restorePC):
-		f.BX = uint64(initialState) // and again
+		f.BX = uint64(initialState) // run it again
 	case f.Vector < vector.Exceptions:
 		upcall.To.Panic(c, f, "exception in the core; vector, error", f.Vector, f.Error)
 	default:
@@ -182,11 +182,11 @@ func onCoreFault(c *percpu.CPU, f *cpu.Frame, addr uintptr) {
 
 var lastResort func(c *percpu.CPU, f *cpu.Frame, addr uintptr) bool
 
-// HandleUnresolved installs a function that is asked about a page fault of the core
-// which nobody could resolve, before it becomes a panic: for a test that provokes
-// faults. The function reports whether the fault was one of those.
+// HandleUnresolved installs a function that is called for a page fault of the core
+// that could not be resolved, before the fault becomes a panic. It is for a test
+// that provokes faults. The function reports whether the test provoked this one.
 //
-// Context: while one CPU runs.
+// Context: while only the boot CPU is online.
 func HandleUnresolved(h func(c *percpu.CPU, f *cpu.Frame, addr uintptr) bool) { lastResort = h }
 
 // onParanoid handles NMI, double fault, machine check, and #DB in ring 0.
@@ -227,8 +227,8 @@ func count(c *percpu.CPU, vector uint64) {
 	}
 }
 
-// Enter notes the start of a stretch with interrupts off, and checks that the
-// CPU's block is one, in debug builds.
+// Enter records the start of a stretch with interrupts off, and checks that the
+// CPU's block is valid, in debug builds.
 func Enter(c *percpu.CPU, f *cpu.Frame) {
 	if lock.Checked {
 		if !percpu.Valid(c) {
@@ -239,7 +239,7 @@ func Enter(c *percpu.CPU, f *cpu.Frame) {
 	}
 }
 
-// Left notes the end of a stretch with interrupts off, in debug builds.
+// Left records the end of a stretch with interrupts off, in debug builds.
 func Left(c *percpu.CPU) {
 	if lock.Checked {
 		if d := cpu.TSC() - c.Entered; d > c.Longest && clock.Hz() != 0 {
@@ -249,8 +249,8 @@ func Left(c *percpu.CPU) {
 	}
 }
 
-// Restart begins a stretch with interrupts off anew, in debug builds: when the
-// boot ends.
+// Restart begins a stretch with interrupts off anew, in debug builds, at the end of
+// the boot.
 func Restart(c *percpu.CPU) {
 	if lock.Checked {
 		c.Entered = cpu.TSC()
@@ -267,7 +267,7 @@ func Wait(c *percpu.CPU) {
 	Restart(c)
 }
 
-// Window lets pending interrupts in.
+// Window lets pending interrupts be handled.
 //
 // Context: interrupts off, no lock held; handlers run on this stack.
 func Window(c *percpu.CPU) {

@@ -25,7 +25,7 @@ type Tree struct {
 	seed   uint32
 }
 
-// Insert adds n, behind nodes with the same key.
+// Insert adds n, after nodes with the same key.
 func (t *Tree) Insert(n *Node) {
 	t.seed = t.seed*1664525 + 1013904223
 	n.weight = t.seed ^ t.seed>>15
@@ -67,7 +67,7 @@ func (t *Tree) split(root *Node, key uint64) (low, high *Node) {
 	return low, root
 }
 
-// Remove takes n out; it must be in the tree.
+// Remove takes n out; n must be in the tree.
 func (t *Tree) Remove(n *Node) {
 	t.Root = t.remove(t.Root, n)
 	n.Left, n.Right = nil, nil

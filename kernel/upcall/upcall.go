@@ -1,10 +1,10 @@
 // Package upcall is the one table of calls that go against the layers: from a lower
 // core package to a higher one.
 //
-// Package start fills in the table before anything can call. A lower layer that needs
-// a service of a higher one names the service here, so that all such calls can be
-// read in one place. Interrupts and IPIs do not pass here: their owners install
-// handlers, see packages vector and ipi.
+// Package start fills in the table before any of its functions is called. A lower
+// layer that needs a service of a higher one lists the service here, so that all
+// such calls are in one place. Interrupts and IPIs do not use the table: their
+// owners install handlers, see packages vector and ipi.
 //
 // Layer: core.
 // Context: as each entry says; all but Panic with interrupts off.
@@ -20,50 +20,51 @@ import (
 // Table is the set of upward calls, by the package that calls.
 type Table struct {
 	// Panic stops all CPUs and reports; it does not return. The two numbers are
-	// printed in hexadecimal behind the message. f is nil without a trap.
+	// printed in hexadecimal after the text. f is nil without a trap.
 	// From anywhere; to package crash.
 	//
 	//cpucheck:noreturn package crash ends the machine
 	Panic func(c *percpu.CPU, f *cpu.Frame, msg string, a, b uint64)
 
-	// SpinPoll does what a CPU that spins with interrupts off still owes the
-	// others: TLB flushes. From packages lock, crash and cross; to package mem.
+	// SpinPoll does the work that a CPU that spins with interrupts off must still
+	// do for other CPUs: TLB flushes. From packages lock, crash and cross; to
+	// package mem.
 	SpinPoll func(c *percpu.CPU)
 
 	// Readable reports whether a word of memory can be read without a page fault.
 	// From package crash; to package mem.
 	Readable func(addr uintptr) bool
 
-	// StackBelow names the stack, and its CPU, whose guard page addr lies in; ""
-	// for no such stack. From package crash; to package cpus.
+	// StackBelow returns the name and the CPU of the stack whose guard page addr
+	// lies in; "" for no such stack. From package crash; to package cpus.
 	StackBelow func(addr uintptr) (name string, id uint32)
 
 	// ThreadName returns the address of a thread's name, which ends at the first
 	// zero. From package crash; to package sched.
 	ThreadName func(thread uintptr) *[16]byte
 
-	// Syscall answers a SYSCALL and returns how to leave: trap.LeaveFast,
-	// LeaveFrame, or the address of an XSAVE area to restore.
-	// From package trap; to package linux.
+	// Syscall answers a SYSCALL and returns how to return to the caller:
+	// trap.LeaveFast, LeaveFrame, or the address of an XSAVE area to restore. From
+	// package trap; to package linux.
 	//
 	//cpucheck:switches the entry stub goes on, and finds the block by GS
 	Syscall func(c *percpu.CPU, f *cpu.Frame) uintptr
 
-	// Exception answers an exception outside the core: a page fault to resolve, a
-	// signal to raise. xsave is the saved vector state. From package trap; to
+	// Exception handles an exception outside the core: it resolves a page fault or
+	// raises a signal. xsave is the saved vector state. From package trap; to
 	// package linux.
 	//
 	//cpucheck:switches the entry stub goes on, and finds the block by GS
 	Exception func(c *percpu.CPU, f *cpu.Frame, xsave uintptr) uintptr
 
-	// CoreFault answers a page fault inside the core: at one of the functions
-	// that touch user memory it resolves the fault or moves f.IP to their error
-	// exit, and reports true. From package trap; to package linux.
+	// CoreFault handles a page fault inside the core. In a function that touches
+	// user memory it resolves the fault or moves f.IP to the function's error exit,
+	// and reports true. From package trap; to package linux.
 	CoreFault func(c *percpu.CPU, f *cpu.Frame, addr uintptr) bool
 
-	// Leave does what is pending before the core returns to the thread that was
-	// interrupted: a switch to another thread, and that thread's work. how is how
-	// to leave so far. From package trap; to package sched.
+	// Leave does what is pending before the core returns to the interrupted thread:
+	// a switch to another thread, and that thread's work. how and the result are
+	// ways to leave, as for Syscall. From package trap; to package sched.
 	//
 	//cpucheck:switches the entry stub goes on, and finds the block by GS
 	Leave func(c *percpu.CPU, f *cpu.Frame, how uintptr) uintptr
@@ -74,7 +75,7 @@ type Table struct {
 	//cpucheck:switches the entry stub goes on, and finds the block by GS
 	ThreadStart func(c *percpu.CPU, f *cpu.Frame) uintptr
 
-	// ThreadWork does what Thread.Work of the current thread asks for, a signal or
+	// ThreadWork does what Thread.Work of the current thread requests, a signal or
 	// the thread's end, and returns how to leave. From package sched; to package
 	// linux.
 	ThreadWork func(c *percpu.CPU, f *cpu.Frame, how uintptr) uintptr

@@ -5,22 +5,22 @@ import (
 	"muster/kernel/percpu"
 )
 
-// Handler answers an interrupt. f is what was interrupted. A handler ends the
-// interrupt itself, by apic.EOI, before anything that may switch threads: what it
-// leaves in c.Resched is done when the core returns to the thread.
+// Handler handles an interrupt. f is the interrupted context. A handler ends the
+// interrupt itself, by apic.EOI, before anything that may switch threads. What it
+// sets in c.Resched is done when the core returns to the thread.
 //
-// Context: interrupts off, on the stack of the thread that was interrupted, in the
-// core or outside it; the locks of that thread are not held, as a lock keeps
-// interrupts off.
+// Context: interrupts off, on the stack of the interrupted thread, in the core or
+// outside it. No lock is held, because a CPU that holds a lock has its interrupts
+// off.
 type Handler func(c *percpu.CPU, f *cpu.Frame)
 
-// handlers has an entry for every vector from Exceptions on. Exceptions do not pass
-// here: package trap sorts them by where they happen.
+// handlers has an entry for every vector from Exceptions on. Exceptions do not use
+// it: package trap handles them by the place where they happen.
 var handlers [256]Handler
 
-// HandleRest installs h for every vector that has no handler.
+// HandleRest installs h for every vector without a handler.
 //
-// Context: boot CPU, before it admits interrupts.
+// Context: boot CPU, before it enables interrupts.
 func HandleRest(h Handler) {
 	for v := Exceptions; v < len(handlers); v++ {
 		if handlers[v] == nil {

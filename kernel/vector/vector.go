@@ -1,5 +1,5 @@
 // Package vector is the map of the 256 interrupt vectors: the number of each, its
-// name, and the function that answers it.
+// name, and the function that handles it.
 //
 // Layer: core.
 // Context: interrupts off.
@@ -47,7 +47,7 @@ const (
 	Error    = 0xfe
 	Spurious = 0xff
 
-	// Syscall stands in a Frame for SYSCALL; it is no vector of the IDT.
+	// Syscall is the number of SYSCALL in a Frame; it is not a vector of the IDT.
 	Syscall = 256
 )
 

@@ -16,7 +16,7 @@ func TestNames(t *testing.T) {
 	require.Empty(t, Name(0x40))
 }
 
-// The rest goes where nobody else has a handler, and never replaces one.
+// HandleRest fills the vectors without a handler, and never replaces one.
 func TestDeliver(t *testing.T) {
 	defer func() { handlers = [256]Handler{} }()
 	got := ""

@@ -1,14 +1,14 @@
 /* Calls between CPUs: kernel/cross/cross.go over kernel/ipi/ipi.go. Two callers, one
- * target; messages may be lost and doubled, a caller may repeat its message at any
- * time and take its call back once. The target may put a call off to its next tick,
- * which looks at the pending word like a message.
+ * target. IPIs may be lost and doubled. A caller may repeat its IPI at any time and
+ * withdraw its call once. The target may defer a call to its next tick, which reads the
+ * pending word like an IPI.
  *
- * -DQUIET is the same without what heals: no message is lost or doubled, nobody
- * repeats or takes back, and the target's next tick comes only after a call was put off.
+ * -DQUIET is the same without what repairs errors: no IPI is lost or doubled, no caller
+ * repeats or withdraws, and the target's next tick comes only after a deferred call.
  *
- * Broken on purpose, to be found: -DBUG1 clears the pending word after the look at the
- * set; -DBUG3 puts a call off and says nothing; both with -DQUIET, as they would heal
- * otherwise. -DBUG2 lets caller and target both win the call.
+ * Faulty on purpose, for the checker to find: -DBUG1 clears the pending word after the
+ * look at the set; -DBUG3 defers a call without PutBack; both with -DQUIET, because a
+ * repetition would repair them. -DBUG2 lets caller and target both take the call.
  */
 #define CALLERS 2
 
@@ -18,7 +18,7 @@ byte left[CALLERS];      /* OutLeft */
 byte ran[CALLERS];
 chan wire = [2] of { bit };
 
-inline message() {
+inline ipi() {
 	if
 	:: nfull(wire) -> wire!1
 	:: nfull(wire) -> wire!1; if :: nfull(wire) -> wire!1 :: full(wire) fi   /* doubled */
@@ -37,13 +37,13 @@ proctype caller(byte me) {
 	callers[me] = 1;
 	d_step { old = pending; pending = 1 };
 	if
-	:: !old -> message()
+	:: !old -> ipi()
 	:: else
 	fi;
 	do
 	:: left[me] == 0 -> break
 #ifndef QUIET
-	:: left[me] != 0 && callers[me] -> pending = 1; message()               /* repeat */
+	:: left[me] != 0 && callers[me] -> pending = 1; ipi()               /* repeat */
 	:: atomic { left[me] != 0 && !withdrawn && callers[me] ->
 #ifndef BUG2
 		callers[me] = 0;
@@ -57,11 +57,11 @@ proctype caller(byte me) {
 
 active proctype target() {
 	byte i;
-	bit had, asked, tick;
+	bit had, requested, tick;
 	bool spent = false;      /* the share of this period */
 end_target:
 	do
-	::	if               /* a message, or a tick */
+	::	if               /* an IPI, or a tick */
 		:: wire?_ -> tick = 0
 #ifndef QUIET
 		:: pending -> tick = 1; spent = false
@@ -69,21 +69,21 @@ end_target:
 		:: spent -> tick = 1; spent = false
 #endif
 		fi;
-		d_step { asked = pending;
+		d_step { requested = pending;
 #ifndef BUG1
 			pending = 0
 #endif
 		};
 		if
-		:: !asked
-		:: asked && !tick && !spent ->
+		:: !requested
+		:: requested && !tick && !spent ->
 			spent = true;
 #ifndef BUG3
 			pending = 1      /* PutBack */
 #else
 			skip
 #endif
-		:: asked ->
+		:: requested ->
 			i = 0;
 			do
 			:: i == CALLERS -> break

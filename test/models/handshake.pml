@@ -1,15 +1,15 @@
 /* The start of one CPU, twice in a row: kernel/percpu/handshake.go and its callers,
  * kernel/smp (batch, giveUp, barrier, Catch, StartAgain) and kernel/cpus
- * (sendINIT, sendStartup, apMain). Start-up messages may be lost, INIT takes its time,
- * the CPU may take any time or hang anywhere, and limits may expire at any moment.
+ * (SendINIT, SendStartup, apMain). SIPIs may be lost, INIT may be slow, the CPU may be
+ * slow or hang anywhere, and limits may expire at any moment.
  *
- * Broken on purpose, to be found: -DBUG1 puts the page away without the last INIT,
- * -DBUG2 lets the CPU be waited for before it has joined, -DBUG3 looks at the state
- * and then sends INIT, instead of taking the state by a swap, -DBUG4 makes the
+ * Faulty on purpose, for the checker to find: -DBUG1 removes the page without the last
+ * INIT, -DBUG2 lets flushes wait for the CPU before it is online, -DBUG3 reads the state
+ * and sends INIT after that, instead of taking the state by a swap, -DBUG4 makes the
  * CPU's memory anew without the wait for INIT.
  */
-mtype = { Offline, Booting, Online, Acknowledged };  /* CPU.State */
-mtype = { Wait, Trampoline, Past, Ready, Running, Halted };  /* where the CPU is */
+mtype = { Offline, Booting, Ready, Online };  /* CPU.State */
+mtype = { Wait, Trampoline, Past, Waiting, Running, Halted };  /* where the CPU is */
 
 mtype state = Offline;
 mtype at = Wait;
@@ -17,22 +17,22 @@ bool hung = false;
 bool go = false;         /* Go */
 bool left = false;       /* Stage is FoundBlock or later */
 bool page = false;       /* the trampoline is in its page */
-bool reset = false;      /* INIT is under way */
-bool sipi = false;       /* a start-up message is under way */
-bool counted = false;    /* in the set whose TLB flushes are waited for */
-bool silent, running;    /* reported; the boot CPU counts it */
+bool reset = false;      /* INIT is pending */
+bool sipi = false;       /* a SIPI is pending */
+bool counted = false;    /* in the set of CPUs for which TLB flushes wait */
+bool silent, running;    /* reported as silent; counted as online */
 
-/* sendINIT: Reset, then the message. */
+/* SendINIT: Reset, then the INIT. */
 inline send_init() {
 	if
-	:: state == Acknowledged
-	:: state != Acknowledged ->
+	:: state == Online
+	:: state != Online ->
 #ifdef BUG3
 		state = Offline;
 #else
 		if
-		:: atomic { state != Acknowledged -> state = Offline }
-		:: atomic { state == Acknowledged -> goto refused }
+		:: atomic { state != Online -> state = Offline }
+		:: atomic { state == Online -> goto refused }
 		fi;
 #endif
 		go = false;
@@ -44,12 +44,12 @@ refused:
 
 inline manual_wait() { !reset }
 
-/* sendStartup: Expect, and the block made anew if that is the first since INIT. */
+/* SendStartup: Expect, and the block is made anew for the first SIPI since INIT. */
 inline startup() {
 	if
 	:: atomic { state == Offline ->
 		state = Booting;
-		assert(at == Wait);     /* whose memory is this? */
+		assert(at == Wait);     /* the CPU does not use its memory */
 		left = false
 	   }
 	:: else
@@ -60,26 +60,26 @@ inline startup() {
 	fi
 }
 
-/* await: until the CPU has reached Online, or the time is up. */
-inline await_online() {
+/* await: until the CPU has reached Ready, or the time is up. */
+inline await_ready() {
 	if
-	:: state == Online || state == Acknowledged
+	:: state == Ready || state == Online
 	:: true
 	fi
 }
 
 inline barrier() {
 	do
-	:: state == Online -> go = true
-	:: state == Acknowledged -> break
+	:: state == Ready -> go = true
+	:: state == Online -> break
 	:: true -> break                /* the time is up */
 	od;
 	if
-	:: state == Acknowledged -> running = true
+	:: state == Online -> running = true
 	:: else ->
 		send_init();
 		if
-		:: state == Acknowledged -> running = true
+		:: state == Online -> running = true
 		:: else -> silent = true
 		fi
 	fi
@@ -100,22 +100,22 @@ start:
 	:: else
 	fi;
 #else
-	manual_wait();                  /* of a CPU that never ran it may be none */
+	manual_wait();                  /* there may be no wait for a CPU that never ran */
 #endif
 again:
 	startup();
-	await_online();
+	await_ready();
 	if
-	:: state == Online -> goto meet
+	:: state == Ready -> goto meet
 	:: else
 	fi;
-	if                              /* the second message, to a CPU that no slot knows */
+	if                              /* the second SIPI, for a CPU without a slot */
 	:: at == Wait -> startup()
 	:: else
 	fi;
-	await_online();
+	await_ready();
 	if
-	:: state == Online -> goto meet
+	:: state == Ready -> goto meet
 	:: else
 	fi;
 	attempt++;
@@ -126,10 +126,10 @@ again:
 		page = false;           /* built anew */
 		page = true;
 		goto again
-	:: attempt < 2 && left ->       /* on its way: waited for once more */
-		await_online();
+	:: attempt < 2 && left ->       /* it has begun: one more wait */
+		await_ready();
 		if
-		:: state == Online -> goto meet
+		:: state == Ready -> goto meet
 		:: else
 		fi
 	:: else
@@ -146,9 +146,9 @@ again:
 		goto done
 	fi;
 catch:
-	await_online();
+	await_ready();
 	if
-	:: state == Online -> goto meet
+	:: state == Ready -> goto meet
 	:: else ->
 		send_init();
 		goto done
@@ -157,8 +157,8 @@ meet:
 	page = false;
 	barrier();
 done:
-	/* Who takes part is counted, and who does not was reported. */
-	assert(running == (state == Acknowledged));
+	/* A CPU that is online is counted, and any other was reported. */
+	assert(running == (state == Online));
 	assert(running || silent);
 	if
 	:: !running && round == 0 -> round++; goto start     /* smp start */
@@ -184,16 +184,16 @@ end_cpu:
 	:: atomic { at == Trampoline && !hung -> assert(page); left = true; at = Past }
 	:: atomic { at == Past && !hung ->
 		if
-		:: state == Booting -> state = Online; at = Ready
+		:: state == Booting -> state = Ready; at = Waiting
 		:: else -> at = Halted
 		fi;
 #ifdef BUG2
 		counted = true
 #endif
 	   }
-	:: atomic { at == Ready && go && !hung ->
+	:: atomic { at == Waiting && go && !hung ->
 		if
-		:: state == Online -> state = Acknowledged; counted = true; at = Running
+		:: state == Ready -> state = Online; counted = true; at = Running
 		:: else -> at = Halted
 		fi
 	   }
@@ -201,8 +201,8 @@ end_cpu:
 	od
 }
 
-/* Nobody waits for a CPU that does not take part; nobody runs in a page that is
- * somebody else's. */
+/* No CPU waits for a CPU that is not online; no CPU runs in a page that is no longer
+ * the trampoline's. */
 proctype monitor() {
 end_monitor:
 	do

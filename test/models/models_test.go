@@ -1,6 +1,6 @@
 // Package models checks the protocols of package smp and package cross with the
 // model checker spin: all interleavings of one boot CPU and one other that is started
-// twice, and of two callers and one target, all losses of messages included.
+// twice, and of two callers and one target, all losses of SIPIs and IPIs included.
 package models
 
 import (
@@ -53,7 +53,7 @@ func TestModels(t *testing.T) {
 	}
 }
 
-// Negative controls: the checker finds what it is there to find. Each is a model of
+// Negative controls: the checker finds each fault. Each is a model of
 // TestModels, with one line broken.
 func TestBrokenModels(t *testing.T) {
 	for _, model := range [][]string{

@@ -1,6 +1,6 @@
 package main
 
-// What grows with the number of CPUs: their start, and calls of all of them.
+// Figures that grow with the number of CPUs: their start, and calls to all of them.
 
 import (
 	"encoding/json"
@@ -23,11 +23,11 @@ func many(n int) []string {
 	return []string{"--boot", "pvh", "--accel", "tcg", "--mem", "2048", "--timeout", "200", "--cpus", strconv.Itoa(n)}
 }
 
-// calls measures calls of other CPUs.
+// calls measures calls to other CPUs.
 func (b *book) calls() error {
-	b.line("## Calls of other CPUs, by the clock\n")
+	b.line("## Calls to other CPUs, by the clock\n")
 	b.line("Microseconds, median of %d boots (lowest to highest). CallRunning calls a CPU on which a loop runs,", b.boots)
-	b.line("CallHalted one that is halted, CallAll every CPU, and waits until all have answered:\n")
+	b.line("CallHalted one that is halted, CallAll every CPU; each waits until all have answered:\n")
 	b.line("    %s --boot pvh --mem 2048 --cpus N --run 'bench CallAll'\n", script)
 	b.line("| CPUs | operation | us | range | us for each CPU |\n|---:|---|---:|---|---:|")
 	for _, row := range []struct {
@@ -57,16 +57,16 @@ func (b *book) calls() error {
 	return nil
 }
 
-// bringUp measures the start of the other CPUs, beside Linux if it is at hand.
+// bringUp measures the start of the APs, and Linux's beside it if there is a Linux.
 func (b *book) bringUp() error {
 	linux, err := linuxRunner()
 	if err != nil {
 		log.Print(err)
 	}
-	b.line("## Start of the other CPUs, by the clock\n")
-	b.line("Milliseconds from the first INIT until all CPUs take part, median of %d boots (lowest to highest).", b.boots)
-	b.line("10 of them are the wait that the manual asks for. Linux 6.1 (cloud kernel, mitigations off) in the")
-	b.line("same emulator, measured in turn with it: from \"Bringing up secondary CPUs\" to \"Brought up\".\n")
+	b.line("## Start of the CPUs, by the clock\n")
+	b.line("Milliseconds from the first INIT until all CPUs are online, median of %d boots (lowest to highest).", b.boots)
+	b.line("10 of them are the wait that the manual requires. Linux 6.1 (cloud kernel, mitigations off) in the")
+	b.line("same emulator, one boot of each in turn: from \"Bringing up secondary CPUs\" to \"Brought up\".\n")
 	b.line("    %s --boot pvh --mem 2048 --cpus N --run uptime\n", script)
 	b.line("| CPUs | Muster, ms | range | Linux, ms | range |\n|---:|---:|---|---:|---|")
 	counts := []int{4, 16, 64, 255}
@@ -102,7 +102,7 @@ func (b *book) bringUp() error {
 	return b.startCounted()
 }
 
-// startCounted measures the same by instructions: the kernel's share, without the
+// startCounted measures the same in instructions: the kernel's share, without the
 // emulator's own locks and the host's two CPUs.
 func (b *book) startCounted() error {
 	b.line("The same by counted instructions of all CPUs, a millisecond for a million, one of them after the")
@@ -136,14 +136,14 @@ func startedIn(text string) (float64, error) {
 	m := startedLine.FindStringSubmatch(text)
 	switch {
 	case m == nil:
-		return 0, errors.New("the log does not say when the CPUs ran")
+		return 0, errors.New("the log does not say when the CPUs were online")
 	case m[1] != m[2]:
-		return 0, fmt.Errorf("%s of %s CPUs ran", m[1], m[2])
+		return 0, fmt.Errorf("%s of %s CPUs online", m[1], m[2])
 	}
 	return strconv.ParseFloat(m[3], 64)
 }
 
-// slopes says how much y grows from each x to the next.
+// slopes returns by how much y grows from each x to the next.
 func slopes(xs, ys []float64) string {
 	var list []string
 	for i := 1; i < len(xs); i++ {
@@ -154,7 +154,7 @@ func slopes(xs, ys []float64) string {
 
 var linuxStep = regexp.MustCompile(`\[ *([\d.]+)\] smp: (Bringing|Brought) up`)
 
-// linuxRunner returns a function that boots Linux with n CPUs and says how many
+// linuxRunner returns a function that boots Linux with n CPUs and returns how many
 // milliseconds their start took.
 func linuxRunner() (func(n int) (float64, error), error) {
 	dir := os.Getenv("MUSTER_BASELINE")
@@ -167,7 +167,7 @@ func linuxRunner() (func(n int) (float64, error), error) {
 		out = filepath.Join(dir, "out")
 	}
 	if _, err := os.Stat(filepath.Join(out, "vmlinuz")); err != nil {
-		return nil, fmt.Errorf("no Linux to compare with: %w", err)
+		return nil, fmt.Errorf("no Linux for the comparison: %w", err)
 	}
 	return func(n int) (float64, error) {
 		cmd := exec.Command(script, "tcg", strconv.Itoa(n), "KB_EXIT=1", "mitigations=off", "tsc=reliable")

@@ -1,6 +1,6 @@
 // Command bench measures the kernel in QEMU and writes docs/measurements.md:
-// instruction counts under -icount, medians of 5 seeds; times by the clock,
-// medians of 9. Each number stands beside the command that prints it again.
+// instruction counts under -icount, medians of 5 seeds; times by the clock, medians
+// of 9. Each number stands beside the command that prints it again.
 package main
 
 import (
@@ -43,7 +43,7 @@ func main() {
 	}
 }
 
-// book is the page in the making.
+// book is the page that bench writes.
 type book struct {
 	strings.Builder
 	seeds, boots int
@@ -100,7 +100,7 @@ func (b *book) operations() error {
 }
 
 // peers are the figures of Linux 6.1 on the same emulator, as published with
-// kbench, and what this kernel set out to reach.
+// kbench, and the aims of this kernel.
 var peers = []struct {
 	name          string
 	linux, target float64
@@ -109,7 +109,7 @@ var peers = []struct {
 	{"thread_spawn_join", 92330, 22000}, {"page_fault_4k", 8420, 1500},
 }
 
-// programs measures an ordinary program in ring 3, if its source is at hand.
+// programs measures an ordinary program in ring 3, if its source is there.
 func (b *book) programs() error {
 	source := os.Getenv("MUSTER_KBENCH")
 	if source == "" {
@@ -161,11 +161,11 @@ func (b *book) programs() error {
 	return nil
 }
 
-// boot measures from the start of QEMU to the prompt, and the start of the other CPUs.
+// boot measures from the start of QEMU to the prompt, and the start of the APs.
 func (b *book) boot() error {
 	b.line("## Boot, by the clock\n")
 	b.line("Seconds from the start of QEMU to the shell's prompt, 4 CPUs, median of %d boots (lowest to", b.boots)
-	b.line("highest), and milliseconds from the first INIT until all CPUs take part:\n")
+	b.line("highest), and milliseconds from the first INIT until all CPUs are online:\n")
 	b.line("    %s --boot HOW --cpus 4\n", script)
 	b.line("| boot | to the prompt, s | range | CPUs started, ms | range |\n|---|---:|---|---:|---|")
 	for _, how := range []string{"pvh", "bios", "uefi"} {
@@ -219,11 +219,11 @@ func bootOnce(how string) (prompt, started float64, err error) {
 	return prompt, started, err
 }
 
-// idle measures what a machine that does nothing costs the host.
+// idle measures the host's CPU time for a guest that does nothing.
 func (b *book) idle() error {
 	use := func(seconds int) (float64, error) {
 		cmd := exec.Command(script, "--boot", "pvh", "--accel", "tcg", "--timeout", strconv.Itoa(seconds))
-		in, err := cmd.StdinPipe() // open, and silent
+		in, err := cmd.StdinPipe() // open, without input
 		if err != nil {
 			return 0, err
 		}
@@ -256,7 +256,7 @@ func (b *book) core() error {
 	}
 	m := longestLine.FindStringSubmatch(text)
 	if m == nil {
-		return errors.New("the debug kernel did not say its longest stretch")
+		return errors.New("the debug kernel did not log its longest stretch")
 	}
 	b.line("## The core's bounds\n")
 	b.line("Longest stretch with interrupts off, in instructions, over the kernel's tests of itself and 20 s")

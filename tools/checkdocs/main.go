@@ -1,7 +1,7 @@
-// Command checkdocs looks up what the documentation points at: names in the
-// source ("kernel/smp/smp.go:StartAll"), files, links between pages, Make
-// targets, and the chapters that packages name. A rename is noticed the same day. A walk
-// through the source, a section "### Walk: ...", may pass a file once.
+// Command checkdocs looks up the references of the documentation: names in the source
+// ("kernel/smp/smp.go:StartAll"), files, links between pages, Make targets, the
+// chapters that packages name, and names in comments. So a rename is noticed the same day. A walk through the
+// source, a section "### Walk: ...", may name a file once.
 package main
 
 import (
@@ -24,6 +24,12 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	stale, k, err := comments(*root)
+	if err != nil {
+		log.Fatal(err)
+	}
+	n += k
+	findings = append(findings, stale...)
 	for _, f := range findings {
 		fmt.Fprintln(os.Stderr, "checkdocs:", f)
 	}
@@ -44,7 +50,7 @@ var (
 	rule      = regexp.MustCompile(`(?m)^([a-z]+):`)
 )
 
-// check returns what is not found, and how many references there were.
+// check returns the references that are not found, and the number of references.
 func check(root string) (findings []string, n int, err error) {
 	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
 	if err != nil {
@@ -88,7 +94,7 @@ func check(root string) (findings []string, n int, err error) {
 			}
 			n++
 			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
-				say("link to %s leads nowhere", m[1])
+				say("link to %s, which does not exist", m[1])
 			}
 		}
 		for _, w := range walks(string(text)) {
@@ -97,7 +103,7 @@ func check(root string) (findings []string, n int, err error) {
 		for _, m := range target.FindAllStringSubmatch(string(text), -1) {
 			n++
 			if !rules[m[1]] {
-				say("there is no make %s", m[1])
+				say("the Makefile has no target %s", m[1])
 			}
 		}
 	}
@@ -108,7 +114,7 @@ func check(root string) (findings []string, n int, err error) {
 // walk is a section that follows one thing through the files of the kernel.
 var walk = regexp.MustCompile(`(?m)^### Walk: (.*)\n((?:[^#\n].*\n|\n)*)`)
 
-// walks returns the files that a walk passes twice, and the walks that pass none.
+// walks returns the files that a walk names twice, and the walks that name no file.
 func walks(page string) (findings []string) {
 	for _, w := range walk.FindAllStringSubmatch(page, -1) {
 		seen := map[string]bool{}

@@ -28,8 +28,8 @@ func TestCheck(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 17, n)
 	require.ElementsMatch(t, []string{
-		"README.md: link to docs/none.md leads nowhere",
-		"README.md: there is no make tea",
+		"README.md: link to docs/none.md, which does not exist",
+		"README.md: the Makefile has no target tea",
 		"docs/a.md: Files: kernel/x/none.go does not exist",
 		"docs/a.md: kernel/x/a.go has no G",
 		"docs/a.md: kernel/x/a.go has no M",

@@ -148,7 +148,7 @@ func (p *cpuPass) checkSignature(fn *ssa.Function) {
 	if fn.Object() != nil {
 		name = fn.Name()
 	}
-	p.pass.Reportf(fn.Pos(), "%s may switch threads in %s, line %d, and its caller cannot know: it does not take and return a CPU",
+	p.pass.Reportf(fn.Pos(), "%s may switch threads in %s, line %d, which its caller cannot see: it does not take and return a CPU",
 		name, calleeName(call.Common()), p.pass.Fset.Position(call.Pos()).Line)
 }
 
@@ -167,7 +167,7 @@ func (p *cpuPass) checkStores(init *ssa.Function) {
 					continue
 				}
 				if to := variable(st.Addr); !p.has(to, &switching{}) {
-					p.pass.Reportf(storePos(st, to), "%s may switch threads, and is stored where calls do not know of it", f.Name())
+					p.pass.Reportf(storePos(st, to), "%s may switch threads, and is stored in a place whose calls do not show it", f.Name())
 				}
 			}
 		}

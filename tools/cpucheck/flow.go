@@ -194,7 +194,7 @@ func (f *flow) reportStale(s *state, v ssa.Value, in ssa.Instruction, whose stri
 		whose, valueName(v), calleeName(call.Common()), fset.Position(call.Pos()).Line)
 }
 
-// valueName says in a message which value it is about.
+// valueName returns the name of a value in a finding.
 func valueName(v ssa.Value) string {
 	switch v := v.(type) {
 	case *ssa.Parameter, *ssa.FreeVar:

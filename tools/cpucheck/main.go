@@ -1,10 +1,10 @@
-// Command cpucheck checks two habits of the tree that no compiler knows.
+// Command cpucheck checks two rules of the tree that no compiler checks.
 //
 // Core code passes the block of the CPU that runs it as an argument. A call that
 // may switch threads returns the CPU on which the thread goes on, and the caller
 // uses that one: c = sched.Park(c). The command finds uses of the old value,
-// results that are dropped, and functions that switch and do not say so. And a
-// comment "Locks: q.mu held" stands over a function that begins with
+// results that are dropped, and functions that switch although their signature does not
+// show it. And a comment "Locks: q.mu held" stands over a function that begins with
 // q.mu.AssertHeld(c), or says why it cannot.
 //
 //	cpucheck [-tags list] [packages]

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/tools/go/analysis"
 )
 
-// A mark is a comment that tells the analyzer what it cannot see, and why it is so:
+// A mark is a comment that states what the analyzer cannot see, and why it is so:
 //
 //	//cpucheck:switches why   on a function, a variable or a field of function type:
 //	                          may switch threads, and does not return the CPU

@@ -13,7 +13,7 @@ var threadFields = []string{"StackTop", "StackLow", "KernelG", "KernelFS", "User
 
 // tracked is the values of a function that a switch makes stale: those that may be
 // the block of the CPU that runs, variables that hold it, and addresses in it or
-// read from it. Whether one is stale at some place is the matter of flow.go.
+// read from it. flow.go decides whether one is stale at some place.
 type tracked struct {
 	calls  *calls
 	set    map[ssa.Value]bool

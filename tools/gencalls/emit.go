@@ -44,7 +44,7 @@ func numbers(calls, tests []call) []byte {
 	for _, c := range slices.Concat(calls, tests) {
 		fmt.Fprintf(b, "%q,\n", c.name)
 	}
-	b.WriteString("}\n\n// Name returns the name of a private call, \"\" for a number that is none.\nfunc Name(number uint64) string {\n" +
+	b.WriteString("}\n\n// Name returns the name of a private call, \"\" for a number without a call.\nfunc Name(number uint64) string {\n" +
 		"if number-First < Count {\nreturn names[number-First]\n}\nreturn \"\"\n}\n")
 	return source(b)
 }
@@ -121,7 +121,7 @@ func goType(typ string) string {
 	return typ
 }
 
-// toRegisters returns what the caller puts into the registers for an argument.
+// toRegisters returns the caller's register values for an argument.
 func toRegisters(p value) []string {
 	switch {
 	case p.typ == "string":
@@ -136,7 +136,7 @@ func toRegisters(p value) []string {
 	return []string{"uintptr(" + p.name + ")"}
 }
 
-// fromRegister returns what the core's function gets for an argument in a register.
+// fromRegister returns the core function's argument for a register.
 func fromRegister(typ, register string) (expr string, ok bool) {
 	switch typ {
 	case "bool":

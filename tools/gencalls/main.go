@@ -1,4 +1,4 @@
-// Command gencalls makes what depends on the tables of private system calls, the
+// Command gencalls generates the code for the tables of private system calls, the
 // interfaces Calls and TestCalls of package abi:
 //
 //	kernel/abi/numbers_gen.go                     a number for each call
@@ -65,14 +65,14 @@ func run(root string, check bool) error {
 	return errors.Join(errs...)
 }
 
-// put writes a file that is to have the contents want, or compares it.
+// put writes the contents want to a file, or compares them with the file.
 func put(name string, want []byte, check bool) error {
 	have, err := os.ReadFile(name)
 	if err == nil && bytes.Equal(have, want) {
 		return nil
 	}
 	if check {
-		return fmt.Errorf("%s is not what the tables say: go run ./tools/gencalls", name)
+		return fmt.Errorf("%s differs from the tables: run go run ./tools/gencalls", name)
 	}
 	return os.WriteFile(name, want, 0o644)
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The generated files are what the tables say.
+// The generated files follow the tables.
 func TestGenerated(t *testing.T) { require.NoError(t, run("../..", true)) }
 
 const table = `package abi
@@ -58,7 +58,7 @@ func open(name string, write bool) (info *abi.Info, handle int, err error) {
 	require.Error(t, err)
 }
 
-// Each mistake in a table is named.
+// The error for each mistake in a table names it.
 func TestMistakes(t *testing.T) {
 	for method, want := range map[string]string{
 		"// Open opens.\n\tOpen()":                                       "no muster:core line",

@@ -17,17 +17,17 @@ type value struct{ name, typ string }
 type call struct {
 	name     string
 	doc      string // without directives
-	core     string // function that answers it, with its package unless that is the dispatch's
+	core     string // function that answers it, with its package if that is not the dispatch's
 	blocking bool
 	inner    bool    // package kcall has a function around the stub
-	params   []value // as the Go caller gives them
+	params   []value // in the form of the Go caller
 	out      *value  // memory that the core fills in; typ is without its star
 	result   *value  // a number
 	fails    bool    // an error is returned
 }
 
-// registers are the first of those for a system call's arguments, in order: as many as
-// the functions of package kcall pass on.
+// registers are the first registers of a system call's arguments, in order: as many
+// as the functions of package kcall pass on.
 var registers = []string{"DI", "SI", "DX", "R10"}
 
 // parseFile reads the interface with a name from a file.
@@ -89,7 +89,7 @@ func parseCall(m *ast.Field) (c call, err error) {
 		}
 	}
 	if c.core == "" {
-		return c, fmt.Errorf("%s: no muster:core line says who answers it", c.name)
+		return c, fmt.Errorf("%s: no muster:core line names the function that answers it", c.name)
 	}
 	for _, p := range values(f.Params) {
 		if _, ok := fromRegister(p.typ, ""); !ok && slots(p.typ) == 1 && !strings.HasPrefix(p.typ, "*") {
@@ -115,7 +115,8 @@ func parseCall(m *ast.Field) (c call, err error) {
 	return c, nil
 }
 
-// values lists the names and types of a list of fields; a type alone has no name.
+// values lists the names and types of a list of fields; a field without a name has
+// the name "".
 func values(list *ast.FieldList) (all []value) {
 	if list == nil {
 		return nil

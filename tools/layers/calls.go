@@ -11,7 +11,7 @@ import (
 )
 
 // allowed lists the functions outside core packages that core code may call, with
-// the reason. None allocates, blocks, or looks at a real g.
+// the reason. None allocates, blocks, or uses a real g.
 var allowed = map[string]string{
 	"runtime.morestack":              "the prologue's stack check; a fake g turns it into a panic of the core",
 	"runtime.morestack_noctxt":       "as morestack",
@@ -40,9 +40,9 @@ type function struct {
 	start, end uint64
 }
 
-// checkCalls disassembles the functions of core packages in an ELF file and
-// returns every call or jump to a function that is neither core nor allowed,
-// and how many calls there were.
+// checkCalls disassembles the functions of core packages in an ELF file. It returns
+// every call or jump to a function that is neither core nor allowed, and the number
+// of calls.
 func checkCalls(file string, core []string, allowed map[string]string) (findings []string, n int, err error) {
 	f, err := elf.Open(file)
 	if err != nil {
@@ -68,7 +68,7 @@ func checkCalls(file string, core []string, allowed map[string]string) (findings
 		for off := 0; off < len(code); {
 			in, err := x86asm.Decode(code[off:], 64)
 			if err != nil {
-				off++ // data or a mode the decoder does not know: 16- and 32-bit code
+				off++ // data, or 16- and 32-bit code, which the decoder rejects
 				continue
 			}
 			pc := fn.start + uint64(off)

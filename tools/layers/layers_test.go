@@ -41,7 +41,7 @@ func TestBadImportsAreFound(t *testing.T) {
 		"muster/kernel/none: its comment does not name a layer",
 		"pure package muster/kernel/acpi imports os",
 		"pure package muster/kernel/acpi imports service package muster/kernel/shell",
-		"muster/kernel/mem is in the order of core packages, but is none",
+		"muster/kernel/mem is in the order of core packages, but is not a core package",
 	} {
 		require.Contains(t, all, want)
 	}

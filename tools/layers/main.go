@@ -1,9 +1,9 @@
 // Command layers checks that core packages keep their rules.
 //
 // A package belongs to the layer that its comment names ("Layer: core."). The
-// imports of core packages follow the order below, and the linked kernel is
-// disassembled: a core function may call the functions of core packages, and of
-// the runtime only the ones that are listed.
+// imports of core packages follow the order below. The linked kernel is
+// disassembled: a core function may call the functions of core packages, and the
+// listed functions of the runtime.
 //
 //	layers [-elf build/kernel.elf] [-map] [-check]
 //
@@ -89,7 +89,7 @@ const mapName = "docs/00-map.md"
 
 var layerLine = regexp.MustCompile(`(?m)^Layer: (\w+)`)
 
-// pkg is what the check needs to know of a package.
+// pkg is the part of a package that the check needs.
 type pkg struct {
 	path, layer string
 	comment     string
@@ -167,7 +167,7 @@ func checkImports(root string) (findings []string, err error) {
 	}
 	for _, name := range order {
 		if all[name] == nil || all[name].layer != "core" {
-			say("%s is in the order of core packages, but is none", name)
+			say("%s is in the order of core packages, but is not a core package", name)
 		}
 	}
 	return findings, nil

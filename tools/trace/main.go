@@ -40,7 +40,7 @@ func main() {
 
 const command = "smp trace -json"
 
-// measure boots and returns what the shell's command says.
+// measure boots and returns the output of the shell's command.
 func measure(cpus int) (rows []shell.BringUp, err error) {
 	cmd := exec.Command("scripts/qemu-run.sh", "--boot", "pvh", "--cpus", strconv.Itoa(cpus), "--mem", "1024", "--timeout", "120", "--run", command)
 	text, err := cmd.Output()
@@ -59,7 +59,7 @@ const (
 	width       = 1000
 )
 
-// sent are the steps that the boot CPU takes; the others the CPU itself takes.
+// sent are the steps of the boot CPU; the CPU itself takes the others.
 var sent = map[string]bool{"INIT": true, "SIPI": true, "seen ready": true, "seen online": true}
 
 // draw draws rows to w.

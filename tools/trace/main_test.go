@@ -11,7 +11,7 @@ import (
 	"muster/kernel/shell"
 )
 
-// The drawing is sound XML and has every step.
+// The drawing is valid XML and has every step.
 func TestDraw(t *testing.T) {
 	var out bytes.Buffer
 	draw(&out, []shell.BringUp{

@@ -1,7 +1,6 @@
 // Command hostile is a program for ring 3 that does what programs must not do, or
-// seldom do. Its argument says what; its status, and what the kernel prints, are
-// for test/ring3_test.go to judge. Without the kernel's protection most of it
-// would take the machine down.
+// seldom do. Its argument selects the act; test/ring3_test.go checks its status and the
+// kernel's output. If the kernel did not protect itself, most acts would end the machine.
 package main
 
 import (
@@ -249,7 +248,7 @@ func pointers() {
 	}
 }
 
-// maps asks for mappings that cannot be.
+// maps requests mappings that are not possible.
 func maps() {
 	check := func(what string, got, want syscall.Errno) {
 		if got != want {

@@ -8,7 +8,7 @@ import (
 	"muster/kernel/sched"
 )
 
-func noResult(c *percpu.CPU) { // want `noResult may switch threads in sched.Park, line 12, and its caller cannot know`
+func noResult(c *percpu.CPU) { // want `noResult may switch threads in sched.Park, line 12, which its caller cannot see`
 	c = sched.Park(c)
 	c.Resched = 0
 }
@@ -38,7 +38,7 @@ func told(c *percpu.CPU) int { // want told:"switching"
 	return sched.Leave(c)
 }
 
-var unmarked = told // want `told may switch threads, and is stored where calls do not know of it`
+var unmarked = told // want `told may switch threads, and is stored in a place whose calls do not show it`
 
 //cpucheck:switches its callers read the block anew
 var marked = told // want marked:"switching"
