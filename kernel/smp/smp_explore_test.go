@@ -57,8 +57,9 @@ type modelAP struct {
 	lose   int         // start-up messages that are lost; the boot CPU's alone
 	hangs  step        // where it hangs, at the first try or at each
 	always bool
-	tries  int  // start-up messages that have reached it; its own
-	joined bool // its own, and the check's
+	awake  explore.Var // 1: it runs, from the start-up message on to the next INIT
+	tries  int         // start-up messages that have reached it; its own
+	joined bool        // its own, and the check's
 }
 
 func newModel(aps ...*modelAP) *model {
@@ -105,6 +106,9 @@ func (m *model) SendINIT(id uint32) error {
 func (m *model) SendStartup(id uint32, _ uint64) error {
 	a := m.aps[id-1]
 	if a.c.Expect() {
+		if a.awake.Get() != 0 {
+			panic(fmt.Sprintf("the memory of cpu %d is made anew while it runs", id))
+		}
 		a.c.Stage.Store(0)
 	}
 	if a.lose > 0 {
@@ -193,6 +197,7 @@ func (m *model) alive(a *modelAP) {
 			panic(fmt.Sprintf("cpu %d takes part, and got INIT", a.c.ID))
 		}
 		a.seen.Set(n)
+		a.awake.Set(0)
 		panic(reset{})
 	}
 }
@@ -234,6 +239,7 @@ func (m *model) life(a *modelAP) {
 	}
 	m.until(a, func() bool { return a.sipi.Get() != 0 })
 	a.sipi.Set(0)
+	a.awake.Set(1)
 	a.tries++
 	for _, stage := range []uint32{trampoline.StageRealMode16, trampoline.StageLongMode64} {
 		at(inPage)
