@@ -58,6 +58,7 @@ type modelAP struct {
 	hangs  step        // where it hangs, at the first try or at each
 	always bool
 	awake  explore.Var // 1: it runs, from the start-up message on to the next INIT
+	inPage explore.Var // 1: it runs in the trampoline's page
 	tries  int         // start-up messages that have reached it; its own
 	joined bool        // its own, and the check's
 }
@@ -83,6 +84,11 @@ func (m *model) PrepareCPU(t abi.Processor) (int, error) { return int(t.APICID),
 
 func (m *model) UseTrampoline(page uint64, _ inject.AP, _ bool) error {
 	if page == 0 {
+		for _, a := range m.aps {
+			if a.inPage.Get() != 0 {
+				panic(fmt.Sprintf("the page goes away with cpu %d in it", a.c.ID))
+			}
+		}
 		m.page.Set(0)
 		return nil
 	}
@@ -198,6 +204,7 @@ func (m *model) alive(a *modelAP) {
 		}
 		a.seen.Set(n)
 		a.awake.Set(0)
+		a.inPage.Set(0)
 		panic(reset{})
 	}
 }
@@ -240,6 +247,7 @@ func (m *model) life(a *modelAP) {
 	m.until(a, func() bool { return a.sipi.Get() != 0 })
 	a.sipi.Set(0)
 	a.awake.Set(1)
+	a.inPage.Set(1)
 	a.tries++
 	for _, stage := range []uint32{trampoline.StageRealMode16, trampoline.StageLongMode64} {
 		at(inPage)
@@ -249,6 +257,7 @@ func (m *model) life(a *modelAP) {
 		}
 	}
 	a.c.Stage.Store(trampoline.StageFoundBlock)
+	a.inPage.Set(0)
 	at(leftPage)
 	at(beforeReady)
 	if !a.c.ReportReady() {
@@ -314,7 +323,7 @@ func passes(t *testing.T, r explore.Result) {
 // A boot CPU, a clock, and one or two other CPUs that answer: at once, or so late that
 // they are given up, or taken for lost and caught.
 func TestHandshake(t *testing.T) {
-	passes(t, search(explore.Unbounded, (*percpu.CPU).Reset, modelAP{}))
+	passes(t, search(explore.Bound(4, explore.Unbounded), (*percpu.CPU).Reset, modelAP{}))
 	passes(t, search(explore.Bound(1, 2), (*percpu.CPU).Reset, modelAP{}, modelAP{}))
 }
 
