@@ -20,8 +20,9 @@ import (
 )
 
 // The code of the boot CPU that ships, StartAll and Catch, and the handshake of
-// package percpu, on both sides, go through all interleavings of three CPUs and a
-// clock: time may pass at any moment, so every limit may expire at any moment.
+// package percpu, on both sides, go through the interleavings of two or three CPUs and a
+// clock, up to the bounds of each test: time may pass at any moment, so every limit may
+// expire at any moment.
 
 // step is how far a CPU of the model is when it hangs.
 type step int
