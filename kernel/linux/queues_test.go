@@ -10,39 +10,6 @@ import (
 	"muster/kernel/percpu"
 )
 
-// waiting lists the tasks of a bucket, forwards, and checks that backwards is the same.
-func (b *futexBucket) waiting(t *testing.T) (list []*Task) {
-	t.Helper()
-	var before *Task
-	for x := b.first; x != nil; before, x = x, x.futexNext {
-		require.Same(t, before, x.futexPrev)
-		require.True(t, x.futexOn)
-		list = append(list, x)
-	}
-	require.Same(t, before, b.last)
-	return list
-}
-
-func TestFutexBucket(t *testing.T) {
-	b := &futexBucket{}
-	w := []*Task{{}, {}, {}, {}}
-	for _, x := range w {
-		b.push(x)
-	}
-	require.Equal(t, w, b.waiting(t), "the order in which they came")
-	b.remove(w[1])
-	require.False(t, w[1].futexOn)
-	require.Equal(t, []*Task{w[0], w[2], w[3]}, b.waiting(t))
-	b.remove(w[3])
-	require.Equal(t, []*Task{w[0], w[2]}, b.waiting(t))
-	b.remove(w[0])
-	b.push(w[1])
-	require.Equal(t, []*Task{w[2], w[1]}, b.waiting(t))
-	b.remove(w[2])
-	b.remove(w[1])
-	require.Empty(t, b.waiting(t))
-}
-
 // wakeFutex wakes the tasks that wait at its address, as many as it may, in order.
 func TestWakeFutex(t *testing.T) {
 	c := &percpu.CPU{}
@@ -53,58 +20,70 @@ func TestWakeFutex(t *testing.T) {
 	w := make([]Task, 5)
 	for i := range w {
 		w[i].futexAddr = addr
-		b.push(&w[i])
+		b.tasks.Push(&w[i].Wait)
 	}
 	w[1].futexAddr = addr + 4 // in the same bucket
-	defer b.remove(&w[1])
+	defer b.tasks.Remove(&w[1].Wait)
+	waits := func() (list []bool) {
+		for i := range w {
+			list = append(list, w[i].Wait.Linked())
+		}
+		return list
+	}
 	_, n := wakeFutex(c, me, addr, 2)
 	require.EqualValues(t, 2, n)
-	require.Equal(t, []bool{false, true, false, true, true}, []bool{w[0].futexOn, w[1].futexOn, w[2].futexOn, w[3].futexOn, w[4].futexOn})
+	require.Equal(t, []bool{false, true, false, true, true}, waits(), "the first two")
 	_, n = wakeFutex(c, me, addr, 100)
 	require.EqualValues(t, 2, n)
 	_, n = wakeFutex(c, me, addr, 100)
 	require.Zero(t, n)
-	require.Equal(t, []*Task{&w[1]}, b.waiting(t))
+	require.Equal(t, []bool{false, true, false, false, false}, waits())
 }
 
-// listed is what an epoll has to report, in order.
+// reports is what an epoll has to report, in order.
 func (ep *epoll) reports() (list []uint64) {
-	for w := ep.first; w != nil; w = w.readyNext {
-		list = append(list, w.fd)
+	for n := ep.ready.First(); n != nil && len(list) < 10; n = ep.ready.Next(n) {
+		list = append(list, watchReady(n).fd)
 	}
 	return list
 }
 
 func newWatches(n int, events uint32) (*epoll, []*watch) {
-	ep := &epoll{}
+	ep, f := &epoll{}, &File{}
 	ep.mu.Rank = lock.RankEpoll
+	f.init(kindEvent)
 	var list []*watch
 	for fd := range n {
-		list = append(list, &watch{ep: ep, fd: uint64(fd), events: events})
+		w := &watch{ep: ep, file: f, fd: uint64(fd), events: events}
+		f.watches.Push(&w.ofFile)
+		ep.watches.Push(&w.ofEpoll)
+		list = append(list, w)
 	}
 	return ep, list
 }
 
-// The list of watches with something to report: each once, taken out anywhere.
-func TestWatchList(t *testing.T) {
-	ep, w := newWatches(4, epollIn)
+// A watch is on the list of reports once, and leaves all lists at its end. Who works on
+// it then frees it.
+func TestWatchLists(t *testing.T) {
+	c := &percpu.CPU{}
+	ep, w := newWatches(3, epollIn)
+	f := w[0].file
+	f.mu.Lock(c)
+	ep.mu.Lock(c)
 	for _, x := range w {
-		x.list()
-		x.list()
+		x.list(c)
+		x.list(c)
 	}
-	require.Equal(t, []uint64{0, 1, 2, 3}, ep.reports())
-	w[1].unlist()
-	w[1].unlist()
-	require.Equal(t, []uint64{0, 2, 3}, ep.reports())
-	w[3].unlist()
-	w[1].list()
-	require.Equal(t, []uint64{0, 2, 1}, ep.reports())
-	w[0].unlist()
-	w[2].unlist()
-	w[1].unlist()
-	require.Empty(t, ep.reports())
-	w[2].list()
-	require.Equal(t, []uint64{2}, ep.reports())
+	require.Equal(t, []uint64{0, 1, 2}, ep.reports())
+	require.True(t, w[1].unlink(c))
+	w[2].busy = 1
+	require.False(t, w[2].unlink(c))
+	require.True(t, w[2].dead)
+	require.Equal(t, []uint64{0}, ep.reports())
+	require.Same(t, w[0], watchOfFile(f.watches.First()))
+	require.Same(t, w[0], watchOfEpoll(ep.watches.Last()))
+	ep.mu.Unlock(c)
+	f.mu.Unlock(c)
 }
 
 // A watch is listed for events that it wants, and for errors in any case, unless it is
@@ -114,6 +93,7 @@ func TestTrigger(t *testing.T) {
 	ep, w := newWatches(3, epollIn|epollEdge)
 	w[1].events = epollOut
 	w[2].events = 0 // spent: reported once
+	w[0].file.mu.Lock(c)
 	for _, x := range w {
 		x.trigger(c, epollIn)
 	}

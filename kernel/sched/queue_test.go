@@ -59,7 +59,7 @@ func TestMutexIsHandedOver(t *testing.T) {
 	m.Lock(c)
 	waiters := []*Thread{thread(1, ClassUser), thread(2, ClassUser), thread(3, ClassUser)}
 	for _, x := range waiters {
-		m.push(x)
+		m.waiters.Push(&x.Wait)
 	}
 	for i, x := range waiters {
 		m.Unlock(c)

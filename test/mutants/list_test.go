@@ -29,6 +29,7 @@ const (
 	hostSMP      = "./kernel/smp"
 	exploreSched = "-tags explore -run Park|Idle ./kernel/sched"
 	hostSched    = "./kernel/sched"
+	hostList     = "./kernel/list"
 	exploreMem   = "-tags explore -run Flush ./kernel/mem"
 	hostMem      = "./kernel/mem"
 	hostLinux    = "./kernel/linux"
@@ -166,10 +167,12 @@ var mutants = []mutant{
 		"return t.token.Load() != 0 && t.state.CompareAndSwap(stParked, stReady)", "return t.token.Load() != 0 && t.state.Swap(stReady) != stRunning", exploreSched},
 	{"a thread left at a busy CPU", "kernel/sched/queue.go",
 		"\tif id, ok := claim(last); ok {\n\t\tkick(c, percpu.Get(id))", "\tif id, ok := claim(last); ok && id == last {\n\t\tkick(c, percpu.Get(id))", exploreSched},
-	{"the end of a list is lost", "kernel/sched/queue.go",
-		"l.tail = before", "l.tail = nil", hostSched},
+	{"the end of a list is lost", "kernel/list/list.go",
+		"prev.next, next.prev = next, prev", "prev.next = next", hostList},
+	{"a thread queued that runs nowhere", "kernel/sched/queue.go",
+		"\tl.Remove(n)\n\treturn queuedThread(n)", "\treturn queuedThread(l.Pop())", hostSched},
 	{"a pinned thread moves", "kernel/sched/queue.go",
-		"for free && t != nil && t.pinned {", "for free && t != nil && !t.pinned {", hostSched},
+		"for free && n != nil && queuedThread(n).pinned {", "for free && n != nil && !queuedThread(n).pinned {", hostSched},
 	{"a timer is forgotten", "kernel/sched/timer.go",
 		"first = clock.Time(n.Key)", "first = clock.Never", hostSched},
 	{"as many timers as are due", "kernel/sched/timer.go",
@@ -177,19 +180,19 @@ var mutants = []mutant{
 	{"a mutex freed for a waiter", "kernel/sched/mutex.go",
 		"\t\tt.granted = true\n", "\t\tt.granted = true\n\t\tm.held = false\n", hostSched},
 	{"the last waiter first", "kernel/sched/mutex.go",
-		"m.last.waitNext = t", "t.waitNext, m.first = m.first, t", hostSched},
+		"if n := m.waiters.Pop(); n != nil {", "if n := m.waiters.Last(); n != nil {\n\t\tm.waiters.Remove(n)", hostSched},
 
 	// System calls.
-	{"a waiter that cannot be found backwards", "kernel/linux/futex.go",
-		"t.futexNext.futexPrev = t.futexPrev", "t.futexNext.futexPrev = nil", hostLinux},
+	{"a waiter woken and left", "kernel/linux/futex.go",
+		"\t\t\t\tb.tasks.Remove(&w.Wait)\n", "", hostLinux},
 	{"all at the address, or near", "kernel/linux/futex.go",
 		"if w.futexAddr == addr && w.futexSpace == t.Space {", "if w.futexSpace == t.Space {", hostLinux},
 	{"one more than asked for", "kernel/linux/futex.go",
-		"w != nil && woken < n &&", "w != nil && woken <= n &&", hostLinux},
+		"node != nil && woken < n &&", "node != nil && woken <= n &&", hostLinux},
 	{"reported twice", "kernel/linux/epoll.go",
-		"\tif w.listed {\n\t\treturn\n\t}\n\tw.listed = true", "\tw.listed = true", hostLinux},
-	{"the end of the reports is lost", "kernel/linux/epoll.go",
-		"w.ep.last = prev", "w.ep.last = nil", hostLinux},
+		"if !w.reporting.Linked() {", "if true {", hostLinux},
+	{"freed while someone works on it", "kernel/linux/epoll.go",
+		"return w.busy == 0", "return true", hostLinux},
 	{"errors unasked for", "kernel/linux/epoll.go",
 		"if (w.events|epollAlways)&events&0xffff != 0 && w.events&0xffff != 0 {", "if w.events&events&0xffff != 0 {", hostLinux},
 	{"a full pipe takes more", "kernel/linux/pipe.go",
