@@ -66,6 +66,8 @@ test:
 
 soak: setup build debug
 	go test -tags 'qemu soak' -count=1 -timeout 0 -v -run 'Soak' ./test/
+	go test -tags soak -count=1 -timeout 0 -v -run 'Soak' ./test/mutants
+	go test -tags 'explore soak' -count=1 -timeout 0 -v ./kernel/explore ./kernel/lock ./kernel/sched ./kernel/mem ./kernel/cross ./kernel/smp
 
 bench: setup build
 	go run ./tools/bench -o docs/measurements.md

@@ -36,7 +36,17 @@ hosted() { go test -count=1 ./...; }
 raced() { CGO_ENABLED=1 go test -count=1 -race -gcflags=all=-d=checkptr=0 ./kernel/lock ./kernel/percpu ./kernel/trace ./kernel/sched ./kernel/shell; }
 # -unsafeptr=false: the kernel uses addresses of memory outside Go objects
 # throughout.
-vetted() { go vet -unsafeptr=false ./... && go vet -unsafeptr=false -tags 'qemu soak' ./test/ && go vet -unsafeptr=false -tags explore ./kernel/...; }
+vetted() { go vet -unsafeptr=false ./... && go vet -unsafeptr=false -tags 'qemu soak' ./test/... && go vet -unsafeptr=false -tags explore ./kernel/... && go vet -unsafeptr=false -tags 'explore soak' ./kernel/explore; }
+# What each search went through is in the log, with its bounds.
+explored() {
+	local log r
+	log=$(mktemp)
+	go test -count=1 -v -tags explore ./kernel/explore ./kernel/lock ./kernel/ipi ./kernel/sched ./kernel/mem ./kernel/cross ./kernel/smp >"$log" 2>&1
+	r=$?
+	if [[ $r -eq 0 ]]; then grep -E '^(ok|--- )| programs, ' "$log"; else cat "$log"; fi
+	rm -f "$log"
+	return $r
+}
 
 suite format formatted
 suite vet vetted
@@ -45,7 +55,7 @@ suite cpus go run ./tools/cpucheck ./...
 suite host hosted
 suite race raced
 suite ranks go test -count=1 -tags debug ./kernel/lock ./kernel/sched
-suite explore go test -count=1 -tags explore ./kernel/explore ./kernel/lock ./kernel/sched ./kernel/mem ./kernel/cross ./kernel/smp
+suite explore explored
 suite build make --no-print-directory build debug iso
 suite docs go run ./tools/checkdocs
 suite english go run ./tools/checkenglish

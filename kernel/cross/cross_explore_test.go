@@ -114,8 +114,9 @@ func search(preemptions int, calls [3]int, all bool, poll func(*percpu.CPU)) exp
 		var cpus []func()
 		for i, c := range m.cpus {
 			cpus = append(cpus, func() {
-				for range calls[i] {
+				for n := range calls[i] {
 					Call(c, set, abi.CallCount, 1<<(8*i), clock.Second)
+					m.ran(set, i, n+1)
 				}
 				m.serveUntilAllDone(c)
 			})
@@ -127,6 +128,16 @@ func search(preemptions int, calls [3]int, all bool, poll func(*percpu.CPU)) exp
 		}
 		return cpus, m.check(want...)
 	}})
+}
+
+// ran panics unless n calls of a CPU have run on all of a set: a call that has returned
+// has.
+func (m *machine) ran(set *percpu.Mask, caller, n int) {
+	for id, c := range m.cpus {
+		if set.Has(uint32(id)) && int(c.Called.Load()>>(8*caller)&0xff) != n {
+			panic(fmt.Sprintf("call %d of cpu %d has returned and not run on cpu %d", n, caller, id))
+		}
+	}
 }
 
 func passes(t *testing.T, r explore.Result) {

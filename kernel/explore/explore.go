@@ -58,6 +58,7 @@ package explore
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 )
 
@@ -150,6 +151,8 @@ func Run(m Model) Result {
 			return r
 		}
 	}
+	// A run leaves little behind, and the heap is small: without this the collector runs all the time.
+	defer debug.SetGCPercent(debug.SetGCPercent(1000))
 	s := &search{Model: m, states: map[uint64]seen{}, leads: map[uint64]uint64{}}
 	res := Result{Preemptions: m.Preemptions}
 	for {

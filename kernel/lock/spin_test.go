@@ -54,7 +54,12 @@ func TestOrderIsChecked(t *testing.T) {
 		outer.Unlock(c)
 	}))
 	require.Contains(t, caught(t, func() { inner.Lock(c); outer.Lock(c) }), "wrong order")
-	*c = percpu.CPU{}
+	*c, *inner = percpu.CPU{}, Spin{Rank: RankFrames}
+	same := &Spin{Rank: RankFrames}
+	require.Contains(t, caught(t, func() { inner.Lock(c); same.Lock(c) }), "wrong order", "two of one rank")
+	*c, *inner = percpu.CPU{}, Spin{Rank: RankFrames}
+	require.Contains(t, caught(t, func() { outer.Lock(c); inner.Lock(c); outer.Unlock(c) }), "out of order")
+	*c, *outer = percpu.CPU{}, Spin{Rank: RankSpace}
 	require.Contains(t, caught(t, func() { outer.AssertHeld(c) }), "not held")
 	require.Contains(t, caught(t, func() { outer.Unlock(c) }), "does not hold it")
 	require.Contains(t, caught(t, func() { new(Spin).Lock(c) }), "declared without a rank")

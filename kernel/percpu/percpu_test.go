@@ -33,8 +33,9 @@ func TestTable(t *testing.T) {
 }
 
 func TestMask(t *testing.T) {
-	for _, n := range []uint32{1, 64, 65, 288} {
-		words := make([]uint64, MaskBytes(n)/8)
+	for _, n := range []uint32{3, 64, 65, 288} {
+		words := make([]uint64, MaskBytes(n)/8+1)
+		words[len(words)-1] = ^uint64(0) // is not the mask's
 		var m Mask
 		m.Init(uintptr(unsafe.Pointer(&words[0])), n)
 		_, ok := m.Next(0)
@@ -43,6 +44,8 @@ func TestMask(t *testing.T) {
 		m.Set(0)
 		require.True(t, m.Has(n-1))
 		require.False(t, m.Has(n))
+		_, ok = m.Next(n)
+		require.False(t, ok)
 		id, ok := m.Next(0)
 		require.True(t, ok)
 		require.Zero(t, id)
@@ -54,5 +57,11 @@ func TestMask(t *testing.T) {
 		}
 		require.True(t, m.Clear(0))
 		require.False(t, m.Clear(0), "one caller gets true")
+		m.Set(1)
+		m.Set(2)
+		require.True(t, m.Clear(1))
+		require.False(t, m.Has(1))
+		require.True(t, m.Has(2), "the other CPUs stay")
+		require.Equal(t, ^uint64(0), words[len(words)-1])
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"muster/kernel/clock"
 	"muster/kernel/percpu"
 	"muster/kernel/tree"
 )
@@ -28,6 +29,85 @@ func TestQueueOrder(t *testing.T) {
 	require.Equal(t, uint32(1), q.take(c, classes, false).ID)
 	require.Equal(t, uint32(3), q.take(c, classes, false).ID)
 	require.Zero(t, q.count.Load())
+}
+
+// Another CPU takes the first thread that is not pinned, and the queue stays whole.
+func TestPinnedThreadsStay(t *testing.T) {
+	c := &percpu.CPU{}
+	q := &runQueue{}
+	q.init(&Thread{})
+	for id, pinned := range []bool{true, false, true, false} {
+		x := thread(uint32(id), ClassUser)
+		x.pinned = pinned
+		q.put(c, x)
+	}
+	require.Equal(t, uint32(1), q.take(c, classes, true).ID)
+	require.Equal(t, uint32(3), q.take(c, classes, true).ID, "the last one")
+	require.Nil(t, q.take(c, classes, true))
+	q.put(c, thread(4, ClassUser))
+	for _, want := range []uint32{0, 2, 4} {
+		require.Equal(t, want, q.take(c, classes, false).ID)
+	}
+	require.Nil(t, q.take(c, classes, false))
+}
+
+// A mutex goes to the threads in the order in which they came, and is free after the last.
+func TestMutexIsHandedOver(t *testing.T) {
+	c := &percpu.CPU{}
+	m := &Mutex{}
+	m.Init()
+	m.Lock(c)
+	waiters := []*Thread{thread(1, ClassUser), thread(2, ClassUser), thread(3, ClassUser)}
+	for _, x := range waiters {
+		m.waiters.Push(&x.Wait)
+	}
+	for i, x := range waiters {
+		m.Unlock(c)
+		require.True(t, m.held, "handed over, not free")
+		for j, y := range waiters {
+			require.Equal(t, j <= i, y.granted)
+		}
+		require.True(t, x.takeToken())
+	}
+	m.Unlock(c)
+	require.False(t, m.held)
+	m.Lock(c)
+	require.True(t, m.held)
+}
+
+// expire sets off what is due, the earliest first, a bounded number at a time.
+func TestExpire(t *testing.T) {
+	c := &percpu.CPU{}
+	q := &timerQueue{}
+	q.init()
+	threads := make([]Thread, maxExpired+4)
+	for i := range threads {
+		x := &threads[i]
+		x.timer = Timer{node: tree.Node{Key: uint64(100 + i)}, queue: q, armed: true}
+		q.tree.Insert(&x.timer.node)
+	}
+	q.setFirst(100)
+	fired := func() (n int) {
+		for i := range threads {
+			if threads[i].token.Load() != 0 {
+				n++
+			}
+		}
+		return n
+	}
+	q.expire(c, 99)
+	require.Zero(t, fired(), "none is due")
+	q.expire(c, 101)
+	require.Equal(t, 2, fired())
+	require.True(t, threads[1].token.Load() != 0 && !threads[1].timer.armed)
+	require.False(t, threads[1].disarm(c), "it has gone off")
+	require.True(t, threads[2].disarm(c))
+	require.EqualValues(t, 103, q.earliest())
+	q.expire(c, 1000)
+	require.Equal(t, 2+maxExpired, fired(), "as many as one interrupt may")
+	q.expire(c, 1000)
+	require.Equal(t, 3+maxExpired, fired(), "all but the one that was withdrawn")
+	require.EqualValues(t, clock.Never, q.earliest())
 }
 
 // The timer queue keeps its earliest time while timers come and go.

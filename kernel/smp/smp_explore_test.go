@@ -20,8 +20,9 @@ import (
 )
 
 // The kernel's own code of the boot CPU, StartAll and Catch, and both sides of the
-// handshake of package percpu run through the interleavings of three CPUs and a
-// clock. Time may pass at any moment, so every limit may expire at any moment.
+// handshake of package percpu run through the interleavings of two or three CPUs and a
+// clock, up to the bounds of each test. Time may pass at any moment, so every limit may
+// expire at any moment.
 
 // step is where a CPU of the model hangs.
 type step int
@@ -57,8 +58,10 @@ type modelAP struct {
 	lose   int         // SIPIs that are lost; used by the boot CPU alone
 	hangs  step        // where it hangs, at the first try or at each
 	always bool
-	tries  int  // SIPIs that have reached it; used by this CPU alone
-	joined bool // used by this CPU alone, and by the check
+	awake  explore.Var // 1: it runs, from the SIPI on to the next INIT
+	inPage explore.Var // 1: it runs in the trampoline's page
+	tries  int         // SIPIs that have reached it; used by this CPU alone
+	joined bool        // used by this CPU alone, and by the check
 }
 
 func newModel(aps ...*modelAP) *model {
@@ -82,6 +85,11 @@ func (m *model) PrepareCPU(t abi.Processor) (int, error) { return int(t.APICID),
 
 func (m *model) UseTrampoline(page uint64, _ inject.AP, _ bool) error {
 	if page == 0 {
+		for _, a := range m.aps {
+			if a.inPage.Get() != 0 {
+				panic(fmt.Sprintf("the page goes away with cpu %d in it", a.c.ID))
+			}
+		}
 		m.page.Set(0)
 		return nil
 	}
@@ -105,6 +113,9 @@ func (m *model) SendINIT(id uint32) error {
 func (m *model) SendStartup(id uint32, _ uint64) error {
 	a := m.aps[id-1]
 	if a.c.Expect() {
+		if a.awake.Get() != 0 {
+			panic(fmt.Sprintf("the memory of cpu %d is made anew while it runs", id))
+		}
 		a.c.Stage.Store(0)
 	}
 	if a.lose > 0 {
@@ -194,6 +205,8 @@ func (m *model) alive(a *modelAP) {
 			panic(fmt.Sprintf("cpu %d is online, and got INIT", a.c.ID))
 		}
 		a.seen.Set(n)
+		a.awake.Set(0)
+		a.inPage.Set(0)
 		panic(reset{})
 	}
 }
@@ -235,6 +248,8 @@ func (m *model) life(a *modelAP) {
 	}
 	m.until(a, func() bool { return a.sipi.Get() != 0 })
 	a.sipi.Set(0)
+	a.awake.Set(1)
+	a.inPage.Set(1)
 	a.tries++
 	for _, stage := range []uint32{trampoline.StageRealMode16, trampoline.StageLongMode64} {
 		at(inPage)
@@ -244,6 +259,7 @@ func (m *model) life(a *modelAP) {
 		}
 	}
 	a.c.Stage.Store(trampoline.StageFoundBlock)
+	a.inPage.Set(0)
 	at(leftPage)
 	at(beforeReady)
 	if !a.c.ReportReady() {
@@ -309,7 +325,7 @@ func passes(t *testing.T, r explore.Result) {
 // A boot CPU, a clock, and one or two APs that answer: at once, or so late that
 // they are given up, or reported as silent and caught.
 func TestHandshake(t *testing.T) {
-	passes(t, search(explore.Unbounded, (*percpu.CPU).Reset, modelAP{}))
+	passes(t, search(explore.Bound(4, explore.Unbounded), (*percpu.CPU).Reset, modelAP{}))
 	passes(t, search(explore.Bound(1, 2), (*percpu.CPU).Reset, modelAP{}, modelAP{}))
 }
 
