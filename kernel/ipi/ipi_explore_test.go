@@ -80,8 +80,8 @@ func TestTakeOneLeavesTheOthers(t *testing.T) {
 	require.EqualValues(t, 1<<Call|1<<Flush, c.Pending.Load())
 }
 
-// A set gets one IPI for each cluster. The sender gets none, and neither does a CPU whose
-// bit was set before.
+// A set gets one IPI for each cluster. The sender gets none. A CPU whose bit was set
+// before gets none.
 func TestSendSet(t *testing.T) {
 	w := newWire(t, 12)
 	Send(w.cpus[1], w.cpus[6], Call)
