@@ -77,7 +77,7 @@ func TestTraceFilter(t *testing.T) {
 		"trace -cpu 2":      "trace: there is no CPU 2",
 		"trace -cpu x":      `trace: "x" is not a CPU number`,
 		"trace -cpu":        "trace: option -cpu needs a value, N; usage: trace ",
-		"trace -thread -1":  `trace: "-1" is no thread number`,
+		"trace -thread -1":  `trace: "-1" is not a thread number`,
 		"trace -kind swich": `trace: no kind "swich", nearest is "switch"; the kinds are switch, wake,`,
 	} {
 		out, err := runOn(traced(), line)
