@@ -169,7 +169,7 @@ var mutants = []mutant{
 		"\tif id, ok := claim(last); ok {\n\t\tkick(c, percpu.Get(id))", "\tif id, ok := claim(last); ok && id == last {\n\t\tkick(c, percpu.Get(id))", exploreSched},
 	{"the end of a list is lost", "kernel/list/list.go",
 		"prev.next, next.prev = next, prev", "prev.next = next", hostList},
-	{"a thread queued that runs nowhere", "kernel/sched/queue.go",
+	{"a pinned thread is stolen", "kernel/sched/queue.go",
 		"\tl.Remove(n)\n\treturn queuedThread(n)", "\treturn queuedThread(l.Pop())", hostSched},
 	{"a pinned thread moves", "kernel/sched/queue.go",
 		"for free && n != nil && queuedThread(n).pinned {", "for free && n != nil && !queuedThread(n).pinned {", hostSched},
