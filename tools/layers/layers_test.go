@@ -16,34 +16,54 @@ func TestOwnImports(t *testing.T) {
 	require.Empty(t, findings)
 }
 
-// Negative control: a tree in which every rule is broken once.
-func TestBadImportsAreFound(t *testing.T) {
+// source returns a package of a layer with some imports.
+func source(layer string, imports ...string) string {
+	text := "// Package x is.\n//\n// Layer: " + layer + ".\npackage x\n"
+	for _, im := range imports {
+		text += "import _ \"" + im + "\"\n"
+	}
+	return text
+}
+
+// findings checks a small tree that keeps all rules, but for one package that is
+// replaced. No name means none.
+func findings(t *testing.T, name, text string) []string {
+	t.Helper()
+	tree := map[string]string{"muster/kernel/acpi": source("pure"), "muster/kernel/shell": source("service", "muster/kernel/acpi")}
+	for i, core := range order {
+		tree[core] = source("core", order[max(i-1, 0):i]...)
+	}
+	if name != "" {
+		tree[name] = text
+	}
 	root := t.TempDir()
-	write := func(name, text string) {
-		file := filepath.Join(root, name)
+	for name, text := range tree {
+		file := filepath.Join(root, strings.TrimPrefix(name, "muster/"), "a.go")
 		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
 	}
-	write("kernel/cpu/a.go", "// Package cpu is.\n//\n// Layer: core.\npackage cpu\nimport _ \"fmt\"\nimport _ \"muster/kernel/mem\"\n")
-	write("kernel/lock/a.go", "// Package lock is.\n//\n// Layer: core.\npackage lock\nimport _ \"sync/atomic\"\n")
-	write("kernel/odd/a.go", "// Package odd is.\n//\n// Layer: core.\npackage odd\n")
-	write("kernel/none/a.go", "package none\n")
-	write("kernel/acpi/a.go", "// Package acpi is.\n//\n// Layer: pure.\npackage acpi\nimport _ \"os\"\nimport _ \"muster/kernel/shell\"\n")
-	write("kernel/shell/a.go", "// Package shell is.\n//\n// Layer: service.\npackage shell\n")
-	findings, err := checkImports(root)
+	list, err := checkImports(root)
 	require.NoError(t, err)
-	all := strings.Join(findings, "\n")
-	for _, want := range []string{
-		"core package muster/kernel/cpu imports fmt",
-		"muster/kernel/cpu imports muster/kernel/mem, which is not below it",
-		"imports sync/atomic",
-		"muster/kernel/odd: core package is not in the order",
-		"muster/kernel/none: its comment does not name a layer",
-		"pure package muster/kernel/acpi imports os",
-		"pure package muster/kernel/acpi imports service package muster/kernel/shell",
-		"muster/kernel/mem is in the order of core packages, but is not a core package",
+	return list
+}
+
+func TestGoodImportsPass(t *testing.T) { require.Empty(t, findings(t, "", "")) }
+
+// Negative controls: the tree of TestGoodImportsPass with one rule broken.
+func TestBadImportsAreFound(t *testing.T) {
+	for want, broken := range map[string][2]string{
+		"core package muster/kernel/cpu imports fmt":                         {"muster/kernel/cpu", source("core", "fmt")},
+		"muster/kernel/cpu imports muster/kernel/mem, which is not below it": {"muster/kernel/cpu", source("core", "muster/kernel/mem")},
+		"imports sync/atomic": {"muster/kernel/lock", source("core", "sync/atomic")},
+		"muster/kernel/odd: core package is not in the order":                           {"muster/kernel/odd", source("core")},
+		"muster/kernel/none: its comment does not name a layer":                         {"muster/kernel/none", "package none\n"},
+		"pure package muster/kernel/acpi imports os":                                    {"muster/kernel/acpi", source("pure", "os")},
+		"pure package muster/kernel/acpi imports service package muster/kernel/shell":   {"muster/kernel/acpi", source("pure", "muster/kernel/shell")},
+		"muster/kernel/mem is in the order of core packages, but is not a core package": {"muster/kernel/mem", source("service")},
 	} {
-		require.Contains(t, all, want)
+		t.Run(want, func(t *testing.T) {
+			require.Contains(t, strings.Join(findings(t, broken[0], broken[1]), "\n"), want)
+		})
 	}
 }
 
