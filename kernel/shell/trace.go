@@ -80,16 +80,18 @@ func kindNames(*Shell) (names []string) {
 }
 
 // traceEvents prints the last events of the CPUs' rings, in the order of time, with their
-// meaning.
+// meaning. It leaves out the events since its own start: the page faults of the memory that
+// it allocates here would hide what happened before.
 func traceEvents(_ context.Context, s *Shell, a args) error {
 	f, err := parseTrace(s, a)
 	if err != nil {
 		return err
 	}
+	start := s.sys.Uptime().UpNS
 	var rows []Event
 	for _, id := range f.cpus {
 		for _, e := range s.sys.Trace(id) {
-			if (f.kinds == nil || slices.Contains(f.kinds, e.Event)) && (f.thread < 0 || uint32(f.thread) == e.Thread) {
+			if e.TimeNS <= start && (f.kinds == nil || slices.Contains(f.kinds, e.Event)) && (f.thread < 0 || uint32(f.thread) == e.Thread) {
 				rows = append(rows, e)
 			}
 		}
