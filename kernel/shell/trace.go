@@ -83,11 +83,11 @@ func kindNames(*Shell) (names []string) {
 // meaning. It leaves out the events since its own start: the page faults of the memory that
 // it allocates here would hide what happened before.
 func traceEvents(_ context.Context, s *Shell, a args) error {
+	start := s.sys.Uptime().UpNS
 	f, err := parseTrace(s, a)
 	if err != nil {
 		return err
 	}
-	start := s.sys.Uptime().UpNS
 	var rows []Event
 	for _, id := range f.cpus {
 		for _, e := range s.sys.Trace(id) {
