@@ -25,6 +25,7 @@ help:
 	@echo 'make soak       the long tests'
 	@echo 'make setup      install what is missing on this machine'
 	@echo 'make checkdocs  look up every name in the docs and in comments'
+	@echo 'make clean      remove $(BUILD)/'
 
 run: setup iso
 	scripts/qemu-run.sh --timeout 0

@@ -74,7 +74,7 @@ while (($#)); do
 	--timeout) number --timeout "$value" 0 1000000; timeout=$value ;;
 	--env) [[ $value == ?*=* ]] || fail "--env $value: not NAME=value"; env+=("$value") ;;
 	--qemu) read -ra words <<<"$value"; extra+=("${words[@]}") ;;
-	--app) app=$value; appargs=("$@"); break ;;
+	--app) [[ $value ]] || fail "--app: the name of the file is empty"; app=$value; appargs=("$@"); break ;;
 	esac
 done
 

@@ -121,6 +121,7 @@ func TestRefusals(t *testing.T) {
 		{[]string{"--app", "empty"}, 127, "--app empty not started: the file is empty; give a static Linux program for x86-64"},
 		{[]string{"--app", "large"}, 127, "--app large not started: the file has 300 MiB and the machine 256 MiB of memory; --mem gives it more"},
 		{[]string{"--app", "build"}, 2, "--app build: not a file that can be read"},
+		{[]string{"--app", ""}, 2, "--app: the name of the file is empty"},
 		{[]string{"--app", "nosuch"}, 2, "--app nosuch: no such file"},
 		{[]string{"--cpus", "18446744073709551617"}, 2, "--cpus 18446744073709551617: not a number from 1 to 4096"},
 		{[]string{"--cpus", "08"}, 2, "--cpus 08: not a number from 1 to 4096"},

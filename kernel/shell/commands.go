@@ -28,9 +28,9 @@ func commands() []command {
 		{name: "dmesg", about: "the kernel log", json: true, run: dmesg},
 		{name: "uptime", about: "time since the first instruction, and the date", json: true, run: uptime},
 		{name: "trace", usage: "[N]", options: []option{
-			{name: "-kind", value: "NAME", about: "events of this kind alone; may be a list: switch,wake", words: kindNames},
-			{name: "-cpu", value: "N", about: "events of this CPU alone"},
-			{name: "-thread", value: "N", about: "events while this thread ran alone"},
+			{name: "-kind", value: "NAME", about: "only events of this kind; may be a list: switch,wake", words: kindNames},
+			{name: "-cpu", value: "N", about: "only events of this CPU"},
+			{name: "-thread", value: "N", about: "only events while this thread ran"},
 		}, about: "the last N events of all CPUs, newest first; 32 without N", json: true, run: traceEvents},
 		{name: "test", usage: "[NAME|list] [SECONDS]", about: "run a test inside the kernel, or all short ones", json: true, run: test, words: testNames},
 		{name: "bench", usage: "[NAME|list]", about: "measure the cost of the kernel's operations", json: true, run: bench, words: benchNames},
@@ -49,7 +49,7 @@ func seconds(ns uint64) string { return fmt.Sprintf("%.3f", float64(ns)/1e9) }
 func cpus(_ context.Context, s *Shell, a args) error {
 	switch {
 	case a.flag("-topology") && a.flag("-features"):
-		return errUsage // one listing at a time
+		return errors.New("-topology and -features are two listings: give one of them")
 	case a.flag("-topology"):
 		return topology(s, a)
 	case a.flag("-features"):
@@ -171,6 +171,9 @@ func testNames(*Shell) (names []string) {
 	return append(names, "list")
 }
 
+// maxSeconds bounds the time of a test, because a time.Duration holds 292 years.
+const maxSeconds = 1_000_000
+
 func test(ctx context.Context, s *Shell, a args) error {
 	if len(a.list) > 2 {
 		return errUsage
@@ -191,8 +194,8 @@ func test(ctx context.Context, s *Shell, a args) error {
 	if len(a.list) > 1 {
 		n, err := strconv.Atoi(a.list[1])
 		switch {
-		case err != nil || n < 1:
-			return fmt.Errorf("%q is not a number of seconds from 1 on", a.list[1])
+		case err != nil || n < 1 || n > maxSeconds:
+			return fmt.Errorf("%q is not a number of seconds from 1 to %d", a.list[1], maxSeconds)
 		case tests[0].For == nil:
 			return fmt.Errorf("test %s runs to its end: it takes no number of seconds", name)
 		}

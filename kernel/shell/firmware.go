@@ -144,7 +144,11 @@ func listTables(s *Shell, a args, t *acpitables.Tables) error {
 	if a.json {
 		return s.printJSON(ACPI{RSDP: t.Root.Addr, From: t.From, Tables: rows})
 	}
-	fmt.Fprintf(s.out, "RSDP at %#x, revision %d, tables from the %s\n", t.Root.Addr, t.Root.Revision, t.From)
+	where := fmt.Sprintf("at %#x", t.Root.Addr)
+	if t.Root.Addr == 0 { // multiboot2 passes the bytes without their address
+		where = "copied by the loader"
+	}
+	fmt.Fprintf(s.out, "RSDP %s, revision %d, tables from the %s\n", where, t.Root.Revision, t.From)
 	return list(s, a, rows, "TABLE ADDRESS LENGTH REV OEM OEM-TABLE CHECKSUM", func(w io.Writer, t ACPITable) {
 		fmt.Fprintf(w, "%s\t%#x\t%d\t%d\t%s\t%s\t%s\t", t.Signature, t.Address, t.Length, t.Revision, t.OEMID, t.TableID, t.Checksum)
 	})

@@ -133,6 +133,17 @@ func firmware(t *testing.T) *withTables {
 	return w
 }
 
+// The list says where the root pointer is: multiboot2 passes a copy without an address.
+func TestRootPointerAddress(t *testing.T) {
+	w := firmware(t)
+	for addr, want := range map[uint64]string{0: "RSDP copied by the loader, revision 0", 0xf52a0: "RSDP at 0xf52a0, revision 0"} {
+		w.tables.Root.Addr = addr
+		out, err := runOn(w, "acpi")
+		require.NoError(t, err)
+		require.Contains(t, out, want)
+	}
+}
+
 // Every name in the list of tables, in any case, gets an answer about that table.
 func TestListedTablesAreKnown(t *testing.T) {
 	w := firmware(t)

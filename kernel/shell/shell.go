@@ -82,6 +82,9 @@ func (s *Shell) runOne(ctx context.Context, words []string) error {
 	err := s.dispatch(ctx, words)
 	if err != nil {
 		name := words[0] + ": "
+		if words[0] == "" {
+			name = `"": `
+		}
 		text := name + strings.TrimPrefix(err.Error(), name) // some errors begin with the name
 		if slices.ContainsFunc(words[1:], wantsJSON) {
 			s.document = failure(text, s.document)

@@ -89,6 +89,7 @@ func TestCommands(t *testing.T) {
 		bad  bool
 	}{
 		"":               {want: ""},
+		`""`:             {want: "\"\": unknown command; help lists all\n", bad: true},
 		"uptime":         {want: "up 1.5s, 2025-01-01T00:00:00Z\n"},
 		"irq -json":      {want: "[]\n"},
 		"ipi":            {want: "   IPI  COUNTER  CPU0  CPU1\n  call     sent     3     0\n"},
@@ -114,6 +115,9 @@ func TestCommands(t *testing.T) {
 		"crash":          {want: "crash: usage: crash KIND: one of panic, nil\n", bad: true},
 		"cpus --json": {want: `[{"cpu":0,"apic_id":0,"acpi_id":0,"bsp":true,"state":"online","stage":"","ticks":0,"switches":0,"idle_ns":0},` +
 			`{"cpu":1,"apic_id":4,"acpi_id":0,"bsp":false,"state":"offline","stage":"","ticks":0,"switches":0,"idle_ns":0}]` + "\n"},
+
+		"cpus -topology -features":  {want: "cpus: -topology and -features are two listings: give one of them\n", bad: true},
+		"test stress 9999999999999": {want: "test: \"9999999999999\" is not a number of seconds from 1 to 1000000\n", bad: true},
 	}
 	for line, tc := range tests {
 		t.Run(line, func(t *testing.T) {

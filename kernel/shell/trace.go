@@ -80,8 +80,10 @@ func kindNames(*Shell) (names []string) {
 }
 
 // traceEvents prints the last events of the CPUs' rings, in the order of time, with their
-// meaning.
+// meaning. It leaves out the events since its own start: the page faults of the memory that
+// it allocates here would hide what happened before.
 func traceEvents(_ context.Context, s *Shell, a args) error {
+	start := s.sys.Uptime().UpNS
 	f, err := parseTrace(s, a)
 	if err != nil {
 		return err
@@ -89,7 +91,7 @@ func traceEvents(_ context.Context, s *Shell, a args) error {
 	var rows []Event
 	for _, id := range f.cpus {
 		for _, e := range s.sys.Trace(id) {
-			if (f.kinds == nil || slices.Contains(f.kinds, e.Event)) && (f.thread < 0 || uint32(f.thread) == e.Thread) {
+			if e.TimeNS <= start && (f.kinds == nil || slices.Contains(f.kinds, e.Event)) && (f.thread < 0 || uint32(f.thread) == e.Thread) {
 				rows = append(rows, e)
 			}
 		}

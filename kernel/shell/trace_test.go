@@ -47,6 +47,21 @@ func TestTrace(t *testing.T) {
 `, out)
 }
 
+// The listing ends where the command began: the machine's clock stands at 1.5 s.
+func TestTraceLeavesItselfOut(t *testing.T) {
+	f := traced()
+	f.events[0] = append([]Event{
+		{TimeNS: 1500e6 + 1, CPU: 0, Seq: 4, Thread: 1, Event: "fault"},
+		{TimeNS: 1500e6, CPU: 0, Seq: 3, Thread: 1, Event: "wake"},
+	}, f.events[0]...)
+	out, err := runOn(f, "trace -json 1")
+	require.NoError(t, err)
+	var rows []Event
+	require.NoError(t, json.Unmarshal([]byte(out), &rows))
+	require.Len(t, rows, 1)
+	require.EqualValues(t, 3, rows[0].Seq, "the event at the command's start is the newest that is shown")
+}
+
 func TestTraceFilter(t *testing.T) {
 	for line, want := range map[string][]int64{ // to the events' times
 		"trace -json":                          {9, 7, 5, 3, 1},

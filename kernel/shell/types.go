@@ -19,7 +19,7 @@ type CPU struct {
 
 // ACPI is the firmware's tables.
 type ACPI struct {
-	RSDP   uint64      `json:"rsdp"`
+	RSDP   uint64      `json:"rsdp"` // physical address, 0 if the loader passed a copy
 	From   string      `json:"from"` // XSDT or RSDT
 	Tables []ACPITable `json:"tables"`
 }
