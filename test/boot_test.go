@@ -107,6 +107,22 @@ func TestSparseAPICIDs(t *testing.T) {
 	require.Equal(t, []uint32{0, 1, 2, 4, 5, 6}, ids, "dense numbers, ids with a gap")
 }
 
+// APIC ids that collide in the core's index of them: 8, 16 and 21 begin at the last of
+// its 8 slots, so 16 and 21 are looked for at the first slots next, where 0 is. A new CPU
+// looks for its id in assembly, which host tests do not reach.
+func TestCollidingAPICIDs(t *testing.T) {
+	args := []string{"--qemu", "-smp 1,maxcpus=64,sockets=64,cores=1,threads=1"}
+	for _, id := range []string{"8", "16", "21"} {
+		args = append(args, "--qemu", "-device max-x86_64-cpu,socket-id="+id+",core-id=0,thread-id=0")
+	}
+	r := boot(t, append(args, "--run", "test cpus; cpus -json")...).ok().has("smp: 4 of 4 CPUs online")
+	var ids []uint32
+	for _, c := range decode[[]shell.CPU](r, "cpus -json") {
+		ids = append(ids, c.APICID)
+	}
+	require.Equal(t, []uint32{0, 8, 16, 21}, ids)
+}
+
 func TestOneCPUByChoice(t *testing.T) {
 	r := boot(t, "--append", "nosmp", "--run", "cpus -json; test basics").ok()
 	r.has("smp: nosmp, running on one CPU")

@@ -69,6 +69,13 @@ func TestStartBeyondLimit(t *testing.T) {
 	}
 }
 
+// The benchmark of an IPI measures one, though the CPUs next to those online are offline.
+func TestBenchmarkPassesOfflineCPUs(t *testing.T) {
+	r := boot(t, "--append", "fault=ap1:silent fault=ap3:silent", "--run", "bench IPIRoundTrip; ipi -json").ok()
+	sent := sum(decode[[]shell.IPI](r, "ipi -json"), "flush", "sent")
+	require.Greater(t, sent, uint64(4000), "of 5000 round trips; a few IPIs are merged")
+}
+
 // sum adds up a counter of a kind of IPI over all CPUs.
 func sum(list []shell.IPI, kind, counter string) (n uint64) {
 	for _, m := range list {

@@ -8,7 +8,9 @@ import (
 
 	"muster/kernel/abi"
 	"muster/kernel/clock"
+	"muster/kernel/cpu"
 	"muster/kernel/percpu"
+	"muster/kernel/vector"
 )
 
 // page makes an xapicRegs in ordinary memory the register page.
@@ -46,6 +48,29 @@ func TestLogicalID(t *testing.T) {
 	require.Equal(t, uint32(0xffffffff), r.dfr.v)
 	require.Zero(t, logicalID(&percpu.CPU{ID: 7}))
 	require.Zero(t, r.ldr.v)
+}
+
+// Every interrupt is ended once, by its owner or, without one, here: otherwise it would
+// block the vectors of its class and below. A spurious one has no end.
+func TestUnclaimed(t *testing.T) {
+	r := page(t)
+	const owned, untouched = 0x55, 1
+	claimed := false
+	vector.Handle(owned, func(*percpu.CPU, *cpu.Frame) { claimed = true })
+	Install()
+	for v := uint64(vector.Exceptions); v < 256; v++ {
+		if v == vector.Error {
+			continue // its report goes to the serial port
+		}
+		r.eoi.v = untouched
+		vector.Deliver(&percpu.CPU{}, &cpu.Frame{Vector: v})
+		want := uint32(0)
+		if v == owned || v == vector.Spurious {
+			want = untouched
+		}
+		require.Equal(t, want, r.eoi.v, "vector %#x", v)
+	}
+	require.True(t, claimed)
 }
 
 func TestStartupErrors(t *testing.T) {

@@ -180,6 +180,5 @@ func poke(c *percpu.CPU, t *Task) {
 
 // start makes a new task run.
 func (t *Task) start(c *percpu.CPU, cpu uint32) {
-	t.StartOn(cpu)
-	sched.Unpark(c, t.thread())
+	sched.Start(c, t.thread(), cpu)
 }

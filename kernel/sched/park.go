@@ -36,6 +36,17 @@ func Unpark(c *percpu.CPU, t *Thread) {
 	}
 }
 
+// Start makes a new thread ready to run on a CPU. Until then Unpark leaves a token
+// alone: a signal may find the thread by its id while the thread is being made.
+//
+// Context: nothing has started t.
+// Locks: takes a run queue's.
+func Start(c *percpu.CPU, t *Thread, cpu uint32) {
+	t.cpu.Store(cpu)
+	t.state.Store(stReady)
+	enqueue(c, t)
+}
+
 // takeToken takes the token and reports whether there was one.
 func (t *Thread) takeToken() bool {
 	return t.token.Load() != 0 && t.token.Swap(0) != 0

@@ -86,6 +86,20 @@ func TestWrongOrderIsFound(t *testing.T) {
 	t.Log(r)
 }
 
+// A signal can find a thread by its id before the thread has been made: it leaves a
+// token, and the thread runs from Start on.
+func TestNewThreadWaitsForStart(t *testing.T) {
+	m := newMachine(1)
+	c, x := m.cpus[0], thread(1, ClassUser)
+	x.state.Store(stNew)
+	Unpark(c, x)
+	require.Zero(t, m.queues[0].count.Load())
+	Start(c, x, 0)
+	require.Equal(t, uint32(1), m.queues[0].count.Load())
+	require.Same(t, x, m.queues[0].take(c, classes, false))
+	require.True(t, x.takeToken())
+}
+
 // machine is a few CPUs with queues, whose interrupts are flags.
 type machine struct {
 	cpus   []*percpu.CPU

@@ -57,7 +57,7 @@ type Thread struct {
 	ID       uint32
 	Name     [16]byte
 
-	state atom.Uint32 // stRunning to stDead
+	state atom.Uint32 // stRunning to stNew
 	token atom.Uint32 // 1: an Unpark that no Park has taken yet
 	Work  atom.Uint32 // what to do before leaving the core: bits of package linux
 
@@ -79,18 +79,16 @@ const (
 	stParked         // waits for Unpark
 	stReady          // in a run queue
 	stDead
+	stNew // waits for Start
 )
 
-var stateNames = [...]string{"running", "parked", "ready", "dead"}
+var stateNames = [...]string{"running", "parked", "ready", "dead", "new"}
 
 // StateName returns what t is doing, for listings.
 func (t *Thread) StateName() string { return stateNames[t.state.Load()] }
 
 // CPU returns the number of the CPU that runs t or ran it last.
 func (t *Thread) CPU() uint32 { return t.cpu.Load() }
-
-// StartOn sets the CPU on which a thread that has not run yet will start.
-func (t *Thread) StartOn(cpu uint32) { t.cpu.Store(cpu) }
 
 // RanTicks returns how long t has run, in counter ticks, up to its last switch.
 func (t *Thread) RanTicks() uint64 { return t.ranTicks.Load() }
@@ -99,12 +97,12 @@ func (t *Thread) RanTicks() uint64 { return t.ranTicks.Load() }
 func Current(c *percpu.CPU) *Thread { return (*Thread)(unsafe.Pointer(c.Current)) }
 
 // Init gives a zeroed thread its kernel stack. Its first switch enters the core's
-// exit path with the Frame at the top of the stack.
+// exit path with the Frame at the top of the stack. It does not run before Start.
 func (t *Thread) Init(stackLow, stackTop uintptr, id uint32, class Class, s *mem.Space) {
 	t.StackLow, t.StackTop = stackLow, stackTop
 	t.g.SetStack(stackLow, stackTop)
 	t.ID, t.Class, t.Space = id, class, s
-	t.state.Store(stParked)
+	t.state.Store(stNew)
 	*(*uint32)(unsafe.Pointer(&t.fx[0])) = 0x37f             // x87 control word after FNINIT
 	*(*uint32)(unsafe.Pointer(&t.fx[24])) = cpu.MXCSRDefault // SSE control
 	sp := (*[2]uintptr)(unsafe.Pointer(stackTop - cpu.FrameSize - 16))

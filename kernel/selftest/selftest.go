@@ -44,11 +44,15 @@ func Install() {
 
 func testYield(c *percpu.CPU, _ *linux.Task) (*percpu.CPU, uint64) { return sched.Yield(c), 0 }
 
-// testIPI makes the next CPU flush its TLB. If there is only one CPU, it sends
-// itself an IPI.
+// testIPI makes the next CPU that is online flush its TLB. If no other CPU is online,
+// this one sends itself an IPI.
 func testIPI(c *percpu.CPU, _ *linux.Task) (*percpu.CPU, uint64) {
-	if percpu.Count() > 1 {
-		mem.FlushOne(c, percpu.Get((c.ID+1)%percpu.Count()))
+	id, ok := cpus.Online.Next(c.ID + 1)
+	if !ok {
+		id, _ = cpus.Online.Next(0)
+	}
+	if id != c.ID {
+		mem.FlushOne(c, percpu.Get(id))
 		return c, 0
 	}
 	if apic.Legacy() {
