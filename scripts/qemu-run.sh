@@ -220,6 +220,10 @@ if [[ $gdb ]]; then
 	echo "qemu-run.sh: waiting for: gdb $kernel -ex 'target remote :1234'" >&2
 fi
 
+if [[ ! -t 0 && ! $hasrun && ! $app && $timeout == 0 ]]; then
+	echo "qemu-run.sh: standard input is not a terminal: the shell reads commands from it and then runs on; --run ends by itself" >&2
+fi
+
 # In the background, so that a signal to this script is acted on at once.
 timeout --foreground -k 5 "$timeout" "$qemu" "${args[@]}" ${extra[@]+"${extra[@]}"} <&0 &
 machinepid=$!

@@ -25,7 +25,7 @@ func source(layer string, imports ...string) string {
 	return text
 }
 
-// findings checks a small tree that keeps all rules, but for one package that is
+// findings checks a small tree that keeps all rules, with one package
 // replaced. No name means none.
 func findings(t *testing.T, name, text string) []string {
 	t.Helper()
