@@ -87,7 +87,7 @@ func TestThreadStartDoesWork(t *testing.T) {
 	require.True(t, done)
 }
 
-// The timer's interrupt answers what an IPI has asked for that was lost, or was put off.
+// The timer's interrupt does the work of an IPI that was lost, or was put off.
 func TestTimerAnswersLostIPI(t *testing.T) {
 	c, _, _ := oneCPU(t)
 	answered := 0
