@@ -53,7 +53,7 @@ const (
 	TSCDeadline  Feature = word1C | 24
 	APIC         Feature = word1D | 9
 	SSE2         Feature = word1D | 26
-	FSGSBase     Feature = word7B | 0
+	FSGSBase     Feature = word7B // bit 0
 	SMEP         Feature = word7B | 7
 	SMAP         Feature = word7B | 20
 	UMIP         Feature = word7C | 2

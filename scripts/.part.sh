@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# test.sh: all suites, one after the other, with the seconds that each takes. The last
+# lines list what was skipped and what failed, and count; tools/tally says how.
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+began=$SECONDS
+failed=()
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+record=$tmp/record
+touch "$record"
+go build -o "$tmp/" ./tools/tally ./tools/tagsets || exit 1
+PATH=$tmp:$PATH
+
+suite() { # name, command...
+	local name=$1 start=$SECONDS lines status how=ok
+	lines=$(wc -l <"$record")
+	shift
+	echo "== $name"
+	"$@"
+	status=$?
+	[[ $status == 0 ]] || { how=FAILED; failed+=("$name"); }
+	echo "== $name: $how, $((SECONDS - start)) s"
+	tally suite "$record" "$name" $status "$lines" || exit 1
+}
+
+formatted() {
+	local list
+	list=$(gofmt -l $(git ls-files '*.go' 2>/dev/null || find . -name '*.go'))
+	[[ -z $list ]] || { echo "gofmt would change: $list"; return 1; }
+}
+# -unsafeptr=false: the kernel uses addresses of memory outside Go objects throughout.
+vetted() { tagsets go vet -unsafeptr=false; }
+generated() {
+	local fresh
+	fresh=$(mktemp)
+	go run ./tools/genvectors -o "$fresh" && cmp "$fresh" kernel/trap/stubs_gen_amd64.s
+	local r=$?
+	rm -f "$fresh"
+	go run ./tools/gencalls -check && return $r
+}
+gotest=(tally test "$record" -count=1 -timeout 60m)
+untagged=(-skip muster/test:'it needs the tag qemu')
+hosted() { tagsets -tests -only none "${untagged[@]}" "${gotest[@]}"; }
+explored() { tagsets -tests -only explore "${gotest[@]}"; }
+# The race detector covers every package under every set of tags, with the exceptions
+# below. checkptr=0: these packages reach memory by address, as the kernel does. The suite
+# needs the race detector, not the pointer checks that -race turns on as well.
+raced() {
+	CGO_ENABLED=1 tagsets -tests "${untagged[@]}" \
+		-skip qemu:'suite qemu has -race' \
+		-skip explore:'its atomic words are ordinary variables, for one CPU at a time' \
+		-skip muster/test/models:'its work is in child processes; suite host runs it' \
+		-skip muster/tools/unreached:'it compiles the standard library, one thread; suite host runs it' \
+		"${gotest[@]}" -race -gcflags=all=-d=checkptr=0
+}
+machines() { CGO_ENABLED=1 tally test -v "$record" -count=1 -timeout 60m -race -tags qemu ./test; }
+
+suite format formatted
+suite vet vetted
+suite lint scripts/lint.sh
+suite generated generated
+suite cpus go run ./tools/cpucheck ./...
+suite host hosted
+suite race raced
+suite explore explored
+
+echo "== total: $((SECONDS - began)) s"
+[[ ${#failed[@]} == 0 ]] || echo "== FAILED suites: ${failed[*]}"
+tally report "$record"
