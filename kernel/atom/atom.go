@@ -45,12 +45,6 @@ func (x *Uint64) Load() uint64 { return atomic.LoadUint64(&x.v) }
 // Store sets the value.
 func (x *Uint64) Store(v uint64) { atomic.StoreUint64(&x.v, v) }
 
-// Swap sets the value and returns the old one.
-func (x *Uint64) Swap(v uint64) uint64 { return atomic.SwapUint64(&x.v, v) }
-
-// CompareAndSwap stores v if the value is old and reports whether it did.
-func (x *Uint64) CompareAndSwap(old, v uint64) bool { return atomic.CompareAndSwapUint64(&x.v, old, v) }
-
 // Add adds d and returns the sum.
 func (x *Uint64) Add(d uint64) uint64 { return atomic.AddUint64(&x.v, d) }
 
@@ -69,11 +63,3 @@ func (x *Uintptr) Load() uintptr { return atomic.LoadUintptr(&x.v) }
 
 // Store sets the value.
 func (x *Uintptr) Store(v uintptr) { atomic.StoreUintptr(&x.v, v) }
-
-// Swap sets the value and returns the old one.
-func (x *Uintptr) Swap(v uintptr) uintptr { return atomic.SwapUintptr(&x.v, v) }
-
-// CompareAndSwap stores v if the value is old and reports whether it did.
-func (x *Uintptr) CompareAndSwap(old, v uintptr) bool {
-	return atomic.CompareAndSwapUintptr(&x.v, old, v)
-}

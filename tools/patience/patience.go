@@ -5,7 +5,7 @@
 // for an idle machine, and For multiplies it by what this host needs. Package main of
 // tools/waits finds a wait that does not go through For.
 //
-// Layer: host.
+// Layer: host tests, and tools that start machines.
 // Chapter: docs/12-shell-and-tests.md.
 package patience
 

@@ -78,7 +78,7 @@ func mark(root string, fset *token.FileSet, roots []*ssa.Function, all map[strin
 	}
 }
 
-// collect notes the functions of a package that have a body.
+// collect notes the functions of a package; one without a body is in assembly.
 func collect(root string, p *packages.Package, built bool, all map[string]*fate) {
 	support := false
 	for _, f := range p.Syntax {
@@ -86,13 +86,13 @@ func collect(root string, p *packages.Package, built bool, all map[string]*fate)
 	}
 	for _, f := range p.Syntax {
 		file := p.Fset.Position(f.Package).Filename
-		if ast.IsGenerated(f) || !strings.HasPrefix(file, root) {
+		if !strings.HasPrefix(file, root) {
 			continue
 		}
 		test := strings.HasSuffix(file, "_test.go")
 		for _, d := range f.Decls {
 			fn, ok := d.(*ast.FuncDecl)
-			if !ok || fn.Body == nil || fn.Name.Name == "_" || fn.Recv == nil && fn.Name.Name == "init" {
+			if !ok || fn.Name.Name == "_" || fn.Recv == nil && fn.Name.Name == "init" {
 				continue
 			}
 			at := place(root, p.Fset, fn.Name.Pos())
