@@ -39,23 +39,24 @@ generated() {
 	rm -f "$fresh"
 	go run ./tools/gencalls -check && return $r
 }
-gotest=(tally test "$record" -count=1 -timeout 60m)
+gotest=(tally test "$record" -count=1 -timeout 60m -vet=off) # suite vet covers them all
 untagged=(-skip muster/test:'it needs the tag qemu')
 hosted() { tagsets -tests -only none "${untagged[@]}" "${gotest[@]}"; }
 # What each search went through is in its log, with its bounds.
-explored() { tagsets -tests -only explore tally test -show '^--- | programs, ' "$record" -count=1 -timeout 60m; }
+explored() { tagsets -tests -only explore tally test -show '^--- | programs, ' "$record" -count=1 -timeout 60m -vet=off; }
 # The race detector covers every package under every set of tags, with the exceptions
 # below. checkptr=0: these packages reach memory by address, as the kernel does. The suite
 # needs the race detector, not the pointer checks that -race turns on as well.
 raced() {
 	CGO_ENABLED=1 tagsets -tests "${untagged[@]}" \
 		-skip qemu:'suite qemu has -race' \
+		-skip soak:'make soak runs these' \
 		-skip explore:'its atomic words are ordinary variables, for one CPU at a time' \
 		-skip muster/test/models:'its work is in child processes; suite host runs it' \
 		-skip muster/tools/unreached:'it compiles the standard library, one thread; suite host runs it' \
 		"${gotest[@]}" -race -gcflags=all=-d=checkptr=0
 }
-machines() { CGO_ENABLED=1 tally test -v "$record" -count=1 -timeout 60m -race -tags qemu ./test; }
+machines() { CGO_ENABLED=1 tally test -v "$record" -count=1 -timeout 60m -vet=off -race -tags qemu ./test; }
 
 suite format formatted
 suite vet vetted

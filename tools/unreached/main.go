@@ -2,8 +2,8 @@
 //
 //	unreached [-builds SETS] SET...
 //
-// A SET is a list of build tags with commas, or "none" for no tags. The command leaves out
-// a set whose tags are all in another one, unless -builds names it. The call graph is that of
+// A SET is a list of build tags with commas, or "none" for no tags. Sets that -builds does
+// not name have tests alone, and are taken together as one. The call graph is that of
 // golang.org/x/tools/cmd/deadcode, Rapid Type Analysis, which starts at the main
 // functions. deadcode alone would report much of this kernel, since it does not read
 // assembly; here the functions that a .s file names are called too. A function whose
@@ -57,27 +57,27 @@ type fate struct {
 	program, fromTest bool // reached from
 }
 
-// within says whether all tags of a set are tags of another, larger one.
-func within(set, other string) bool {
-	if set == other {
-		return false
-	}
-	tags := strings.Split(other, ",")
-	for tag := range strings.SplitSeq(set, ",") {
-		if tag != "none" && !slices.Contains(tags, tag) {
-			return false
+// joined returns the sets of which programs are built, and one with the tags of all others.
+func joined(builds, sets []string) (list []string) {
+	var tests []string
+	for _, set := range sets {
+		if slices.Contains(builds, set) {
+			list = append(list, set)
+		} else {
+			tests = append(tests, strings.Split(set, ",")...)
 		}
 	}
-	return true
+	if len(tests) > 0 {
+		slices.Sort(tests)
+		list = append(list, strings.Join(slices.Compact(tests), ","))
+	}
+	return list
 }
 
 // check judges the functions of the module at root. A finding is "file:line: what".
 func check(root string, builds, sets []string) (findings []string, n int, err error) {
 	all := map[string]*fate{}
-	for _, set := range sets {
-		if !slices.Contains(builds, set) && slices.ContainsFunc(sets, func(other string) bool { return within(set, other) }) {
-			continue
-		}
+	for _, set := range joined(builds, sets) {
 		if err := analyse(root, set, slices.Contains(builds, set), all); err != nil {
 			return nil, 0, fmt.Errorf("tags %s: %w", set, err)
 		}

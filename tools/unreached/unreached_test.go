@@ -95,10 +95,8 @@ func TestUnreachedAreFound(t *testing.T) {
 	}, found)
 }
 
-func TestWithin(t *testing.T) {
-	require.True(t, within("qemu", "qemu,soak"))
-	require.True(t, within("none", "debug"))
-	require.False(t, within("qemu,soak", "qemu"))
-	require.False(t, within("debug", "debug"))
-	require.False(t, within("debug", "qemu,soak"))
+func TestJoined(t *testing.T) {
+	builds := []string{"none", "debug"}
+	require.Equal(t, []string{"none", "debug", "explore,qemu,soak"}, joined(builds, []string{"none", "debug", "explore", "explore,soak", "qemu", "qemu,soak"}))
+	require.Equal(t, []string{"none"}, joined(builds, []string{"none"}))
 }
