@@ -10,13 +10,14 @@ ENTRY  := muster/boot.entry32
 CORE := $(sort $(dir $(shell grep -ls '^// Layer: core' boot/*.go trampoline/*.go kernel/*/*.go)))
 COREFLAGS := $(foreach p,$(CORE),-gcflags='muster/$(p:/=)=-+ -wb=false')
 
-.PHONY: help run build debug iso test soak bench trace setup checkdocs clean FORCE
+.PHONY: help run build debug iso test lint soak bench trace setup checkdocs clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make run        boot the image in QEMU, with a shell on this terminal'
 	@echo 'make test       all tests that fit 15 minutes on two cores'
+	@echo 'make lint       staticcheck, functions that nothing calls, waits, commit subjects'
 	@echo 'make build      $(BUILD)/kernel.elf'
 	@echo 'make iso        $(BUILD)/muster.iso, for CD and USB stick, BIOS and UEFI'
 	@echo 'make debug      $(BUILD)/kernel-debug.elf: lock order and other checks on'
@@ -64,6 +65,9 @@ setup:
 test:
 	@scripts/setup.sh test
 	@scripts/test.sh
+
+lint:
+	@scripts/lint.sh
 
 soak: setup build debug
 	go test -tags 'qemu soak' -count=1 -timeout 0 -v -run 'Soak' ./test/

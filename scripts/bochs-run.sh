@@ -33,7 +33,9 @@ while (($#)); do
 	esac
 	shift 2
 done
-[[ $cpus:$mem:$timeout =~ ^[1-9][0-9]{0,8}(:[1-9][0-9]{0,8}){2}$ ]] || { say "--cpus, --mem and --timeout take numbers from 1 on"; exit 2; }
+slow=${MUSTER_SLOW:-1} # how many times slower this host is, as in qemu-run.sh
+[[ $cpus:$mem:$timeout:$slow =~ ^[1-9][0-9]{0,8}(:[1-9][0-9]{0,8}){3}$ ]] || { say "--cpus, --mem, --timeout and MUSTER_SLOW take numbers from 1 on"; exit 2; }
+timeout=$((timeout * slow))
 for f in /usr/share/bochs/BIOS-bochs-latest /usr/share/bochs/VGABIOS-lgpl-latest; do
 	[[ -f $f ]] || { say "$f is missing; scripts/setup.sh test installs Bochs"; exit 125; }
 done
@@ -44,7 +46,7 @@ trap 'rm -rf "$tmp"' EXIT
 quoted=${run//\\/\\\\}
 quoted=${quoted//\"/\\\"}
 # Bochs runs its CPUs in turn, on one CPU of the host.
-"$root/scripts/mkiso.sh" "$tmp/run.iso" "$root/build/kernel.elf" "deadline-scale=$((cpus * 2))$append run=\"$quoted; poweroff\"" >"$tmp/iso.log" 2>&1 ||
+"$root/scripts/mkiso.sh" "$tmp/run.iso" "$root/build/kernel.elf" "deadline-scale=$((cpus * 2 * slow))$append run=\"$quoted; poweroff\"" >"$tmp/iso.log" 2>&1 ||
 	{ cat "$tmp/iso.log" >&2; exit 125; }
 cat >"$tmp/bochsrc" <<CONFIG
 config_interface: textconfig

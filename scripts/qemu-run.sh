@@ -27,7 +27,10 @@ usage: qemu-run.sh [OPTIONS] [--app FILE [ARGS...]]
 Exit status: the program's own, or 127 if FILE is no program that can run here, and
 the message says why; with --run 0 if all commands succeeded and 1 if one failed;
 124 if the time ran out; 125 if the kernel panicked or did not boot; 130 after Ctrl-C
-in an unattended run; 2 for a wrong option. $QEMU names another QEMU, $OVMF another UEFI firmware.
+in an unattended run; 2 for a wrong option.
+
+$QEMU names another QEMU, $OVMF another UEFI firmware; $MUSTER_SLOW, a whole number,
+multiplies the limits, for a host that is so many times slow.
 TEXT
 }
 
@@ -78,6 +81,9 @@ while (($#)); do
 	esac
 done
 
+slow=${MUSTER_SLOW:-1}
+number MUSTER_SLOW "$slow" 1 1000
+timeout=$((timeout * slow))
 qemu=${QEMU:-qemu-system-x86_64}
 command -v "$qemu" >/dev/null || broken "$qemu is not installed; make setup installs it"
 [[ -f $kernel ]] || broken "$kernel does not exist; make build makes it"
@@ -92,7 +98,7 @@ fi
 if [[ $icount ]]; then
 	[[ -z $cpusgiven || $cpus == 1 ]] || fail "--icount counts one CPU's instructions: --cpus 1"
 	[[ $accel != kvm ]] || fail "--icount needs an emulated CPU: --accel tcg"
-	cpus=1 accel=tcg
+	cpus=1 accel=tcg slow=1 # the guest's clock counts instructions, on any host
 fi
 
 tmp=$(mktemp -d) || exit 125
@@ -114,9 +120,9 @@ kvm_works() {
 	local cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/muster key answer=no
 	key=$cache/kvm-$( (uname -srv; "$qemu" --version; grep -m1 'model name' /proc/cpuinfo) 2>/dev/null | cksum | tr ' ' -)
 	if [[ ! -s $key ]]; then
-		echo "qemu-run.sh: trying KVM once, at most 10 s" >&2
+		echo "qemu-run.sh: trying KVM once, at most $((10 * slow)) s" >&2
 		{
-			timeout -k 1 10 "$qemu" -accel kvm -cpu host -m 128 -smp 1 -nodefaults -display none -serial none -no-reboot \
+			timeout -k 1 $((10 * slow)) "$qemu" -accel kvm -cpu host -m 128 -smp 1 -nodefaults -display none -serial none -no-reboot \
 				-device isa-debug-exit,iobase=0xf4,iosize=4 -debugcon "file:$tmp/kvm" -kernel "$kernel" -append 'run=uptime' </dev/null
 		} >/dev/null 2>&1
 		[[ $? == 33 && $(cat "$tmp/kvm" 2>/dev/null) == 0 ]] && answer=yes
@@ -144,7 +150,7 @@ percent() {
 
 line=${append# }
 hostcpus=$(getconf _NPROCESSORS_ONLN)
-scale=$(((cpus + hostcpus - 1) / hostcpus))
+scale=$(((cpus + hostcpus - 1) / hostcpus * slow))
 [[ $accel == tcg && $scale -gt 1 && " $line" != *" deadline-scale="* ]] && line+=" deadline-scale=$scale"
 [[ $icount ]] && line+=' icount'
 if [[ $hasrun ]]; then
@@ -225,7 +231,7 @@ if [[ ! -t 0 && ! $hasrun && ! $app && $timeout == 0 ]]; then
 fi
 
 # In the background, so that a signal to this script is acted on at once.
-timeout --foreground -k 5 "$timeout" "$qemu" "${args[@]}" ${extra[@]+"${extra[@]}"} <&0 &
+timeout --foreground -k $((5 * slow)) "$timeout" "$qemu" "${args[@]}" ${extra[@]+"${extra[@]}"} <&0 &
 machinepid=$!
 wait "$machinepid"
 code=$?

@@ -1,20 +1,27 @@
 #!/usr/bin/env bash
-# test.sh: all suites, one after the other, with the seconds that each takes.
+# test.sh: all suites, one after the other, with the seconds that each takes. The last
+# lines list what was skipped and what failed, and count; tools/tally says how.
 set -u
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 began=$SECONDS
 failed=()
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+record=$tmp/record
+touch "$record"
+go build -o "$tmp/" ./tools/tally ./tools/tagsets || exit 1
+PATH=$tmp:$PATH
 
 suite() { # name, command...
-	local name=$1 start=$SECONDS
+	local name=$1 start=$SECONDS lines status how=ok
+	lines=$(wc -l <"$record")
 	shift
 	echo "== $name"
-	if "$@"; then
-		echo "== $name: ok, $((SECONDS - start)) s"
-	else
-		echo "== $name: FAILED, $((SECONDS - start)) s"
-		failed+=("$name")
-	fi
+	"$@"
+	status=$?
+	[[ $status == 0 ]] || { how=FAILED; failed+=("$name"); }
+	echo "== $name: $how, $((SECONDS - start)) s"
+	tally suite "$record" "$name" $status "$lines" || exit 1
 }
 
 formatted() {
@@ -22,6 +29,8 @@ formatted() {
 	list=$(gofmt -l $(git ls-files '*.go' 2>/dev/null || find . -name '*.go'))
 	[[ -z $list ]] || { echo "gofmt would change: $list"; return 1; }
 }
+# -unsafeptr=false: the kernel uses addresses of memory outside Go objects throughout.
+vetted() { tagsets go vet -unsafeptr=false; }
 generated() {
 	local fresh
 	fresh=$(mktemp)
@@ -30,42 +39,40 @@ generated() {
 	rm -f "$fresh"
 	go run ./tools/gencalls -check && return $r
 }
-hosted() { go test -count=1 ./...; }
-# checkptr=0: these packages reach memory by address, as the kernel does. The suite
+gotest=(tally test "$record" -count=1 -timeout 60m -vet=off) # suite vet covers them all
+untagged=(-skip muster/test:'it needs the tag qemu')
+hosted() { tagsets -tests -only none "${untagged[@]}" "${gotest[@]}"; }
+# What each search went through is in its log, with its bounds.
+explored() { tagsets -tests -only explore tally test -show '^--- | programs, ' "$record" -count=1 -timeout 60m -vet=off; }
+# The race detector covers every package under every set of tags, with the exceptions
+# below. checkptr=0: these packages reach memory by address, as the kernel does. The suite
 # needs the race detector, not the pointer checks that -race turns on as well.
-raced() { CGO_ENABLED=1 go test -count=1 -race -gcflags=all=-d=checkptr=0 ./kernel/lock ./kernel/percpu ./kernel/trace ./kernel/sched ./kernel/shell; }
-# -unsafeptr=false: the kernel uses addresses of memory outside Go objects
-# throughout.
-vetted() { go vet -unsafeptr=false ./... && go vet -unsafeptr=false -tags 'qemu soak' ./test/... && go vet -unsafeptr=false -tags explore ./kernel/... && go vet -unsafeptr=false -tags 'explore soak' ./kernel/explore; }
-# What each search went through is in the log, with its bounds.
-explored() {
-	local log r
-	log=$(mktemp)
-	go test -count=1 -v -tags explore ./kernel/explore ./kernel/lock ./kernel/ipi ./kernel/sched ./kernel/mem ./kernel/cross ./kernel/smp >"$log" 2>&1
-	r=$?
-	if [[ $r -eq 0 ]]; then grep -E '^(ok|--- )| programs, ' "$log"; else cat "$log"; fi
-	rm -f "$log"
-	return $r
+raced() {
+	CGO_ENABLED=1 tagsets -tests "${untagged[@]}" \
+		-skip qemu:'suite qemu has -race' \
+		-skip soak:'make soak runs these' \
+		-skip explore:'its atomic words are ordinary variables, for one CPU at a time' \
+		-skip muster/test/models:'its work is in child processes; suite host runs it' \
+		-skip muster/tools/unreached:'it compiles the standard library, one thread; suite host runs it' \
+		"${gotest[@]}" -race -gcflags=all=-d=checkptr=0
 }
+machines() { CGO_ENABLED=1 tally test -v "$record" -count=1 -timeout 60m -vet=off -race -tags qemu ./test; }
 
 suite format formatted
 suite vet vetted
+suite lint scripts/lint.sh
 suite generated generated
 suite cpus go run ./tools/cpucheck ./...
 suite host hosted
 suite race raced
-suite ranks go test -count=1 -tags debug ./kernel/lock ./kernel/sched
 suite explore explored
 suite build make --no-print-directory build debug iso
 suite docs go run ./tools/checkdocs
 suite english go run ./tools/checkenglish
 if [[ " ${failed[*]-} " != *" build "* ]]; then
-	suite qemu go test -tags qemu -count=1 -timeout 14m -v ./test/
+	suite qemu machines
 fi
 
 echo "== total: $((SECONDS - began)) s"
-if [[ ${#failed[@]} -gt 0 ]]; then
-	echo "== FAILED: ${failed[*]}"
-	exit 1
-fi
-echo "== all passed"
+[[ ${#failed[@]} == 0 ]] || echo "== FAILED suites: ${failed[*]}"
+tally report "$record"

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"muster/tools/patience"
 )
 
 // bochs boots in Bochs and returns the serial log; the machine must go off by itself.
@@ -16,7 +18,7 @@ func bochs(t *testing.T, args ...string) string {
 	if _, err := exec.LookPath("bochs"); err != nil {
 		t.Skip("bochs is not installed; scripts/setup.sh test installs it")
 	}
-	cmd := exec.Command(filepath.Join(root, "scripts", "bochs-run.sh"), args...)
+	cmd := patience.Command(t.Context(), filepath.Join(root, "scripts", "bochs-run.sh"), args...)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return string(out)

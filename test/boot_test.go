@@ -38,7 +38,7 @@ var bootLog = []string{
 }
 
 func TestBootLog(t *testing.T) {
-	r := boot(t, "--accel", "tcg", "--run", "uptime").ok()
+	r := boot(t, "--accel", "tcg", "--append", "deadline-scale=2", "--run", "uptime").ok()
 	lines := strings.Split(r.log, "\n")
 	for _, want := range bootLog {
 		at := -1

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"muster/tools/patience"
 )
 
 // monitor gives QEMU a command and waits until it has an effect.
@@ -24,7 +26,7 @@ func monitor(t *testing.T, socket, command string, done func() bool) {
 	defer c.Close()
 	_, err = c.Write([]byte(command + "\n"))
 	require.NoError(t, err)
-	require.Eventually(t, done, 10*time.Second, 20*time.Millisecond, command)
+	require.Eventually(t, done, patience.For(10*time.Second), 20*time.Millisecond, command)
 }
 
 // The page below 1 MiB through which CPUs start holds afterwards what it held
@@ -57,7 +59,7 @@ func TestLowPageRestored(t *testing.T) {
 	require.Eventually(t, func() bool {
 		during = dump("during")
 		return !bytes.Equal(before[size:], during[size:])
-	}, 3*time.Second, 10*time.Millisecond, "in use")
+	}, patience.For(3*time.Second), 10*time.Millisecond, "in use")
 	s.expect("muster> ")
 	after := dump("after")
 
@@ -83,7 +85,7 @@ func query(t *testing.T, socket string, cpu int, command string) string {
 	c, err := net.Dial("unix", socket)
 	require.NoError(t, err)
 	defer c.Close()
-	require.NoError(t, c.SetDeadline(time.Now().Add(10*time.Second)))
+	require.NoError(t, c.SetDeadline(time.Now().Add(patience.For(10*time.Second))))
 	_, err = fmt.Fprintf(c, "cpu %d\n%s\n", cpu, command)
 	require.NoError(t, err)
 	var text strings.Builder
@@ -106,7 +108,7 @@ func TestLowPageMapping(t *testing.T) {
 	s.expect("starting through the page at ").expect("\n")
 	page := regexp.MustCompile(`through the page at (0x[0-9a-f]+)\n`).FindStringSubmatch(s.log())[1]
 	seen := func(cpu int) string { return query(t, socket, cpu, "gva2gpa "+page) }
-	require.Eventually(t, func() bool { return strings.Contains(seen(2), "gpa: "+page) }, 3*time.Second, 50*time.Millisecond, "in use")
+	require.Eventually(t, func() bool { return strings.Contains(seen(2), "gpa: "+page) }, patience.For(3*time.Second), 50*time.Millisecond, "in use")
 	require.Contains(t, seen(0), "Unmapped", "no other CPU has the mapping")
 	s.expect("muster> ")
 	require.Contains(t, seen(2), "Unmapped")

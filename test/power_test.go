@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"muster/tools/patience"
 )
 
 // bare runs QEMU without the device that lets the kernel end it: the machine has
@@ -21,7 +23,8 @@ func bare(t *testing.T, run string, args ...string) string {
 	if qemu == "" {
 		qemu = "qemu-system-x86_64"
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	limit := patience.For(30 * time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	args = append([]string{"-accel", "tcg", "-cpu", "max", "-m", "256", "-smp", "2", "-nodefaults", "-display", "none", "-serial", "stdio",
 		"-kernel", root + "/build/kernel.elf", "-append", "deadline-scale=2 run=\"" + run + "\""}, args...)
@@ -29,7 +32,7 @@ func bare(t *testing.T, run string, args ...string) string {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
-	require.NoError(t, ctx.Err(), "still on after 30 s\n%s", &out)
+	require.NoError(t, ctx.Err(), "still on after %v\n%s", limit, &out)
 	require.NoError(t, err, "%s", &out)
 	return out.String()
 }

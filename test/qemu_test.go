@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"muster/tools/patience"
 )
 
 // root is the top of the source tree.
@@ -33,20 +35,20 @@ type result struct {
 
 // limit is beyond what any single machine of these tests needs; qemu-run.sh has
 // its own, shorter one.
-const limit = 25 * time.Minute
+func limit() time.Duration { return patience.For(25 * time.Minute) }
 
 // boot runs qemu-run.sh with args, by PVH unless they say otherwise, and returns
 // when the machine has ended. If the test fails, the whole serial log is printed.
 func boot(t *testing.T, args ...string) *result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), limit())
 	defer cancel()
 	if !strings.Contains(strings.Join(args, " "), "--boot ") {
 		args = append([]string{"--boot", "pvh"}, args...)
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(root, "scripts", "qemu-run.sh"), args...)
+	cmd := patience.Command(ctx, filepath.Join(root, "scripts", "qemu-run.sh"), args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(interrupt) } // its trap ends QEMU
-	cmd.WaitDelay = 10 * time.Second
+	cmd.WaitDelay = patience.For(10 * time.Second)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	began := time.Now()

@@ -3,6 +3,7 @@
 package test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os/exec"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"muster/tools/patience"
 )
 
 // session is a machine that is talked to.
@@ -28,8 +31,8 @@ type session struct {
 	done bool
 }
 
-// patience is how long expect waits.
-const patience = 60 * time.Second
+// answer is how long expect waits.
+func answer() time.Duration { return patience.For(60 * time.Second) }
 
 // start boots a machine and leaves it running.
 func start(t *testing.T, args ...string) *session {
@@ -37,7 +40,7 @@ func start(t *testing.T, args ...string) *session {
 	if !strings.Contains(strings.Join(args, " "), "--boot ") {
 		args = append([]string{"--boot", "pvh"}, args...)
 	}
-	s := &session{t: t, cmd: exec.Command(filepath.Join(root, "scripts", "qemu-run.sh"), append([]string{"--timeout", "300"}, args...)...)}
+	s := &session{t: t, cmd: patience.Command(context.Background(), filepath.Join(root, "scripts", "qemu-run.sh"), append([]string{"--timeout", "300"}, args...)...)}
 	s.more = sync.NewCond(&s.mu)
 	var err error
 	s.in, err = s.cmd.StdinPipe()
@@ -86,9 +89,10 @@ func (s *session) ended() bool { return s.cmd.ProcessState != nil }
 // expect waits until the machine has printed a text behind what was expected before.
 func (s *session) expect(text string) *session {
 	s.t.Helper()
-	late := time.AfterFunc(patience, func() { s.mu.Lock(); s.more.Broadcast(); s.mu.Unlock() })
+	limit := answer()
+	late := time.AfterFunc(limit, func() { s.mu.Lock(); s.more.Broadcast(); s.mu.Unlock() })
 	defer late.Stop()
-	if !s.await(text, time.Now().Add(patience)) {
+	if !s.await(text, time.Now().Add(limit)) {
 		require.Fail(s.t, "the machine did not print it", "%q", text)
 	}
 	return s

@@ -38,7 +38,7 @@ const (
 	X2Given             // the boot CPU's APIC was in that mode when the kernel began
 )
 
-// Reset, as the status of Finish, starts the machine again.
+// Reset is the status with which Finish starts the machine again.
 const Reset = 1 << 8
 
 // MaxSteps is the largest number of steps that Finish takes.

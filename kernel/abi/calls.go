@@ -22,10 +22,6 @@ type Calls interface {
 	//muster:inner
 	ReadLog(position uint64, text []byte) (head *LogEntry, next uint64, err error)
 
-	// SetLogLevel sets the level below which lines are printed.
-	//muster:core setLogLevel
-	SetLogLevel(level int)
-
 	// Finish ends the machine. With status Reset the machine starts again,
 	// otherwise it powers off, and an emulator's caller gets the low 8 bits. The
 	// core stops the other CPUs and takes the steps; if they have no effect the
@@ -178,11 +174,6 @@ type Calls interface {
 	//muster:blocking
 	//muster:inner
 	WaitProcess(process uintptr) (status int, err error)
-
-	// KillProcess sends a signal. EINVAL.
-	//muster:core linux.KillProcess
-	//muster:inner
-	KillProcess(process uintptr, signal int) error
 
 	// DropProcess frees a process that was not started. EBUSY.
 	//muster:core linux.DropProcess

@@ -9,7 +9,6 @@ const First = 0x1000
 const (
 	NumLog = First + iota
 	NumReadLog
-	NumSetLogLevel
 	NumFinish
 	NumBootInfo
 	NumMapPhys
@@ -38,7 +37,6 @@ const (
 	NumWriteProcess
 	NumStartProcess
 	NumWaitProcess
-	NumKillProcess
 	NumDropProcess
 	FirstTest // the lowest number of TestCalls
 )
@@ -68,7 +66,6 @@ const Count = end - First
 var names = [Count]string{
 	"Log",
 	"ReadLog",
-	"SetLogLevel",
 	"Finish",
 	"BootInfo",
 	"MapPhys",
@@ -97,7 +94,6 @@ var names = [Count]string{
 	"WriteProcess",
 	"StartProcess",
 	"WaitProcess",
-	"KillProcess",
 	"DropProcess",
 	"Crash",
 	"TestYield",

@@ -94,21 +94,6 @@ const (
 	ErrBadID         // does not fit the 8 bits of xAPIC mode
 )
 
-// Error makes a Code an error value.
-func (e Code) Error() string {
-	switch e {
-	case OK:
-		return "no error"
-	case ErrPending:
-		return "apic: ICR busy for 1 ms"
-	case ErrBadEntry:
-		return "apic: SIPI address is not a page below 1 MiB"
-	case ErrBadID:
-		return "apic: APIC id does not fit the 8 bits of xAPIC mode"
-	}
-	return "apic: unknown error"
-}
-
 // SendINIT resets the CPU with APIC id id: level-triggered assert, then de-assert.
 //
 // Source: Intel SDM vol. 3A, "Typical BSP Initialization Sequence".

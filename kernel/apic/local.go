@@ -59,9 +59,6 @@ func onError(c *percpu.CPU, _ *cpu.Frame) {
 // vectors of its class and below.
 func onUnclaimed(*percpu.CPU, *cpu.Frame) { EOI() }
 
-// X2 reports whether the local APICs run in x2APIC mode.
-func X2() bool { return x2 }
-
 func read(off uintptr) uint32 {
 	if x2 {
 		return uint32(cpu.ReadMSR(cpu.MSRX2APIC + uint32(off>>4)))

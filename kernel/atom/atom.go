@@ -1,21 +1,5 @@
 //go:build !explore
 
-// Package atom has the atomic words that CPUs share in core code.
-//
-// In the kernel each operation is the instruction that sync/atomic's function
-// compiles to. Built with -tags explore, every operation first lets a scheduler
-// choose the CPU that goes on: package explore drives the kernel's own code through the
-// interleavings of a few CPUs on the host. Core packages therefore use this package in
-// place of sync/atomic. Two exceptions import sync/atomic: cpu, which lies below, and
-// mem, for page-table entries, which hardware writes too. (Aliases of sync/atomic's
-// types would cost too much: the compiler does not inline methods of a type that a
-// package reaches by an alias alone.)
-//
-// Layer: core.
-// Context: any.
-// Locks: none.
-// Manual: Intel SDM vol. 3A, "Memory Ordering"; on amd64 loads are MOV, stores XCHG.
-// Chapter: docs/02-black-box.md.
 package atom
 
 import (
@@ -61,12 +45,6 @@ func (x *Uint64) Load() uint64 { return atomic.LoadUint64(&x.v) }
 // Store sets the value.
 func (x *Uint64) Store(v uint64) { atomic.StoreUint64(&x.v, v) }
 
-// Swap sets the value and returns the old one.
-func (x *Uint64) Swap(v uint64) uint64 { return atomic.SwapUint64(&x.v, v) }
-
-// CompareAndSwap stores v if the value is old and reports whether it did.
-func (x *Uint64) CompareAndSwap(old, v uint64) bool { return atomic.CompareAndSwapUint64(&x.v, old, v) }
-
 // Add adds d and returns the sum.
 func (x *Uint64) Add(d uint64) uint64 { return atomic.AddUint64(&x.v, d) }
 
@@ -85,11 +63,3 @@ func (x *Uintptr) Load() uintptr { return atomic.LoadUintptr(&x.v) }
 
 // Store sets the value.
 func (x *Uintptr) Store(v uintptr) { atomic.StoreUintptr(&x.v, v) }
-
-// Swap sets the value and returns the old one.
-func (x *Uintptr) Swap(v uintptr) uintptr { return atomic.SwapUintptr(&x.v, v) }
-
-// CompareAndSwap stores v if the value is old and reports whether it did.
-func (x *Uintptr) CompareAndSwap(old, v uintptr) bool {
-	return atomic.CompareAndSwapUintptr(&x.v, old, v)
-}

@@ -107,14 +107,6 @@ func (x *Uint64) Load() uint64 { step(Read, unsafe.Pointer(x)); return x.v }
 // Store sets the value.
 func (x *Uint64) Store(v uint64) { step(Write, unsafe.Pointer(x)); x.v = v }
 
-// Swap sets the value and returns the old one.
-func (x *Uint64) Swap(v uint64) uint64 {
-	step(Update, unsafe.Pointer(x))
-	old := x.v
-	x.v = v
-	return old
-}
-
 // Add adds d and returns the sum.
 func (x *Uint64) Add(d uint64) uint64 { step(Update, unsafe.Pointer(x)); x.v += d; return x.v }
 
@@ -134,22 +126,8 @@ func (x *Uint64) Or(m uint64) uint64 {
 	return old
 }
 
-// CompareAndSwap stores v if the value is old and reports whether it did.
-func (x *Uint64) CompareAndSwap(old, v uint64) bool { return swaps(&x.v, old, v) }
-
 // Load returns the value.
 func (x *Uintptr) Load() uintptr { step(Read, unsafe.Pointer(x)); return x.v }
 
 // Store sets the value.
 func (x *Uintptr) Store(v uintptr) { step(Write, unsafe.Pointer(x)); x.v = v }
-
-// Swap sets the value and returns the old one.
-func (x *Uintptr) Swap(v uintptr) uintptr {
-	step(Update, unsafe.Pointer(x))
-	old := x.v
-	x.v = v
-	return old
-}
-
-// CompareAndSwap stores v if the value is old and reports whether it did.
-func (x *Uintptr) CompareAndSwap(old, v uintptr) bool { return swaps(&x.v, old, v) }

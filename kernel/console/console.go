@@ -163,14 +163,6 @@ func Read(c *percpu.CPU, p []byte) int {
 	return n
 }
 
-// InputReady reports whether Read would return something.
-func InputReady(c *percpu.CPU) bool {
-	mu.Lock(c)
-	n := rx.len()
-	mu.Unlock(c)
-	return n > 0
-}
-
 // Drain waits until everything is sent, at most 10 ms for each FIFO full. It is
 // called before the machine is switched off.
 func Drain(c *percpu.CPU) {

@@ -37,7 +37,7 @@ func TestLine(t *testing.T) {
 	var l Line
 	l.Str("a ").Dec(0).Byte(' ').Dec(1<<64 - 1).Byte(' ').Hex(0xfee00000).Byte(' ').Hex16(0x1f)
 	l.Byte(' ').DecPad(42, 5).DecPad(123456, 3)
-	require.Equal(t, "a 0 18446744073709551615 0xfee00000 000000000000001f    42123456", l.Text())
+	require.Equal(t, "a 0 18446744073709551615 0xfee00000 000000000000001f    42123456", string(l.Bytes()))
 	l.Str(strings.Repeat("x", 500)).Byte('y')
 	require.Len(t, l.Bytes(), len(l.buf), "cut, not overrun")
 }
@@ -68,7 +68,7 @@ func TestLog(t *testing.T) {
 	}
 	require.Equal(t, Entry{Level: Notice, CPU: 2, Time: 77}, e)
 	l.n = 0
-	require.Equal(t, l.Str("line number ").Dec(uint64(total-count)).Text(), first)
+	require.Equal(t, string(l.Str("line number ").Dec(uint64(total-count)).Bytes()), first)
 	require.Greater(t, count, len(logBytes)/40)
 	require.Less(t, count, total)
 }
@@ -76,5 +76,5 @@ func TestLog(t *testing.T) {
 func TestPrefix(t *testing.T) {
 	var l Line
 	prefix(&l, 12_345_678_000, 3)
-	require.Equal(t, "[   12.345678] cpu3: ", l.Text())
+	require.Equal(t, "[   12.345678] cpu3: ", string(l.Bytes()))
 }

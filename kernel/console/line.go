@@ -1,7 +1,5 @@
 package console
 
-import "unsafe"
-
 // Line is one line of text, built without the heap. What does not fit is cut.
 type Line struct {
 	n   int
@@ -62,6 +60,3 @@ func (l *Line) number(v, base uint64, width int) *Line {
 
 // Bytes returns the text; it is valid until the next append.
 func (l *Line) Bytes() []byte { return l.buf[:l.n] }
-
-// Text returns the text as a string that shares the line's memory.
-func (l *Line) Text() string { return unsafe.String(&l.buf[0], l.n) }

@@ -11,10 +11,8 @@ type Class uint8
 
 // Classes.
 const (
-	AuditCR0    Class = iota // the start of a CPU alone
-	AuditCR3                 // address spaces, TLB flushes
+	AuditCR3    Class = iota // address spaces, TLB flushes
 	AuditCR4                 // the start of a CPU alone
-	AuditXCR0                // the start of a CPU alone
 	AuditTables              // GDT, IDT, TR: the start of a CPU alone
 	AuditAPIC                // local APIC in x2APIC mode
 	AuditSystem              // EFER, STAR, LSTAR, FMASK, APIC base, PAT: the start of a CPU alone
@@ -28,7 +26,7 @@ const (
 	Classes
 )
 
-var classNames = [Classes]string{"CR0", "CR3", "CR4", "XCR0", "tables", "APIC", "system MSRs", "speculation", "segment bases",
+var classNames = [Classes]string{"CR3", "CR4", "tables", "APIC", "system MSRs", "speculation", "segment bases",
 	"other MSRs", "serial port", "8254", "8259", "other ports"}
 
 // String returns the class's name.
@@ -96,17 +94,11 @@ func WriteMSR(msr uint32, v uint64) {
 	writeMSR(msr, v)
 }
 
-// WriteCR0 sets control register 0.
-func WriteCR0(v uint64) { audit(AuditCR0); writeCR0(v) }
-
 // WriteCR3 changes the address space and drops all TLB entries but the global ones.
 func WriteCR3(v uint64) { audit(AuditCR3); writeCR3(v) }
 
 // WriteCR4 sets control register 4.
 func WriteCR4(v uint64) { audit(AuditCR4); writeCR4(v) }
-
-// WriteXCR0 enables XSAVE state components.
-func WriteXCR0(v uint64) { audit(AuditXCR0); writeXCR0(v) }
 
 // LoadGDT makes the n bytes at base the descriptor table and reloads SS, DS, ES
 // with selector data. CS keeps its hidden part, so the old and the new table must

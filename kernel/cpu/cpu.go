@@ -46,8 +46,6 @@ func TSCOrdered() uint64
 // ReadCR0 returns control register 0.
 func ReadCR0() uint64
 
-func writeCR0(v uint64)
-
 // ReadCR2 returns the address of the last page fault.
 func ReadCR2() uintptr
 
@@ -64,24 +62,9 @@ func writeCR4(v uint64)
 // ReadXCR0 returns the set of enabled XSAVE state components.
 func ReadXCR0() uint64
 
-func writeXCR0(v uint64)
-
-// InvalidatePage drops this CPU's TLB entries for the page of va, global ones too.
-func InvalidatePage(va uintptr)
-
 func loadGDT(base uintptr, n uint16, data uint16)
 func loadIDT(base uintptr, n uint16)
 func loadTR(selector uint16)
-
-// ReadFlags returns RFLAGS.
-func ReadFlags() uint64
-
-// WriteFSBase sets the base of FS, and with it the g of compiled code, which
-// the wrapper around this call reloads from there.
-func WriteFSBase(v uintptr)
-
-// ReadFSBase returns the base of FS.
-func ReadFSBase() uintptr
 
 // SetUserGSBase sets the GS base that ring 3 finds after the next SWAPGS.
 //

@@ -87,11 +87,6 @@ TEXT ·ReadCR0(SB), NOSPLIT, $0-8
 	MOVQ	AX, ret+0(FP)
 	RET
 
-TEXT ·writeCR0(SB), NOSPLIT, $0-8
-	MOVQ	v+0(FP), AX
-	MOVQ	AX, CR0
-	RET
-
 TEXT ·ReadCR2(SB), NOSPLIT, $0-8
 	MOVQ	CR2, AX
 	MOVQ	AX, ret+0(FP)
@@ -125,19 +120,6 @@ TEXT ·ReadXCR0(SB), NOSPLIT, $0-8
 	MOVQ	AX, ret+0(FP)
 	RET
 
-TEXT ·writeXCR0(SB), NOSPLIT, $0-8
-	MOVQ	v+0(FP), AX
-	MOVQ	AX, DX
-	SHRQ	$32, DX
-	XORL	CX, CX
-	XSETBV
-	RET
-
-TEXT ·InvalidatePage(SB), NOSPLIT, $0-8
-	MOVQ	va+0(FP), AX
-	INVLPG	(AX)
-	RET
-
 TEXT ·loadGDT(SB), NOSPLIT, $16-12
 	MOVQ	base+0(FP), AX
 	MOVW	n+8(FP), CX
@@ -161,22 +143,6 @@ TEXT ·loadIDT(SB), NOSPLIT, $16-10
 TEXT ·loadTR(SB), NOSPLIT, $0-2
 	MOVW	selector+0(FP), AX
 	LTR	AX
-	RET
-
-TEXT ·ReadFlags(SB), NOSPLIT, $8-8
-	PUSHFQ
-	POPQ	AX
-	MOVQ	AX, ret+0(FP)
-	RET
-
-TEXT ·WriteFSBase(SB), NOSPLIT, $0-8
-	MOVQ	v+0(FP), AX
-	WRFSBASEQ AX
-	RET
-
-TEXT ·ReadFSBase(SB), NOSPLIT, $0-8
-	RDFSBASEQ AX
-	MOVQ	AX, ret+0(FP)
 	RET
 
 // An NMI between the two SWAPGS does no harm: its handler relies on no GS

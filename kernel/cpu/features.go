@@ -53,7 +53,7 @@ const (
 	TSCDeadline  Feature = word1C | 24
 	APIC         Feature = word1D | 9
 	SSE2         Feature = word1D | 26
-	FSGSBase     Feature = word7B | 0
+	FSGSBase     Feature = word7B // bit 0
 	SMEP         Feature = word7B | 7
 	SMAP         Feature = word7B | 20
 	UMIP         Feature = word7C | 2
@@ -155,21 +155,6 @@ func familyModel(eax uint32) (family uint16, model uint8) {
 		family += uint16(eax >> 20 & 0xff)
 	}
 	return family, model
-}
-
-// APICID returns the APIC id of the CPU that runs the call, all 32 bits of it
-// where leaf 1FH or 0BH gives them, else the 8 of leaf 1.
-func APICID() uint32 {
-	maxLeaf, _, _, _ := CPUID(0, 0)
-	for _, leaf := range [2]uint32{0x1f, 0x0b} {
-		if maxLeaf >= leaf {
-			if _, ebx, _, edx := CPUID(leaf, 0); ebx != 0 {
-				return edx
-			}
-		}
-	}
-	_, ebx, _, _ := CPUID(1, 0)
-	return ebx >> 24
 }
 
 // FeatureWords is the length of Words.

@@ -27,9 +27,6 @@ const stoppedAnyhow = 1
 
 var unknown atom.Uint32 // NMIs that no CPU requested
 
-// UnknownNMIs returns how many NMIs came that no CPU had sent.
-func UnknownNMIs() uint32 { return unknown.Load() }
-
 // halt stops this CPU without end, and keeps its state for a report.
 func halt(c *percpu.CPU, f *cpu.Frame) {
 	at := uintptr(unsafe.Pointer(f))

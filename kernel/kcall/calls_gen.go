@@ -21,11 +21,6 @@ func readLog(position uint64, text []byte) (head *abi.LogEntry, next uint64, err
 	return head, uint64(r), err
 }
 
-// SetLogLevel sets the level below which lines are printed.
-func SetLogLevel(level int) {
-	quick(abi.NumSetLogLevel, uintptr(level), 0, 0, 0)
-}
-
 // Finish ends the machine. With status Reset the machine starts again,
 // otherwise it powers off, and an emulator's caller gets the low 8 bits. The
 // core stops the other CPUs and takes the steps; if they have no effect the
@@ -228,12 +223,6 @@ func startProcess(process uintptr, ip uint64, sp uint64) (id int, err error) {
 func waitProcess(process uintptr) (status int, err error) {
 	r, err := blocking(abi.NumWaitProcess, uintptr(process), 0, 0, 0)
 	return int(r), err
-}
-
-// killProcess sends a signal. EINVAL.
-func killProcess(process uintptr, signal int) (err error) {
-	_, err = quick(abi.NumKillProcess, uintptr(process), uintptr(signal), 0, 0)
-	return err
 }
 
 // dropProcess frees a process that was not started. EBUSY.

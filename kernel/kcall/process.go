@@ -2,8 +2,6 @@ package kcall
 
 // Processes.
 
-import "syscall"
-
 // Process is a program that is prepared or runs.
 type Process struct {
 	handle uintptr
@@ -55,6 +53,3 @@ func (p *Process) Wait() int {
 		}
 	}
 }
-
-// Signal sends a signal to the process.
-func (p *Process) Signal(sig syscall.Signal) error { return killProcess(p.handle, int(sig)) }

@@ -22,9 +22,6 @@ func Warnf(format string, args ...any) { log(console.Warning, format, args) }
 // Infof logs progress.
 func Infof(format string, args ...any) { log(console.Info, format, args) }
 
-// Debugf logs detail. It is kept, and printed with loglevel=8.
-func Debugf(format string, args ...any) { log(console.Debug, format, args) }
-
 func log(level console.Level, format string, args []any) {
 	kcall.Log(int(level), fmt.Sprintf(format, args...))
 }

@@ -122,12 +122,3 @@ func DropProcess(c *percpu.CPU, _ *Task, process uintptr) (*percpu.CPU, uint64) 
 func WaitProcess(c *percpu.CPU, t *Task, process uintptr) (*percpu.CPU, uint64) {
 	return processOf(process).waitFor(c, t)
 }
-
-// KillProcess sends a signal to a process.
-func KillProcess(c *percpu.CPU, _ *Task, process uintptr, sig int) (*percpu.CPU, uint64) {
-	if sig <= 0 || sig > lastSignal {
-		return c, errno(EINVAL)
-	}
-	processOf(process).signal(c, nil, uint64(sig))
-	return c, 0
-}

@@ -1,3 +1,5 @@
+//go:build !explore
+
 package lock
 
 import (
@@ -6,12 +8,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"muster/kernel/cpu"
 	"muster/kernel/percpu"
-	"muster/kernel/upcall"
 )
 
-// Real threads, for the race detector: the lock must order plain accesses.
+// Real threads, for the race detector: the lock must order plain accesses. The file
+// is not built with -tags explore, under which atomic words are ordinary variables.
 func TestSpinOnThreads(t *testing.T) {
 	s := &Spin{Rank: RankConsole}
 	n := 0
@@ -28,61 +29,4 @@ func TestSpinOnThreads(t *testing.T) {
 	}
 	wg.Wait()
 	require.Equal(t, 800, n)
-}
-
-// caught runs f with panics of the core turned into panics of the test.
-func caught(t *testing.T, f func()) (msg string) {
-	t.Helper()
-	upcall.To.Panic = func(_ *percpu.CPU, _ *cpu.Frame, msg string, _, _ uint64) { panic(msg) }
-	defer func() { upcall.To.Panic = nil }()
-	defer func() { msg, _ = recover().(string) }()
-	f()
-	return ""
-}
-
-func TestOrderIsChecked(t *testing.T) {
-	if !Checked {
-		t.Skip("ranks are checked with -tags debug")
-	}
-	c := &percpu.CPU{}
-	outer, inner := &Spin{Rank: RankSpace}, &Spin{Rank: RankFrames}
-	require.Empty(t, caught(t, func() {
-		outer.Lock(c)
-		inner.Lock(c)
-		inner.AssertHeld(c)
-		inner.Unlock(c)
-		outer.Unlock(c)
-	}))
-	require.Contains(t, caught(t, func() { inner.Lock(c); outer.Lock(c) }), "wrong order")
-	*c, *inner = percpu.CPU{}, Spin{Rank: RankFrames}
-	same := &Spin{Rank: RankFrames}
-	require.Contains(t, caught(t, func() { inner.Lock(c); same.Lock(c) }), "wrong order", "two of one rank")
-	*c, *inner = percpu.CPU{}, Spin{Rank: RankFrames}
-	require.Contains(t, caught(t, func() { outer.Lock(c); inner.Lock(c); outer.Unlock(c) }), "out of order")
-	*c, *outer = percpu.CPU{}, Spin{Rank: RankSpace}
-	require.Contains(t, caught(t, func() { outer.AssertHeld(c) }), "not held")
-	require.Contains(t, caught(t, func() { outer.Unlock(c) }), "does not hold it")
-	require.Contains(t, caught(t, func() { new(Spin).Lock(c) }), "declared without a rank")
-	other := &Spin{Rank: RankConsole}
-	other.Lock(c)
-	require.Contains(t, caught(t, func() { AssertNone(c) }), "held at a thread switch")
-}
-
-// A function that requires one of two locks accepts either. It panics if neither is
-// held, or if another CPU holds the lock.
-func TestEitherIsChecked(t *testing.T) {
-	if !Checked {
-		t.Skip("holders are checked with -tags debug")
-	}
-	c, other := &percpu.CPU{ID: 0}, &percpu.CPU{ID: 1}
-	a, b := &Spin{Rank: RankProcess}, &Spin{Rank: RankTasks}
-	require.Contains(t, caught(t, func() { AssertEither(c, a, b) }), "neither")
-	a.Lock(c)
-	require.Empty(t, caught(t, func() { AssertEither(c, a, b) }))
-	require.Contains(t, caught(t, func() { AssertEither(other, a, b) }), "neither")
-	a.Unlock(c)
-	b.Lock(c)
-	require.Empty(t, caught(t, func() { AssertEither(c, a, b) }))
-	b.Unlock(c)
-	require.Contains(t, caught(t, func() { AssertEither(c, a, b) }), "neither")
 }

@@ -28,9 +28,3 @@ func Load32(addr uintptr) uint32
 
 // Store32 writes the 32-bit register at addr.
 func Store32(addr uintptr, v uint32)
-
-// Load64 reads the 64-bit register at addr.
-func Load64(addr uintptr) uint64
-
-// Store64 writes the 64-bit register at addr.
-func Store64(addr uintptr, v uint64)

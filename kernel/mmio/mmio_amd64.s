@@ -12,18 +12,6 @@ TEXT ·Store32(SB), NOSPLIT, $0-12
 	MOVL	CX, (AX)
 	RET
 
-TEXT ·Load64(SB), NOSPLIT, $0-16
-	MOVQ	addr+0(FP), AX
-	MOVQ	(AX), CX
-	MOVQ	CX, ret+8(FP)
-	RET
-
-TEXT ·Store64(SB), NOSPLIT, $0-16
-	MOVQ	addr+0(FP), AX
-	MOVQ	v+8(FP), CX
-	MOVQ	CX, (AX)
-	RET
-
 TEXT ·Load8(SB), NOSPLIT, $0-9
 	MOVQ	addr+0(FP), AX
 	MOVB	(AX), CX

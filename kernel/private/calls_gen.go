@@ -19,9 +19,6 @@ var calls = [...]linux.Handler{
 	abi.NumReadLog - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return readLog(c, t, f.DI, uintptr(f.SI), f.DX, uintptr(f.R10))
 	},
-	abi.NumSetLogLevel - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-		return setLogLevel(c, t, int(f.DI))
-	},
 	abi.NumFinish - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return finish(c, t, int(f.DI), uintptr(f.SI), f.DX)
 	},
@@ -105,9 +102,6 @@ var calls = [...]linux.Handler{
 	},
 	abi.NumWaitProcess - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return linux.WaitProcess(c, t, uintptr(f.DI))
-	},
-	abi.NumKillProcess - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-		return linux.KillProcess(c, t, uintptr(f.DI), int(f.SI))
 	},
 	abi.NumDropProcess - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return linux.DropProcess(c, t, uintptr(f.DI))

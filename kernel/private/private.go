@@ -19,7 +19,6 @@ import (
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
-	"muster/kernel/setting"
 )
 
 // boot is the boot information, for bootInfo.
@@ -68,11 +67,6 @@ func readLog(c *percpu.CPU, t *linux.Task, position uint64, text uintptr, room u
 	}
 	out := abi.LogEntry{TimeNS: int64(e.Time), Length: uint32(n), CPU: e.CPU, Level: uint32(e.Level)}
 	return c, copyOut(c, t, head, &out, next)
-}
-
-func setLogLevel(c *percpu.CPU, _ *linux.Task, level int) (*percpu.CPU, uint64) {
-	console.SetLevel(c, console.Level(min(max(level, 0), int(setting.LogLevel.Highest))))
-	return c, 0
 }
 
 func consoleRead(c *percpu.CPU, t *linux.Task, p uintptr, room uint64) (*percpu.CPU, uint64) {

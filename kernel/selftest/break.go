@@ -96,6 +96,7 @@ var (
 func recurse(n uint64) uint64 {
 	var pad [16]uint64
 	pad[n&15] = n
+	//lint:ignore SA5007 the stack has to overflow
 	return recurse(n+1) + pad[(n+1)&15]
 }
 
@@ -105,6 +106,7 @@ func recurse(n uint64) uint64 {
 func bigFrames(n uint64) uint64 {
 	var pad [512]uint64
 	pad[n&511] = n
+	//lint:ignore SA5007 the stack has to overflow
 	return bigFrames(n+1) + pad[(n+1)&511]
 }
 

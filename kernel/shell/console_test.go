@@ -13,41 +13,53 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"muster/tools/patience"
 )
 
 // terminal is a keyboard and a screen for Serve.
 type terminal struct {
 	io.Reader
-	mu  sync.Mutex
-	out bytes.Buffer
+	mu   sync.Mutex
+	more sync.Cond // its Locker is mu; there is more on the screen
+	out  bytes.Buffer
 }
 
 func (x *terminal) Write(p []byte) (int, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.more.Broadcast()
 	return x.out.Write(p)
 }
 
 // shows requires a text on the screen, after the last one that was required.
 func (x *terminal) shows(t *testing.T, text string) {
 	t.Helper()
-	require.True(t, x.saw(text, 10*time.Second), "the screen does not show %q", text)
+	require.True(t, x.saw(text, patience.For(10*time.Second)), "the screen does not show %q", text)
 }
 
 // saw waits for a text, and drops the screen up to its end.
 func (x *terminal) saw(text string, wait time.Duration) bool {
-	for end := time.Now().Add(wait); time.Now().Before(end); time.Sleep(20 * time.Microsecond) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.more.L = &x.mu
+	late := false
+	defer time.AfterFunc(wait, func() {
 		x.mu.Lock()
-		i := bytes.Index(x.out.Bytes(), []byte(text))
-		if i >= 0 {
+		defer x.mu.Unlock()
+		late = true
+		x.more.Broadcast()
+	}).Stop()
+	for {
+		if i := bytes.Index(x.out.Bytes(), []byte(text)); i >= 0 {
 			x.out.Next(i + len(text))
-		}
-		x.mu.Unlock()
-		if i >= 0 {
 			return true
 		}
+		if late {
+			return false
+		}
+		x.more.Wait()
 	}
-	return false
 }
 
 // serve starts a shell that reads what is written to w. Its command sleep waits for
@@ -158,7 +170,7 @@ func TestServeNastyInput(t *testing.T) {
 // answers types bytes and Enter, then a command, and requires the command's answer.
 func answers(t *testing.T, keys io.Writer, x *terminal, bytes string, i int) {
 	t.Helper()
-	require.True(t, answered(keys, x, bytes, i, 10*time.Second), "no answer after %q", bytes)
+	require.True(t, answered(keys, x, bytes, i, patience.For(10*time.Second)), "no answer after %q", bytes)
 }
 
 func answered(keys io.Writer, x *terminal, bytes string, i int, wait time.Duration) bool {
@@ -176,7 +188,7 @@ func TestRawInputStops(t *testing.T) {
 	for _, bytes := range []string{"\x1b[200~\x1b", "\x1b"} {
 		t.Run(strconv.Quote(bytes), func(t *testing.T) {
 			_, keys, x := serveDecoded(t, raw)
-			require.False(t, answered(keys, x, bytes, 0, 300*time.Millisecond))
+			require.False(t, answered(keys, x, bytes, 0, patience.For(300*time.Millisecond)))
 		})
 	}
 }

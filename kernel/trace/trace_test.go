@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/percpu"
+	"muster/tools/patience"
 )
 
 func newRing() (*percpu.CPU, *[Len]slot) {
@@ -58,7 +59,7 @@ func TestUnwritten(t *testing.T) {
 // A reader that a writer overtakes gets each record whole and under its own number, or
 // not at all. A record's words are functions of its number here.
 func TestOvertakenReader(t *testing.T) {
-	wrong, complete, gone := overtake(Read, 300*time.Millisecond)
+	wrong, complete, gone := overtake(Read, patience.For(300*time.Millisecond))
 	require.Zero(t, wrong)
 	require.Positive(t, complete)
 	require.Positive(t, gone, "the writer has overtaken the reader")
@@ -67,7 +68,7 @@ func TestOvertakenReader(t *testing.T) {
 // The negative control: without a second look at the position, and without the number
 // in the head, records are wrong.
 func TestUncheckedReaderIsWrong(t *testing.T) {
-	wrong, _, _ := overtake(readUnchecked, 10*time.Second)
+	wrong, _, _ := overtake(readUnchecked, patience.For(10*time.Second))
 	require.Positive(t, wrong)
 }
 

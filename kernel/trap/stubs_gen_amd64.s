@@ -2,10 +2,10 @@
 
 #include "textflag.h"
 
-// stubs holds the entry of vector n at offset 16*n. CLAC comes first, since gates
-// keep AC and SMAP must bite in the handler; on CPUs without SMAP it is patched
-// to a NOP of the same length. The pushes are bytes because the assembler would
-// add them all up to one deep stack.
+// stubs has the entry of vector n at offset 16*n. CLAC comes first, since gates
+// keep AC and SMAP must be on in the handler; on CPUs without SMAP it is patched to
+// a NOP of the same length. The pushes are bytes because the assembler would count
+// them all as one deep stack.
 TEXT ·stubs(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	PCALIGN	$16
 	CLAC

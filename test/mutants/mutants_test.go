@@ -13,14 +13,16 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"muster/tools/patience"
 )
 
 // A test that hangs on a mutant has noticed it, too, after this time.
-const limit = "-timeout=180s"
+func limit() string { return fmt.Sprintf("-timeout=%v", patience.For(3*time.Minute)) }
 
 // goTest runs tests, on the tree with a file overlaid if there is one.
 func goTest(overlay string, args ...string) (output string, passed bool) {
-	list := []string{"test", "-count=1", limit}
+	list := []string{"test", "-count=1", limit()}
 	if overlay != "" {
 		list = append(list, "-overlay="+overlay)
 	}
@@ -62,7 +64,7 @@ func TestSoakMutants(t *testing.T) {
 			out, ok := goTest(over, append([]string{"-exec=true", "-vet=off"}, args...)...) // builds, and runs nothing
 			require.True(t, ok, "does not compile:\n%s", out)
 			began := time.Now()
-			out, ok = goTest(over, append([]string{"-vet=off"}, args...)...)
+			_, ok = goTest(over, append([]string{"-vet=off"}, args...)...)
 			require.False(t, ok, "survives go test %s:\n%s:\n%s", m.tests, m.file, diff(m))
 			t.Logf("killed in %v", time.Since(began).Round(time.Second/10))
 			killed++

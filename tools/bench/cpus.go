@@ -174,7 +174,7 @@ func linuxRunner() (func(n int) (float64, error), error) {
 		text, err := cmd.CombinedOutput()
 		m := linuxStep.FindAllSubmatch(text, -1)
 		if len(m) < 2 {
-			return 0, fmt.Errorf("Linux with %d CPUs: %v\n%s", n, err, text)
+			return 0, fmt.Errorf("boot of Linux with %d CPUs: %v\n%s", n, err, text)
 		}
 		began, _ := strconv.ParseFloat(string(m[0][1]), 64)
 		ended, _ := strconv.ParseFloat(string(m[1][1]), 64)

@@ -5,6 +5,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -23,6 +24,7 @@ import (
 
 	"muster/kernel/ktest"
 	"muster/kernel/shell"
+	"muster/tools/patience"
 )
 
 const script = "scripts/qemu-run.sh"
@@ -187,7 +189,7 @@ func (b *book) boot() error {
 var startedLine = regexp.MustCompile(`smp: (\d+) of (\d+) CPUs online, ([\d.]+) ms after`)
 
 func bootOnce(how string) (prompt, started float64, err error) {
-	cmd := exec.Command(script, "--boot", how, "--accel", "tcg", "--timeout", "120")
+	cmd := patience.Command(context.Background(), script, "--boot", how, "--accel", "tcg", "--timeout", "120")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return 0, 0, err
@@ -223,7 +225,8 @@ func bootOnce(how string) (prompt, started float64, err error) {
 func (b *book) idle() error {
 	use := func(seconds int) (float64, error) {
 		cmd := exec.Command(script, "--boot", "pvh", "--accel", "tcg", "--timeout", strconv.Itoa(seconds))
-		in, err := cmd.StdinPipe() // open, without input
+		cmd.Env = append(os.Environ(), patience.Variable+"=1") // these seconds are what is measured
+		in, err := cmd.StdinPipe()                             // open, without input
 		if err != nil {
 			return 0, err
 		}
@@ -278,7 +281,7 @@ func (b *book) core() error {
 
 // run runs the script and returns the serial output without carriage returns.
 func run(args ...string) (string, error) {
-	out, err := exec.Command(script, args...).Output()
+	out, err := patience.Command(context.Background(), script, args...).Output()
 	text := strings.ReplaceAll(string(out), "\r", "")
 	if err != nil {
 		return text, fmt.Errorf("%s %s: %w\n%s", script, strings.Join(args, " "), err, text)

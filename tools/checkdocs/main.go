@@ -56,7 +56,11 @@ func check(root string) (findings []string, n int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	pages = append(pages, filepath.Join(root, "README.md"))
+	more, err := filepath.Glob(filepath.Join(root, "*.md"))
+	if err != nil {
+		return nil, 0, err
+	}
+	pages = append(pages, more...)
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	if err != nil {
 		return nil, 0, err

@@ -5,19 +5,20 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"log"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 
 	svg "github.com/ajstarks/svgo"
 
 	"muster/kernel/shell"
+	"muster/tools/patience"
 )
 
 func main() {
@@ -42,7 +43,7 @@ const command = "smp trace -json"
 
 // measure boots and returns the output of the shell's command.
 func measure(cpus int) (rows []shell.BringUp, err error) {
-	cmd := exec.Command("scripts/qemu-run.sh", "--boot", "pvh", "--cpus", strconv.Itoa(cpus), "--mem", "1024", "--timeout", "120", "--run", command)
+	cmd := patience.Command(context.Background(), "scripts/qemu-run.sh", "--boot", "pvh", "--cpus", strconv.Itoa(cpus), "--mem", "1024", "--timeout", "120", "--run", command)
 	text, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, text)

@@ -1,3 +1,5 @@
+//go:build debug
+
 package sched
 
 import (
@@ -6,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/cpu"
-	"muster/kernel/lock"
 	"muster/kernel/percpu"
 	"muster/kernel/upcall"
 )
@@ -23,9 +24,6 @@ func caught(t *testing.T, f func()) (msg string) {
 
 // AssertHeld follows the mutex from thread to thread: taken, handed over, freed.
 func TestMutexAssertHeld(t *testing.T) {
-	if !lock.Checked {
-		t.Skip("holders are checked with -tags debug")
-	}
 	first, second := &percpu.CPU{ID: 0, ThreadID: 7}, &percpu.CPU{ID: 1, ThreadID: 9}
 	held := func(c *percpu.CPU, m *Mutex) bool {
 		msg := caught(t, func() { m.AssertHeld(c) })

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# lint.sh: what a reviewer should not have to look for. Without a word all checks, else
+# those named: staticcheck, unreached, waits, subjects.
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+# staticcheck.conf says which checks are on.
+staticcheck() { go run ./tools/tagsets go tool staticcheck; }
+
+unreached() {
+	local sets
+	mapfile -t sets < <(go run ./tools/tagsets -list)
+	go run ./tools/unreached "${sets[@]}"
+}
+
+waits() { go run ./tools/waits; }
+
+# Commits written before this second, by their author's clock, have the subjects that
+# they have. A date, since a shallow clone may lack any given commit.
+since=1795661512 # 2026-11-26 02:51 UTC
+subjects() {
+	git rev-parse --git-dir >/dev/null 2>&1 || { echo "subjects: not in a clone: no commits to check"; return; }
+	local LC_ALL=C.UTF-8 written commit subject n=0 bad=0
+	while read -r written commit subject; do
+		((written >= since)) || continue
+		((++n))
+		((${#subject} <= 72)) && continue
+		printf '%s: the subject has %d characters, 72 are the limit: %s\n' "$commit" ${#subject} "$subject"
+		bad=1
+	done < <(git log --no-merges --format='%at %h %s')
+	echo "subjects: $n commits checked"
+	return $bad
+}
+
+failed=()
+for check in "${@:-staticcheck unreached waits subjects}"; do
+	for c in $check; do
+		[[ " staticcheck unreached waits subjects " == *" $c "* ]] || { echo "lint.sh: $c: no such check" >&2; exit 2; }
+		"$c" || failed+=("$c")
+	done
+done
+[[ ${#failed[@]} == 0 ]] || { echo "lint.sh: findings of: ${failed[*]}" >&2; exit 1; }

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+)
+
+// Outcomes of a test or suite.
+const (
+	passed  = "pass"
+	failed  = "fail"
+	skipped = "skip"
+)
+
+func outcome(ok bool) string {
+	if ok {
+		return passed
+	}
+	return failed
+}
+
+// result is one line of a record: how one test, package or suite ended.
+type result struct {
+	Suite   string `json:",omitempty"` // of a command that runs no tests of Go
+	Package string `json:",omitempty"`
+	Test    string `json:",omitempty"` // "" for a package that failed as a whole
+	Outcome string
+	Reason  string `json:",omitempty"` // of a skip, or why a package failed
+}
+
+func (r result) name() string {
+	return strings.TrimSpace(r.Suite + r.Package + " " + r.Test)
+}
+
+// record is all results, in order.
+type record []result
+
+func (r record) failed() bool {
+	return slices.ContainsFunc(r, func(x result) bool { return x.Outcome == failed })
+}
+
+// read returns what a file holds; one that is not there yet is empty.
+func read(file string) (r record, err error) {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	for d := json.NewDecoder(f); ; {
+		var x result
+		if err := d.Decode(&x); errors.Is(err, io.EOF) {
+			return r, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		r = append(r, x)
+	}
+}
+
+// note adds results to a file.
+func note(file string, results ...result) error {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	e := json.NewEncoder(f)
+	for _, x := range results {
+		if err := e.Encode(x); err != nil {
+			f.Close()
+			return err
+		}
+	}
+	return f.Close()
+}
+
+// report prints the summary of a record.
+func report(args []string) (ok bool, err error) {
+	r, err := read(args[0])
+	if err != nil {
+		return false, err
+	}
+	if len(r) == 0 {
+		return false, fmt.Errorf("%s: nothing was run", args[0])
+	}
+	text, ok := summary(r, os.Getenv("CI") == "true", strings.Fields(os.Getenv("MUSTER_SKIPS_ALLOWED")))
+	fmt.Print(text)
+	return ok, nil
+}
+
+// summary lists what failed and what was skipped, and counts. With strict, a skip
+// that is not allowed failed.
+func summary(r record, strict bool, allowed []string) (text string, ok bool) {
+	counts := map[string]int{}
+	var fails, skips strings.Builder
+	for _, x := range r {
+		if strict && x.Outcome == skipped && !slices.Contains(allowed, x.Test) {
+			x.Outcome, x.Reason = failed, "skipped in CI, and MUSTER_SKIPS_ALLOWED does not name it: "+x.Reason
+		}
+		counts[x.Outcome]++
+		list := map[string]*strings.Builder{failed: &fails, skipped: &skips}[x.Outcome]
+		if list == nil {
+			continue
+		}
+		list.WriteString("     " + x.name())
+		if x.Reason != "" {
+			list.WriteString(": " + x.Reason)
+		}
+		list.WriteByte('\n')
+	}
+	if skips.Len() > 0 {
+		text += "== skipped:\n" + skips.String()
+	}
+	if fails.Len() > 0 {
+		text += "== FAILED:\n" + fails.String()
+	}
+	text += fmt.Sprintf("%d passed, %d failed, %d skipped\n", counts[passed], counts[failed], counts[skipped])
+	return text, counts[failed] == 0
+}
