@@ -126,7 +126,7 @@ func report() {
 
 // threadName returns the name of the thread that a CPU ran.
 func threadName(c *percpu.CPU) string {
-	if c.Current == 0 || upcall.To.ThreadName == nil {
+	if c.Current == 0 {
 		return "none"
 	}
 	name := upcall.To.ThreadName(c.Current)
@@ -150,7 +150,7 @@ func culprit(l *console.Line) bool {
 		return true
 	}
 	if f.Vector == vector.PageFault {
-		if name, id := stackBelow(uintptr(cause.a)); name != "" {
+		if name, id := upcall.To.StackBelow(uintptr(cause.a)); name != "" {
 			symbolLine(l.Str("cause: the page below the ").Str(name).Str(" stack of cpu").Dec(uint64(id)).Str(" was touched, a stack overflow, in "), f.IP)
 			return true
 		}
@@ -283,16 +283,7 @@ func symbolLine(l *console.Line, pc uint64) {
 }
 
 // readable reports whether the 8 bytes at an address can be read without a fault.
-func readable(addr uintptr) bool { return upcall.To.Readable != nil && upcall.To.Readable(addr) }
-
-// stackBelow returns the name and the CPU of the stack whose guard page addr lies
-// in; "" if no stack lies above addr.
-func stackBelow(addr uintptr) (name string, id uint32) {
-	if upcall.To.StackBelow == nil {
-		return "", 0
-	}
-	return upcall.To.StackBelow(addr)
-}
+func readable(addr uintptr) bool { return upcall.To.Readable(addr) }
 
 // next follows a frame pointer: it returns the return address and the caller's
 // frame pointer.
