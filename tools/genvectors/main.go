@@ -7,8 +7,9 @@ import (
 	"flag"
 	"fmt"
 	"log"
-	"muster/kernel/vector"
 	"os"
+
+	"muster/kernel/vector"
 )
 
 // errorCodes are the exceptions for which the CPU pushes an error code.
