@@ -72,7 +72,7 @@ func TestMutationsAreFound(t *testing.T) {
 			"send: one of them held by its comment: tasks.mu, t.proc.mu; asserted first: none"}},
 		"comment removed": {"kernel/mem/kmap.go", "// Locks: mapped.mu held.\n", "", []string{
 			"cut: held by its comment: none; asserted first: mapped.mu"}},
-		"reason removed": {"kernel/startcpus.go", "; not asserted: a sync.Mutex does not know its holder.", ".", []string{
+		"reason removed": {"kernel/startcpus.go", "; not asserted: a sync.Mutex does not record its holder.", ".", []string{
 			"catch: held by its comment: m.starting; asserted first: none"}},
 	}
 	unchanged := map[string]bool{} // packages, with tags, that are clean as they are
