@@ -17,7 +17,7 @@ const (
 	MitigateSSBD                          // loads do not pass stores that they may depend on
 	MitigatePageTable                     // the kernel is unmapped while ring 3 runs
 	MitigateIBT                           // indirect branches end at ENDBR64 only
-	MitigateShadowStack                   // returns go to the instruction behind their call
+	MitigateShadowStack                   // returns go to the instruction after their call
 	Mitigations                           // how many
 )
 

@@ -217,7 +217,7 @@ func readSlashes(_, text string) ([]paragraph, error) {
 	return g.all(), nil
 }
 
-// comment adds a comment behind code. One that has its line for itself goes on in
+// comment adds a comment after code. One that has its line for itself goes on in
 // the next line.
 func comment(g *paragraphs, line int, code, text string) {
 	if strings.TrimSpace(code) != "" {

@@ -90,7 +90,7 @@ func (m mutation) check(t *testing.T, unchanged map[string]bool) {
 	require.True(t, bytes.Contains(good, []byte(m.old)), "%s: the text to change is not there: %q", m.file, m.old)
 	look := tree{dir: "../..", patterns: []string{"./" + filepath.Dir(m.file)}}
 	if look.patterns[0] == "./kernel" {
-		look.patterns = append(look.patterns, "./kernel/sched") // package main is no core package
+		look.patterns = append(look.patterns, "./kernel/sched") // package main is not a core package
 	}
 	for _, tags := range []string{"", "debug"} {
 		if set := look.patterns[0] + " " + tags; !unchanged[set] {
