@@ -1,5 +1,8 @@
 // Command genvectors writes the 256 interrupt stubs of package trap, 16 bytes
 // each, so that a stub's address follows from its number.
+//
+// Layer: host.
+// Chapter: docs/04-traps.md.
 package main
 
 import (
