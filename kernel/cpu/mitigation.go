@@ -45,7 +45,8 @@ const (
 const absent = "the CPU does not offer it"
 
 // Mitigation reports whether the kernel uses m on a CPU with these features, and if
-// not, why. A mitigation that is on has no reason.
+// not, why. A mitigation that is on has no reason. It is long because each mitigation
+// has its case.
 func (f *Features) Mitigation(m Mitigation) (on bool, reason string) {
 	switch m {
 	case MitigateNX:

@@ -44,7 +44,8 @@ type Faults struct {
 }
 
 // Add reads the value of one word fault=: apN:silent, apN:late=MS, apN:stageK,
-// ipi:drop=1/K, ipi:dup=1/K, ipi:delay=US or page:spoil=N.
+// ipi:drop=1/K, ipi:dup=1/K, ipi:delay=US or page:spoil=N. It is long because each has
+// its case.
 func (f *Faults) Add(value string) error {
 	who, what, _ := strings.Cut(value, ":")
 	name, arg, hasArg := strings.Cut(what, "=")
