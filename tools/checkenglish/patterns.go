@@ -159,7 +159,7 @@ var patterns = []pattern{
 	},
 	{
 		name:    "is no",
-		re:      re(`(?i)\b(that|which|package [a-z]+) (is|are|was|were) no [a-z]`),
+		re:      re(`(?i)\b(that|which|package [a-z]+|FILE|None|Silent) (is|are|was|were) no [a-z]`),
 		except:  re(`(?i)\bno (longer|more|less|fewer|better|worse|different)\b`),
 		reason:  "the negation belongs to the verb",
 		instead: "is not a: a file that is not a program",
