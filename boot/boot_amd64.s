@@ -5,7 +5,7 @@
 //
 // Up to entry64 this is 32-bit code. Go's assembler has no 32-bit mode on amd64,
 // but instructions without a REX prefix encode the same in both: the comment
-// behind "//|" gives what a 32-bit CPU reads, and test/decode_test.go compares
+// after "//|" gives what a 32-bit CPU reads, and test/decode_test.go compares
 // each with a disassembly of the linked image. One form differs in meaning: LEAL
 // sym(SB) has a RIP-relative encoding that 32-bit mode takes as an absolute
 // displacement, so ADDR32 adds the address of the next instruction itself.

@@ -4,7 +4,7 @@
 // longMode takes a CPU from 32-bit protected mode to 64-bit mode (Intel SDM vol. 3A,
 // "Initializing IA-32e Mode"): the boot CPU where the image lies, every AP
 // in a copy on the page where it starts. NXE is on before a table with NX bits is
-// used. The comment behind "//|" is what a 32-bit CPU reads.
+// used. The comment after "//|" is what a 32-bit CPU reads.
 //
 // In:    flat segments, interrupts off, BX the physical address of a Jump; the code
 //        is mapped to itself by the Jump's tables.

@@ -21,14 +21,14 @@ func logMitigations(full bool) {
 		return
 	}
 	klog.Infof("cpu: mitigations: %s", mitigations(cpu.FromWords(first.Features)))
-	for g := range cpu.Mitigations {
+	for m := range cpu.Mitigations {
 		f := cpu.FromWords(first.Features)
-		on, why := f.Mitigation(g)
+		on, why := f.Mitigation(m)
 		switch {
-		case g == cpu.MitigateBuffers && full && !on:
-			klog.Infof("cpu: %s enabled by mitigations=full, although %s", g.String(), why)
+		case m == cpu.MitigateBuffers && full && !on:
+			klog.Infof("cpu: %s enabled by mitigations=full, although %s", m.String(), why)
 		case !on:
-			klog.Infof("cpu: %s not enabled: %s", g.String(), why)
+			klog.Infof("cpu: %s not enabled: %s", m.String(), why)
 		}
 	}
 	for n := 1; ; n++ {
@@ -45,9 +45,9 @@ func logMitigations(full bool) {
 // mitigations lists the mitigations that are on.
 func mitigations(f cpu.Features) string {
 	var list []string
-	for g := range cpu.Mitigations {
-		if on, _ := f.Mitigation(g); on {
-			list = append(list, g.String())
+	for m := range cpu.Mitigations {
+		if on, _ := f.Mitigation(m); on {
+			list = append(list, m.String())
 		}
 	}
 	return strings.Join(list, ", ")
@@ -68,9 +68,9 @@ func (s *system) Features() (list []shell.Features) {
 		}
 		f := cpu.FromWords(c.Features)
 		row := shell.Features{CPU: n, Vendor: vendors[f.Vendor], Family: f.Family, Model: f.Model, Words: c.Features[:]}
-		for g := range cpu.Mitigations {
-			on, why := f.Mitigation(g)
-			row.Mitigations = append(row.Mitigations, shell.Mitigation{Name: g.String(), On: on, Reason: why})
+		for m := range cpu.Mitigations {
+			on, why := f.Mitigation(m)
+			row.Mitigations = append(row.Mitigations, shell.Mitigation{Name: m.String(), On: on, Reason: why})
 		}
 		list = append(list, row)
 	}

@@ -89,7 +89,7 @@ type catcher struct {
 
 // catch begins to wait for late CPUs, and brings each online when it is ready.
 //
-// Locks: m.starting held; not asserted: a sync.Mutex does not know its holder.
+// Locks: m.starting held; not asserted: a sync.Mutex does not record its holder.
 func (m *hardware) catch(late []smp.Late) {
 	limit := catchLimit * time.Duration(m.startCfg.Scale)
 	for _, l := range late {
@@ -114,7 +114,7 @@ func (m *hardware) catch(late []smp.Late) {
 
 // endCatch ends the wait for a late CPU, because another start of it begins.
 //
-// Locks: m.starting held; not asserted: a sync.Mutex does not know its holder.
+// Locks: m.starting held; not asserted: a sync.Mutex does not record its holder.
 func (m *hardware) endCatch(n int) {
 	if c := m.catching[n]; c != nil {
 		c.cancel()
@@ -159,7 +159,7 @@ func (m *hardware) StartCPU(n int) error {
 // prepareCPUs gives memory to the CPUs up to number n that maxcpus or nosmp left out.
 // The CPUs below n stay offline, so that each CPU has its number in the topology.
 //
-// Locks: m.starting held; not asserted: a sync.Mutex does not know its holder.
+// Locks: m.starting held; not asserted: a sync.Mutex does not record its holder.
 func (m *hardware) prepareCPUs(n int) error {
 	if !slices.ContainsFunc(m.top.CPUs, func(c acpi.Processor) bool { return c.CPU == n }) {
 		return nil // there is no such CPU

@@ -24,8 +24,8 @@ usage: qemu-run.sh [OPTIONS] [--app FILE [ARGS...]]
   --qemu 'ARGS'     more arguments for QEMU; may be repeated
   --app FILE ARGS   run a static Linux program in ring 3; all that follows FILE is its
 
-Exit status: the program's own, or 127 if FILE is no program that can run here, and
-the message says why; with --run 0 if all commands succeeded and 1 if one failed;
+Exit status: the program's own, or 127 if FILE is not a program that can run here, and
+the error message says why; with --run 0 if all commands succeeded and 1 if one failed;
 124 if the time ran out; 125 if the kernel panicked or did not boot; 130 after Ctrl-C
 in an unattended run; 2 for a wrong option.
 
@@ -90,7 +90,7 @@ command -v "$qemu" >/dev/null || broken "$qemu is not installed; make setup inst
 [[ -z $app || -e $app ]] || fail "--app $app: no such file"
 [[ -z $app || -f $app && -r $app ]] || fail "--app $app: not a file that can be read"
 [[ -z $app || -z $hasrun ]] || fail "--app and --run exclude each other"
-if [[ $app ]]; then # what the kernel is not there to say; the rest it says itself
+if [[ $app ]]; then # the cases in which no kernel runs to report them; it reports all others
 	bytes=$(stat -Lc %s -- "$app")
 	((bytes > 0)) || unfit "the file is empty; give a static Linux program for x86-64"
 	((bytes < mem << 20)) || unfit "the file has $(((bytes + (1 << 20) - 1) >> 20)) MiB and the machine $mem MiB of memory; --mem gives it more"

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-// wanted returns the instructions that the comments behind "//|" promise for a
+// wanted returns the instructions that the comments after "//|" promise for a
 // function of an assembly file. The macro ADDR32 stands for three.
 func wanted(t *testing.T, file, function string) (list []string) {
 	t.Helper()

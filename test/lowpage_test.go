@@ -89,7 +89,7 @@ func query(t *testing.T, socket string, cpu int, command string) string {
 	_, err = fmt.Fprintf(c, "cpu %d\n%s\n", cpu, command)
 	require.NoError(t, err)
 	var text strings.Builder
-	for strings.Count(text.String(), "(qemu)") < 3 { // the first prompt, and one behind each command
+	for strings.Count(text.String(), "(qemu)") < 3 { // the first prompt, and one after each command
 		p := make([]byte, 4096)
 		n, err := c.Read(p)
 		text.Write(p[:n])

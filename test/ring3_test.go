@@ -182,7 +182,7 @@ func TestProgramByGRUB(t *testing.T) {
 	r.has("loaded by multiboot2", quoted("arg", 1, "a b"), quoted("env", 0, "K=v w"))
 }
 
-// A file that is no program for this kernel is named for what it is, with what to do.
+// A file that is not a program for this kernel is named for what it is, with what to do.
 func TestBadPrograms(t *testing.T) {
 	dir := t.TempDir()
 	script := filepath.Join(dir, "script")

@@ -86,7 +86,7 @@ func (s *session) log() string {
 
 func (s *session) ended() bool { return s.cmd.ProcessState != nil }
 
-// expect waits until the machine has printed a text behind what was expected before.
+// expect waits until the machine has printed a text after what was expected before.
 func (s *session) expect(text string) *session {
 	s.t.Helper()
 	limit := answer()

@@ -177,7 +177,7 @@ func TestLineEditor(t *testing.T) {
 	m.say("\r").expect("muster> ").say("poweroff\r").end(0)
 }
 
-// Keys that have ended or stopped the shell: the command behind them still answers. The
+// Keys that have ended or stopped the shell: the command after them still answers. The
 // semicolon separates commands at the prompt as in run=.
 func TestShellSurvivesInput(t *testing.T) {
 	m := start(t)

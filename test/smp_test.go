@@ -237,7 +237,7 @@ func TestCrossStorm(t *testing.T) {
 	boot(t, "--kernel", root+"/build/kernel-debug.elf", "--timeout", "120", "--run", "test storm 5; test ipi").ok()
 }
 
-// The time line has every stage of every CPU, in order, behind INIT and start-up.
+// The time line has every stage of every CPU, in order, after INIT and SIPI.
 func TestBringUpTimes(t *testing.T) {
 	r := boot(t, "--cpus", "6", "--run", "smp trace -json; smp trace").ok()
 	rows := decode[[]shell.BringUp](r, "smp trace -json")

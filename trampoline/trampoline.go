@@ -121,16 +121,16 @@ func Build(page *[Size]byte, phys uint32, p Params) {
 	put(page, offEntry, p.Entry, 8)
 	switch p.StopAt {
 	case StageRealMode16:
-		haltBehind(page[:offCode32], [...]byte{0xc7, 0x45, 0x04, StageRealMode16, 0})
+		haltAfter(page[:offCode32], [...]byte{0xc7, 0x45, 0x04, StageRealMode16, 0})
 	case StageProtected32:
-		haltBehind(page[offCode32:offLong], [...]byte{0xc7, 0x47, 0x04, StageProtected32, 0})
+		haltAfter(page[offCode32:offLong], [...]byte{0xc7, 0x47, 0x04, StageProtected32, 0})
 	case StageLongMode64:
-		haltBehind(page[offCode64:offGDT], [...]byte{0xc7, 0x47, 0x04, StageLongMode64, 0})
+		haltAfter(page[offCode64:offGDT], [...]byte{0xc7, 0x47, 0x04, StageLongMode64, 0})
 	}
 }
 
-// haltBehind puts CLI; HLT; JMP back to HLT behind the instruction that stores a stage.
-func haltBehind(piece []byte, store [5]byte) {
+// haltAfter puts CLI; HLT; JMP back to HLT after the instruction that stores a stage.
+func haltAfter(piece []byte, store [5]byte) {
 	for i := 0; i+len(store)+6 <= len(piece); i++ {
 		if [5]byte(piece[i:i+5]) == store {
 			at := i + 5

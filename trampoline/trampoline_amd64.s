@@ -3,7 +3,7 @@
 
 // Three pieces of code that package trampoline copies into one page below 1 MiB, at
 // offsets 0, offCode32 and offCode64. Package boot's longMode lies between the last two,
-// at offLong, and a parameter block follows. The comment behind "//|" is what a CPU in
+// at offLong, and a parameter block follows. The comment after "//|" is what a CPU in
 // that mode reads; test/decode_test.go compares it with a disassembly of the linked image.
 
 // code16 is where a CPU begins after the SIPI: real mode, CS the page, IP 0 (Intel

@@ -59,7 +59,7 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// A test can make a CPU halt behind the store of each stage.
+// A test can make a CPU halt after the store of each stage.
 func TestStopAt(t *testing.T) {
 	for stage, piece := range map[uint32][2]int{StageRealMode16: {0, offCode32}, StageProtected32: {offCode32, offLong},
 		StageLongMode64: {offCode64, offGDT}} {
@@ -76,6 +76,6 @@ func TestStopAt(t *testing.T) {
 		require.Greater(t, changed[0], piece[0])
 		require.Less(t, changed[len(changed)-1], piece[1])
 		require.Equal(t, []byte{0xfa, 0xf4, 0xeb, 0xfd}, page[changed[0]:changed[0]+4])
-		require.Contains(t, []byte{byte(stage), 0}, page[changed[0]-2], "behind the immediate")
+		require.Contains(t, []byte{byte(stage), 0}, page[changed[0]-2], "after the immediate")
 	}
 }

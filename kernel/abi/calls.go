@@ -101,12 +101,12 @@ type Calls interface {
 	//muster:core cpus.Proceed
 	Proceed(cpus []uint32, again bool) (missing int, err error)
 
-	// CPUInfo returns the state of one CPU. EINVAL behind the last.
+	// CPUInfo returns the state of one CPU. EINVAL: there is no such CPU.
 	//muster:core cpuInfo
 	CPUInfo(cpu int) (info *CPU, err error)
 
-	// StageTimes returns when a CPU reached each stage of its start. EINVAL behind
-	// the last CPU.
+	// StageTimes returns when a CPU reached each stage of its start. EINVAL: there
+	// is no such CPU.
 	//muster:core cpus.StageTimes
 	StageTimes(cpu int) (at *StageTimes, err error)
 

@@ -2,7 +2,7 @@ package acpi
 
 // FADT is the fixed ACPI description table: power management registers and the
 // parts of a PC that the platform has ("Fixed ACPI Description Table (FADT)").
-// Fields behind the end of a short table are nil, whatever its revision says.
+// Fields beyond the end of a short table are nil, whatever its revision says.
 type FADT struct {
 	FACS        uint32   `json:"facs_address"`
 	DSDT        uint32   `json:"dsdt_address"`

@@ -103,7 +103,7 @@ const (
 	madtX2APICNMI    = 10
 	madtWakeup       = 0x10
 
-	madtEntries = headerLength + 8 // behind address and flags
+	madtEntries = headerLength + 8 // after address and flags
 )
 
 var madtSizes = sizes{

@@ -25,7 +25,7 @@ func (s Segment) Valid() bool {
 	return s.StartBus <= s.EndBus && s.Base <= ^uint64(0)-(uint64(s.EndBus)+1)<<20
 }
 
-// ParseMCFG decodes a table whose header has been checked. It stops behind the last
+// ParseMCFG decodes a table whose header has been checked. It stops after the last
 // whole entry, with an error if bytes are left.
 func ParseMCFG(t Table) (*MCFG, error) {
 	b, err := body(t, "MCFG", mcfgEntries)

@@ -104,7 +104,7 @@ func searchRSDP(mem Memory, from uint64, n int) (RSDP, bool) {
 	return RSDP{}, false
 }
 
-// text returns the bytes before the first zero, without spaces behind.
+// text returns the bytes before the first zero, without the spaces at its end.
 func text(b []byte) string {
 	if i := bytes.IndexByte(b, 0); i >= 0 {
 		b = b[:i]

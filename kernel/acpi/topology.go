@@ -66,7 +66,7 @@ type Sources struct {
 	BusHz    uint64
 }
 
-// Problems for which the topology has a way around.
+// Problems with which a topology can still be made.
 var (
 	ErrTooMany   = errors.New("more CPUs than the kernel can use")
 	ErrUnlisted  = errors.New("the boot CPU is not listed")

@@ -2,10 +2,11 @@ package acpi
 
 import (
 	"errors"
-	"muster/kernel/abi"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"muster/kernel/abi"
 )
 
 func enabled(ids ...uint32) (list []CPU) {

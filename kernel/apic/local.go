@@ -52,7 +52,7 @@ func Install() {
 func onError(c *percpu.CPU, _ *cpu.Frame) {
 	EOI()
 	var l console.Line
-	console.Warn(c, l.Str("apic: error status ").Hex(uint64(ClearErrors())))
+	console.Warn(c, l.Str("apic: the local APIC has recorded errors, error status ").Hex(uint64(ClearErrors())))
 }
 
 // onUnclaimed ends an interrupt without an owner. Without an EOI it would block all

@@ -46,7 +46,7 @@ func Next(line, out []byte) (n int, rest []byte, ok bool) {
 }
 
 // Command returns the first command of a line whose commands are separated by
-// semicolons, and the rest behind its semicolon. A semicolon in quotes or behind a
+// semicolons, and the rest after its semicolon. A semicolon in quotes or after a
 // backslash belongs to its word, by the rules of Next. more is false when no
 // semicolon ends the command, so that no other follows.
 func Command(line []byte) (command, rest []byte, more bool) {

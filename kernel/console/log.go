@@ -27,7 +27,7 @@ const DefaultLevel = Debug
 var (
 	logBytes [128 << 10]byte
 	logStart uint64 // position of the oldest record
-	logEnd   uint64 // position behind the newest
+	logEnd   uint64 // position after the newest
 	logPrint = DefaultLevel
 )
 
@@ -111,7 +111,7 @@ type Entry struct {
 	Time  clock.Time
 }
 
-// ReadLog copies the first record at or behind pos into e and text, and returns the
+// ReadLog copies the first record at or after pos into e and text, and returns the
 // next position and the length of the text. ok is false at the end.
 func ReadLog(c *percpu.CPU, pos uint64, e *Entry, text []byte) (next uint64, n int, ok bool) {
 	mu.Lock(c)

@@ -17,7 +17,7 @@ const (
 	MitigateSSBD                          // loads do not pass stores that they may depend on
 	MitigatePageTable                     // the kernel is unmapped while ring 3 runs
 	MitigateIBT                           // indirect branches end at ENDBR64 only
-	MitigateShadowStack                   // returns go to the instruction behind their call
+	MitigateShadowStack                   // returns go to the instruction after their call
 	Mitigations                           // how many
 )
 
@@ -45,7 +45,8 @@ const (
 const absent = "the CPU does not offer it"
 
 // Mitigation reports whether the kernel uses m on a CPU with these features, and if
-// not, why. A mitigation that is on has no reason.
+// not, why. A mitigation that is on has no reason. It is long because each mitigation
+// has its case.
 func (f *Features) Mitigation(m Mitigation) (on bool, reason string) {
 	switch m {
 	case MitigateNX:

@@ -47,18 +47,18 @@ func TestMitigations(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			var on []Mitigation
-			for g := range Mitigations {
-				is, why := tc.f.Mitigation(g)
+			for m := range Mitigations {
+				is, why := tc.f.Mitigation(m)
 				if is {
-					on = append(on, g)
+					on = append(on, m)
 				}
-				require.Equal(t, is, why == "", "%s: on without a reason, or off with one", g.String())
-				require.NotEmpty(t, g.String())
+				require.Equal(t, is, why == "", "%s: on without a reason, or off with one", m.String())
+				require.NotEmpty(t, m.String())
 			}
 			require.Equal(t, tc.on, on)
-			for g, want := range tc.because {
-				_, why := tc.f.Mitigation(g)
-				require.Equal(t, want, why, g.String())
+			for m, want := range tc.because {
+				_, why := tc.f.Mitigation(m)
+				require.Equal(t, want, why, m.String())
 			}
 		})
 	}

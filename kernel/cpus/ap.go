@@ -18,7 +18,7 @@ const (
 	offStackTop = unsafe.Offsetof(percpu.CPU{}.StackTop)
 	offKernelG  = unsafe.Offsetof(percpu.CPU{}.KernelG)
 	offKernelFS = unsafe.Offsetof(percpu.CPU{}.KernelFS)
-	offAPICID   = unsafe.Offsetof(percpu.CPU{}.Processor)
+	offAPICID   = unsafe.Offsetof(percpu.CPU{}.APICID)
 	offStage    = unsafe.Offsetof(percpu.CPU{}.Stage)
 	offStageAt  = unsafe.Offsetof(percpu.CPU{}.StageAt)
 	fsInG       = fakeg.OffFSBase

@@ -16,8 +16,9 @@ import (
 // divided by the golden ratio (Knuth, "The Art of Computer Programming", vol. 3, 6.4).
 const hashFactor = 0x9e3779b1
 
-// index is the table. Slots are written while no CPU is starting. A slot that is
-// written later holds a block that the starting CPU does not look for.
+// The table. A CPU starts only after its block is in its slot. A block that is added
+// while the CPU starts takes a slot that was empty, so it is not on the way to the
+// CPU's own block.
 var (
 	indexSlots uintptr // *[indexMask+1]*percpu.CPU
 	indexMask  uint32

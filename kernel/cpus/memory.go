@@ -24,7 +24,6 @@ type memory struct {
 	stacks trap.Stacks
 
 	idleLow, idleTop uintptr
-	pins             uint32 // abi.NMIPin
 	stopAt           uint32 // injected: the stage at which the CPU halts
 	features         cpu.Features
 }

@@ -89,7 +89,7 @@ func StopOthers(c *percpu.CPU, online *percpu.Mask) (stopped uint32, missing uin
 	return stopped, awaitStop(c, 0)
 }
 
-// None is no CPU.
+// None is not the number of any CPU.
 const None = ^uint32(0)
 
 // awaitStop waits until all other CPUs have stopped, and returns the number of one

@@ -40,7 +40,7 @@ func Handle(f Func, fn func(c *percpu.CPU, word uint64)) { table[f] = fn }
 // Valid reports whether a function has a number.
 func Valid(f uint64) bool { return f < uint64(len(table)) && table[f] != nil }
 
-// Silent is no CPU: all have answered.
+// Silent is not the number of any CPU: all have answered.
 const Silent = ^uint32(0)
 
 const (

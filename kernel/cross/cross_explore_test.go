@@ -153,16 +153,19 @@ func TestAllCallAll(t *testing.T) {
 	passes(t, search(explore.Bound(1, 2), [3]int{1, 1, 1}, true, Poll))
 }
 
+// toOne is the bound of the searches whose calls go to one CPU, of the control too.
+var toOne = explore.Bound(2, 3)
+
 // Two CPUs call the third: at once, and one of them twice in a row.
 func TestTwoCallOne(t *testing.T) {
-	passes(t, search(explore.Bound(2, 3), [3]int{1, 1, 0}, false, Poll))
-	passes(t, search(explore.Bound(2, 3), [3]int{2, 1, 0}, false, Poll))
+	passes(t, search(toOne, [3]int{1, 1, 0}, false, Poll))
+	passes(t, search(toOne, [3]int{2, 1, 0}, false, Poll))
 }
 
 // Negative control: a target that takes the call out of its pending word after its
 // look at the set loses a caller that enters itself in between.
 func TestForgettingLateIsFound(t *testing.T) {
-	r := search(2, [3]int{1, 1, 0}, false, func(c *percpu.CPU) {
+	r := search(toOne, [3]int{1, 1, 0}, false, func(c *percpu.CPU) {
 		if c.Pending.Load()>>ipi.Call&1 != 0 {
 			serve(c)
 			ipi.TakeOne(c, ipi.Call)

@@ -132,7 +132,7 @@ func TestLoadCompiled(t *testing.T) {
 
 func TestProgramAboveMemory(t *testing.T) {
 	im := &Image{Segments: []Segment{{Data: make([]byte, 3<<20)}, {Size: 1 << 40}}}
-	require.NoError(t, checkMemory(im, 4<<20), "memory behind the file's data comes at first touch")
+	require.NoError(t, checkMemory(im, 4<<20), "memory after the file's data comes at first touch")
 	require.EqualError(t, checkMemory(im, 2<<20), "the program takes 4 MiB of memory before it starts, and 2 MiB are free for programs; "+
 		"give the machine more (qemu-run.sh --mem MB)")
 }

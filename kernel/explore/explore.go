@@ -98,11 +98,17 @@ type Result struct {
 // String returns a line for a test log, with all bounds.
 func (r Result) String() string {
 	bound := fmt.Sprintf("at most %d preemptions", r.Preemptions)
-	if r.Preemptions == Unbounded {
-		bound = "any preemptions"
+	switch r.Preemptions {
+	case 1:
+		bound = "at most 1 preemption"
+	case Unbounded:
+		bound = "any number of preemptions"
 	}
 	end := "complete"
-	if !r.Complete {
+	switch {
+	case r.Err != nil:
+		end = "failed"
+	case !r.Complete:
 		end = "cut off"
 	}
 	s := fmt.Sprintf("%d programs, %s: %d runs of up to %d steps, %d states, %s", r.CPUs, bound, r.Runs, r.Longest, r.States, end)

@@ -165,7 +165,7 @@ func (r *run) choose() {
 	r.schedule = append(r.schedule, pick.id)
 }
 
-// branch takes an option from the path, or the first option behind the end of the
+// branch takes an option from the path, or the first option beyond the end of the
 // path.
 func (r *run) branch(options []*proc) *proc {
 	state := r.state()

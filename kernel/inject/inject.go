@@ -20,15 +20,15 @@ import (
 // AP is the fault of one CPU when it is started.
 type AP struct {
 	Silent bool          // the CPU never gets the SIPI
-	Late   time.Duration // by so much its report comes late
+	Late   time.Duration // how much later its report comes
 	Stage  uint32        // the CPU halts when it reaches this stage, 0 for never
 }
 
 // IPI is the fault of IPIs.
 type IPI struct {
-	Drop  uint64        // one of so many is lost, 0 for none
-	Dup   uint64        // one of so many is sent twice, 0 for none
-	Delay time.Duration // by so much each is sent late
+	Drop  uint64        // one of every Drop IPIs is lost, 0 for none
+	Dup   uint64        // one of every Dup IPIs is sent twice, 0 for none
+	Delay time.Duration // how much later each IPI is sent
 }
 
 // Page is the fault of the page that CPUs start through.
@@ -44,7 +44,8 @@ type Faults struct {
 }
 
 // Add reads the value of one word fault=: apN:silent, apN:late=MS, apN:stageK,
-// ipi:drop=1/K, ipi:dup=1/K, ipi:delay=US or page:spoil=N.
+// ipi:drop=1/K, ipi:dup=1/K, ipi:delay=US or page:spoil=N. It is long because each has
+// its case.
 func (f *Faults) Add(value string) error {
 	who, what, _ := strings.Cut(value, ":")
 	name, arg, hasArg := strings.Cut(what, "=")

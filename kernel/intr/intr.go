@@ -114,28 +114,41 @@ func Bind(c *percpu.CPU, t *linux.Task, gsi, flags, action uint32, eventfd int) 
 	if event == nil {
 		return c, linux.Fail(linux.EBADF)
 	}
+	var v uint8
+	var e linux.Errno
 	if apic.Legacy() {
-		return c, bindLegacy(c, gsi, action, event)
+		v, e = bindLegacy(gsi, action, event)
+	} else {
+		v, e = bindIOAPIC(c, gsi, flags, action, event)
 	}
-	a := findIOAPIC(gsi)
-	if a == nil {
-		return c, linux.Fail(linux.ENODEV)
+	if e != 0 {
+		event.Release(c) // otherwise the line keeps it
+		return c, linux.Fail(e)
 	}
-	to := percpu.Get(0).APICID
-	if to > maxDestination {
-		return c, linux.Fail(linux.ERANGE)
-	}
-	level := flags&abi.IRQLevel != 0
-	v := assign(c, line{used: true, gsi: gsi, level: level, action: action, event: event})
-	if v == 0 {
-		return c, linux.Fail(linux.EBUSY)
-	}
-	vector.Handle(v, onDevice)
-	a.Route(c, gsi, v, to, flags&abi.IRQLow != 0, level)
 	if action == abi.ActionConsole {
 		console.UseInterrupts(c)
 	}
 	return c, uint64(v)
+}
+
+// bindIOAPIC gives the line a vector, and routes it.
+func bindIOAPIC(c *percpu.CPU, gsi, flags, action uint32, event *linux.File) (v uint8, e linux.Errno) {
+	a := findIOAPIC(gsi)
+	if a == nil {
+		return 0, linux.ENODEV
+	}
+	to := percpu.Get(0).APICID
+	if to > maxDestination {
+		return 0, linux.ERANGE
+	}
+	level := flags&abi.IRQLevel != 0
+	v = assign(c, line{used: true, gsi: gsi, level: level, action: action, event: event})
+	if v == 0 {
+		return 0, linux.EBUSY
+	}
+	vector.Handle(v, onDevice)
+	a.Route(c, gsi, v, to, flags&abi.IRQLow != 0, level)
+	return v, 0
 }
 
 // assign gives a line a vector, from the highest class down; 0 when none is free.

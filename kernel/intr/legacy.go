@@ -29,15 +29,14 @@ func InstallLegacy() {
 
 // bindLegacy unmasks the console's interrupt, the only one that is used, and
 // returns its vector.
-func bindLegacy(c *percpu.CPU, gsi, action uint32, event *linux.File) uint64 {
+func bindLegacy(gsi, action uint32, event *linux.File) (v uint8, e linux.Errno) {
 	if gsi != console.IRQ || action != abi.ActionConsole {
-		return linux.Fail(linux.ENODEV)
+		return 0, linux.ENODEV
 	}
 	legacyInput = event
 	vector.Handle(vector.PIC+console.IRQ, onLegacyConsole)
 	apic.LegacyUnmask(console.IRQ)
-	console.UseInterrupts(c)
-	return vector.PIC + console.IRQ
+	return vector.PIC + console.IRQ, 0
 }
 
 func onLegacyConsole(c *percpu.CPU, _ *cpu.Frame) {

@@ -11,7 +11,7 @@ import (
 // may fail.
 var faults struct {
 	on        bool
-	drop, dup uint64 // one of so many, 0 for none
+	drop, dup uint64 // one of every drop, or dup, IPIs; 0 for none
 	delay     clock.Time
 	count     atom.Uint64
 }

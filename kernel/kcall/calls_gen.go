@@ -128,15 +128,15 @@ func Proceed(cpus []uint32, again bool) (missing int, err error) {
 	return int(r), err
 }
 
-// CPUInfo returns the state of one CPU. EINVAL behind the last.
+// CPUInfo returns the state of one CPU. EINVAL: there is no such CPU.
 func CPUInfo(cpu int) (info *abi.CPU, err error) {
 	info = new(abi.CPU)
 	_, err = quick(abi.NumCPUInfo, uintptr(cpu), uintptr(unsafe.Pointer(info)), 0, 0)
 	return info, err
 }
 
-// StageTimes returns when a CPU reached each stage of its start. EINVAL behind
-// the last CPU.
+// StageTimes returns when a CPU reached each stage of its start. EINVAL: there
+// is no such CPU.
 func StageTimes(cpu int) (at *abi.StageTimes, err error) {
 	at = new(abi.StageTimes)
 	_, err = quick(abi.NumStageTimes, uintptr(cpu), uintptr(unsafe.Pointer(at)), 0, 0)

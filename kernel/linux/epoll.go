@@ -316,7 +316,9 @@ func (ep *epoll) wait(c *percpu.CPU, t *Task, out uintptr, limit uint64, deadlin
 }
 
 // collect reports the events of the watches on the list, each checked once. A
-// level-triggered watch goes back to the end of the list while it has events.
+// level-triggered watch goes back to the end of the list while it has events. It is
+// long because what one lock guards is needed under the next: the reference and the
+// mark of a watch are taken and given back here.
 func (ep *epoll) collect(c *percpu.CPU, t *Task, out uintptr, limit uint64) (n uint64, e Errno) {
 	ep.mu.Lock(c)
 	stop := watchReady(ep.ready.Last())

@@ -99,7 +99,8 @@ func (f *File) eventReady(c *percpu.CPU) (events uint32) {
 }
 
 // EventOf returns the eventfd of a descriptor with one more reference, nil if the
-// descriptor is of another kind. Interrupts are counted in it.
+// descriptor is of another kind. Interrupts are counted in it. Release drops the
+// reference.
 func EventOf(c *percpu.CPU, t *Task, fd uint64) *File {
 	f := t.proc.files.get(c, fd)
 	if f != nil && f.kind != kindEvent {
@@ -108,6 +109,11 @@ func EventOf(c *percpu.CPU, t *Task, fd uint64) *File {
 	}
 	return f
 }
+
+// Release drops the reference from EventOf.
+//
+// Locks: none held.
+func (f *File) Release(c *percpu.CPU) { f.put(c) }
 
 // Signal adds one to an eventfd, from an interrupt handler.
 func (f *File) Signal(c *percpu.CPU) {

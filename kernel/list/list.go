@@ -46,7 +46,7 @@ func (l *List) First() *Node { return l.node(l.root.next) }
 // Last returns the node that was pushed last, nil when the list is empty.
 func (l *List) Last() *Node { return l.node(l.root.prev) }
 
-// Next returns the node behind n, nil behind the last one.
+// Next returns the node after n, nil after the last one.
 func (l *List) Next(n *Node) *Node { return l.node(n.next) }
 
 // node turns the root into nil.

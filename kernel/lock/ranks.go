@@ -24,6 +24,3 @@ const (
 	RankIOAPIC                   // apic.IOAPIC.mu: the register pair; intr.mu
 	RankConsole                  // console.mu; last, so a report prints under any lock
 )
-
-// nests reports whether a CPU may hold two locks of this rank. No rank allows it.
-func (r Rank) nests() bool { return false }

@@ -102,7 +102,7 @@ func (s *Spin) checkOrder(c *percpu.CPU) {
 		upcall.Panic(c, "lock: too many held; depth, rank", uint64(c.LockDepth), uint64(s.Rank))
 	}
 	if c.LockDepth > 0 {
-		if top := Rank(c.LockRanks[c.LockDepth-1]); s.Rank <= top && !(s.Rank == top && s.Rank.nests()) {
+		if top := Rank(c.LockRanks[c.LockDepth-1]); s.Rank <= top {
 			upcall.Panic(c, "lock: wrong order; rank held, rank wanted", uint64(top), uint64(s.Rank))
 		}
 	}

@@ -36,7 +36,7 @@ func (s *Space) find(addr uintptr) *Area {
 	return s.last
 }
 
-// next returns the first area that ends behind addr, nil if there is no such area.
+// next returns the first area that ends above addr, nil if there is no such area.
 func (s *Space) next(addr uintptr) *Area {
 	if a := s.find(addr); a != nil {
 		return a

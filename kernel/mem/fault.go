@@ -146,7 +146,7 @@ const chunk = 256
 // Locks: s.mu held from the first call of next to the use of the last entry.
 type walk struct {
 	s       *Space
-	at, end uintptr // at is behind the entry that next returned
+	at, end uintptr // at follows the entry that next returned
 	steps   int
 	row     PhysAddr // last-level table of at, 0 to look it up
 }

@@ -70,8 +70,8 @@ func entryOf(root PhysAddr, va uintptr) *uint64 {
 	}
 }
 
-// entryMake is entryOf, but makes missing tables from pages of alloc. nil means
-// that alloc had no page, or that a large page maps va.
+// entryMake is entryOf, but makes the tables that are missing. nil means that no
+// frame is left for a table, or that a large page maps va.
 //
 // Locks: the lock of root's space held; not asserted: only the caller has it. During
 // boot and for a new table there is no such lock.

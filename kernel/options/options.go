@@ -47,7 +47,7 @@ func Default() Options {
 }
 
 // Parse reads the command line. Each problem is one sentence; its setting keeps the
-// default.
+// default. It is long because each word has its case.
 func Parse(line string) (o Options, problems []string) {
 	o = Default()
 	complain := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }

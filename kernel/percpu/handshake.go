@@ -11,9 +11,9 @@ package percpu
 //	Reset: Offline; INIT
 //	Expect: Booting; SIPI
 //	                             ReportReady: Ready
-//	LetGo: Go = 1, an IPI         MayJoin
+//	LetGo: Go = 1, an IPI        MayJoin
 //	                             Join: Ready -> Online
-//	or Reset: Ready -> Offline  then Join fails, and it halts for the INIT that follows
+//	or Reset: Ready -> Offline   then Join fails, and it halts for the INIT that follows
 
 // States of a CPU.
 const (

@@ -13,9 +13,9 @@
 package percpu
 
 import (
-	"muster/kernel/abi"
 	"unsafe"
 
+	"muster/kernel/abi"
 	"muster/kernel/atom"
 )
 

@@ -16,7 +16,8 @@ import (
 )
 
 // breakCore breaks the core on purpose, so that tests and readers see the report of
-// each kind of panic. The shell's command is crash.
+// each kind of panic. The shell's command is crash. It is long because each kind has
+// its case.
 func breakCore(c *percpu.CPU, _ *linux.Task, kind int) (*percpu.CPU, uint64) {
 	var l console.Line
 	console.Warn(c, l.Str("crash: breaking the core on request, kind ").Dec(uint64(kind)))

@@ -10,6 +10,8 @@
 package selftest
 
 import (
+	"unsafe"
+
 	"muster/kernel/abi"
 	"muster/kernel/apic"
 	"muster/kernel/clock"
@@ -24,7 +26,6 @@ import (
 	"muster/kernel/sched"
 	"muster/kernel/trap"
 	"muster/kernel/vector"
-	"unsafe"
 )
 
 // Install makes package linux dispatch the calls of this package, and registers its

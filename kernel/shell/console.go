@@ -97,7 +97,7 @@ func (k *keyboard) failed(ctx context.Context, err error) {
 
 // key takes one byte.
 //
-// Locks: k.mu held; not asserted: a sync.Mutex does not know its holder.
+// Locks: k.mu held; not asserted: a sync.Mutex does not record its holder.
 func (k *keyboard) key(b byte) {
 	switch {
 	case b == controlC && k.cancel != nil:

@@ -35,8 +35,8 @@ func features(s *Shell, a args) error {
 		fmt.Fprintf(w, "\tCPU%d", f.CPU)
 	}
 	fmt.Fprintln(w, "\tWHY NOT")
-	for i, g := range list[0].Mitigations {
-		fmt.Fprint(w, g.Name)
+	for i, m := range list[0].Mitigations {
+		fmt.Fprint(w, m.Name)
 		reason := ""
 		for _, f := range list {
 			mark := "on"

@@ -322,10 +322,13 @@ func passes(t *testing.T, r explore.Result) {
 	require.True(t, r.Complete)
 }
 
+// alone is the bound of the searches with one AP, of the control too.
+var alone = explore.Bound(4, explore.Unbounded)
+
 // A boot CPU, a clock, and one or two APs that answer: at once, or so late that
 // they are given up, or reported as silent and caught.
 func TestHandshake(t *testing.T) {
-	passes(t, search(explore.Bound(4, explore.Unbounded), (*percpu.CPU).Reset, modelAP{}))
+	passes(t, search(alone, (*percpu.CPU).Reset, modelAP{}))
 	passes(t, search(explore.Bound(1, 2), (*percpu.CPU).Reset, modelAP{}, modelAP{}))
 }
 
@@ -348,7 +351,7 @@ func TestHandshakeWithFaults(t *testing.T) {
 // Negative control: a boot CPU that reads whether a CPU is online, and sends INIT
 // after that, resets one that has come online in between.
 func TestLookThenResetIsFound(t *testing.T) {
-	r := search(explore.Unbounded, func(c *percpu.CPU) bool {
+	r := search(alone, func(c *percpu.CPU) bool {
 		if c.IsOnline() {
 			return false
 		}

@@ -61,7 +61,7 @@ func moduleRange(i int) mem.Range {
 }
 
 // taken returns range i of those that the image, the modules and the loader's
-// information occupy; ok is false behind the last.
+// information occupy; ok is false after the last.
 func taken(image mem.Range, i int) (r mem.Range, ok bool) {
 	modules := info.Modules()
 	switch {

@@ -50,7 +50,7 @@ func TestAgainstRuntime(t *testing.T) {
 			got, ok := table.Lookup(uint64(pc))
 			require.True(t, ok)
 			file, line := want.FileLine(pc)
-			if file == "?" { // padding behind the function
+			if file == "?" { // padding after the function
 				break
 			}
 			require.Equal(t, uint64(entry), got.Entry)

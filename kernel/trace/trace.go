@@ -85,7 +85,7 @@ func place(c *percpu.CPU, seq uint64) *slot {
 }
 
 // Add records an event of this CPU. An NMI between taking the place and storing the
-// head records its own events in places behind it.
+// head records its own events in the places after it.
 //
 // The race detector is off: Read finds out by itself whether it read what Add writes.
 //

@@ -67,7 +67,7 @@ common:
 	POPALL
 	MOVQ	16(SP), CX            // IP; vector and error lie below it
 	MOVQ	40(SP), SP
-	STI                           // takes effect behind the JMP: no interrupt comes
+	STI                           // takes effect after the JMP: no interrupt comes
 	JMP	CX                    // between with this stack pointer half restored
 
 user:

@@ -59,7 +59,7 @@ type Block struct {
 // bytes each, aligned to ISTSize, for the paranoid ones.
 type Stacks struct {
 	Common                      uintptr
-	NMI, Double, Machine, Debug uintptr // addresses behind the ends of the stacks
+	NMI, Double, Machine, Debug uintptr // addresses of the ends of the stacks
 }
 
 var idt [512]uint64 // two words a gate
@@ -147,7 +147,7 @@ func (b *Block) Load(c *percpu.CPU, s *Stacks) {
 			b.tss.setIST(slot, prepareStack(c, end))
 		}
 	}
-	b.tss.iomap = tssLimit + 1 // behind the limit: ring 3 may use no port
+	b.tss.iomap = tssLimit + 1 // beyond the limit: ring 3 may use no port
 
 	cpu.LoadGDT(uintptr(unsafe.Pointer(&b.gdt)), uint16(unsafe.Sizeof(b.gdt)-1), cpu.KernelSS)
 	cpu.LoadTR(cpu.TSS)

@@ -171,7 +171,7 @@ func onInside(c *percpu.CPU, f *cpu.Frame) {
 
 // onCoreFault resolves a page fault of the core, or panics.
 func onCoreFault(c *percpu.CPU, f *cpu.Frame, addr uintptr) {
-	if upcall.To.CoreFault != nil && upcall.To.CoreFault(c, f, addr) {
+	if upcall.To.CoreFault(c, f, addr) {
 		return
 	}
 	if lastResort != nil && lastResort(c, f, addr) {

@@ -1,6 +1,9 @@
 // Package models checks the protocols of package smp and package cross with the
 // model checker spin: all interleavings of one boot CPU and one other that is started
 // twice, and of two callers and one target, all losses of SIPIs and IPIs included.
+//
+// Layer: host.
+// Chapter: docs/08-starting-cpus.md, docs/06-interrupts.md.
 package models
 
 import (

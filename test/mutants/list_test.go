@@ -47,7 +47,7 @@ var mutants = []mutant{
 	{"a ticket skipped", "kernel/lock/spin.go",
 		"s.owner.Store(s.owner.Load() + 1)", "s.owner.Store(s.owner.Load() + 2)", exploreLock},
 	{"two locks of one rank", "kernel/lock/spin.go",
-		"s.Rank <= top &&", "s.Rank < top &&", debugLock},
+		"s.Rank <= top {", "s.Rank < top {", debugLock},
 	{"release in any order", "kernel/lock/spin.go",
 		"if c.LockDepth == 0 || Rank(c.LockRanks[c.LockDepth-1]) != s.Rank {", "if c.LockDepth == 0 {", debugLock},
 	{"a lock held across a switch", "kernel/lock/spin.go",

@@ -73,6 +73,15 @@ func TestSoakMutants(t *testing.T) {
 	t.Logf("%d of %d mutants killed", killed, len(mutants))
 }
 
+// Negative control: an edit of a comment survives. So a mutant is not killed because its
+// file is overlaid.
+func TestSoakMutantsHarmless(t *testing.T) {
+	m := mutant{name: "a comment", file: "kernel/list/list.go",
+		old: "// Push puts k on top.", new: "// Push puts k on the top.", tests: hostList}
+	out, ok := goTest(overlay(t, m), strings.Fields(m.tests)...)
+	require.True(t, ok, out)
+}
+
 // diff shows an edit.
 func diff(m mutant) string {
 	lines := func(sign, text string) (out string) {

@@ -1,6 +1,9 @@
 // Command bench measures the kernel in QEMU and writes docs/measurements.md:
 // instruction counts under -icount, medians of 5 seeds; times by the clock, medians
 // of 9. Each number stands beside the command that prints it again.
+//
+// Layer: host.
+// Chapter: docs/12-shell-and-tests.md.
 package main
 
 import (

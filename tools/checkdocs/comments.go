@@ -15,7 +15,7 @@ import (
 var (
 	// qualified is a name with its package or variable: trap.Frame, irqs.mu.
 	qualified = regexp.MustCompile(`\b([a-z][a-z0-9]*)\.([A-Za-z_][A-Za-z0-9_]*)\b`)
-	// camel is a name with a capital behind a small letter: StartAll, runQueue.
+	// camel is a name with a capital after a small letter: StartAll, runQueue.
 	camel = regexp.MustCompile(`\b[A-Za-z][A-Za-z0-9]*[a-z0-9][A-Z][A-Za-z0-9]*\b`)
 	// word is a part of code that may be a name.
 	word = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*`)

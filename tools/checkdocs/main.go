@@ -1,7 +1,10 @@
 // Command checkdocs looks up the references of the documentation: names in the source
 // ("kernel/smp/smp.go:StartAll"), files, links between pages, Make targets, the
-// chapters that packages name, and names in comments. So a rename is noticed the same day. A walk through the
-// source, a section "### Walk: ...", may name a file once.
+// chapters that packages name, and names in comments. So a rename is noticed the same
+// day. A walk through the source, a section "### Walk: ...", may name a file once.
+//
+// Layer: host.
+// Chapter: docs/12-shell-and-tests.md.
 package main
 
 import (

@@ -9,6 +9,7 @@
 // that excuses nothing, is a finding too.
 //
 // Layer: host.
+// Chapter: docs/12-shell-and-tests.md.
 package main
 
 import (

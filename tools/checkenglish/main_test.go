@@ -57,6 +57,7 @@ func TestKinds(t *testing.T) {
 		"assembly, two lines":           {"a.s", "// This code is reached by\n// nobody.\n\tNOP\n", []string{"2: nobody"}},
 		"linker script":                 {"a.ld", "/* Read by\n * nobody. */\nnobody = 1;\n", []string{"2: nobody"}},
 		"script":                        {"a.sh", "# Read by\n# nobody.\nnobody=1; echo 'read by nobody'\n", []string{"2: nobody", "3: nobody"}},
+		"help text of a script":         {"a.sh", "cat <<'TEXT'\nIt is read by\nnobody.\nTEXT\nnobody=1\n", []string{"3: nobody"}},
 		"makefile":                      {"Makefile", "a:\n\t@echo 'read by nobody'\n", []string{"2: nobody"}},
 		"page":                          {"a.md", "# Title\n\nOne sentence. It is\nread by nobody.\n", []string{"4: nobody"}},
 		"table of a page":               {"a.md", "| a | b |\n|---|---|\n| c | for nobody |\n", []string{"3: nobody"}},

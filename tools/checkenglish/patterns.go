@@ -6,7 +6,7 @@ import "regexp"
 type pattern struct {
 	name    string
 	re      *regexp.Regexp
-	except  *regexp.Regexp // a hit inside of such a match is no finding; nil without exceptions
+	except  *regexp.Regexp // a hit inside such a match is not a finding; nil without exceptions
 	reason  string
 	instead string // continues "write "
 }
@@ -156,6 +156,20 @@ var patterns = []pattern{
 		re:      re(`(?i)\b(so-many-?th|n-?th|a so-and-so|so-and-so|such-and-such)\b`),
 		reason:  "the term is not English for second-language readers",
 		instead: "one of n, every n IPIs",
+	},
+	{
+		name:    "is no",
+		re:      re(`(?i)\b(that|which|package [a-z]+|FILE|None|Silent) (is|are|was|were) no [a-z]`),
+		except:  re(`(?i)\bno (longer|more|less|fewer|better|worse|different)\b`),
+		reason:  "the negation belongs to the verb",
+		instead: "is not a: a file that is not a program",
+	},
+	{
+		name:    "behind",
+		re:      re(`(?i)\bbehind\b`),
+		except:  re(`(?i)\b(left|leaves?|leaving|leaves (little|nothing|no [a-z]+)|little|no file) behind\b|\b(is|are|falls?|waits?|waiting|lags?) behind\b`),
+		reason:  "things in a list, a file, a line or an order of steps come one after the other",
+		instead: "after, beyond the end, above",
 	},
 	{
 		name: "archaic",

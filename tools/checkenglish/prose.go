@@ -217,7 +217,7 @@ func readSlashes(_, text string) ([]paragraph, error) {
 	return g.all(), nil
 }
 
-// comment adds a comment behind code. One that has its line for itself goes on in
+// comment adds a comment after code. One that has its line for itself goes on in
 // the next line.
 func comment(g *paragraphs, line int, code, text string) {
 	if strings.TrimSpace(code) != "" {
@@ -229,12 +229,28 @@ func comment(g *paragraphs, line int, code, text string) {
 	g.add(line, strings.TrimPrefix(text, " "))
 }
 
-// readHashes returns the comments of scripts and of the Makefile, and the strings of
-// at least two words in their commands.
+// helpText is the name that a script gives to the end of a text that it prints.
+const helpText = "TEXT"
+
+// readHashes returns the comments of scripts and of the Makefile, the strings of at
+// least two words in their commands, and the texts that end with helpText.
 func readHashes(_, text string) ([]paragraph, error) {
 	var g paragraphs
 	var strs []paragraph
+	inText := false
 	for i, l := range strings.Split(text, "\n") {
+		if inText {
+			if inText = l != helpText; inText {
+				g.add(i+1, l)
+			} else {
+				g.end()
+			}
+			continue
+		}
+		if inText = strings.HasSuffix(l, "<<'"+helpText+"'"); inText {
+			g.end()
+			continue
+		}
 		code := l
 		if m := hashes.FindStringSubmatch(l); m != nil {
 			comment(&g, i+1, m[1], " "+m[2])

@@ -80,7 +80,7 @@ func (k *calls) has(obj types.Object, f analysis.Fact) bool {
 	return obj != nil && obj.Pkg() != nil && k.pass.ImportObjectFact(obj, f)
 }
 
-// reachable calls f for each instruction of fn that some path reaches: none behind a
+// reachable calls f for each instruction of fn that some path reaches: none after a
 // call that does not return.
 func (k *calls) reachable(fn *ssa.Function, f func(ssa.Instruction)) {
 	seen := map[*ssa.BasicBlock]bool{}

@@ -68,7 +68,7 @@ func (p *cpuPass) trackAll() {
 	}
 }
 
-// checkFields reports names in threadFields that are no fields of a CPU's block.
+// checkFields reports names in threadFields that are not fields of a CPU's block.
 func (p *cpuPass) checkFields() {
 	if p.pass.Pkg.Path() != percpuPath {
 		return

@@ -24,7 +24,7 @@ import (
 // Any other clause may follow these. A lock is named as the function's code names
 // it. A function with a clause "held" begins with q.mu.AssertHeld(c) for each lock,
 // or lock.AssertEither(c, &a.mu, &b.mu), and a function that begins so has the
-// clause. Sentences behind the first are for the reader alone.
+// clause. Sentences after the first are for the reader alone.
 
 // contract is what a comment says.
 type contract struct {
@@ -169,7 +169,7 @@ func checkLocks(files []*ast.File, report func(token.Pos, string)) (n int) {
 		k, _ := parseContract(text)
 		name := k.as[strings.LastIndex(k.as, ".")+1:]
 		if held, known := holding[name]; !known || held {
-			report(fn.Pos(), fmt.Sprintf("%s: Locks as %s: that is no function here, or its caller holds a lock; write it out", fn.Name.Name, k.as))
+			report(fn.Pos(), fmt.Sprintf("%s: Locks as %s: that is not a function here, or its caller holds a lock; write it out", fn.Name.Name, k.as))
 		}
 	}
 	return n

@@ -72,7 +72,7 @@ func TestMutationsAreFound(t *testing.T) {
 			"send: one of them held by its comment: tasks.mu, t.proc.mu; asserted first: none"}},
 		"comment removed": {"kernel/mem/kmap.go", "// Locks: mapped.mu held.\n", "", []string{
 			"cut: held by its comment: none; asserted first: mapped.mu"}},
-		"reason removed": {"kernel/startcpus.go", "; not asserted: a sync.Mutex does not know its holder.", ".", []string{
+		"reason removed": {"kernel/startcpus.go", "; not asserted: a sync.Mutex does not record its holder.", ".", []string{
 			"catch: held by its comment: m.starting; asserted first: none"}},
 	}
 	unchanged := map[string]bool{} // packages, with tags, that are clean as they are
@@ -90,7 +90,7 @@ func (m mutation) check(t *testing.T, unchanged map[string]bool) {
 	require.True(t, bytes.Contains(good, []byte(m.old)), "%s: the text to change is not there: %q", m.file, m.old)
 	look := tree{dir: "../..", patterns: []string{"./" + filepath.Dir(m.file)}}
 	if look.patterns[0] == "./kernel" {
-		look.patterns = append(look.patterns, "./kernel/sched") // package main is no core package
+		look.patterns = append(look.patterns, "./kernel/sched") // package main is not a core package
 	}
 	for _, tags := range []string{"", "debug"} {
 		if set := look.patterns[0] + " " + tags; !unchanged[set] {

@@ -9,6 +9,9 @@
 //	gencalls [-root .] [-check]
 //
 // With -check nothing is written; a file that would change is an error.
+//
+// Layer: host.
+// Chapter: docs/10-system-calls.md.
 package main
 
 import (

@@ -1,5 +1,8 @@
 // Command genvectors writes the 256 interrupt stubs of package trap, 16 bytes
 // each, so that a stub's address follows from its number.
+//
+// Layer: host.
+// Chapter: docs/04-traps.md.
 package main
 
 import (
@@ -7,8 +10,9 @@ import (
 	"flag"
 	"fmt"
 	"log"
-	"muster/kernel/vector"
 	"os"
+
+	"muster/kernel/vector"
 )
 
 // errorCodes are the exceptions for which the CPU pushes an error code.

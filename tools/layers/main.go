@@ -9,6 +9,9 @@
 //
 // With -map it writes the table of packages in docs/00-map.md, with -check it compares
 // the table.
+//
+// Layer: host.
+// Chapter: docs/03-hosting-go.md.
 package main
 
 import (

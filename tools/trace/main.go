@@ -2,6 +2,9 @@
 // an SVG: a lane for each CPU, a mark for each step.
 //
 //	trace [-cpus 4] [-o docs/bringup.svg]
+//
+// Layer: host.
+// Chapter: docs/08-starting-cpus.md.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Package plain is no core package.
+// Package plain is not a core package.
 //
 // Layer: service.
 package plain
