@@ -51,6 +51,9 @@ func discover(boot *abi.Boot) *hardware {
 		m.readMP()
 	}
 	m.makeTopology()
+	if err := kcall.SetBootCPU(&m.top.CPUs[0].Processor); err != nil {
+		klog.Errorf("smp: boot CPU without its ACPI id and its NMI pins: %v", err)
+	}
 	m.preparePower()
 	return m
 }

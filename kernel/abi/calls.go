@@ -57,10 +57,10 @@ type Calls interface {
 	//muster:core intr.Unmask
 	UnmaskIRQ(gsi uint32) error
 
-	// SetNMI programs the calling CPU's local interrupt pins, see NMIPin. ENODEV: there is
-	// no local APIC.
-	//muster:core cpus.SetPins
-	SetNMI(pins uint32) error
+	// SetBootCPU gives the boot CPU its record, and programs those of its local interrupt
+	// pins that are NMIs. EINVAL: the record is another CPU's.
+	//muster:core cpus.SetBoot
+	SetBootCPU(p *Processor) error
 
 	// ConsoleRead takes the bytes that the serial port received, and returns their
 	// number.

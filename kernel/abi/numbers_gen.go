@@ -15,7 +15,7 @@ const (
 	NumAddIOAPIC
 	NumBindIRQ
 	NumUnmaskIRQ
-	NumSetNMI
+	NumSetBootCPU
 	NumConsoleRead
 	NumSetCPULimit
 	NumPrepareCPU
@@ -72,7 +72,7 @@ var names = [Count]string{
 	"AddIOAPIC",
 	"BindIRQ",
 	"UnmaskIRQ",
-	"SetNMI",
+	"SetBootCPU",
 	"ConsoleRead",
 	"SetCPULimit",
 	"PrepareCPU",

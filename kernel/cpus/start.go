@@ -51,6 +51,34 @@ func SetLimit(c *percpu.CPU, _ *linux.Task, n uint32) (*percpu.CPU, uint64) {
 	return c, 0
 }
 
+// SetBoot gives the boot CPU its record, the abi.Processor at the address record, and
+// programs its local interrupt pins. EINVAL says that the record is another CPU's.
+//
+// Context: while only the boot CPU is online.
+func SetBoot(c *percpu.CPU, t *linux.Task, record uintptr) (*percpu.CPU, uint64) {
+	var p abi.Processor
+	if !t.Space.CopyIn(c, unsafe.Pointer(&p), record, unsafe.Sizeof(p)) {
+		return c, linux.Fail(linux.EFAULT)
+	}
+	if !adopt(c, p) {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	if !apic.Legacy() {
+		usePins(c.Pins)
+	}
+	return c, 0
+}
+
+// adopt puts the boot CPU's record into its block, which was made before the tables
+// were read. It reports false if the record is another CPU's.
+func adopt(c *percpu.CPU, p abi.Processor) bool {
+	if c.ID != 0 || p.APICID != c.APICID {
+		return false
+	}
+	c.Processor = p
+	return true
+}
+
 // perCPUPages is more than the memory of one CPU: block, stacks, trace ring, objects.
 const perCPUPages = 40
 
@@ -184,16 +212,6 @@ func StageTimes(c *percpu.CPU, t *linux.Task, cpu int, out uintptr) (*percpu.CPU
 	if !t.Space.CopyOut(c, out, unsafe.Pointer(&at), unsafe.Sizeof(at)) {
 		return c, linux.Fail(linux.EFAULT)
 	}
-	return c, 0
-}
-
-// SetPins programs the local interrupt pins of the calling CPU, as abi.NMIPin has it.
-// ENODEV says that there is no local APIC.
-func SetPins(c *percpu.CPU, _ *linux.Task, pins uint32) (*percpu.CPU, uint64) {
-	if apic.Legacy() {
-		return c, linux.Fail(linux.ENODEV)
-	}
-	usePins(pins)
 	return c, 0
 }
 

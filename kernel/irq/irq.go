@@ -20,22 +20,18 @@ import (
 	"muster/kernel/klog"
 )
 
-// SetUp takes the I/O APICs of the machine into use, masks every input, and
-// programs the NMI pins of the boot CPU, on which it runs.
+// SetUp takes the I/O APICs of the machine into use, and masks every input.
 func SetUp(t *acpi.Topology) {
 	for _, a := range t.IOAPICs {
 		n, err := kcall.AddIOAPIC(a.ID, uint64(a.Addr), a.GSIBase)
 		if err != nil {
-			klog.Errorf("irq: I/O APIC %d at %#x: %v", a.ID, a.Addr, err)
+			klog.Errorf("irq: I/O APIC %d at %#x not taken into use: %v", a.ID, a.Addr, err)
 			continue
 		}
 		klog.Infof("irq: I/O APIC %d at %#x, GSI %d-%d", a.ID, a.Addr, a.GSIBase, int(a.GSIBase)+n-1)
 	}
 	for _, o := range t.Overrides {
 		klog.Infof("irq: ISA %d is GSI %d", o.Source, o.GSI)
-	}
-	if err := kcall.SetNMI(t.CPUs[0].Pins); err != nil {
-		klog.Errorf("irq: NMI pins: %v", err)
 	}
 }
 

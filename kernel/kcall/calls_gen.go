@@ -68,10 +68,10 @@ func UnmaskIRQ(gsi uint32) (err error) {
 	return err
 }
 
-// SetNMI programs the calling CPU's local interrupt pins, see NMIPin. ENODEV: there is
-// no local APIC.
-func SetNMI(pins uint32) (err error) {
-	_, err = quick(abi.NumSetNMI, uintptr(pins), 0, 0, 0)
+// SetBootCPU gives the boot CPU its record, and programs those of its local interrupt
+// pins that are NMIs. EINVAL: the record is another CPU's.
+func SetBootCPU(p *abi.Processor) (err error) {
+	_, err = quick(abi.NumSetBootCPU, uintptr(unsafe.Pointer(p)), 0, 0, 0)
 	return err
 }
 

@@ -37,8 +37,8 @@ var calls = [...]linux.Handler{
 	abi.NumUnmaskIRQ - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return intr.Unmask(c, t, uint32(f.DI))
 	},
-	abi.NumSetNMI - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-		return cpus.SetPins(c, t, uint32(f.DI))
+	abi.NumSetBootCPU - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return cpus.SetBoot(c, t, uintptr(f.DI))
 	},
 	abi.NumConsoleRead - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return consoleRead(c, t, uintptr(f.DI), f.SI)
