@@ -7,8 +7,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// device is a variable: a stack may move, and the functions know it by its address alone.
+var device [4]uint64
+
 func TestLoadStore(t *testing.T) {
-	mem := new([4]uint64)
+	mem := &device
 	a := uintptr(unsafe.Pointer(mem))
 	Store32(a+8, 0x55667788)
 	Store32(a+12, 0x11223344)
