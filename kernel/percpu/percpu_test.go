@@ -7,6 +7,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// room is a variable: a stack may move, and the code knows the memory by its address alone.
+var room [4]*CPU
+
 func TestTable(t *testing.T) {
 	var cpus [5]CPU
 	for i := range cpus {
@@ -14,7 +17,6 @@ func TestTable(t *testing.T) {
 	}
 	require.True(t, Register(&cpus[0]))
 	require.False(t, Register(&cpus[1]), "there is room for the boot CPU alone")
-	room := make([]*CPU, 4)
 	SetTable(uintptr(unsafe.Pointer(&room[0])), 4)
 	for i := 1; i < 4; i++ {
 		require.True(t, Register(&cpus[i]))
@@ -32,9 +34,13 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// maskWords is a variable: a stack may move, and the code knows the memory by its address alone.
+var maskWords []uint64
+
 func TestMask(t *testing.T) {
 	for _, n := range []uint32{3, 64, 65, 288} {
-		words := make([]uint64, MaskBytes(n)/8+1)
+		maskWords = make([]uint64, MaskBytes(n)/8+1)
+		words := maskWords
 		words[len(words)-1] = ^uint64(0) // is not the mask's
 		var m Mask
 		m.Init(uintptr(unsafe.Pointer(&words[0])), n)
