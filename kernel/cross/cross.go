@@ -5,7 +5,7 @@
 // target that finds a member in its set removes it, and only the CPU that has
 // removed it runs the call. So a lost IPI costs a repetition, a repeated IPI costs
 // nothing, and no call runs twice. Any number of CPUs may call the same one at the
-// same time.
+// same time. The functions that there are today belong to package selftest.
 //
 // Layer: core.
 // Context: interrupts off.

@@ -38,7 +38,9 @@ var lines [256]line
 
 var mu = lock.Spin{Rank: lock.RankIOAPIC}
 
-// ioapic is an I/O APIC in use. The list is in the order in which they were added.
+// ioapic is an I/O APIC in use. The list is in the order in which they were added. It is
+// not of package list, since handlers read it without a lock: an I/O APIC is never removed,
+// and one store appends it when it is complete.
 type ioapic struct {
 	apic.IOAPIC
 	next *ioapic

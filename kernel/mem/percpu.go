@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"muster/kernel/layout"
+	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
 )
@@ -35,14 +36,17 @@ func (p PerCPU) On(id uint32) uintptr { return uintptr(p) + uintptr(id)*perUnit 
 
 // perChunk is one range of units.
 type perChunk struct {
+	link list.Link // first: in perCPU.chunks
 	base uintptr
 	used [unitLines / 64]uint64 // a bit for each line in use
-	next *perChunk
 }
+
+// chunkOf returns the chunk of a link, nil for nil.
+func chunkOf(k *list.Link) *perChunk { return (*perChunk)(unsafe.Pointer(k)) }
 
 var perCPU struct {
 	mu     lock.Spin // guards the list and the bits
-	chunks *perChunk
+	chunks list.Stack
 	cache  Cache
 }
 
@@ -85,7 +89,8 @@ func AllocPerCPU(c *percpu.CPU, n uintptr, breathe func(*percpu.CPU) *percpu.CPU
 // new one.
 func reservePerCPU(c *percpu.CPU, lines uint) (p PerCPU, ok bool) {
 	perCPU.mu.Lock(c)
-	for k := perCPU.chunks; k != nil && !ok; k = k.next {
+	for l := perCPU.chunks.Top(); l != nil && !ok; l = l.Below() {
+		k := chunkOf(l)
 		var at uint
 		if at, ok = k.take(lines); ok {
 			p = PerCPU(k.base + uintptr(at)*line)
@@ -94,8 +99,7 @@ func reservePerCPU(c *percpu.CPU, lines uint) (p PerCPU, ok bool) {
 	if !ok {
 		if k := (*perChunk)(perCPU.cache.Alloc(c)); k != nil {
 			k.base = ReserveMap(c, 0, percpu.Max*perUnit)
-			k.next = perCPU.chunks
-			perCPU.chunks = k
+			perCPU.chunks.Push(&k.link)
 			_, ok = k.take(lines)
 			p = PerCPU(k.base) // the first lines of a new chunk
 		}
@@ -146,7 +150,8 @@ func backUnit(c *percpu.CPU, va, n uintptr) {
 // Locks: takes perCPU.mu, and mapped.mu.
 func AddPerCPU(c *percpu.CPU, id uint32) {
 	perCPU.mu.Lock(c)
-	for k := perCPU.chunks; k != nil; k = k.next {
+	for l := perCPU.chunks.Top(); l != nil; l = l.Below() {
+		k := chunkOf(l)
 		for i := uint(0); i < unitLines; i++ {
 			if k.used[i/64]>>(i%64)&1 != 0 {
 				backUnit(c, k.base+uintptr(id)*perUnit+uintptr(i)*line, line)
@@ -169,7 +174,8 @@ func FreePerCPU(c *percpu.CPU, p PerCPU, n uintptr, breathe func(*percpu.CPU) *p
 		}
 	}
 	perCPU.mu.Lock(c)
-	for k := perCPU.chunks; k != nil; k = k.next {
+	for l := perCPU.chunks.Top(); l != nil; l = l.Below() {
+		k := chunkOf(l)
 		if off := uintptr(p) - k.base; off < perUnit {
 			k.mark(uint(off/line), uint(roundUp(n, line)/line), false)
 		}
