@@ -70,7 +70,7 @@ lint:
 	@scripts/lint.sh
 
 soak: setup build debug
-	go test -tags 'qemu soak' -count=1 -timeout 0 -v -run 'Soak' ./test/
+	CGO_ENABLED=1 go test -race -tags 'qemu soak' -count=1 -timeout 0 -v -run 'Soak' ./test/
 	go test -tags soak -count=1 -timeout 0 -v -run 'Soak' ./test/mutants
 	go test -tags 'explore soak' -count=1 -timeout 0 -v ./kernel/explore ./kernel/lock ./kernel/sched ./kernel/mem ./kernel/cross ./kernel/smp
 

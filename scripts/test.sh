@@ -40,23 +40,25 @@ generated() {
 	go run ./tools/gencalls -check && return $r
 }
 gotest=(tally test "$record" -count=1 -timeout 60m -vet=off) # suite vet covers them all
-untagged=(-skip muster/test:'it needs the tag qemu')
-hosted() { tagsets -tests -only none "${untagged[@]}" "${gotest[@]}"; }
-# What each search went through is in its log, with its bounds.
-explored() { tagsets -tests -only explore tally test -show '^--- | programs, ' "$record" -count=1 -timeout 60m -vet=off; }
-# The race detector covers every package under every set of tags, with the exceptions
-# below. checkptr=0: these packages reach memory by address, as the kernel does. The suite
-# needs the race detector, not the pointer checks that -race turns on as well.
+# The race detector covers every package under every set of tags but these. Each of the
+# tests here works in child processes, or in one thread of a library.
+alone=(muster/test/models muster/test/lint muster/tools/unreached muster/tools/cpucheck)
+hosted() { "${gotest[@]}" "${alone[@]}"; }
 raced() {
-	CGO_ENABLED=1 tagsets -tests "${untagged[@]}" \
+	local skips=() p
+	for p in "${alone[@]}"; do skips+=(-skip "$p:suite host runs it"); done
+	# checkptr=0: these packages reach memory by address, as the kernel does. The suite
+	# needs the race detector, not the pointer checks that -race turns on as well.
+	CGO_ENABLED=1 tagsets -tests "${skips[@]}" \
+		-skip muster/test:'it needs the tag qemu' \
 		-skip qemu:'suite qemu has -race' \
 		-skip soak:'make soak runs these' \
 		-skip explore:'its atomic words are ordinary variables, for one CPU at a time' \
-		-skip muster/test/models:'its work is in child processes; suite host runs it' \
-		-skip muster/tools/unreached:'it compiles the standard library, one thread; suite host runs it' \
 		"${gotest[@]}" -race -gcflags=all=-d=checkptr=0
 }
-machines() { CGO_ENABLED=1 tally test -v "$record" -count=1 -timeout 60m -vet=off -race -tags qemu ./test; }
+# What each search went through is in its log, with its bounds.
+explored() { tagsets -tests -only explore tally test -show '^--- | programs, ' "${gotest[@]:2}"; }
+machines() { CGO_ENABLED=1 tally test -v "${gotest[@]:2}" -race -tags qemu ./test; }
 
 suite format formatted
 suite vet vetted

@@ -63,6 +63,11 @@ func main() {
 	if flag.NArg() == 0 {
 		log.Fatal("no command to run")
 	}
+	for what, why := range skips {
+		if strings.Contains(what, "/") {
+			fmt.Printf("-- %s: left out: %s\n", what, why)
+		}
+	}
 	failed := false
 	for _, r := range runs {
 		failed = !r.execute(flag.Args()) || failed
