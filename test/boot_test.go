@@ -15,6 +15,7 @@ import (
 
 	"muster/kernel/percpu"
 	"muster/kernel/shell"
+	"muster/tools/patience"
 )
 
 // The lines of the boot log, in order, on the usual machine with 4 CPUs.
@@ -189,6 +190,7 @@ func TestLoaders(t *testing.T) {
 
 // make run shows the image itself, without a command line.
 func TestPlainImage(t *testing.T) {
+	t.Setenv(patience.Variable, "1")               // a slow host would make the script tell the kernel of it
 	m := start(t, "--boot", "bios", "--cpus", "1") // fewer CPUs than the host: nothing to tell the kernel
 	m.expect("muster> ").say("uptime\r").expect("\nup ").expect("muster> ")
 	m.say("poweroff\r").end(0)
