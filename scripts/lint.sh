@@ -17,7 +17,7 @@ waits() { go run ./tools/waits; }
 
 # Commits written before this second, by their author's clock, have the subjects that
 # they have. A date, since a shallow clone may lack any given commit.
-since=1795664053 # 2026-11-26 03:34 UTC
+since=1795627251 # 2026-11-25 17:20 UTC
 subjects() {
 	git rev-parse --git-dir >/dev/null 2>&1 || { echo "subjects: not in a clone: no commits to check"; return; }
 	local LC_ALL=C.UTF-8 written commit subject n=0 bad=0
