@@ -42,7 +42,7 @@ generated() {
 gotest=(tally test "$record" -count=1 -timeout 60m -vet=off) # suite vet covers them all
 # The race detector covers every package under every set of tags but these. Each of the
 # tests here works in child processes, or in one thread of a library.
-alone=(muster/test/models muster/test/lint muster/tools/unreached muster/tools/cpucheck)
+alone=(muster/test/models muster/test/lint muster/tools/{unreached,cpucheck,checkenglish})
 hosted() { "${gotest[@]}" "${alone[@]}"; }
 raced() {
 	local skips=() p
@@ -57,7 +57,7 @@ raced() {
 		"${gotest[@]}" -race -gcflags=all=-d=checkptr=0
 }
 # What each search went through is in its log, with its bounds.
-explored() { tagsets -tests -only explore tally test -show '^--- | programs, ' "${gotest[@]:2}"; }
+explored() { tagsets -tests -only explore tally test -show ' programs[ ,]' "${gotest[@]:2}"; }
 machines() { CGO_ENABLED=1 tally test -v "${gotest[@]:2}" -race -tags qemu ./test; }
 
 suite format formatted

@@ -134,12 +134,17 @@ func (f *follower) take(e event) {
 	}
 }
 
-// test returns the record of a test, and makes it and its parents if need be.
+// test returns the record of a test, and makes it if need be. Its parent is the longest
+// name before a slash that is a test: the name of a subtest may have slashes of its own.
 func (p *running) test(name string) *one {
 	x := p.tests[name]
 	if x == nil {
-		if i := strings.LastIndexByte(name, '/'); i >= 0 {
-			p.test(name[:i]).parent = true
+		for above := name; strings.Contains(above, "/"); {
+			above = above[:strings.LastIndexByte(above, '/')]
+			if parent := p.tests[above]; parent != nil {
+				parent.parent = true
+				break
+			}
 		}
 		x = &one{}
 		p.tests[name] = x

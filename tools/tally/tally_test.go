@@ -18,7 +18,7 @@ import (
 var sample = map[string]string{
 	"go.mod":            "module m\n\ngo 1.26\n",
 	"good/a_test.go":    "package good\n\nimport \"testing\"\n\nfunc TestGood(t *testing.T) { t.Log(\"quiet\")\n\tt.Log(\"shown\") }\n",
-	"skips/a_test.go":   "package skips\n\nimport \"testing\"\n\nfunc TestSkip(t *testing.T) { t.Skip(\"no moon: not visible\") }\nfunc TestBare(t *testing.T) { t.SkipNow() }\nfunc TestSome(t *testing.T) {\n\tt.Run(\"a\", func(t *testing.T) {})\n\tt.Run(\"b\", func(t *testing.T) { t.Skip(\"b is absent\") })\n}\n",
+	"skips/a_test.go":   "package skips\n\nimport \"testing\"\n\nfunc TestSkip(t *testing.T) { t.Skip(\"no moon: not visible\") }\nfunc TestBare(t *testing.T) { t.SkipNow() }\nfunc TestSome(t *testing.T) {\n\tt.Run(\"a\", func(t *testing.T) {})\n\tt.Run(\"b/c\", func(t *testing.T) { t.Skip(\"b is absent\") })\n}\n",
 	"bad/a_test.go":     "package bad\n\nimport \"testing\"\n\nfunc TestFine(t *testing.T) { t.Log(\"quiet\") }\nfunc TestBad(t *testing.T) {\n\tt.Run(\"sub\", func(t *testing.T) { t.Error(\"serial log:\\nline one\\nline two\") })\n}\n",
 	"panics/a_test.go":  "package panics\n\nimport \"testing\"\n\nfunc TestPanics(t *testing.T) { panic(\"broken\") }\n",
 	"main/a_test.go":    "package main\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestMain(m *testing.M) { println(\"exit 3\"); os.Exit(3) }\n",
@@ -77,7 +77,7 @@ func TestGoodAndSkipped(t *testing.T) {
 		{Package: "m/skips", Test: "TestSkip", Outcome: skipped, Reason: "no moon: not visible"},
 		{Package: "m/skips", Test: "TestBare", Outcome: skipped, Reason: "it gives no reason"},
 		{Package: "m/skips", Test: "TestSome/a", Outcome: passed},
-		{Package: "m/skips", Test: "TestSome/b", Outcome: skipped, Reason: "b is absent"},
+		{Package: "m/skips", Test: "TestSome/b/c", Outcome: skipped, Reason: "b is absent"},
 	}, r)
 	require.Regexp(t, `^ +a_test.go:6: shown\nok  \tm/good\t.*\nok  \tm/skips\t.*\n$`, shown)
 }
