@@ -61,7 +61,7 @@ var mutants = []mutant{
 	{"words skipped", "kernel/percpu/mask.go",
 		"id = (id/64 + 1) * 64", "id += 64", hostPerCPU},
 	{"clear takes the word", "kernel/percpu/mask.go",
-		".And(^uint64(1<<(id%64)))>>", ".Swap(0)>>", hostPerCPU},
+		".And(^uint64(1<<(id%64)))>>", ".And(0)>>", hostPerCPU},
 	{"a CPU without a place", "kernel/percpu/percpu.go",
 		"if n == table.limit {", "if n > table.limit {", hostPerCPU},
 	{"look, then reset", "kernel/percpu/handshake.go",
