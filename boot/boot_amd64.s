@@ -1,5 +1,6 @@
 #include "go_asm.h"
 #include "textflag.h"
+#include "addr32.h"
 
 // The way from the loader's jump to the first instruction in the upper half.
 //
@@ -8,14 +9,7 @@
 // after "//|" gives what a 32-bit CPU reads, and test/decode_test.go compares
 // each with a disassembly of the linked image. One form differs in meaning: LEAL
 // sym(SB) has a RIP-relative encoding that 32-bit mode takes as an absolute
-// displacement, so ADDR32 adds the address of the next instruction itself.
-
-// ADDR32: R = run-time physical address of sym, wherever the image was loaded.
-// Needs a stack; clobbers AX.
-#define ADDR32(sym, R) \
-	CALL	·here(SB); \
-	LEAL	sym(SB), R; \
-	LEAL	6(AX)(R*1), R
+// displacement, so ADDR32 (addr32.h) adds the address of the next instruction itself.
 
 // entry32 is the entry of the ELF file, of multiboot2 and of PVH.
 //
@@ -25,12 +19,30 @@
 TEXT ·entry32(SB), NOSPLIT|NOFRAME, $0
 	CLI                               //| cli
 	CLD                               //| cld
+	BYTE	$0x31; BYTE $0xed             //| xor ebp, ebp
 	MOVL	AX, SI                        //| mov esi, eax
 	CMPL	SI, $const_multibootMagic     //| cmp esi, 0x36d76289
 	JEQ	known                         //| jz
 	CMPL	0(BX), $const_pvhMagic        //| cmp dword ptr [ebx], 0x336ec578
 	JEQ	known                         //| jz
+	// QEMU's loader copies a command line of any length to 4,096 bytes of its own,
+	// and the information comes after them. Text right before it says that the line
+	// has run over both.
 	MOVL	$0x7c00, SP                   //| mov esp, 0x7c00
+	MOVL	-4(BX), CX                    //| mov ecx, dword ptr [ebx-0x4]
+	MOVL	$4, DX                        //| mov edx, 0x4
+printable:
+	MOVL	CX, AX                        //| mov eax, ecx
+	ANDL	$0xff, AX                     //| and eax, 0xff
+	SUBL	$0x20, AX                     //| sub eax, 0x20
+	CMPL	AX, $0x5f                     //| cmp eax, 0x5f
+	JCC	unknown                       //| jnb
+	SHRL	$8, CX                        //| shr ecx, 0x8
+	SUBL	$1, DX                        //| sub edx, 0x1
+	JNE	printable                     //| jnz
+	ADDR32(·longLine, DX)
+	JMP	·refuse(SB)                   //| jmp
+unknown:
 	ADDR32(·noLoader, DX)
 	JMP	·refuse(SB)                   //| jmp
 
@@ -72,6 +84,26 @@ lackLong:
 	ADDR32(·noLong, DX)
 	JMP	·refuse(SB)                   //| jmp
 haveLong:
+	// Firmware of Intel CPUs can hide NX, and the CPUID leaves above 2: see longMode.
+	XORL	AX, AX                        //| xor eax, eax
+	CPUID                             //| cpuid
+	CMPL	BX, $const_vendorB            //| cmp ebx, 0x756e6547
+	JNE	allowed                       //| jnz
+	CMPL	DX, $const_vendorD            //| cmp edx, 0x49656e69
+	JNE	allowed                       //| jnz
+	MOVL	$const_miscEnable, CX         //| mov ecx, 0x1a0
+	RDMSR                             //| rdmsr
+	TESTL	$const_miscLimitCPUID, AX     //| test eax, 0x400000
+	JNE	clear                         //| jnz
+	TESTL	$const_miscNoXD, DX           //| test edx, 0x4
+	JEQ	allowed                       //| jz
+clear:
+	ANDL	$~const_miscLimitCPUID, AX    //| and eax, 0xffbfffff
+	ANDL	$~const_miscNoXD, DX          //| and edx, 0xfffffffb
+	WRMSR                             //| wrmsr
+allowed:
+	MOVL	$0x80000001, AX               //| mov eax, 0x80000001
+	CPUID                             //| cpuid
 	TESTL	$(1<<20), DX                  //| test edx, 0x100000
 	JNE	haveNX                        //| jnz
 	ADDR32(·noNX, DX)
@@ -80,28 +112,14 @@ haveNX:
 	MOVL	$1, AX                        //| mov eax, 0x1
 	CPUID                             //| cpuid
 	TESTL	$(1<<26), DX                  //| test edx, 0x4000000
-	JNE	haveSSE2                      //| jnz
+	JNE	haveAll                       //| jnz
 	ADDR32(·noSSE2, DX)
 	JMP	·refuse(SB)                   //| jmp
-haveSSE2:
-	TESTL	$(1<<26), CX                  //| test ecx, 0x4000000
-	JNE	haveXSAVE                     //| jnz
-	ADDR32(·noXSAVE, DX)
-	JMP	·refuse(SB)                   //| jmp
-haveXSAVE:
-	XORL	AX, AX                        //| xor eax, eax
-	CPUID                             //| cpuid
-	CMPL	AX, $7                        //| cmp eax, 0x7
-	JCS	lackFSGSBase                  //| jb
-	MOVL	$7, AX                        //| mov eax, 0x7
-	XORL	CX, CX                        //| xor ecx, ecx
-	CPUID                             //| cpuid
-	TESTL	$1, BX                        //| test ebx, 0x1
-	JNE	haveAll                       //| jnz
-lackFSGSBase:
-	ADDR32(·noFSGSBase, DX)
-	JMP	·refuse(SB)                   //| jmp
 haveAll:
+	PUSHQ	SI                            //| push esi
+	ADDR32(·starting, SI)
+	CALL	·paint(SB)                    //| call
+	POPQ	SI                            //| pop esi
 	MOVL	BP, BX                        //| mov ebx, ebp
 
 	// Page tables: 7 pages in tables, from the first page boundary.
@@ -170,11 +188,12 @@ TEXT ·here(SB), NOSPLIT|NOFRAME, $0
 	MOVL	0(SP), AX                     //| mov eax, dword ptr [esp]
 	RET                               //| ret
 
-// refuse prints the text at DX on COM1 and on VGA, and stops. Under an emulator it
+// refuse prints the text at DX on COM1 and on the screen, and stops. BP has the address of the
+// loader's information, or 0. Under an emulator it
 // ends the emulator with the status of a kernel that did not boot.
 TEXT ·refuse(SB), NOSPLIT|NOFRAME, $0
 	MOVL	DX, SI                        //| mov esi, edx
-	MOVL	$0xb8000, DI                  //| mov edi, 0xb8000
+	CALL	·paint(SB)                    //| call
 	// 115200 baud, 8N1.
 	MOVL	$0x3fb, DX                    //| mov edx, 0x3fb
 	MOVL	$0x80, AX                     //| mov eax, 0x80
@@ -207,11 +226,6 @@ send:
 	MOVL	BX, AX                        //| mov eax, ebx
 	MOVL	$0x3f8, DX                    //| mov edx, 0x3f8
 	OUTB                              //| out dx, al
-	CMPL	AX, $0x20                     //| cmp eax, 0x20
-	JCS	char                          //| jb
-	ORL	$0x4f00, AX                   //| or eax, 0x4f00
-	MOVW	AX, 0(DI)                     //| mov word ptr [edi], ax
-	ADDL	$2, DI                        //| add edi, 0x2
 	JMP	char                          //| jmp
 printed:
 	PUSHFQ                            //| pushfd
@@ -302,10 +316,10 @@ GLOBL ·tables(SB), NOPTR, $(8*4096)
 	DATA	name+40(SB)/8, $e; \
 	GLOBL	name(SB), RODATA|NOPTR, $48
 
+TEXT48(·starting, "starting", "\x00", "\x00", "\x00", "\x00")
 TEXT48(·noLoader, "not load", "ed by mu", "ltiboot2", " or PVH\r", "\n")
+TEXT48(·longLine, "command ", "line ove", "r QEMU's", " 4,095 b", "ytes\r\n")
 TEXT48(·noCPUID, "this CPU", " has no ", "CPUID\r\n", "\x00", "\x00")
 TEXT48(·noLong, "this CPU", " has no ", "long mod", "e\r\n", "\x00")
 TEXT48(·noNX, "this CPU", " has no ", "NX\r\n", "\x00", "\x00")
 TEXT48(·noSSE2, "this CPU", " has no ", "SSE2\r\n", "\x00", "\x00")
-TEXT48(·noXSAVE, "this CPU", " has no ", "XSAVE\r\n", "\x00", "\x00")
-TEXT48(·noFSGSBase, "this CPU", " has no ", "FSGSBASE", "\r\n", "\x00")

@@ -7,13 +7,14 @@
 // Manual: Multiboot2 Specification 2.0; Xen's docs/misc/pvh.pandoc and
 // xen/include/public/arch-x86/hvm/start_info.h.
 // Chapter: docs/01-boot.md.
-// Left out: multiboot1; the loader's module names.
+// Left out: multiboot1; the text of modules under PVH.
 package boot
 
 import (
 	"muster/kernel/abi"
 	"muster/kernel/cpu"
 	"muster/kernel/layout"
+	"muster/kernel/memmap"
 )
 
 // Values for the assembly.
@@ -64,10 +65,12 @@ type Memory func(addr, n uint64) []byte
 type Info struct {
 	Protocol    Protocol
 	CommandLine []byte
-	RSDPAddr    uint64 // physical, 0 if not given
-	RSDP        []byte // a copy that multiboot2 brings instead of the address
-	Framebuffer abi.Framebuffer
-	Used        [4]Range // memory that the information itself occupies
+	RSDPAddr    uint64          // physical, 0 if not given
+	RSDP        []byte          // a copy that multiboot2 brings instead of the address
+	EFI         uint64          // physical address of the EFI system table, 0 if not given
+	Framebuffer abi.Framebuffer // zero if there is none, or if it cannot be used
+	BadScreen   string          // why it cannot be used; "" without a framebuffer
+	Used        [4]memmap.Range // memory that the information itself occupies
 	UsedCount   int
 
 	regions    list
@@ -75,9 +78,6 @@ type Info struct {
 	tags       []byte // multiboot2
 	moduleTags int
 }
-
-// Range is a half-open range of physical memory.
-type Range struct{ Start, End uint64 }
 
 // list is an array in the loader's layout: each entry starts with two numbers of 8
 // bytes.
@@ -121,7 +121,8 @@ func (in *Info) Modules() int { return in.modules.len() + in.moduleTags }
 func (in *Info) Module(i int) abi.Module {
 	var m abi.Module
 	if in.moduleTags > 0 {
-		m.Start, m.End = in.moduleTag(i)
+		t := in.moduleTag(i)
+		m.Start, m.End = number(t[tagHeader:], 4), number(t[tagHeader+4:], 4)
 	} else {
 		e := in.modules.at(i)
 		m.Start = number(e, 8)
@@ -131,9 +132,18 @@ func (in *Info) Module(i int) abi.Module {
 	return m
 }
 
+// ModuleText returns the text that the loader's configuration gives module i: GRUB's
+// words after the file. PVH has none here.
+func (in *Info) ModuleText(i int) []byte {
+	if in.moduleTags == 0 {
+		return nil
+	}
+	return text(in.moduleTag(i)[moduleHead:])
+}
+
 func (in *Info) use(start, n uint64) {
 	if in.UsedCount < len(in.Used) && n > 0 {
-		in.Used[in.UsedCount] = Range{start, start + n}
+		in.Used[in.UsedCount] = memmap.Range{Start: start, End: start + n}
 		in.UsedCount++
 	}
 }
@@ -143,11 +153,14 @@ type Code uint8
 
 // Results.
 const (
-	OK           Code = iota
-	ErrLoader         // neither protocol's magic number
-	ErrReadable       // information outside the memory that can be read
-	ErrSize           // a length is out of range
-	ErrMemoryMap      // no memory map
+	OK             Code = iota
+	ErrLoader           // neither protocol's magic number
+	ErrReadable         // information outside the memory that can be read
+	ErrSize             // a length is out of range
+	ErrMemoryMap        // no memory map
+	ErrCommandLine      // longer than MaxCommandLine
+	ErrModules          // more than maxModules
+	ErrRegions          // more than maxRegions
 )
 
 // Error makes a Code an error value.
@@ -163,9 +176,23 @@ func (e Code) Error() string {
 		return "boot: a length in the loader's information is out of range"
 	case ErrMemoryMap:
 		return "boot: the loader provided no memory map"
+	case ErrCommandLine:
+		return "boot: the command line is too long: 65535 bytes are the limit"
+	case ErrModules:
+		return "boot: too many modules: 256 are the limit"
+	case ErrRegions:
+		return "boot: the memory map is too long: 65536 entries are the limit"
 	}
 	return "boot: unknown error"
 }
+
+// Limits of what a loader may bring. They bound the loops over it; no loader comes near
+// the last two.
+const (
+	MaxCommandLine = 64<<10 - 1
+	maxModules     = 256
+	maxRegions     = 64 << 10
+)
 
 // Parse reads what the loader left at addr. magic is EAX at entry.
 func Parse(in *Info, magic uint32, addr uint64, mem Memory) Code {

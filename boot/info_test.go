@@ -2,6 +2,9 @@ package boot
 
 import (
 	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,7 +19,7 @@ type memory map[uint64][]byte
 
 func (m memory) read(addr, n uint64) []byte {
 	for start, b := range m {
-		if addr >= start && addr+n <= start+uint64(len(b)) {
+		if size := uint64(len(b)); addr >= start && n <= size && addr-start <= size-n {
 			return b[addr-start : addr-start+n : addr-start+n]
 		}
 	}
@@ -80,6 +83,8 @@ func TestMultiboot2(t *testing.T) {
 	require.Equal(t, 2, in.Modules())
 	require.Equal(t, abi.Module{Start: 0x800000, End: 0x900000}, in.Module(0))
 	require.Equal(t, abi.Module{Start: 0xa00000, End: 0xa00010}, in.Module(1))
+	require.Equal(t, "first", string(in.ModuleText(0)))
+	require.Empty(t, in.ModuleText(1))
 	require.Equal(t, rsdp, in.RSDP, "the newer copy is used, in either order")
 	require.Equal(t, abi.Framebuffer{Address: 0xfd000000, Pitch: 4096, Width: 1024, Height: 768, BitsPerPixel: 32, Kind: 1,
 		RedPos: 16, RedSize: 8, GreenPos: 8, GreenSize: 8, BluePos: 0, BlueSize: 8}, in.Framebuffer)
@@ -101,7 +106,7 @@ func TestPVH(t *testing.T) {
 	for len(long) < 1000 {
 		long += "word "
 	}
-	for _, line := range []string{"", "nosmp", long} {
+	for _, line := range []string{"", "nosmp", long, strings.Repeat("x", MaxCommandLine)} {
 		var in Info
 		require.Equal(t, OK, Parse(&in, 0x2badb002, 0x1000, pvh(line).read))
 		require.Equal(t, "PVH", in.Protocol.String())
@@ -109,6 +114,7 @@ func TestPVH(t *testing.T) {
 		require.Equal(t, uint64(0xf5000), in.RSDPAddr)
 		require.Equal(t, 1, in.Modules())
 		require.Equal(t, abi.Module{Start: 0x7000000, End: 0x7001234}, in.Module(0))
+		require.Empty(t, in.ModuleText(0))
 		require.Equal(t, 2, in.Regions())
 		require.Equal(t, abi.Region{Start: 0x100000, Length: 1 << 32, Type: 1}, in.Region(1))
 		require.Equal(t, 4, in.UsedCount)
@@ -127,6 +133,8 @@ func TestBadInformation(t *testing.T) {
 	le.PutUint32(noMap[0x1000][pvhMapCount:], 0)
 	many := pvh("")
 	le.PutUint32(many[0x1000][pvhMapCount:], 1<<20)
+	modules := pvh("")
+	le.PutUint32(modules[0x1000][pvhModuleCount:], maxModules+1)
 	far := pvh("")
 	le.PutUint32(far[0x1000][pvhMemoryMap+4:], 1)
 	old := pvh("")
@@ -145,7 +153,12 @@ func TestBadInformation(t *testing.T) {
 		"map entry too short": {multibootMagic, 0x10000, entry, ErrSize},
 		"no map":              {multibootMagic, 0x10000, multiboot(), ErrMemoryMap},
 		"PVH without map":     {0, 0x1000, noMap, ErrMemoryMap},
-		"PVH map too long":    {0, 0x1000, many, ErrSize},
+		"PVH map too long":    {0, 0x1000, many, ErrRegions},
+		"PVH modules":         {0, 0x1000, modules, ErrModules},
+		"PVH command line":    {0, 0x1000, pvh(strings.Repeat("x", MaxCommandLine+1)), ErrCommandLine},
+		"command line":        {multibootMagic, 0x10000, multiboot(ramTag, tag(tagCommandLine, []byte(strings.Repeat("x", MaxCommandLine+1)))), ErrCommandLine},
+		"modules":             {multibootMagic, 0x10000, multiboot(slices.Repeat([][]byte{tag(tagModule, words(1, 2))}, maxModules+1)...), ErrModules},
+		"map too long":        {multibootMagic, 0x10000, multiboot(tag(tagMemoryMap, append(words(24, 0), make([]byte, 24*(maxRegions+1))...))), ErrRegions},
 		"PVH map unreadable":  {0, 0x1000, far, ErrReadable},
 		"PVH version 0":       {0, 0x1000, old, ErrMemoryMap},
 	}
@@ -155,6 +168,9 @@ func TestBadInformation(t *testing.T) {
 			require.Equal(t, tc.want, Parse(&in, tc.magic, tc.addr, tc.mem.read))
 		})
 	}
+	for limit, in := range map[int]Code{MaxCommandLine: ErrCommandLine, maxModules: ErrModules, maxRegions: ErrRegions} {
+		require.Contains(t, in.Error(), fmt.Sprint(limit), "the text says the limit")
+	}
 	require.EqualError(t, ErrMemoryMap, "boot: the loader provided no memory map")
 }
 
@@ -162,6 +178,7 @@ func TestBadInformation(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(uint32(multibootMagic), multiboot(ramTag, tag(tagModule, words(1, 2)))[0x10000])
 	f.Add(uint32(0), pvh("x")[0x1000])
+	f.Add(uint32(multibootMagic), multiboot(ramTag, framebufferTag(abi.Framebuffer{Address: 0xb8000, Pitch: 160, Width: 80, Height: 25, Kind: framebufferText}))[0x10000])
 	f.Fuzz(func(t *testing.T, magic uint32, data []byte) {
 		m := memory{0x1000: data}
 		var in Info
@@ -174,5 +191,6 @@ func FuzzParse(f *testing.F) {
 		for i := range in.Modules() {
 			in.Module(i)
 		}
+		in.Entropy(m.read, func([]byte) {})
 	})
 }

@@ -10,15 +10,25 @@ type Jump struct {
 	CR3      uint32
 }
 
-// Registers as longMode sets them, on the boot CPU and on every AP: page tables
-// with NX bits, SYSCALL, SSE, caches on. Package start sets the rest of CR4.
+// Registers as longMode sets them, on the boot CPU and on every AP: page tables with NX
+// bits, SYSCALL, SSE, caches on. They are set and not or-ed, so that nothing is left of
+// what firmware had on: five-level page tables (CR4.LA57), which can be turned off only
+// here, where paging is off, or EFER.FFXSR. Package cpus sets the rest of CR4.
 const (
 	efer     = cpu.MSREFER
 	longEFER = cpu.EFERSyscall | cpu.EFERLongMode | cpu.EFERNoExecute
 	longCR4  = cpu.CR4PAE | cpu.CR4FXSR | cpu.CR4XMMExcept
+	longCR0  = cpu.CR0Wanted
+)
 
-	longCR0Set  = cpu.CR0Paging | cpu.CR0WriteProtect | cpu.CR0NumericError | cpu.CR0MonitorFPU | cpu.CR0ProtectedMode
-	longCR0Keep = ^uint32(cpu.CR0EmulateFPU | cpu.CR0TaskSwitched | cpu.CR0NotThrough | cpu.CR0CacheDisable)
+// IA32_MISC_ENABLE of Intel CPUs (Intel SDM vol. 4, "Architectural MSRs"), and the
+// vendor's name in CPUID leaf 0.
+const (
+	miscEnable     = cpu.MSRMiscEnable
+	miscLimitCPUID = cpu.MiscLimitCPUID
+	miscNoXD       = cpu.MiscNoXD >> 32
+	vendorB        = cpu.IntelB
+	vendorD        = cpu.IntelD
 )
 
 // LongMode returns the address of longMode's code. The code refers only to its

@@ -9,11 +9,13 @@ const (
 	tagModule      = 3
 	tagMemoryMap   = 6
 	tagFramebuffer = 8
+	tagEFI64       = 12
 	tagRSDPv1      = 14
 	tagRSDPv2      = 15
 
 	tagHeader      = 8
-	maxInformation = 16 << 20 // far more than any loader's
+	moduleHead     = tagHeader + 8 // start and end of the module, then its text
+	maxInformation = 16 << 20      // far more than any loader's
 )
 
 // parseMultiboot2 reads the tags of the information at addr. The module tags are
@@ -50,6 +52,9 @@ func parseMultiboot2(in *Info, addr uint64, mem Memory) Code {
 	if in.regions.len() == 0 {
 		return ErrMemoryMap
 	}
+	if f := &in.Framebuffer; f.Kind == framebufferRGB && in.inRAM(f.Address, uint64(f.Pitch)*uint64(f.Height)) {
+		in.Framebuffer, in.BadScreen = abi.Framebuffer{}, "its memory is RAM"
+	}
 	return OK
 }
 
@@ -58,12 +63,16 @@ func (in *Info) tag(kind uint32, t []byte) Code {
 	body := t[tagHeader:]
 	switch kind {
 	case tagCommandLine:
-		in.CommandLine = text(body)
+		if in.CommandLine = text(body); len(in.CommandLine) > MaxCommandLine {
+			return ErrCommandLine
+		}
 	case tagModule:
 		if len(body) < 8 {
 			return ErrSize
 		}
-		in.moduleTags++
+		if in.moduleTags++; in.moduleTags > maxModules {
+			return ErrModules
+		}
 	case tagMemoryMap:
 		if len(body) < 8 {
 			return ErrSize
@@ -74,8 +83,15 @@ func (in *Info) tag(kind uint32, t []byte) Code {
 		}
 		entries := body[8:]
 		in.regions = list{entries[:len(entries)/size*size], size}
+		if in.regions.len() > maxRegions {
+			return ErrRegions
+		}
 	case tagFramebuffer:
 		in.framebuffer(body)
+	case tagEFI64:
+		if len(body) >= 8 {
+			in.EFI = number(body, 8)
+		}
 	case tagRSDPv1:
 		if in.RSDP == nil && len(body) >= 20 { // version 2 is better
 			in.RSDP = body[:20]
@@ -88,20 +104,6 @@ func (in *Info) tag(kind uint32, t []byte) Code {
 	return OK
 }
 
-// framebuffer reads the tag's body. A body that is cut short is ignored.
-func (in *Info) framebuffer(b []byte) {
-	if len(b) < 22 {
-		return
-	}
-	f := abi.Framebuffer{Address: number(b, 8), Pitch: u32(b[8:]), Width: u32(b[12:]), Height: u32(b[16:]), BitsPerPixel: b[20], Kind: b[21]}
-	if f.Kind == 1 && len(b) >= 30 {
-		f.RedPos, f.RedSize = b[24], b[25]
-		f.GreenPos, f.GreenSize = b[26], b[27]
-		f.BluePos, f.BlueSize = b[28], b[29]
-	}
-	in.Framebuffer = f
-}
-
 // text returns the bytes before the first zero.
 func text(b []byte) []byte {
 	for i, c := range b {
@@ -112,17 +114,16 @@ func text(b []byte) []byte {
 	return b
 }
 
-// moduleTag returns the range of module i.
-func (in *Info) moduleTag(i int) (start, end uint64) {
-	for tags := in.tags; len(tags) >= tagHeader; {
+// moduleTag returns the tag of module i, header included. tag has checked its length.
+func (in *Info) moduleTag(i int) []byte {
+	for tags := in.tags; ; {
 		kind, size := u32(tags), int(u32(tags[4:]))
 		if kind == tagModule {
 			if i == 0 {
-				return number(tags[8:], 4), number(tags[12:], 4)
+				return tags[:size]
 			}
 			i--
 		}
 		tags = tags[min((size+7)&^7, len(tags)):]
 	}
-	return 0, 0
 }

@@ -13,7 +13,6 @@ const (
 
 	pvhModuleSize = 32 // address, size, command line, reserved: 8 bytes each
 	pvhMapSize    = 24 // address, size, type, reserved
-	pvhMaxText    = 64 << 10
 )
 
 func parsePVH(in *Info, addr uint64, mem Memory) Code {
@@ -33,12 +32,21 @@ func parsePVH(in *Info, addr uint64, mem Memory) Code {
 			if b == nil {
 				return ErrReadable
 			}
-			if t := text(b); len(t) < len(b) || n >= pvhMaxText {
+			if t := text(b); len(t) < len(b) {
 				in.CommandLine = t
 				in.use(a, uint64(len(t))+1)
 				break
 			}
+			if n > MaxCommandLine {
+				return ErrCommandLine
+			}
 		}
+	}
+	if u32(h[pvhModuleCount:]) > maxModules {
+		return ErrModules
+	}
+	if u32(h[pvhMapCount:]) > maxRegions {
+		return ErrRegions
 	}
 	e := OK
 	if in.modules.data, e = array(in, mem, number(h[pvhModules:], 8), u32(h[pvhModuleCount:]), pvhModuleSize); e != OK {
@@ -59,9 +67,6 @@ func parsePVH(in *Info, addr uint64, mem Memory) Code {
 func array(in *Info, mem Memory, addr uint64, n uint32, size uint64) ([]byte, Code) {
 	if n == 0 || addr == 0 {
 		return nil, OK
-	}
-	if n > 1<<16 {
-		return nil, ErrSize
 	}
 	b := mem(addr, uint64(n)*size)
 	if b == nil {

@@ -30,6 +30,10 @@ type hardware struct {
 	s5     *acpi.Sleep
 	top    *acpi.Topology
 
+	pci buses
+
+	keyboard found
+
 	starting sync.Mutex       // one start of CPUs at a time
 	catching map[int]*catcher // by the late CPU's number; guarded by starting
 	startCfg smp.Config
@@ -42,7 +46,7 @@ type hardware struct {
 //
 // Context: while the boot CPU runs alone.
 func discover(boot *abi.Boot) *hardware {
-	m := &hardware{boot: boot}
+	m := &hardware{boot: boot, keyboard: found{ch: make(chan struct{})}}
 	if self, err := kcall.CPUInfo(0); err == nil {
 		m.features, m.self = cpu.FromWords(self.Features), self.APICID
 	}

@@ -72,6 +72,11 @@ func (s *system) Features() (list []shell.Features) {
 			on, why := f.Mitigation(m)
 			row.Mitigations = append(row.Mitigations, shell.Mitigation{Name: m.String(), On: on, Reason: why})
 		}
+		for i := range cpu.Lacks {
+			if l, lacks := f.Lack(i); lacks {
+				row.Slower = append(row.Slower, shell.Lack{Without: l.Name, Cost: l.Cost})
+			}
+		}
 		list = append(list, row)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"muster/kernel/options"
 	"muster/kernel/percpu"
 	"muster/kernel/shell"
+	"muster/kernel/thermal"
 	"muster/kernel/trace"
 	"muster/kernel/vector"
 	"muster/trampoline"
@@ -24,6 +25,12 @@ import (
 type system struct {
 	*hardware
 	opts options.Options
+	info *abi.Boot
+
+	terminal int // of the programs that it starts: of package abi, 0 for the whole console
+
+	sensor thermal.Sensor
+	before shell.LastBoot
 }
 
 var stateNames = []string{"offline", "booting", "ready", "online"}
@@ -35,7 +42,9 @@ func (s *system) CPUs() (list []shell.CPU) {
 			return list
 		}
 		row := shell.CPU{CPU: i, APICID: c.APICID, UID: c.UID, BSP: c.BSP != 0, State: stateNames[c.State],
-			Stage: trampoline.StageName(c.Stage), Ticks: c.Ticks, Switches: c.Switches, IdleNS: c.IdleNS, Longest: c.LongestNS}
+			Stage: trampoline.StageName(c.Stage), Ticks: c.Ticks, Switches: c.Switches, Interrupts: c.Interrupts, IdleNS: c.IdleNS, Longest: c.LongestNS}
+		f := cpu.FromWords(c.Features)
+		row.Core = f.Core().String()
 		if c.State != percpu.Online {
 			row.IdleNS = 0 // it counts as idle from boot on, but it does nothing
 		}
@@ -124,6 +133,8 @@ func (s *system) Memory() shell.Memory {
 	}
 }
 
+func (s *system) Temperature() int { return s.sensor.Celsius() }
+
 func (s *system) Log() (list []shell.LogLine) {
 	for _, e := range kcall.ReadLog() {
 		list = append(list, shell.LogLine{TimeNS: int64(e.Time), CPU: e.CPU, Level: e.Level, Text: e.Text})
@@ -131,15 +142,42 @@ func (s *system) Log() (list []shell.LogLine) {
 	return list
 }
 
+func (s *system) LastBoot() shell.LastBoot { return s.before }
+
 func (s *system) Uptime() shell.Uptime {
 	return shell.Uptime{UpNS: kcall.UpTime(), Date: time.Now().UTC().Format(time.RFC3339)}
 }
 
-func (s *system) Trace(id int) (list []shell.Event) {
-	for _, r := range kcall.Trace(id) {
+func (s *system) Trace(id int, from uint64) (list []shell.Event) {
+	for _, r := range kcall.Trace(id, from) {
 		list = append(list, shell.Event{TimeNS: r.TimeNS, CPU: id, Seq: r.Seq, Thread: r.Thread, Event: trace.Kind(r.Kind).String(), A: r.A, B: r.B})
 	}
 	return list
+}
+
+func (s *system) TraceKinds(kinds uint32) (old uint32) { return kcall.TraceKinds(kinds) }
+
+func (s *system) StartProfile(cpu, rate int) error { return kcall.StartProfile(cpu, uint32(rate)) }
+
+func (s *system) StopProfile() { kcall.StopProfile() }
+
+func (s *system) Samples(cpu int) (list []abi.Sample) {
+	batch := make([]abi.Sample, 16)
+	for {
+		n, err := kcall.ReadProfile(cpu, batch)
+		list = append(list, batch[:n]...)
+		if err != nil || n < len(batch) {
+			return list
+		}
+	}
+}
+
+func (s *system) SampleCounts(cpu int) abi.SampleCounts {
+	n, err := kcall.ProfileCounts(cpu)
+	if err != nil {
+		return abi.SampleCounts{}
+	}
+	return *n
 }
 
 func (s *system) End(status int) { s.off(status) }
@@ -147,32 +185,3 @@ func (s *system) End(status int) { s.off(status) }
 func (s *system) Reboot() { s.reset() }
 
 func (s *system) Instructions() bool { return s.opts.Counted }
-
-// crashKinds names the ways to break the core.
-var crashKinds = []string{
-	abi.CrashPanic: "panic", abi.CrashBounds: "bounds", abi.CrashNil: "nil", abi.CrashDivide: "divide",
-	abi.CrashOverflow: "overflow", abi.CrashSyscall: "syscall", abi.CrashHeap: "heap", abi.CrashLock: "lock",
-	abi.CrashHang: "hang", abi.CrashGuard: "guard", abi.CrashText: "text", abi.CrashExec: "exec", abi.CrashNested: "nested", abi.CrashBlock: "block", abi.CrashDeadlock: "deadlock", abi.CrashFrame: "frame",
-	abi.CrashIST: "ist", abi.CrashDeaf: "deaf", abi.CrashTimer: "timer",
-}
-
-// crashGo is the kind that breaks the Go side: a panic without a recover.
-const crashGo = "go"
-
-func (s *system) CrashKinds() []string { return append(slices.Clone(crashKinds), crashGo) }
-
-func (s *system) Crash(kind string) error {
-	if kind == crashGo {
-		done := make(chan struct{})
-		go func() { panic("crash on request") }()
-		<-done
-	}
-	i := slices.Index(crashKinds, kind)
-	if i < 0 {
-		return fmt.Errorf("no kind of crash %q: the kinds are %s", kind, strings.Join(s.CrashKinds(), ", "))
-	}
-	if kcall.Crash(i) == nil {
-		return nil // the effect shows when this CPU is idle
-	}
-	return fmt.Errorf("the kernel still runs after crash %q", kind)
-}

@@ -21,7 +21,7 @@ type Boot struct {
 	RSDP          uint64  // physical address, 0 if the loader provided none
 	RSDPCopy      uintptr // a copy in the kernel's memory that the loader provided instead, or 0
 	RSDPLength    uintptr
-	Regions       uintptr // *[RegionCount]Region in the kernel's memory
+	Regions       uintptr // *[RegionCount]Region in the kernel's memory: whole pages of RAM that nothing occupied at boot, sorted
 	RegionCount   uintptr
 	Modules       uintptr // *[ModuleCount]Module in the kernel's memory
 	ModuleCount   uintptr
@@ -30,6 +30,9 @@ type Boot struct {
 	TimerHz       uint64
 	X2APIC        uint64  // X2Mode, X2Given; 0: xAPIC mode
 	DirectMap     uintptr // virtual address of physical 0 in the direct map
+	Aside         uint64  // physical address of the range that keeps the log over a reset, 0 if there is none
+	Before        uintptr // a copy of what the boot before left there, for package persist
+	BeforeLength  uintptr // 0 if there was no header
 }
 
 // Bits of Boot.X2APIC.
@@ -71,8 +74,14 @@ type Region struct {
 	_             uint32
 }
 
-// Module is a file that the loader loaded, in physical memory.
-type Module struct{ Start, End uint64 }
+// Module is a file that the loader loaded: where it lies in physical memory, the
+// virtual address at which the kernel reads it, and the text that the loader gives with it.
+type Module struct {
+	Start, End uint64
+	Addr       uintptr
+	Text       uintptr // in the kernel's memory
+	TextLength uintptr
+}
 
 // Types of Region.
 const (
@@ -112,7 +121,28 @@ const (
 	NMIPin = 1 << 7
 
 	ActionEvent   = 0 // level lines are masked; the eventfd counts
-	ActionConsole = 1 // COM1; the eventfd counts when there is input
+	ActionConsole = 1 // the console's port; the eventfd counts when there is input
+	ActionStdio   = 2 // the port of PortStdio; the eventfd counts when PortsChanged has work
+	ActionControl = 3 // the port of PortControl; the eventfd counts when there is input
+)
+
+// Ports says which serial ports have the console's output.
+type Ports struct {
+	Addr    uintptr // the console's first register: a port, or an address
+	Memory  uint32  // 1: an address
+	Mirrors uint32  // further ports, for output alone
+}
+
+// Terminals: the two halves of the console. 0 is both.
+const (
+	TerminalSerial = 1
+	TerminalScreen = 2
+)
+
+// Serial ports for programs.
+const (
+	PortStdio   = 0 // descriptors 0 and 1
+	PortControl = 1 // words of the other end; descriptor 2, if UsePorts says so
 )
 
 // Processor is one CPU as the firmware lists it: the record goes from the MADT to the
@@ -132,10 +162,11 @@ type CPU struct {
 	ThreadID     uint32
 	Ticks        uint64
 	Switches     uint64
+	Interrupts   uint64 // without exceptions
 	IdleNS       uint64
 	LongestNS    uint64     // debug builds: longest stretch with interrupts off
 	LongestAt    uint64     // debug builds: the entry at which it began: vector<<32 | system call
-	Features     [13]uint32 // for cpu.FromWords
+	Features     [14]uint32 // for cpu.FromWords
 }
 
 // Stages is the number of stages of a CPU's start, plus one.
@@ -153,6 +184,28 @@ type Backtrace struct {
 	N    uint32                 // addresses in PC
 	Ring uint32                 // 0 or 3
 	PC   [BacktraceDepth]uint64 // of instructions, the innermost first
+}
+
+// SampleDepth is the largest number of addresses in a Sample, and SampleRate the largest
+// number of samples a second.
+const (
+	SampleDepth = 40
+	SampleRate  = 1000
+)
+
+// Sample is what a CPU executed at one moment, for a profile.
+type Sample struct {
+	Thread uint32
+	N      uint32              // addresses in PC
+	Name   [16]byte            // of the thread
+	PC     [SampleDepth]uint64 // of an instruction, then the return addresses of its callers; in the lower half, a program's
+}
+
+// SampleCounts counts the moments at which a CPU was to record a sample, and did not.
+type SampleCounts struct {
+	Lost uint64 // its buffer was full
+	Busy uint64 // it had not recorded the sample before
+	Late uint64 // the CPU that makes it record was late
 }
 
 // Thread is the result of ThreadInfo for one thread.

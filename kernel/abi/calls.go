@@ -41,6 +41,11 @@ type Calls interface {
 	//muster:inner
 	MapPhys(addr, bytes uint64, device bool) (virtual uintptr, err error)
 
+	// AllocPage takes a page of zeros out of memory for a device to read and write, and
+	// returns its physical address. It is never freed. ENOMEM.
+	//muster:core allocPage
+	AllocPage() (physical int, err error)
+
 	// AddIOAPIC takes an I/O APIC into use, masks all its inputs, and returns their
 	// number. ENODEV: there is no local APIC.
 	//muster:core intr.AddIOAPIC
@@ -51,6 +56,13 @@ type Calls interface {
 	// has the GSI; ERANGE: the boot CPU's APIC id does not fit; EBUSY: no vector is free.
 	//muster:core intr.Bind
 	BindIRQ(gsi, flags, action uint32, eventfd int) (vector int, err error)
+
+	// BindMSI gives the MSI of a device a vector, for a CPU, and an eventfd
+	// that counts it, and returns the vector. EBADF: not an eventfd; EINVAL: no such CPU;
+	// ENODEV: no local APIC, or the CPU is not online; ERANGE: its APIC id does not fit;
+	// EBUSY: no vector is free.
+	//muster:core intr.BindMSI
+	BindMSI(cpu, eventfd int) (vector int, err error)
 
 	// UnmaskIRQ unmasks a level-triggered line after its device was served. ENODEV:
 	// no I/O APIC has the GSI.
@@ -66,6 +78,76 @@ type Calls interface {
 	// number.
 	//muster:core consoleRead
 	ConsoleRead(p []byte) (n int)
+
+	// OpenTerminal opens a descriptor that writes to one terminal, for a shell's session. EINVAL; ENODEV:
+	// the terminal is not there; EMFILE, ENOMEM.
+	//muster:core linux.OpenTerminal
+	OpenTerminal(terminal int) (fd int, err error)
+
+	// UseDrawer gives the core the eventfd of the goroutine that draws on the screen: it
+	// counts when DrawScreen has work. ENODEV: there is no screen; EBADF: not an eventfd.
+	//muster:core linux.UseDrawer
+	UseDrawer(eventfd int) error
+
+	// DrawScreen draws a part of what is to be drawn. The result is 1 if there may be more, else 0.
+	//muster:core linux.DrawScreen
+	DrawScreen() (more int)
+
+	// PollConsole does what no interrupt of the console's ports does. It does not wait.
+	//muster:core pollConsole
+	PollConsole()
+
+	// AddConsolePort gives the log to a serial port: the first register's port, or with a stride
+	// of 1 or 4 its address. set says that its speed is to be set: 115200 baud. The result is 1
+	// if the port is the console's from now on. EINVAL; EEXIST: the log goes there already; ENODEV: no UART answers;
+	// EBUSY: there are too many.
+	//muster:core addConsolePort
+	AddConsolePort(addr uintptr, stride int, set bool) (first int, err error)
+
+	// ConsolePorts returns where the console is. ENODEV: no port answers.
+	//muster:core consolePorts
+	ConsolePorts() (info *Ports, err error)
+
+	// OpenPort finds the UART of a port for programs, PortStdio or PortControl, at a base
+	// address. EINVAL: no such port or address; ENODEV: no UART answers.
+	//muster:core openPort
+	OpenPort(port int, base uint64) error
+
+	// UsePorts gives the ports to the programs that are made from now on, after their
+	// interrupts were bound. errors says that descriptor 2 has the control port, and is
+	// not the console.
+	//muster:core linux.UsePorts
+	UsePorts(errors bool)
+
+	// ControlRead takes the bytes that the control port received, and returns their
+	// number.
+	//muster:core controlRead
+	ControlRead(p []byte) (n int)
+
+	// PortsChanged notifies the epolls that watch the files of the ports.
+	//muster:core linux.PortsChanged
+	PortsChanged()
+
+	// EndInput says how many bytes the input of programs has in all.
+	//muster:core linux.EndInput
+	EndInput(bytes uint64)
+
+	// CloseOutput says that nothing reads what programs write to descriptor 1.
+	//muster:core linux.CloseOutput
+	CloseOutput()
+
+	// Unsent returns the number of bytes of programs that have not left the machine.
+	//muster:core linux.Unsent
+	Unsent() (bytes int)
+
+	// SignalForeground sends each program that runs a signal. ESRCH: it
+	// has been waited for; EINVAL.
+	//muster:core linux.SignalForeground
+	SignalForeground(signal int) error
+
+	// SignalProgram sends one program a signal. ESRCH: it has been waited for; EINVAL.
+	//muster:core linux.SignalProgram
+	SignalProgram(process, signal int) error
 
 	// SetCPULimit makes room for n CPUs, once. EINVAL: n is out of range; EBUSY:
 	// the room was made before.
@@ -148,10 +230,36 @@ type Calls interface {
 	//muster:inner
 	TraceRead(cpu int, seq int64, records []TraceRecord) (n int, err error)
 
-	// NewProcess makes an empty process and returns a handle. ENOMEM.
+	// TraceKinds sets which kinds of event all CPUs record, as bits of trace.Kind, and
+	// returns those they recorded before.
+	//muster:core traceKinds
+	TraceKinds(kinds uint32) (old uint32)
+
+	// StartProfile makes a CPU record a sample rate times a second, from 1 to SampleRate.
+	// EINVAL: the rate is out of range, or there is no such CPU; ENODEV: the CPU is not
+	// online; EBUSY: another thread makes this call; ENOMEM.
+	//muster:core startProfile
+	StartProfile(cpu int, rate uint32) error
+
+	// StopProfile makes all CPUs record no more samples.
+	//muster:core stopProfile
+	StopProfile()
+
+	// ReadProfile takes up to 16 samples of a CPU, oldest first. EINVAL: there is no such
+	// CPU; EBUSY: another thread takes them.
+	//muster:core readProfile
+	ReadProfile(cpu int, samples []Sample) (n int, err error)
+
+	// ProfileCounts returns how many samples a CPU has not recorded since StartProfile.
+	// EINVAL: there is no such CPU.
+	//muster:core profileCounts
+	ProfileCounts(cpu int) (counts *SampleCounts, err error)
+
+	// NewProcess makes an empty process, whose standard files are a terminal or with 0 the whole
+	// console, and returns a handle. EINVAL, ENOMEM.
 	//muster:core linux.MakeProcess
 	//muster:inner
-	NewProcess(name string) (process uintptr, err error)
+	NewProcess(name string, terminal int) (process uintptr, err error)
 
 	// MapProcess makes an area with rights syscall.PROT_*. EINVAL, ENOMEM.
 	//muster:core linux.MapProcess

@@ -12,11 +12,28 @@ const (
 	NumFinish
 	NumBootInfo
 	NumMapPhys
+	NumAllocPage
 	NumAddIOAPIC
 	NumBindIRQ
+	NumBindMSI
 	NumUnmaskIRQ
 	NumSetBootCPU
 	NumConsoleRead
+	NumOpenTerminal
+	NumUseDrawer
+	NumDrawScreen
+	NumPollConsole
+	NumAddConsolePort
+	NumConsolePorts
+	NumOpenPort
+	NumUsePorts
+	NumControlRead
+	NumPortsChanged
+	NumEndInput
+	NumCloseOutput
+	NumUnsent
+	NumSignalForeground
+	NumSignalProgram
 	NumSetCPULimit
 	NumPrepareCPU
 	NumUseTrampoline
@@ -32,6 +49,11 @@ const (
 	NumIRQCount
 	NumMemInfo
 	NumTraceRead
+	NumTraceKinds
+	NumStartProfile
+	NumStopProfile
+	NumReadProfile
+	NumProfileCounts
 	NumNewProcess
 	NumMapProcess
 	NumWriteProcess
@@ -69,11 +91,28 @@ var names = [Count]string{
 	"Finish",
 	"BootInfo",
 	"MapPhys",
+	"AllocPage",
 	"AddIOAPIC",
 	"BindIRQ",
+	"BindMSI",
 	"UnmaskIRQ",
 	"SetBootCPU",
 	"ConsoleRead",
+	"OpenTerminal",
+	"UseDrawer",
+	"DrawScreen",
+	"PollConsole",
+	"AddConsolePort",
+	"ConsolePorts",
+	"OpenPort",
+	"UsePorts",
+	"ControlRead",
+	"PortsChanged",
+	"EndInput",
+	"CloseOutput",
+	"Unsent",
+	"SignalForeground",
+	"SignalProgram",
 	"SetCPULimit",
 	"PrepareCPU",
 	"UseTrampoline",
@@ -89,6 +128,11 @@ var names = [Count]string{
 	"IRQCount",
 	"MemInfo",
 	"TraceRead",
+	"TraceKinds",
+	"StartProfile",
+	"StopProfile",
+	"ReadProfile",
+	"ProfileCounts",
 	"NewProcess",
 	"MapProcess",
 	"WriteProcess",

@@ -97,12 +97,36 @@ const (
 	CrashText            // a store to text
 	CrashExec            // a jump to data
 	CrashNested          // a panic within the panic
+	CrashDecoder         // a panic, and a page fault of the decoder of its report
 	CrashBlock           // an overwritten per-CPU block, which debug builds notice
 	CrashDeadlock        // a lock that is never released
 	CrashFrame           // recursion with large frames
 	CrashIST             // a store below the stack of NMIs
 	CrashDeaf            // this CPU turns its interrupts off, which the watchdog notices when the CPU is idle
 	CrashTimer           // this CPU's timer stops, which the watchdog notices
+
+	// Interrupts are off for too long, which debug builds notice with stretch=.
+	CrashStretch        // from a system call to its end
+	CrashStretchWindow  // between two windows for interrupts
+	CrashStretchSwitch  // with a switch of threads in it
+	CrashStretchInside  // in an interrupt of a window
+	CrashStretchOutside // in an interrupt of code outside the core
+
+	// An object is used after it was freed, which debug builds notice.
+	CrashFreedPointer // a pointer in it is followed
+	CrashFreedLock    // a lock in it is taken
+	CrashFreedStore   // something is stored to it
+	CrashFreedTwice   // it is freed again
+
+	// An exception or interrupt of the core.
+	CrashUndefined  // UD2
+	CrashProtection // a load from an address that is not canonical
+	CrashBreakpoint // INT3
+	CrashDouble     // a page fault without a gate, nor one for the fault that this is: a double fault
+	CrashStep       // a single step, which does no harm
+	CrashSpurious   // a spurious interrupt, which does no harm
+	CrashAPIC       // an error of the local APIC, which is logged
+	CrashUnclaimed  // an interrupt without an owner, which is ended
 )
 
 // Kinds of Measure.
@@ -122,6 +146,7 @@ const (
 	CallSequence           // checks that the calls of each CPU come in order, each once
 	CallControls           // records the CPU's control registers
 	CallMitigations        // tries the CPU's mitigations
+	CallSpin               // keeps the CPU busy for the word's nanoseconds
 	CallFuncs              // how many
 )
 
@@ -142,5 +167,8 @@ type Mitigations struct {
 	CR0, CR4, XCR0    uint64
 	EFER, PAT, Star   uint64
 	LStar, FMask      uint64
+	DR7, LDTR         uint64
+	SysenterCS        uint64
 	Spec, APICBase    uint64 // IA32_SPEC_CTRL; IA32_APIC_BASE without the boot CPU's bit
+	Hidden            uint64 // the bits of IA32_MISC_ENABLE with which firmware hides features
 }

@@ -15,3 +15,21 @@ func TestISA(t *testing.T) {
 	require.Equal(t, Line{GSI: 20, Low: true, Level: true}, m.ISA(10))
 	require.Equal(t, Line{GSI: 4}, m.ISA(4), "another bus's override does not count")
 }
+
+// The SCI is level-triggered and active low, unless an override says otherwise.
+func TestSCI(t *testing.T) {
+	for _, tc := range []struct {
+		flags INTI
+		want  string
+	}{
+		{0, "GSI 20, level, active low"},
+		{0x0d, "GSI 20, level, active high"},
+		{0x0f, "GSI 20, level, active low"},
+		{0x05, "GSI 20, edge, active high"},
+		{0x01, "GSI 20, level, active high"},
+	} {
+		m := &MADT{Overrides: []Override{{0, 9, 20, tc.flags}}}
+		require.Equal(t, tc.want, m.SCI(9).String())
+	}
+	require.Equal(t, "GSI 300, level, active low", (&MADT{Overrides: []Override{{0, 44, 1, 0}}}).SCI(300).String(), "a GSI, and no ISA interrupt 44")
+}

@@ -22,8 +22,40 @@ const maxLevels = 8
 // on any CPU of the machine, or a table of answers in a test.
 //
 // Source: Intel SDM vol. 3A, "Hierarchical Mapping of Shared Resources"; AMD64 APM
-// vol. 3, "Extended Topology Enumeration".
-func ReadLevels(cpuid func(leaf, sub uint32) (a, b, c, d uint32)) (l Levels) {
+// vol. 3, "Extended Topology Enumeration", "Processor Topology Information" (CPUID leaf
+// 8000_001EH).
+func ReadLevels(cpuid func(leaf, sub uint32) (a, b, c, d uint32)) Levels {
+	return readLevels(cpuid).withNodes(cpuid)
+}
+
+// withNodes splits a package of AMD's CPUs into nodes, which are dies, and an old leaf's
+// cores into threads. Leaves 0BH and 4 know neither.
+func (l Levels) withNodes(cpuid func(leaf, sub uint32) (a, b, c, d uint32)) Levels {
+	const topologyExtensions = 1 << 22
+	if ext, _, _, _ := cpuid(0x80000000, 0); ext < 0x8000001e {
+		return l
+	}
+	if _, _, c, _ := cpuid(0x80000001, 0); c&topologyExtensions == 0 {
+		return l
+	}
+	_, b, c, _ := cpuid(0x8000001e, 0)
+	if threads := bitsFor(b>>8&0xff + 1); l.Core == 0 && zen(cpuid) {
+		l.Core = min(threads, l.Package)
+	}
+	if nodes := bitsFor(c>>8&7 + 1); l.Die == l.Package && l.Core <= l.Package && nodes <= l.Package-l.Core {
+		l.Die = l.Package - nodes
+	}
+	return l
+}
+
+// zen reports whether the CPU is of family 17H or later: before, the leaf counts the cores
+// of a compute unit in place of the threads of a core.
+func zen(cpuid func(leaf, sub uint32) (a, b, c, d uint32)) bool {
+	a, _, _, _ := cpuid(1, 0)
+	return a>>8&0xf == 0xf && a>>20&0xff >= 0x17-0xf
+}
+
+func readLevels(cpuid func(leaf, sub uint32) (a, b, c, d uint32)) (l Levels) {
 	top, _, _, _ := cpuid(0, 0)
 	for _, leaf := range [2]uint32{0x1f, 0x0b} {
 		if top < leaf {

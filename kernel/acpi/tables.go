@@ -16,7 +16,8 @@ type Bad struct {
 	Err    error
 }
 
-// maxTables is the largest number of a root table's pointers that are followed.
+// maxTables is the largest number of a root table's pointers that are looked at, empty and
+// repeated ones included. boot/acpi_test.go compares it with the boot code's.
 const maxTables = 4096
 
 // Load follows the root pointer. The XSDT is preferred; if it cannot be used the
@@ -46,7 +47,7 @@ func Load(mem Memory, root RSDP) (t Tables, problems []error, err error) {
 	}
 	seen := map[uint64]bool{}
 	forPointers(table, width, func(addr uint64) {
-		if addr == 0 || seen[addr] || len(seen) == maxTables {
+		if addr == 0 || seen[addr] {
 			return
 		}
 		seen[addr] = true
@@ -65,11 +66,11 @@ func Load(mem Memory, root RSDP) (t Tables, problems []error, err error) {
 	return t, problems, nil
 }
 
-// forPointers visits the pointers of a root table, each of width bytes. Those of an
+// forPointers visits the first pointers of a root table, each of width bytes. Those of an
 // XSDT need not be aligned. A pointer that is cut off at the end is left out.
 func forPointers(table Table, width int, visit func(addr uint64)) {
 	b := table.TableData()
-	for off := 0; off+width <= len(b); off += width {
+	for off := 0; off+width <= len(b) && off < maxTables*width; off += width {
 		if width == 8 {
 			visit(u64(b[off:]))
 		} else {

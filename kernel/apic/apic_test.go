@@ -2,6 +2,7 @@ package apic
 
 import (
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
@@ -9,8 +10,10 @@ import (
 	"muster/kernel/abi"
 	"muster/kernel/clock"
 	"muster/kernel/cpu"
+	"muster/kernel/mmio"
 	"muster/kernel/percpu"
 	"muster/kernel/vector"
+	"muster/tools/patience"
 )
 
 // page makes an xapicRegs in ordinary memory the register page.
@@ -83,6 +86,27 @@ func TestStartupErrors(t *testing.T) {
 	require.Equal(t, ErrPending, SendStartup(1, 0x9000), "bounded wait")
 }
 
+// An SMI keeps the ICR busy for several milliseconds; then the IPI is sent.
+func TestBusyForSMI(t *testing.T) {
+	r := page(t)
+	r.icrLo.v = icrPending
+	free := time.AfterFunc(patience.For(8*time.Millisecond), func() { mmio.Store32(uintptr(unsafe.Pointer(&r.icrLo)), 0) })
+	defer free.Stop()
+	SendVector(&percpu.CPU{}, &percpu.CPU{ID: 1, Processor: abi.Processor{APICID: 6}}, 0xf3)
+	require.Equal(t, uint32(0x40f3), r.icrLo.v)
+}
+
+// A deadline that has passed during an SMI of this CPU does not end the wait: the ICR is
+// read again.
+func TestBusyAfterDeadline(t *testing.T) {
+	r := page(t)
+	clock.SetHz(1) // each deadline passes at once
+	r.icrLo.v = icrPending
+	began := cpu.TSC()
+	require.False(t, accepted(), "and it ends")
+	require.Greater(t, cpu.TSC()-began, uint64(icrReads), "after some reads")
+}
+
 func TestEncodeX2(t *testing.T) {
 	require.Equal(t, uint64(0x0000012c_000000f1), encodeX2(300, 0xf1))
 }
@@ -117,9 +141,40 @@ var window [8]uint32
 // The registers here are memory, so the window does not follow the index. That is enough
 // to check that Init masks its inputs and that inputs are told apart.
 func TestIOAPICHas(t *testing.T) {
+	window = [8]uint32{}
 	var a IOAPIC
 	a.Init(&percpu.CPU{}, uintptr(unsafe.Pointer(&window)), 1, 24)
 	require.True(t, a.Has(24))
 	require.False(t, a.Has(23))
 	require.False(t, a.Has(24+a.Inputs))
+}
+
+// An input that the firmware uses for SMIs stays as it is; others are masked. The data
+// register of this fake is one word: the version, and every entry.
+func TestIOAPICLeavesSMI(t *testing.T) {
+	const data = ioWindow / 4
+	for mode, kept := range map[uint32]bool{0: false, redirModeSMI: true, 4 << 8: false, redirModeSMI | redirMasked: true} {
+		window = [8]uint32{data: mode | 2<<16}
+		var a IOAPIC
+		a.Init(&percpu.CPU{}, uintptr(unsafe.Pointer(&window)), 1, 0)
+		require.Equal(t, kept, window[data] == mode|2<<16, "mode %#x", mode)
+		require.Equal(t, kept, a.Firmware(&percpu.CPU{}, 1))
+	}
+}
+
+// Enable masks every entry of the local vector table that the APIC has.
+func TestMaskLocal(t *testing.T) {
+	entries := func(r *xapicRegs) []uint32 {
+		return []uint32{r.lvtTimer.v, r.lvtLINT0.v, r.lvtLINT1.v, r.lvtPerf.v, r.lvtTherm.v, r.lvtCMCI.v}
+	}
+	for last, want := range map[uint32][]uint32{
+		3: {lvtMasked, lvtMasked, lvtMasked, 0, 0, 0},
+		5: {lvtMasked, lvtMasked, lvtMasked, lvtMasked, lvtMasked, 0},
+		6: {lvtMasked, lvtMasked, lvtMasked, lvtMasked, lvtMasked, lvtMasked},
+	} {
+		r := page(t)
+		r.version.v = last << 16
+		maskLocal()
+		require.Equal(t, want, entries(r), "last entry %d", last)
+	}
 }

@@ -10,13 +10,20 @@ import (
 
 // The interrupt command register: how one CPU interrupts another.
 
-// icrTimeout bounds the wait for the ICR; the APIC accepts an IPI within microseconds.
-const icrTimeout = clock.Millisecond
+// Bounds of the wait for the ICR. An APIC accepts an IPI within microseconds, unless
+// the target, or this CPU itself, is in System Management Mode meanwhile: firmware stays
+// there for milliseconds. During an SMI of this CPU time passes and the ICR is not read,
+// so the wait ends only after a number of reads, too.
+const (
+	icrTimeout = clock.Second
+	icrReads   = 1000
+)
 
-// send writes the ICR. In xAPIC mode it waits at most 1 ms until the APIC has
-// accepted the IPI, and reports whether it has.
+// send writes the ICR. In xAPIC mode it waits at most 1 s until the APIC has
+// accepted the IPI before, and reports whether it has.
 //
 // Context: interrupts off, since in xAPIC mode the register takes two writes.
+// Source: Intel SDM vol. 3A, "Interrupt Command Register (ICR)": delivery status.
 func send(dest, lo uint32) bool {
 	if Simulated && Sent != nil {
 		Sent(dest, lo)
@@ -46,7 +53,8 @@ func accepted() bool {
 	if mmio.Load32(base+offICR)&icrPending == 0 {
 		return true
 	}
-	for end := clock.After(icrTimeout); !end.Passed(); {
+	end := clock.After(icrTimeout)
+	for reads := 0; reads < icrReads || !end.Passed(); reads++ {
 		if mmio.Load32(base+offICR)&icrPending == 0 {
 			return true
 		}
@@ -64,7 +72,7 @@ func fence()
 // Context: interrupts off.
 func SendVector(c, to *percpu.CPU, vector uint8) {
 	if !send(to.APICID, icrModeFixed|icrAssert|uint32(vector)) {
-		upcall.Panic(c, "apic: no IPI sent, ICR busy for 1 ms; CPU, vector", uint64(to.ID), uint64(vector))
+		upcall.Panic(c, "apic: no IPI sent, ICR busy for 1 s; CPU, vector", uint64(to.ID), uint64(vector))
 	}
 }
 
@@ -75,7 +83,7 @@ func SendVector(c, to *percpu.CPU, vector uint8) {
 // Source: Intel SDM vol. 3A, "Logical Destination Mode".
 func SendLogical(c *percpu.CPU, dest uint32, vector uint8) {
 	if !send(dest, icrModeFixed|icrLogical|icrAssert|uint32(vector)) {
-		upcall.Panic(c, "apic: no IPI sent, ICR busy for 1 ms; logical destination, vector", uint64(dest), uint64(vector))
+		upcall.Panic(c, "apic: no IPI sent, ICR busy for 1 s; logical destination, vector", uint64(dest), uint64(vector))
 	}
 }
 
@@ -89,7 +97,7 @@ type Code uint8
 // Results.
 const (
 	OK          Code = iota
-	ErrPending       // the APIC had not accepted the previous IPI after 1 ms
+	ErrPending       // the APIC had not accepted the previous IPI after 1 s
 	ErrBadEntry      // not page-aligned, or not below 1 MiB
 	ErrBadID         // does not fit the 8 bits of xAPIC mode
 )

@@ -19,6 +19,9 @@ const (
 	redirLow    = 1 << 13 // active low
 	redirLevel  = 1 << 15
 	redirMasked = 1 << 16
+
+	redirMode    = 7 << 8 // delivery mode
+	redirModeSMI = 2 << 8
 )
 
 // IOAPIC is one I/O APIC. Its inputs are the global system interrupts from
@@ -31,13 +34,18 @@ type IOAPIC struct {
 	ID      uint8
 }
 
-// Init takes the register page at va and masks all inputs.
+// Init takes the register page at va and masks all inputs but those that the firmware
+// has led to System Management Mode: firmware that misses such an interrupt can stop the
+// machine.
 func (a *IOAPIC) Init(c *percpu.CPU, va uintptr, id uint8, gsiBase uint32) {
 	a.mu.Rank = lock.RankIOAPIC
 	a.base, a.ID, a.GSIBase = va, id, gsiBase
 	a.mu.Lock(c)
 	a.Inputs = a.read(ioVersion)>>16&0xff + 1
 	for i := range a.Inputs {
+		if a.read(ioRedirect+2*i)&redirMode == redirModeSMI {
+			continue
+		}
 		a.write(ioRedirect+2*i, redirMasked)
 		a.write(ioRedirect+2*i+1, 0)
 	}
@@ -56,6 +64,14 @@ func (a *IOAPIC) write(r, v uint32) {
 
 // Has reports whether a global system interrupt is one of a's inputs.
 func (a *IOAPIC) Has(gsi uint32) bool { return gsi >= a.GSIBase && gsi-a.GSIBase < a.Inputs }
+
+// Firmware reports whether the firmware has led an input to System Management Mode.
+func (a *IOAPIC) Firmware(c *percpu.CPU, gsi uint32) bool {
+	a.mu.Lock(c)
+	v := a.read(ioRedirect + 2*(gsi-a.GSIBase))
+	a.mu.Unlock(c)
+	return v&redirMode == redirModeSMI
+}
 
 // Route sends an input's interrupts to the CPU with APIC id dest, below 255,
 // as vector, and unmasks it.

@@ -90,11 +90,7 @@ func Enable(c *percpu.CPU) {
 		cpu.WriteMSR(cpu.MSRAPICBase, v|cpu.APICBaseX2APIC)
 	}
 	c.Boot = v&cpu.APICBaseBSP != 0
-	for _, off := range [5]uintptr{offLVTTimer, offLVTLINT0, offLVTLINT1, offLVTTherm, offLVTPerf} {
-		if present(off) {
-			write(off, lvtMasked)
-		}
-	}
+	maskLocal()
 	write(offTPR, 0)
 	write(offSVR, svrEnable|vector.Spurious)
 	ClearErrors()
@@ -102,13 +98,23 @@ func Enable(c *percpu.CPU) {
 	write(offDivide, divideBy16)
 	// An interrupt that the firmware left in service would block lower vectors.
 	for range 256 {
-		if !inService() {
+		if !InService() {
 			break
 		}
 		EOI()
 	}
 	c.APICID = ID()
 	c.Logical = logicalID(c)
+}
+
+// maskLocal masks every local source. Firmware may have left one enabled whose vector
+// means something else to this kernel.
+func maskLocal() {
+	for _, off := range [6]uintptr{offLVTTimer, offLVTLINT0, offLVTLINT1, offLVTTherm, offLVTPerf, offLVTCMCI} {
+		if present(off) {
+			write(off, lvtMasked)
+		}
+	}
 }
 
 // flatCPUs is how many CPUs have a bit of their own in the flat model of xAPIC
@@ -138,6 +144,8 @@ func logicalID(c *percpu.CPU) uint32 {
 
 // present reports whether the APIC has an entry of its local vector table: the
 // version register gives the number of the last one.
+//
+// Source: Intel SDM vol. 3A, "Local APIC Version Register" and "Local Vector Table".
 func present(off uintptr) bool {
 	last := read(offVersion) >> 16 & 0xff
 	switch off {
@@ -145,11 +153,16 @@ func present(off uintptr) bool {
 		return last >= 4
 	case offLVTTherm:
 		return last >= 5
+	case offLVTCMCI:
+		return last >= 6
 	}
 	return true
 }
 
-func inService() bool {
+// InService reports whether this CPU has taken an interrupt for which no EOI was written.
+//
+// Source: Intel SDM vol. 3A, "Interrupt Acceptance for Fixed Interrupts".
+func InService() bool {
 	for i := uintptr(0); i < 8; i++ {
 		if read(0x100+16*i) != 0 {
 			return true

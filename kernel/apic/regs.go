@@ -26,7 +26,8 @@ type xapicRegs struct {
 	tmr      [8]reg
 	irr      [8]reg // 0x200
 	esr      reg    // 0x280
-	_        [(0x300 - 0x290) / 16]reg
+	_        [(0x2f0 - 0x290) / 16]reg
+	lvtCMCI  reg // 0x2f0, not on every CPU
 	icrLo    reg // 0x300, writing it sends
 	icrHi    reg // 0x310, destination in bits 31:24
 	lvtTimer reg // 0x320
@@ -48,6 +49,7 @@ var (
 	_ [0x0d0]byte  = [unsafe.Offsetof(xapicRegs{}.ldr)]byte{}
 	_ [0x0f0]byte  = [unsafe.Offsetof(xapicRegs{}.svr)]byte{}
 	_ [0x280]byte  = [unsafe.Offsetof(xapicRegs{}.esr)]byte{}
+	_ [0x2f0]byte  = [unsafe.Offsetof(xapicRegs{}.lvtCMCI)]byte{}
 	_ [0x300]byte  = [unsafe.Offsetof(xapicRegs{}.icrLo)]byte{}
 	_ [0x390]byte  = [unsafe.Offsetof(xapicRegs{}.current)]byte{}
 	_ [0x3e0]byte  = [unsafe.Offsetof(xapicRegs{}.divide)]byte{}
@@ -64,6 +66,7 @@ const (
 	offDFR      = unsafe.Offsetof(xapicRegs{}.dfr)
 	offSVR      = unsafe.Offsetof(xapicRegs{}.svr)
 	offESR      = unsafe.Offsetof(xapicRegs{}.esr)
+	offLVTCMCI  = unsafe.Offsetof(xapicRegs{}.lvtCMCI)
 	offICR      = unsafe.Offsetof(xapicRegs{}.icrLo)
 	offICRHi    = unsafe.Offsetof(xapicRegs{}.icrHi)
 	offLVTTimer = unsafe.Offsetof(xapicRegs{}.lvtTimer)

@@ -45,6 +45,79 @@ func Next(line, out []byte) (n int, rest []byte, ok bool) {
 	return n, nil, true
 }
 
+// MaxFile is the size of the largest file that File takes.
+const MaxFile = 4096
+
+// File copies the words of a file to out, with a space for each end of a line, and
+// returns their length. out has MaxFile bytes. A line that begins with # is a remark. A
+// problem is the end of a sentence about the file, "" for none, and line is where it
+// is, 0 for the whole file.
+//
+// A quote or a backslash ends with its line, so that no error in the file reaches the
+// words that follow it.
+func File(file, out []byte) (n, line int, problem string) {
+	if len(file) > MaxFile {
+		return 0, 0, "has more than 4096 bytes"
+	}
+	if len(file) >= 3 && file[0] == 0xef && file[1] == 0xbb && file[2] == 0xbf {
+		file = file[3:] // the byte order mark of Windows' editors
+	}
+	for len(file) > 0 {
+		line++
+		text := file
+		file = nil
+		for i, b := range text {
+			if b == '\n' {
+				text, file = text[:i], text[i+1:]
+				break
+			}
+		}
+		if len(text) > 0 && text[len(text)-1] == '\r' {
+			text = text[:len(text)-1]
+		}
+		if problem = checkLine(text); problem != "" {
+			return 0, line, problem
+		}
+		if len(text) > 0 && text[0] == '#' {
+			continue
+		}
+		n += copy(out[n:], text)
+		if n < len(out) {
+			out[n] = ' '
+			n++
+		}
+	}
+	return n, 0, ""
+}
+
+// checkLine returns what is wrong with a line of a file.
+func checkLine(text []byte) string {
+	quote, remark := byte(0), len(text) > 0 && text[0] == '#'
+	for i := 0; i < len(text); i++ {
+		b := text[i]
+		switch {
+		case b < ' ' && b != '\t' || b == 0x7f:
+			return "a byte that is not text; save the file as plain text, UTF-8"
+		case remark:
+		case b == '\\' && i+1 == len(text):
+			return "a backslash at the end"
+		case b == '\\':
+			i++
+			if text[i] < ' ' {
+				return "a byte that is not text; save the file as plain text, UTF-8"
+			}
+		case quote != 0 && b == quote:
+			quote = 0
+		case quote == 0 && (b == '"' || b == '\''):
+			quote = b
+		}
+	}
+	if quote != 0 {
+		return "a quote without its end"
+	}
+	return ""
+}
+
 // Command returns the first command of a line whose commands are separated by
 // semicolons, and the rest after its semicolon. A semicolon in quotes or after a
 // backslash belongs to its word, by the rules of Next. more is false when no

@@ -1,19 +1,21 @@
-// Package console is the serial port, the kernel log, and the plain text output
-// of a panic.
+// Package console is the serial port of the console, the text on the screen, the serial
+// ports of programs, the kernel log, and the plain text output of a panic.
 //
 // Output goes into a ring that the UART's interrupt empties, 16 bytes at a time.
-// Before UseInterrupts, and in a panic, output is sent by polling with a bound.
+// Before UseInterrupts, and in a panic, output is sent by polling with a bound. The screen
+// shows the same (screen.go).
 //
 // Layer: core.
 // Context: interrupts off.
-// Locks: console.mu guards both rings, the log and the UART; a panic takes none.
+// Locks: console.mu guards the console's rings, the log, its UART and the text of the screen,
+// Port.mu a port. A panic takes none.
 // Manual: National Semiconductor PC16550D data sheet.
-// Chapter: docs/06-interrupts.md.
-// Left out: other ports and speeds; framebuffer and VGA text.
+// Chapter: docs/06-interrupts.md, docs/14-screen.md.
+// Left out: other speeds.
 package console
 
 import (
-	"muster/kernel/cpu"
+	"muster/kernel/clock"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
 )
@@ -24,7 +26,8 @@ var (
 	irqs    bool // its interrupt calls Interrupt
 	tx      ring // bytes to send
 	rx      ring // bytes received
-	lost    uint64
+	wanted  bool // a Write found no room, and waits for Interrupt to report some
+	waits   bool // the interrupts have had their share of the time, and stay off until Resume
 
 	txBytes [16 << 10]byte
 	rxBytes [4 << 10]byte
@@ -35,7 +38,7 @@ var (
 // Context: boot CPU, before any output.
 func Init() {
 	tx.buf, rx.buf = txBytes[:], rxBytes[:]
-	present = uartInit()
+	present = findFirst()
 }
 
 // UseInterrupts says that the UART's interrupt is routed to Interrupt from now on.
@@ -43,34 +46,59 @@ func UseInterrupts(c *percpu.CPU) {
 	mu.Lock(c)
 	irqs = present
 	if irqs {
-		cpu.Out8(uartEnable, enableRx)
+		out8(uartEnable, enableRx)
 		kick()
 	}
 	mu.Unlock(c)
 }
 
-// Write takes as much of p as fits into the ring and returns the number of bytes.
-// If that is fewer than len(p), the caller waits until Interrupt reports space.
+// Write takes all of p, at most half a ring, or nothing: then the caller waits until
+// Interrupt reports space. p has its carriage returns already (AddReturns). session says that
+// it comes from the session of the serial port. Afterwards the caller calls Pump until that
+// reports false.
 //
 // Context: any thread; does not block.
-func Write(c *percpu.CPU, p []byte) int {
+func Write(c *percpu.CPU, p []byte, session bool) (ok bool) {
+	if mute {
+		return true
+	}
 	mu.Lock(c)
-	n := tx.putText(p)
-	kick()
+	room := len(txBytes) - tx.len()
+	switch {
+	case session && room >= len(p):
+		tx.put(p)
+		serialOpen.note(p)
+		ok = true
+	case !session && room >= len(p)+serialOpen.room():
+		serialOpen.putBetween(&tx, p)
+		ok = true
+	default:
+		wanted = true
+	}
+	if irqs {
+		kick()
+	}
 	mu.Unlock(c)
-	return n
+	return ok
 }
 
-// HasRoom reports whether Write would take any bytes.
-func HasRoom(c *percpu.CPU) bool {
+// Pump sends up to 16 bytes by polling, if there are no interrupts. It reports whether
+// it did, so that there may be more bytes that nothing else sends.
+//
+// Context: any thread; waits for the UART as uartWait.
+func Pump(c *percpu.CPU) (sent bool) {
 	mu.Lock(c)
-	room := tx.len() <= len(txBytes)/2 // as Interrupt: then it wakes
+	sent = !irqs && tx.len() > 0
+	if sent && present && uartWait(statusTxEmpty) {
+		fillFIFO()
+	} else if sent {
+		drop()
+	}
 	mu.Unlock(c)
-	return room
+	return sent
 }
 
-// writeAll takes all of p. What does not fit into the ring is sent by polling, because
-// the kernel log cannot wait.
+// writeAll takes all of p. What does not fit into the ring is sent by polling.
 //
 // Locks: mu held.
 func writeAll(c *percpu.CPU, p []byte) {
@@ -91,7 +119,7 @@ func kick() {
 		sendPolled()
 		return
 	}
-	if cpu.In8(uartStatus)&statusTxEmpty != 0 {
+	if in8(uartStatus)&statusTxEmpty != 0 {
 		fillFIFO()
 	}
 	enableInterrupts()
@@ -101,7 +129,7 @@ func kick() {
 func sendPolled() {
 	for tx.len() > 0 {
 		if !present || !uartWait(statusTxEmpty) {
-			tx.clear()
+			drop()
 			return
 		}
 		fillFIFO()
@@ -113,44 +141,66 @@ func fillFIFO() {
 	for i := 0; i < fifoDepth; i++ {
 		b, ok := tx.get()
 		if !ok {
-			return
+			break
 		}
-		cpu.Out8(uartData, b)
+		out8(uartData, b)
+		mirrorByte(b)
+	}
+	sendMirrors()
+}
+
+// drop empties the ring when the UART is stuck or absent; the mirrors still get the bytes.
+func drop() {
+	for b, ok := tx.get(); ok; b, ok = tx.get() {
+		mirrorByte(b)
 	}
 }
 
 // enableInterrupts enables the transmitter's interrupt while there is something to
-// send.
+// send, or a thread that waits for room. While the port waits for Resume it enables none.
 func enableInterrupts() {
 	e := uint8(enableRx)
-	if tx.len() > 0 {
+	if tx.len() > 0 || wanted {
 		e |= enableTx
 	}
-	cpu.Out8(uartEnable, e)
+	if waits {
+		e = 0
+	}
+	out8(uartEnable, e)
 }
 
-// Interrupt is the top half of COM1's interrupt. It must leave no cause pending,
-// since the line is edge-triggered; it takes at most a ring full of bytes. input
-// says that Read has something to return, space that Write has room again.
+// maxRounds bounds one call of Interrupt: a UART that an emulator makes is ready again
+// at once.
+const maxRounds = 16
+
+// Interrupt is the top half of COM1's interrupt. The line is edge-triggered: Interrupt
+// leaves no cause pending, or makes a new edge for what is left. input says that Read has
+// something to return, space that Write has room again.
 //
 // Context: interrupt handler.
 func Interrupt(c *percpu.CPU) (input, space bool) {
+	began, i := now(), 0 // with the wait for the lock
 	mu.Lock(c)
-	for i := 0; i < len(rxBytes) && cpu.In8(uartIdent)&identNone == 0; i++ {
-		status := cpu.In8(uartStatus)
+	for ; i < maxRounds && !overrun(began) && in8(uartIdent)&identNone == 0; i++ {
+		status := in8(uartStatus)
 		if status&statusRxReady != 0 {
-			if !rx.putByte(cpu.In8(uartData)) {
-				lost++
-			}
+			rx.putByte(in8(uartData)) // dropped if the ring is full
 			input = true
 		}
 		if status&statusTxEmpty != 0 {
 			fillFIFO()
+			if tx.len() <= len(txBytes)/2 {
+				space, wanted = true, false
+				queueNotice(c, clock.Now())
+			}
 			enableInterrupts()
-			space = true
 		}
 	}
-	space = space && tx.len() <= len(txBytes)/2
+	waits = charge(began) || waits
+	if i == maxRounds || waits {
+		out8(uartEnable, 0)
+		enableInterrupts()
+	}
 	mu.Unlock(c)
 	return input, space
 }
@@ -163,13 +213,17 @@ func Read(c *percpu.CPU, p []byte) int {
 	return n
 }
 
-// Drain waits until everything is sent, at most 10 ms for each FIFO full. It is
+// Drain waits until everything is sent, at most 10 ms for each FIFO full, and shown. It is
 // called before the machine is switched off.
 func Drain(c *percpu.CPU) {
 	mu.Lock(c)
 	sendPolled()
+	queueNotice(c, clock.Now())
+	sendPolled()
 	if present {
 		uartWait(statusTxIdle)
 	}
+	drainMirrors()
 	mu.Unlock(c)
+	drainScreen(c)
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -31,6 +32,17 @@ func TestRingText(t *testing.T) {
 	require.Equal(t, "a\r\nb\r\n", string(p[:r.take(p)]))
 	require.Equal(t, 7, r.putText([]byte("abcdefg\n")), "no room for both")
 	require.Equal(t, 7, r.take(p))
+}
+
+// AddReturns makes what putText makes, if there is room for twice as much.
+func TestAddReturns(t *testing.T) {
+	for _, text := range []string{"", "a", "\n", "\n\n\n", "a\nb\r\nc", "no newline at the end"} {
+		r := ring{buf: make([]byte, 64)}
+		require.Equal(t, len(text), r.putText([]byte(text)))
+		want, got := make([]byte, 64), make([]byte, 2*len(text))
+		want = want[:r.take(want)]
+		require.Equal(t, string(want), string(got[:AddReturns(got, []byte(text))]))
+	}
 }
 
 func TestLine(t *testing.T) {
@@ -77,4 +89,40 @@ func TestPrefix(t *testing.T) {
 	var l Line
 	prefix(&l, 12_345_678_000, 3)
 	require.Equal(t, "[   12.345678] cpu3: ", string(l.Bytes()))
+}
+
+// A full ring drops whole lines, and the log says how many once there is room again.
+func TestFullRing(t *testing.T) {
+	c := &percpu.CPU{ID: 1}
+	tx.buf = txBytes[:]
+	tx.clear()
+	mu.Lock(c)
+	text := []byte(strings.Repeat("x", 100))
+	const total = 400
+	for range total {
+		queueLine(c, 0, text)
+	}
+	sent := func() string {
+		p := make([]byte, len(txBytes))
+		return strings.ReplaceAll(string(p[:tx.take(p)]), "\r", "")
+	}
+	line := "[    0.000000] cpu1: " + string(text) + "\n"
+	first := sent()
+	fit := strings.Count(first, line)
+	require.Equal(t, strings.Repeat(line, fit), first, "no line is cut")
+	require.Equal(t, uint64(total-fit), dropped)
+	require.Greater(t, fit, len(txBytes)/len(line)*9/10)
+	queueLine(c, 0, text)
+	lost := fmt.Sprintf("[    0.000000] cpu1: console: lines of the log that were not printed, because the serial port is slow: %d; dmesg has them\n", total-fit)
+	require.Equal(t, lost+line, sent(), "the count comes first, once")
+	queueLine(c, 0, text)
+	require.Equal(t, line, sent())
+	dropped = 7
+	queueNotice(c, 0)
+	require.Contains(t, sent(), "slow: 7;", "without another line, too")
+	require.Zero(t, dropped)
+	dropped = 1<<64 - 1
+	queueNotice(c, 1<<63-1)
+	require.Less(t, len(sent()), noticeRoom)
+	mu.Unlock(c)
 }

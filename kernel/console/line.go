@@ -8,7 +8,10 @@ type Line struct {
 
 // Str appends s.
 func (l *Line) Str(s string) *Line {
-	l.n += copy(l.buf[l.n:], s)
+	for i := range min(len(s), len(l.buf)-l.n) { // copy would use vector registers
+		l.buf[l.n+i] = s[i]
+	}
+	l.n = min(len(l.buf), l.n+len(s))
 	return l
 }
 

@@ -14,18 +14,27 @@ func (r *ring) clear() { r.head = r.tail }
 // put appends as much of p as fits and returns the number of bytes.
 func (r *ring) put(p []byte) int {
 	n := min(len(p), len(r.buf)-r.len())
-	for i := 0; i < n; {
-		at := int(r.tail) & (len(r.buf) - 1)
-		k := copy(r.buf[at:], p[i:n])
-		r.tail += uint32(k)
-		i += k
+	for i := range n { // copy would use vector registers
+		r.buf[(int(r.tail)+i)&(len(r.buf)-1)] = p[i]
 	}
+	r.tail += uint32(n)
 	return n
 }
+
+// bare says that no carriage returns are added: the other end is not a terminal.
+var bare bool
+
+// OmitReturns ends the adding of carriage returns.
+//
+// Context: boot CPU, before any output.
+func OmitReturns() { bare = true }
 
 // putText is put with a carriage return before each line feed, as a serial
 // terminal needs.
 func (r *ring) putText(p []byte) int {
+	if bare {
+		return r.put(p)
+	}
 	for i := 0; i < len(p); {
 		if p[i] == '\n' {
 			if len(r.buf)-r.len() < 2 {
@@ -49,6 +58,20 @@ func (r *ring) putText(p []byte) int {
 	return len(p)
 }
 
+// AddReturns copies src to dst, which has twice the room, with a carriage return before
+// each line feed, as putText does. It returns the number of bytes.
+func AddReturns(dst, src []byte) (n int) {
+	for _, b := range src {
+		if b == '\n' && !bare {
+			dst[n] = '\r'
+			n++
+		}
+		dst[n] = b
+		n++
+	}
+	return n
+}
+
 func (r *ring) putByte(b byte) bool {
 	if r.len() == len(r.buf) {
 		return false
@@ -66,6 +89,19 @@ func (r *ring) get() (b byte, ok bool) {
 	r.head++
 	return b, true
 }
+
+// peek copies the first bytes to p, as many as there are and fit, and returns their
+// number.
+func (r *ring) peek(p []byte) int {
+	n := min(len(p), r.len())
+	for i := range n { // copy would use vector registers
+		p[i] = r.buf[(int(r.head)+i)&(len(r.buf)-1)]
+	}
+	return n
+}
+
+// drop removes the first n bytes.
+func (r *ring) drop(n int) { r.head += uint32(min(n, r.len())) }
 
 // take moves up to len(p) bytes to p and returns their number.
 func (r *ring) take(p []byte) int {

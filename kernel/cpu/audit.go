@@ -11,22 +11,23 @@ type Class uint8
 
 // Classes.
 const (
-	AuditCR3    Class = iota // address spaces, TLB flushes
-	AuditCR4                 // the start of a CPU alone
-	AuditTables              // GDT, IDT, TR: the start of a CPU alone
-	AuditAPIC                // local APIC in x2APIC mode
-	AuditSystem              // EFER, STAR, LSTAR, FMASK, APIC base, PAT: the start of a CPU alone
-	AuditSpec                // speculation controls: the start of a CPU alone
-	AuditBase                // GS base, by MSR: the start of a CPU alone
-	AuditMSR                 // any other MSR
-	AuditSerial              // serial port
-	AuditTimer               // 8254, and its gate
-	AuditPIC                 // 8259 pair: the start alone
-	AuditPort                // any other port
+	AuditCR3     Class = iota // address spaces, TLB flushes
+	AuditCR4                  // the start of a CPU alone
+	AuditTables               // GDT, IDT, TR: the start of a CPU alone
+	AuditAPIC                 // local APIC in x2APIC mode
+	AuditSystem               // EFER, STAR, LSTAR, FMASK, APIC base, PAT: the start of a CPU alone
+	AuditSpec                 // speculation controls: the start of a CPU alone
+	AuditBarrier              // branch prediction barriers: a change of programs
+	AuditBase                 // GS base, by MSR: the start of a CPU alone
+	AuditMSR                  // any other MSR
+	AuditSerial               // serial port
+	AuditTimer                // 8254, and its gate
+	AuditPIC                  // 8259 pair: the start alone
+	AuditPort                 // any other port
 	Classes
 )
 
-var classNames = [Classes]string{"CR3", "CR4", "tables", "APIC", "system MSRs", "speculation", "segment bases",
+var classNames = [Classes]string{"CR3", "CR4", "tables", "APIC", "system MSRs", "speculation", "prediction barriers", "segment bases",
 	"other MSRs", "serial port", "8254", "8259", "other ports"}
 
 // String returns the class's name.
@@ -52,6 +53,8 @@ func classOfMSR(msr uint32) Class {
 		return AuditSystem
 	case msr == MSRSpecCtrl:
 		return AuditSpec
+	case msr == MSRPredCmd:
+		return AuditBarrier
 	case msr >= MSRFSBase && msr <= MSRKernelGSBase:
 		return AuditBase
 	}
@@ -100,13 +103,24 @@ func WriteCR3(v uint64) { audit(AuditCR3); writeCR3(v) }
 // WriteCR4 sets control register 4.
 func WriteCR4(v uint64) { audit(AuditCR4); writeCR4(v) }
 
-// LoadGDT makes the n bytes at base the descriptor table and reloads SS, DS, ES
-// with selector data. CS keeps its hidden part, so the old and the new table must
+// LoadGDT makes the n bytes at base the descriptor table, reloads SS with selector data,
+// and DS and ES with none. CS keeps its hidden part, so the old and the new table must
 // agree on it.
 func LoadGDT(base uintptr, n uint16, data uint16) { audit(AuditTables); loadGDT(base, n, data) }
 
 // LoadIDT makes the n bytes at base the interrupt descriptor table.
 func LoadIDT(base uintptr, n uint16) { audit(AuditTables); loadIDT(base, n) }
+
+// LoadLDT loads the selector of the local descriptor table; 0 is no table.
+func LoadLDT(selector uint16) { audit(AuditTables); loadLDT(selector) }
+
+// DropLDT makes sure that there is no local descriptor table. CPUs refuse to load one for
+// a program; QEMU 10.0 does load it, by MOV to a segment register that does not exist.
+func DropLDT() {
+	if ReadLDT() != 0 {
+		loadLDT(0)
+	}
+}
 
 // LoadTR loads the task register; the descriptor becomes busy.
 func LoadTR(selector uint16) { audit(AuditTables); loadTR(selector) }

@@ -46,6 +46,9 @@ func TSCOrdered() uint64
 // ReadCR0 returns control register 0.
 func ReadCR0() uint64
 
+// WriteCR0 sets control register 0.
+func WriteCR0(v uint64)
+
 // ReadCR2 returns the address of the last page fault.
 func ReadCR2() uintptr
 
@@ -65,6 +68,7 @@ func ReadXCR0() uint64
 func loadGDT(base uintptr, n uint16, data uint16)
 func loadIDT(base uintptr, n uint16)
 func loadTR(selector uint16)
+func loadLDT(selector uint16)
 
 // SetUserGSBase sets the GS base that ring 3 finds after the next SWAPGS.
 //
@@ -80,9 +84,38 @@ func UserGSBase() uintptr
 // SaveFX stores x87, MXCSR and XMM state in the 512 bytes at p, aligned to 16.
 func SaveFX(p uintptr)
 
-// RestoreFX loads what SaveFX stored. X15 is zero again afterwards, as compiled
+// SaveState stores every state component that XCR0 enables in the XSAVE area at p,
+// aligned to 64, or x87, MXCSR and XMM state on a CPU without XSAVE. It writes neither the reserved bytes nor the rest of the header.
+func SaveState(p uintptr)
+
+// ClearX87Pointers overwrites the x87 instruction and data pointers. See Features.X87Leak.
+//
+// Context: vector state that is about to be replaced.
+func ClearX87Pointers()
+
+// RestoreState loads what SaveState stored. X15 is zero again afterwards, as compiled
 // code expects, since the wrapper around this call clears it.
-func RestoreFX(p uintptr)
+func RestoreState(p uintptr)
+
+// ReadDR6 and WriteDR6 access the debug status register.
+func ReadDR6() uint64
+func WriteDR6(v uint64)
+
+// ReadDR7 returns the debug control register.
+func ReadDR7() uint64
+
+func writeDR7(v uint64)
+
+// ReadLDT returns the selector of the local descriptor table.
+func ReadLDT() uint16
+
+// writeBack writes all modified cache lines to memory and empties the caches.
+func writeBack()
+
+// ClearSelectors loads 0 into DS, ES, FS and GS. The bases of FS and GS stay as they are.
+//
+// Context: interrupts off. An NMI in it does no harm: its handler relies on neither base.
+func ClearSelectors()
 
 // LoadMXCSR sets the SSE control and status register.
 func LoadMXCSR(v uint32)
@@ -125,17 +158,25 @@ type Frame struct {
 // FrameSize is the number of bytes in a Frame.
 const FrameSize = 22 * 8
 
-// User reports whether the frame was taken in ring 3.
-func (f *Frame) User() bool { return f.CS&3 != 0 }
+// User reports whether the frame was taken in ring 3. Ring 0 has no other CS than KernelCS.
+func (f *Frame) User() bool { return uint16(f.CS) != KernelCS }
+
+// Foreign reports whether the frame was taken in ring 3 with a CS or SS that the kernel
+// gives to no program. CPUs do not let a program load one. QEMU 10.0 does: its MOV to CS
+// accepts 0 and each selector whose privilege level is at most 3.
+func (f *Frame) Foreign() bool {
+	return f.User() && (uint16(f.CS) != UserCS || uint16(f.SS) != UserSS)
+}
 
 // Selectors. SYSCALL and SYSRET fix their order (Intel SDM vol. 3A, "Fast System
-// Calls in 64-Bit Mode"): kernel code, kernel data; user data, user code.
+// Calls in 64-Bit Mode"): kernel code, kernel data; user data, user code. Ring 3's are
+// Linux's, because programs see them in signal frames, and may write them there.
 const (
 	KernelCS = 0x08
 	KernelSS = 0x10
-	UserSS   = 0x18 | 3
-	UserCS   = 0x20 | 3
-	TSS      = 0x28
+	UserSS   = 0x28 | 3
+	UserCS   = 0x30 | 3
+	TSS      = 0x38
 )
 
 // Descriptors of the kernel's code and data, for every table that holds them
@@ -154,5 +195,6 @@ const (
 	FlagDirection = 1 << 10
 	FlagIOPL      = 3 << 12
 	FlagNested    = 1 << 14
+	FlagResume    = 1 << 16
 	FlagAC        = 1 << 18
 )

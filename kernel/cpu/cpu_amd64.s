@@ -87,6 +87,11 @@ TEXT ·ReadCR0(SB), NOSPLIT, $0-8
 	MOVQ	AX, ret+0(FP)
 	RET
 
+TEXT ·WriteCR0(SB), NOSPLIT, $0-8
+	MOVQ	v+0(FP), AX
+	MOVQ	AX, CR0
+	RET
+
 TEXT ·ReadCR2(SB), NOSPLIT, $0-8
 	MOVQ	CR2, AX
 	MOVQ	AX, ret+0(FP)
@@ -128,6 +133,7 @@ TEXT ·loadGDT(SB), NOSPLIT, $16-12
 	LGDT	6(SP)
 	MOVW	data+10(FP), AX
 	MOVW	AX, SS
+	XORL	AX, AX                // 64-bit code does not use DS and ES; ring 3 must not see the kernel's
 	MOVW	AX, DS
 	MOVW	AX, ES
 	RET
@@ -166,10 +172,92 @@ TEXT ·SaveFX(SB), NOSPLIT, $0-8
 	FXSAVE64 (AX)
 	RET
 
-TEXT ·RestoreFX(SB), NOSPLIT, $0-8
-	MOVQ	p+0(FP), AX
-	FXRSTOR64 (AX)
+TEXT ·SaveState(SB), NOSPLIT, $0-8
+	MOVQ	p+0(FP), CX
+	MOVL	$-1, AX
+	MOVL	$-1, DX
+	XSAVE64	(CX)
 	RET
+
+TEXT ·RestoreState(SB), NOSPLIT, $0-8
+	MOVQ	p+0(FP), CX
+	MOVL	$-1, AX
+	MOVL	$-1, DX
+	XRSTOR64 (CX)
+	RET
+
+TEXT ·ReadDR6(SB), NOSPLIT, $0-8
+	MOVQ	DR6, AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
+TEXT ·ReadDR7(SB), NOSPLIT, $0-8
+	MOVQ	DR7, AX
+	MOVQ	AX, ret+0(FP)
+	RET
+
+TEXT ·writeDR7(SB), NOSPLIT, $0-8
+	MOVQ	v+0(FP), AX
+	MOVQ	AX, DR7
+	RET
+
+TEXT ·ReadLDT(SB), NOSPLIT, $0-2
+	SLDTW	AX
+	MOVW	AX, ret+0(FP)
+	RET
+
+TEXT ·loadLDT(SB), NOSPLIT, $0-2
+	MOVW	selector+0(FP), AX
+	LLDT	AX
+	RET
+
+TEXT ·writeBack(SB), NOSPLIT, $0-0
+	WBINVD
+	RET
+
+TEXT ·WriteDR6(SB), NOSPLIT, $0-8
+	MOVQ	v+0(FP), AX
+	MOVQ	AX, DR6
+	RET
+
+TEXT ·ClearSelectors(SB), NOSPLIT, $0-0
+	XORL	AX, AX
+	XORL	CX, CX
+	MOVW	DS, AX
+	MOVW	ES, CX
+	ORL	CX, AX
+	MOVW	FS, CX
+	ORL	CX, AX
+	MOVW	GS, CX
+	ORL	CX, AX
+	JNE	clear
+	RET
+clear:
+	RDFSBASEQ AX                  // a load of FS or GS changes the base
+	MOVQ	AX, CX
+	RDGSBASEQ AX
+	MOVQ	AX, DX
+	XORL	AX, AX
+	MOVW	AX, DS
+	MOVW	AX, ES
+	MOVW	AX, FS
+	MOVW	AX, GS
+	MOVQ	CX, AX
+	WRFSBASEQ AX
+	MOVQ	DX, AX
+	WRGSBASEQ AX
+	RET
+
+// The x87 pointers get defined values: those of this load. Both lie in the image, whose
+// address is the same in each boot, so a program learns nothing from them.
+TEXT ·ClearX87Pointers(SB), NOSPLIT|NOFRAME, $0
+	FCLEX                         // or the load would raise what is pending
+	EMMS                          // a free register for the load
+	FMOVL	·x87Zero(SB), F0
+	RET
+
+DATA ·x87Zero+0(SB)/4, $0
+GLOBL ·x87Zero(SB), RODATA|NOPTR, $4
 
 TEXT ·LoadMXCSR(SB), NOSPLIT, $0-4
 	LDMXCSR	v+0(FP)
@@ -207,8 +295,14 @@ TEXT ·Breakpoint(SB), NOSPLIT, $0-0
 	INT	$3
 	RET
 
-TEXT ·rdrand(SB), NOSPLIT, $0-9
+TEXT ·RDRand(SB), NOSPLIT, $0-9
 	RDRANDQ	AX
+	MOVQ	AX, v+0(FP)
+	SETCS	ok+8(FP)
+	RET
+
+TEXT ·RDSeed(SB), NOSPLIT, $0-9
+	RDSEEDQ	AX
 	MOVQ	AX, v+0(FP)
 	SETCS	ok+8(FP)
 	RET

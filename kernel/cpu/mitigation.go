@@ -13,6 +13,7 @@ const (
 	MitigateUMIP                          // ring 3 does not see the descriptor tables' addresses
 	MitigateIBRS                          // ring 3 does not steer the kernel's indirect branches
 	MitigateSTIBP                         // the other thread of the core does not steer them either
+	MitigateIBPB                          // one program does not steer the next one's branches
 	MitigateBuffers                       // microarchitectural buffers are cleared before ring 3 runs
 	MitigateSSBD                          // loads do not pass stores that they may depend on
 	MitigatePageTable                     // the kernel is unmapped while ring 3 runs
@@ -21,7 +22,7 @@ const (
 	Mitigations                           // how many
 )
 
-var mitigationNames = [Mitigations]string{"NX", "SMEP", "SMAP", "UMIP", "IBRS", "STIBP", "buffer clearing", "SSBD",
+var mitigationNames = [Mitigations]string{"NX", "SMEP", "SMAP", "UMIP", "IBRS", "STIBP", "IBPB", "buffer clearing", "SSBD",
 	"page-table isolation", "IBT", "shadow stacks"}
 
 // String returns the mitigation's usual name.
@@ -70,6 +71,11 @@ func (f *Features) Mitigation(m Mitigation) (on bool, reason string) {
 		case f.Caps&capsIBRSAll != 0 && f.Has(STIBP):
 			return false, "IBRS includes it on this CPU"
 		case f.Has(STIBP) || f.Has(STIBPAMD):
+			return true, ""
+		}
+		return false, absent
+	case MitigateIBPB:
+		if f.Has(SpecCtrl) || f.Has(IBPBAMD) {
 			return true, ""
 		}
 		return false, absent
@@ -122,6 +128,21 @@ func (f *Features) MitigationCR4() (bits uint64) {
 	}
 	if on, _ := f.Mitigation(MitigateUMIP); on {
 		bits |= CR4UMIP
+	}
+	return bits
+}
+
+// CR4 returns what CR4 is on a CPU with these features, when it runs programs.
+func (f *Features) CR4() uint64 {
+	bits := CR4Wanted | f.MitigationCR4()
+	if !f.Has(XSave) {
+		bits &^= CR4XSave
+	}
+	if !f.Has(FSGSBase) {
+		bits &^= CR4FSGSBase
+	}
+	if f.machineChecks() {
+		bits |= CR4Machine
 	}
 	return bits
 }

@@ -19,11 +19,11 @@ func TestMitigations(t *testing.T) {
 	}{
 		"nothing": {
 			f:       Features{},
-			because: map[Mitigation]string{MitigateNX: absent, MitigateIBRS: absent, MitigateIBT: absent},
+			because: map[Mitigation]string{MitigateNX: absent, MitigateIBRS: absent, MitigateIBPB: absent, MitigateIBT: absent},
 		},
 		"Intel of 2017 with new microcode": {
 			f:  Features{Vendor: VendorIntel, Ext1D: 1 << 20, Leaf7B: modern, Leaf7D: spec},
-			on: []Mitigation{MitigateNX, MitigateSMEP, MitigateSMAP, MitigateSTIBP, MitigateBuffers},
+			on: []Mitigation{MitigateNX, MitigateSMEP, MitigateSMAP, MitigateSTIBP, MitigateIBPB, MitigateBuffers},
 			because: map[Mitigation]string{
 				MitigateIBRS:      "this CPU would need an MSR write at each entry to the kernel",
 				MitigatePageTable: "NEEDED ON THIS CPU, but the kernel does not have it yet: run no program that you do not trust",
@@ -32,7 +32,7 @@ func TestMitigations(t *testing.T) {
 		"Intel of 2021": {
 			f: Features{Vendor: VendorIntel, Ext1D: 1 << 20, Leaf7B: modern, Leaf7C: 1<<2 | 1<<7, Leaf7D: spec | 1<<20,
 				Caps: capsRDCLNo | capsIBRSAll | capsMDSNo | capsSSBNo},
-			on: []Mitigation{MitigateNX, MitigateSMEP, MitigateSMAP, MitigateUMIP, MitigateIBRS},
+			on: []Mitigation{MitigateNX, MitigateSMEP, MitigateSMAP, MitigateUMIP, MitigateIBRS, MitigateIBPB},
 			because: map[Mitigation]string{
 				MitigateSTIBP: "IBRS includes it on this CPU", MitigateBuffers: "this CPU does not need it",
 				MitigateSSBD: "this CPU does not need it", MitigatePageTable: "this CPU does not need it",
@@ -40,8 +40,8 @@ func TestMitigations(t *testing.T) {
 			},
 		},
 		"AMD Zen 4": {
-			f:  Features{Vendor: VendorAMD, Ext1D: 1 << 20, Leaf7B: modern, Leaf7C: 1 << 2, Ext8B: 1 << 15, Ext21A: 1 << 8},
-			on: []Mitigation{MitigateNX, MitigateSMEP, MitigateSMAP, MitigateUMIP, MitigateIBRS, MitigateSTIBP},
+			f:  Features{Vendor: VendorAMD, Ext1D: 1 << 20, Leaf7B: modern, Leaf7C: 1 << 2, Ext8B: 1<<12 | 1<<15, Ext21A: 1 << 8},
+			on: []Mitigation{MitigateNX, MitigateSMEP, MitigateSMAP, MitigateUMIP, MitigateIBRS, MitigateSTIBP, MitigateIBPB},
 		},
 	}
 	for name, tc := range tests {

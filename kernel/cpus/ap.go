@@ -27,10 +27,12 @@ const (
 	stageFoundBlock = trampoline.StageFoundBlock
 	stageControl    = trampoline.StageControl
 
-	cr0Clear   = ^(cpu.CR0EmulateFPU | cpu.CR0TaskSwitched)
-	cr0Set     = cpu.CR0MonitorFPU | cpu.CR0NumericError | cpu.CR0WriteProtect
-	cr4Set     = cpu.CR4FXSR | cpu.CR4XMMExcept | cpu.CR4FSGSBase | cpu.CR4XSave | cpu.CR4GlobalPage
-	xcr0Wanted = cpu.XCR0Wanted
+	cr0Wanted = cpu.CR0Wanted
+
+	cr4XSave      = cpu.CR4XSave
+	cr4FSGSBase   = cpu.CR4FSGSBase
+	cpuidXSave    = 1 << (cpu.XSave & 31)
+	cpuidFSGSBase = 1 << (cpu.FSGSBase & 31)
 )
 
 // What a starting CPU reads before it has found its block.
@@ -38,6 +40,12 @@ var (
 	kernelCR3 uint64
 	apFn      = apMain
 	apEntryPC uintptr
+
+	// What control may enable: all that the kernel knows on the boot CPU, and what the
+	// boot CPU has on the others. The code was rewritten for the boot CPU, and the area
+	// of XSAVE has the boot CPU's size.
+	cr4Allowed  uint32 = cpu.CR4Wanted
+	xcr0Allowed uint32 = cpu.XCR0Wanted
 )
 
 // stage records that this CPU has reached a stage, and when.

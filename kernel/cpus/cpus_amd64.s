@@ -51,9 +51,10 @@ found:
 	MOVL	$const_stageControl, const_offStage(R12)
 	CMPL	·stopAt(SB), $const_stageControl
 	JEQ	stranger
-	WRGSBASEQ R12
-	MOVQ	const_offKernelFS(R12), DX
-	WRFSBASEQ DX
+	MOVQ	R12, AX
+	CALL	muster∕kernel∕oldcpu·writeGS(SB)
+	MOVQ	const_offKernelFS(R12), AX
+	CALL	muster∕kernel∕oldcpu·writeFS(SB)
 	MOVQ	const_offKernelG(R12), R14
 	XORPS	X15, X15
 	SUBQ	$64, SP
@@ -68,24 +69,43 @@ stranger: // there is no block for this CPU, or an injected fault halts it
 	JMP	stranger
 
 // control sets CR0, CR4 and XCR0 as compiled code and the entry stubs need them,
-// before the first of either runs. Clobbers AX, CX, DX, R8, R9.
+// before the first of either runs: to known values, whatever was in them. They enable
+// what this CPU and the boot CPU have. Clobbers AX, CX, DX, R8, R9.
 TEXT ·control(SB), NOSPLIT|NOFRAME, $0
-	MOVQ	CR0, AX
-	ANDQ	$const_cr0Clear, AX
-	ORQ	$const_cr0Set, AX
+	MOVL	$const_cr0Wanted, AX
 	MOVQ	AX, CR0
-	MOVQ	CR4, AX
-	ORQ	$const_cr4Set, AX
-	MOVQ	AX, CR4
 	MOVQ	BX, R8                // CPUID clobbers it
+	MOVL	·cr4Allowed(SB), R9
+	MOVL	$1, AX
+	CPUID
+	TESTL	$const_cpuidXSave, CX
+	JNE	haveXSave
+	ANDL	$~const_cr4XSave, R9
+haveXSave:
+	XORL	AX, AX
+	CPUID
+	CMPL	AX, $7
+	JCS	noFSGSBase
+	MOVL	$7, AX
+	XORL	CX, CX
+	CPUID
+	TESTL	$const_cpuidFSGSBase, BX
+	JNE	haveFSGSBase
+noFSGSBase:
+	ANDL	$~const_cr4FSGSBase, R9
+haveFSGSBase:
+	MOVQ	R9, CR4
+	TESTL	$const_cr4XSave, R9
+	JEQ	done
 	MOVL	$13, AX
 	XORL	CX, CX
 	CPUID                         // AX: components that XCR0 may enable
-	MOVQ	R8, BX
-	ANDL	$const_xcr0Wanted, AX
+	ANDL	·xcr0Allowed(SB), AX
 	XORL	DX, DX
 	XORL	CX, CX
 	XSETBV
+done:
+	MOVQ	R8, BX
 	RET
 
 DATA ·apEntryPC+0(SB)/8, $·apEntry(SB)

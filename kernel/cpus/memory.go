@@ -9,6 +9,7 @@ import (
 	"muster/kernel/layout"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
+	"muster/kernel/random"
 	"muster/kernel/sched"
 	"muster/kernel/trace"
 	"muster/kernel/trap"
@@ -26,6 +27,8 @@ type memory struct {
 	idleLow, idleTop uintptr
 	stopAt           uint32 // injected: the stage at which the CPU halts
 	features         cpu.Features
+	machine          cpu.MachineRecord
+	random           random.Generator
 }
 
 func memoryOf(c *percpu.CPU) *memory { return (*memory)(unsafe.Pointer(c.Memory)) }
@@ -107,6 +110,8 @@ func (m *memory) attach(c, to *percpu.CPU) {
 	to.Counts = vectorCounts.On(to.ID)
 	to.IPI = ipiCounts.On(to.ID)
 	to.Memory = uintptr(unsafe.Pointer(m))
+	to.Machine = uintptr(unsafe.Pointer(&m.machine))
+	to.Random = uintptr(unsafe.Pointer(&m.random))
 	to.Trace = mem.AllocMapped(c, trace.Bytes, layout.PageSize) // last: recording begins
 }
 

@@ -2,8 +2,11 @@ package cpus
 
 import (
 	"muster/kernel/cpu"
+	"muster/kernel/crash"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
+	"muster/kernel/random"
+	"muster/kernel/sched"
 	"muster/kernel/trap"
 )
 
@@ -17,9 +20,16 @@ func bootFeatures() *cpu.Features { return FeaturesOf(percpu.Get(0)) }
 func MitigateBoot(c *percpu.CPU, clearAlways bool) {
 	f := FeaturesOf(c)
 	f.Detect()
+	cr4Allowed, xcr0Allowed = uint32(cpu.ReadCR4())&cpu.CR4Wanted, uint32(trap.Components())
+	f.ClearLeftovers()
 	mitigate(f)
+	crash.StartMachineChecks(c, f)
+	sched.HideX87Pointers(f.X87Leak())
 	if f.Has(cpu.SMAP) {
 		mem.UseSMAP()
+	}
+	if on, _ := f.Mitigation(cpu.MitigateIBPB); on {
+		mem.UseBarrier()
 	}
 	if clear, _ := f.Mitigation(cpu.MitigateBuffers); clear || clearAlways {
 		trap.ClearBuffers()
@@ -27,17 +37,25 @@ func MitigateBoot(c *percpu.CPU, clearAlways bool) {
 }
 
 // mitigateAP turns the mitigations of an AP on. It reports false on a CPU that
-// lacks a feature that the boot CPU has and the kernel relies on: the entry stubs
-// of a kernel with SMAP contain CLAC, which is undefined on a CPU without SMAP.
+// lacks a feature that the boot CPU has and the kernel relies on: see Features.Fits. The
+// generator of random numbers uses RDSEED and RDRAND on any CPU, and a vector state that
+// one CPU has saved goes to any other.
 //
 // Context: once on each CPU but the boot CPU.
 func mitigateAP(c *percpu.CPU) (ok bool) {
 	f := FeaturesOf(c)
 	f.Detect()
-	if bootFeatures().Has(cpu.SMAP) && !f.Has(cpu.SMAP) {
+	if !f.Fits(bootFeatures()) || !random.Fits(f) || trap.XSave() && cpu.ReadXCR0() != trap.Components() {
 		return false
 	}
+	if on, _ := bootFeatures().Mitigation(cpu.MitigateIBPB); on {
+		if here, _ := f.Mitigation(cpu.MitigateIBPB); !here { // the register would be a fault
+			return false
+		}
+	}
+	f.ClearLeftovers()
 	mitigate(f)
+	crash.StartMachineChecks(c, f)
 	return true
 }
 

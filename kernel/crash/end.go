@@ -34,13 +34,18 @@ func Emulated() bool {
 //
 // Context: interrupts off; the other CPUs are stopped, or do no harm.
 func End(status uint8) {
+	endEmulator(status)
+	cpu.Stop()
+}
+
+// endEmulator sends the rest of the output and ends an emulator with the status.
+func endEmulator(status uint8) {
 	console.EmergencyDrain()
 	TellStatus(status)
 	if Emulated() && status == StatusPanic {
 		cpu.Out8(exitPort, exitPanic) // QEMU uses the last write, so there is only one
 	}
 	ExitEmulator()
-	cpu.Stop()
 }
 
 // TellStatus passes the status to an emulator's caller.

@@ -14,8 +14,9 @@ import (
 
 // The parts of a report, a line at a time.
 
-// heldLocks prints the ranks of the locks that a CPU holds, in debug builds.
-func heldLocks(c *percpu.CPU) {
+// heldLocks prints the ranks of the locks that the CPU holds, in debug builds.
+func heldLocks() {
+	c := cause.c
 	if !lock.Checked || c.LockDepth == 0 {
 		return
 	}
@@ -64,6 +65,95 @@ func printFrame(f *cpu.Frame) {
 	}
 }
 
+// printRegisters prints the frame of the panic, if there is one.
+func printRegisters() {
+	if cause.f != nil {
+		printFrame(cause.f)
+	}
+}
+
+// ownShown is how many functions of the stack of the panic a screen gets.
+const ownShown = 6
+
+// printOwnStack prints the innermost functions of the stack of the panic. Functions of the
+// runtime that only report are left out.
+func printOwnStack() {
+	shown = ownShown
+	if cause.culpritIP != 0 {
+		printStack(cause.culpritIP, cause.culpritBP)
+	} else {
+		printWholeStack()
+	}
+	shown = maxShown
+}
+
+// printWholeStack prints the stack of the panic: the core's functions, then those of the
+// goroutine that has entered it.
+func printWholeStack() {
+	if cause.f != nil {
+		printFrom(cause.f)
+	} else {
+		printStack(cause.ip, cause.bp)
+	}
+}
+
+// printBriefly prints two lines for each other CPU: what it ran, and where it stopped.
+func printBriefly() {
+	for i := range percpu.Count() {
+		if o := percpu.Get(i); o != cause.c {
+			if f := printState(o); f != nil {
+				printTop(f)
+			}
+		}
+	}
+}
+
+// printStacks prints the stacks of all CPUs, on the serial port alone.
+func printStacks() {
+	console.EmergencySerial()
+	var l console.Line
+	say(l.Str("cpu").Dec(uint64(cause.c.ID)).Str(", its whole stack"))
+	printWholeStack()
+	for i := range percpu.Count() {
+		if o := percpu.Get(i); o != cause.c {
+			if f := printState(o); f != nil && f.User() {
+				printTop(f)
+			} else if f != nil {
+				printFrom(f)
+			}
+		}
+	}
+}
+
+// printTraces prints the last events of all CPUs, on the serial port alone.
+func printTraces() {
+	console.EmergencySerial()
+	for i := range percpu.Count() {
+		printTrace(percpu.Get(i))
+	}
+}
+
+// logShown is how many lines of the log a report has.
+const logShown = 8
+
+// printLog prints the last lines of the log.
+func printLog() { console.EmergencyLog(logShown) }
+
+// place appends "function+0x1f file:line" of an address, without the module's name before
+// the file, so that most fit a screen.
+func place(l *console.Line, pc uint64) {
+	s, ok := symbols.Lookup(pc)
+	if !ok {
+		l.Hex(pc)
+		return
+	}
+	file := s.File
+	if hasPrefix(file, "muster/") {
+		file = file[len("muster/"):]
+	}
+	l.Str(s.Func).Byte('+').Hex(pc - s.Entry).Byte(' ').Str(file).Byte(':').Dec(uint64(max(s.Line, 0)))
+}
+
 // symbolLine appends "function+0x1f file:line" of an address.
 func symbolLine(l *console.Line, pc uint64) {
 	s, ok := symbols.Lookup(pc)
@@ -92,9 +182,9 @@ func next(bp uint64) (ip, callerBP uint64, ok bool) {
 // its frame pointer yet, or never does, would hide its caller: the caller's return
 // address is then the top word of the stack.
 func printFrom(f *cpu.Frame) {
-	var l console.Line
-	symbolLine(l.Str("  ").Hex16(f.IP).Byte(' '), f.IP)
-	say(&l)
+	if _, _, ok := symbols.Extent(f.IP); ok { // else it was a jump to data
+		printTop(f)
+	}
 	if d, ok := symbols.Depth(f.IP); ok && d == 0 && readable(uintptr(f.SP)) {
 		printStack(*(*uint64)(unsafe.Pointer(uintptr(f.SP))), f.BP)
 		return
@@ -104,13 +194,22 @@ func printFrom(f *cpu.Frame) {
 	}
 }
 
+// shown bounds the functions that printStack prints.
+var shown = maxShown
+
+const maxShown = 32
+
 // printStack prints the functions that return addresses lie in, from ip on by the
 // frame pointers.
 func printStack(ip, bp uint64) {
-	for range 32 {
+	for range shown {
 		var l console.Line
-		symbolLine(l.Str("  ").Hex16(ip).Byte(' '), ip-1)
+		place(l.Str("  "), ip-1)
 		say(&l)
+		if s, ok := symbols.Lookup(ip - 1); ok && entry(s.Func) {
+			l = console.Line{}
+			say(l.Str(" from outside the core:"))
+		}
 		var ok bool
 		if ip, bp, ok = next(bp); !ok {
 			return
@@ -118,30 +217,42 @@ func printStack(ip, bp uint64) {
 	}
 }
 
-// printOther prints where another CPU was stopped.
-func printOther(o *percpu.CPU) {
+// entry reports whether a function is one of the ways into the core.
+func entry(name string) bool {
+	return name == "muster/kernel/trap.common" || name == "muster/kernel/trap.syscallEntry"
+}
+
+// printTop prints where a frame was taken.
+func printTop(f *cpu.Frame) {
+	var l console.Line
+	l.Str("  ")
+	if f.User() {
+		l.Str("ring 3, ip ").Hex(f.IP)
+	} else {
+		place(&l, f.IP)
+	}
+	say(&l)
+}
+
+// printState prints what another CPU ran, and returns its frame, nil if there is none.
+func printState(o *percpu.CPU) *cpu.Frame {
 	if o.State.Load() < percpu.Ready {
-		return
+		return nil
 	}
 	var l console.Line
-	l.Str("cpu").Dec(uint64(o.ID)).Str(", thread ").Dec(uint64(o.ThreadID))
-	at := o.StopFrame.Load()
-	if at == 0 {
-		say(l.Str(": did not stop within 200 ms"))
-		return
+	l.Str("cpu").Dec(uint64(o.ID)).Str(", thread ").Dec(uint64(o.ThreadID)).Str(" (")
+	addName(&l, o)
+	switch at := o.StopFrame.Load(); at {
+	case 0:
+		say(l.Str("): did not stop within 200 ms"))
+		return nil
+	case stoppedAnyhow:
+		say(l.Str("): stopped by itself"))
+		return nil
+	default:
+		say(l.Str("), stopped at"))
+		return (*cpu.Frame)(unsafe.Pointer(at))
 	}
-	if at == stoppedAnyhow {
-		say(l.Str(": stopped by itself"))
-		return
-	}
-	f := (*cpu.Frame)(unsafe.Pointer(at))
-	say(l.Str(", stopped at"))
-	if f.User() {
-		l = console.Line{}
-		say(l.Str("  ring 3, ip ").Hex(f.IP))
-		return
-	}
-	printFrom(f)
 }
 
 // traceShown is how many records of each CPU a report has.

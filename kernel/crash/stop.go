@@ -20,6 +20,9 @@ import (
 const (
 	nmiStop      = 1 << iota // halt without end
 	nmiBacktrace             // record where the CPU is, and go on
+	nmiProbe                 // does the CPU execute anything?
+	nmiSample                // record where the CPU is, for a profile
+	nmiForgotten             // nothing: what ForgetSample has made of nmiSample
 )
 
 // stoppedAnyhow is the CPU.StopFrame of a CPU that stopped without a frame.
@@ -48,14 +51,55 @@ func NMI(c *percpu.CPU, f *cpu.Frame) {
 		return
 	}
 	requests := c.NMIRequests.Swap(0)
+	for more := requests & (requests - 1); more != 0 && c.NMIsDue < 255; more &= more - 1 {
+		c.NMIsDue++
+	}
 	if requests&nmiStop != 0 {
 		halt(c, f)
 	}
 	if requests&nmiBacktrace != 0 {
 		record(c, f)
 	}
-	if requests == 0 {
+	if requests&nmiSample != 0 {
+		sample(c, f)
+	}
+	switch {
+	case requests != 0:
+	case c.NMIsDue != 0: // its request was found together with another one
+		c.NMIsDue--
+	default:
 		unknown.Add(1)
+	}
+}
+
+// sample takes the NMIs of Sample. It is set before the first one is sent.
+var sample func(c *percpu.CPU, f *cpu.Frame)
+
+// HandleSample installs the function that takes the NMIs of Sample.
+//
+// Context: boot CPU, before the second CPU starts.
+func HandleSample(h func(c *percpu.CPU, f *cpu.Frame)) { sample = h }
+
+// Sample makes a CPU call the function of HandleSample in an NMI. It returns false, and
+// sends none, if the CPU has not taken the last one.
+//
+// Context: interrupts off.
+func Sample(c, to *percpu.CPU) (sent bool) {
+	if to.NMIRequests.Or(nmiSample)&nmiSample != 0 {
+		return false
+	}
+	apic.SendNMI(c, to)
+	return true
+}
+
+// ForgetSample takes back an NMI of Sample that a CPU has not taken: the next Sample sends
+// one. The NMI may be on its way, and still has an owner when it arrives. The loop begins
+// anew only if another CPU has changed the word.
+func ForgetSample(to *percpu.CPU) {
+	for old := to.NMIRequests.Load(); old&nmiSample != 0; old = to.NMIRequests.Load() {
+		if to.NMIRequests.CompareAndSwap(old, old&^nmiSample|nmiForgotten) {
+			return
+		}
 	}
 }
 
@@ -142,6 +186,61 @@ var backtrace struct {
 	done  atom.Uint32 // 1: trace is written
 	want  atom.Uint32 // CPU number + 1 of the CPU that is to answer
 	trace abi.Backtrace
+}
+
+// Probe sends a CPU an NMI that does nothing but answer.
+//
+// Context: interrupts off.
+func Probe(c, to *percpu.CPU) {
+	to.NMIRequests.Or(nmiProbe)
+	apic.SendNMI(c, to)
+}
+
+// Answered reports whether a CPU has taken the NMI of Probe: it executes instructions.
+func Answered(to *percpu.CPU) bool { return to.NMIRequests.Load()&nmiProbe == 0 }
+
+// stalled is 1 + the number of a CPU for which a wait went on, until the log says so.
+var stalled atom.Uint32
+
+// Stalled reports whether another virtual CPU takes no NMI for a second: its host may
+// have stopped it. It serves a wait that is too long. The CPU that stands still may hold
+// the lock, or owe the answer, that the wait is for; or its owner waits for that CPU in
+// turn. In the second, a CPU that executes again can do what the wait is for.
+//
+// Context: interrupts off. The caller may hold any lock, so nothing is logged here.
+func Stalled(c *percpu.CPU) bool {
+	if !Emulated() {
+		return false
+	}
+	for i := range percpu.Count() {
+		if o := percpu.Get(i); running(c, o) {
+			Probe(c, o)
+		}
+	}
+	for end := clock.After(clock.Second); !end.Passed(); cpu.Pause() {
+		upcall.To.SpinPoll(c)
+	}
+	for i := range percpu.Count() {
+		if o := percpu.Get(i); running(c, o) && !Answered(o) {
+			stalled.Store(o.ID + 1)
+			return true
+		}
+	}
+	return false
+}
+
+// WarnStalled logs that waits went on for a CPU that stood still, once each time. If
+// several stood still, it names the last that was found.
+//
+// Context: a tick of any CPU.
+func WarnStalled(c *percpu.CPU) {
+	if stalled.Load() == 0 {
+		return
+	}
+	if n := stalled.Swap(0); n != 0 {
+		var l console.Line
+		console.Warn(c, l.Str("watchdog: a wait went on beyond its limit, because cpu").Dec(uint64(n-1)).Str(" answered no NMI: its host may have stopped it"))
+	}
 }
 
 // Backtrace interrupts a CPU by NMI, records where it was, and lets it go on. ok is

@@ -95,9 +95,13 @@ func await(c *percpu.CPU, set *percpu.Mask, limit clock.Time) (missing uint32) {
 		if missing == Silent && end.Passed() {
 			missing = withdraw(c, set)
 		}
-		if hard.Passed() {
+		if !hard.Passed() {
+			continue
+		}
+		if stalled := upcall.Stalled(c); !stalled && c.OutLeft.Load() != 0 {
 			upcall.Panic(c, "cross: a call has begun and does not end; CPUs, function", uint64(c.OutLeft.Load()), c.OutFunc.Load())
 		}
+		hard = clock.After(hardEnd * limit)
 	}
 	return missing
 }

@@ -101,12 +101,22 @@ func (m *machine) check(want ...uint64) func() error {
 	}
 }
 
+// code is the code under test: a CPU's call, and what its interrupt does.
+type code struct {
+	call func(c *percpu.CPU, set *percpu.Mask)
+	poll func(c *percpu.CPU)
+}
+
+var shipping = code{func(c *percpu.CPU, set *percpu.Mask) {
+	Call(c, set, abi.CallCount, 1<<(8*c.ID), clock.Second)
+}, Poll}
+
 // search explores a machine of three CPUs on which each makes some calls, of all or of
 // CPU 2 alone. A call of CPU i adds 1<<8i to its targets' counters.
-func search(preemptions int, calls [3]int, all bool, poll func(*percpu.CPU)) explore.Result {
+func search(preemptions int, calls [3]int, all bool, under code) explore.Result {
 	return explore.Run(explore.Model{Preemptions: preemptions, Setup: func() ([]func(), func() error) {
 		m := newMachine(3)
-		m.poll = poll
+		m.poll = under.poll
 		set, want := &m.last, []uint64{0, 0, 0}
 		if all {
 			set = &m.all
@@ -115,7 +125,7 @@ func search(preemptions int, calls [3]int, all bool, poll func(*percpu.CPU)) exp
 		for i, c := range m.cpus {
 			cpus = append(cpus, func() {
 				for n := range calls[i] {
-					Call(c, set, abi.CallCount, 1<<(8*i), clock.Second)
+					under.call(c, set)
 					m.ran(set, i, n+1)
 				}
 				m.serveUntilAllDone(c)
@@ -150,7 +160,32 @@ func passes(t *testing.T, r explore.Result) {
 // Each of three CPUs calls all: each call runs once on each CPU, and every caller
 // returns.
 func TestAllCallAll(t *testing.T) {
-	passes(t, search(explore.Bound(1, 2), [3]int{1, 1, 1}, true, Poll))
+	passes(t, search(explore.Bound(1, 2), [3]int{1, 1, 1}, true, shipping))
+}
+
+// Negative control: a caller that waits without an answer to others' calls.
+func TestDeafCallerIsFound(t *testing.T) {
+	deaf := shipping
+	deaf.call = func(c *percpu.CPU, set *percpu.Mask) {
+		c.OutFunc.Store(uint64(abi.CallCount))
+		c.OutWord.Store(1 << (8 * c.ID))
+		c.OutLeft.Store(1)
+		for id := range uint32(3) {
+			if id != c.ID {
+				c.OutLeft.Add(1)
+				percpu.Get(id).Callers.Set(c.ID)
+			}
+		}
+		ipi.SendSet(c, set, ipi.Call)
+		c.Called.Add(1 << (8 * c.ID))
+		c.OutLeft.Add(^uint32(0))
+		for c.OutLeft.Load() != 0 {
+			atom.Pause()
+		}
+	}
+	r := search(explore.Bound(1, 2), [3]int{1, 1, 1}, true, deaf)
+	require.ErrorContains(t, r.Err, "waits forever")
+	t.Log(r)
 }
 
 // toOne is the bound of the searches whose calls go to one CPU, of the control too.
@@ -158,19 +193,22 @@ var toOne = explore.Bound(2, 3)
 
 // Two CPUs call the third: at once, and one of them twice in a row.
 func TestTwoCallOne(t *testing.T) {
-	passes(t, search(toOne, [3]int{1, 1, 0}, false, Poll))
-	passes(t, search(toOne, [3]int{2, 1, 0}, false, Poll))
+	passes(t, search(toOne, [3]int{1, 1, 0}, false, shipping))
+	passes(t, search(toOne, [3]int{2, 1, 0}, false, shipping))
 }
 
-// Negative control: a target that takes the call out of its pending word after its
-// look at the set loses a caller that enters itself in between.
+// forgetLate is Poll of a target that takes the call out of its pending word after its
+// look at the set.
+func forgetLate(c *percpu.CPU) {
+	if c.Pending.Load()>>ipi.Call&1 != 0 {
+		serve(c)
+		ipi.TakeOne(c, ipi.Call)
+	}
+}
+
+// Negative control: that target loses a caller that enters itself in between.
 func TestForgettingLateIsFound(t *testing.T) {
-	r := search(toOne, [3]int{1, 1, 0}, false, func(c *percpu.CPU) {
-		if c.Pending.Load()>>ipi.Call&1 != 0 {
-			serve(c)
-			ipi.TakeOne(c, ipi.Call)
-		}
-	})
+	r := search(toOne, [3]int{1, 1, 0}, false, code{shipping.call, forgetLate})
 	require.ErrorContains(t, r.Err, "waits forever")
 	t.Log(r)
 }

@@ -10,7 +10,6 @@
 package exec
 
 import (
-	"bytes"
 	"debug/elf"
 	"encoding/binary"
 	"errors"
@@ -61,17 +60,18 @@ func Load(file []byte) (*Image, error) {
 	if err := checkLength(file); err != nil {
 		return nil, err
 	}
-	f, err := elf.NewFile(bytes.NewReader(file))
+	progs, err := programHeaders(file)
 	if err != nil {
-		return nil, &NotRunnable{fmt.Sprintf("the file is a damaged program: %v", err), buildAgain}
-	}
-	if err := checkLinked(f, file); err != nil {
 		return nil, err
 	}
-	im := &Image{Entry: f.Entry, Phnum: len(f.Progs)}
+	if err := checkLinked(progs, file); err != nil {
+		return nil, err
+	}
+	im := &Image{Entry: u64(file[24:]), Phnum: len(progs)}
 	phoff := u64(file[32:])
-	for _, p := range f.Progs {
-		if p.Type != elf.PT_LOAD {
+	for i := range progs {
+		p := &progs[i]
+		if elf.ProgType(p.Type) != elf.PT_LOAD {
 			continue
 		}
 		s, err := segment(p, file)
@@ -91,7 +91,8 @@ func Load(file []byte) (*Image, error) {
 	return im, nil
 }
 
-func segment(p *elf.Prog, file []byte) (Segment, error) {
+// segment checks a header of type PT_LOAD.
+func segment(p *elf.Prog64, file []byte) (Segment, error) {
 	n := uint64(len(file))
 	if p.Off > n || p.Filesz > n-p.Off {
 		return Segment{}, cutShort(file, p.Off+p.Filesz)
@@ -101,7 +102,7 @@ func segment(p *elf.Prog, file []byte) (Segment, error) {
 	}
 	prot := 0
 	for flag, right := range map[elf.ProgFlag]int{elf.PF_R: syscall.PROT_READ, elf.PF_W: syscall.PROT_WRITE, elf.PF_X: syscall.PROT_EXEC} {
-		if p.Flags&flag != 0 {
+		if elf.ProgFlag(p.Flags)&flag != 0 {
 			prot |= right
 		}
 	}
@@ -112,8 +113,8 @@ func u16(b []byte) uint16 { return binary.LittleEndian.Uint16(b) }
 func u64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
 
 // Start runs a program with arguments, the first of which is its name, and an
-// environment.
-func Start(file []byte, args, env []string) (*kcall.Process, error) {
+// environment. Its standard files are a terminal of package abi, or with 0 the whole console.
+func Start(terminal int, file []byte, args, env []string) (*kcall.Process, error) {
 	im, err := Load(file)
 	if err != nil {
 		return nil, err
@@ -122,7 +123,7 @@ func Start(file []byte, args, env []string) (*kcall.Process, error) {
 	if err := checkMemory(im, (m.FreePages-min(m.ReservePages, m.FreePages))*pageSize); err != nil {
 		return nil, err
 	}
-	p, err := kcall.NewProcess(args[0])
+	p, err := kcall.NewProcess(args[0], terminal)
 	if err != nil {
 		return nil, fmt.Errorf("exec: %w", err)
 	}
@@ -186,7 +187,7 @@ const (
 	auxExecFn   = 31
 )
 
-// maxStrings bounds arguments and environment. On Linux the bound is a quarter of
+// maxStrings bounds arguments and environment, with their pointers. On Linux the bound is a quarter of
 // the stack, too.
 const maxStrings = stackSize / 4
 
@@ -206,8 +207,8 @@ func Stack(im *Image, args, env []string, random [16]byte) (sp uint64, content [
 	for _, s := range env {
 		envAt = append(envAt, offset(s))
 	}
-	if len(text) > maxStrings {
-		return 0, nil, fmt.Errorf("arguments and environment take %d bytes, at most %d fit", len(text), maxStrings)
+	if n := len(text) + 8*(len(args)+len(env)); n > maxStrings {
+		return 0, nil, fmt.Errorf("arguments and environment take %d bytes with their pointers, at most %d fit", n, maxStrings)
 	}
 	randomAt := offset(string(random[:]))
 	base := (stackTop - uint64(len(text))) &^ 15

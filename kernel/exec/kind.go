@@ -3,6 +3,7 @@ package exec
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"unicode"
@@ -136,10 +137,10 @@ func checkHeader(file []byte) error {
 
 // checkLinked refuses programs that expect another program, the dynamic linker, to place
 // or complete them.
-func checkLinked(f *elf.File, file []byte) error {
+func checkLinked(progs []elf.Prog64, file []byte) error {
 	dynamic := false
-	for _, p := range f.Progs {
-		switch p.Type {
+	for _, p := range progs {
+		switch elf.ProgType(p.Type) {
 		case elf.PT_INTERP:
 			name := "a dynamic linker"
 			if n := uint64(len(file)); p.Off < n && p.Filesz <= n-p.Off {
@@ -152,7 +153,7 @@ func checkLinked(f *elf.File, file []byte) error {
 		}
 	}
 	switch {
-	case f.Type == elf.ET_DYN:
+	case elf.Type(u16(file[16:])) == elf.ET_DYN:
 		return &NotRunnable{"the file is a position-independent executable or a shared library", buildExe}
 	case dynamic:
 		return &NotRunnable{"the file is a dynamically linked program", buildStatic}
@@ -166,21 +167,53 @@ func cutShort(file []byte, end uint64) error {
 	return &NotRunnable{fmt.Sprintf("the file is cut short: it has %d bytes, and its headers describe %d", len(file), end), buildAgain}
 }
 
-// checkLength compares the file's length with the lengths in its headers.
+// programHeaders returns the program headers of a file whose header and length were
+// checked. The sections, which a program that runs does not need, are not looked at: reading
+// them would take as much memory as their lengths say.
+func programHeaders(file []byte) ([]elf.Prog64, error) {
+	phoff, size, n := u64(file[32:]), u16(file[54:]), u16(file[56:])
+	var progs []elf.Prog64
+	switch {
+	case elf.Data(file[elf.EI_DATA]) != elf.ELFDATA2LSB:
+		return nil, damaged("its numbers are not little-endian")
+	case elf.Version(file[elf.EI_VERSION]) != elf.EV_CURRENT:
+		return nil, damaged("it has version %d of ELF", file[elf.EI_VERSION])
+	case n > 0 && size != phdrSize:
+		return nil, damaged("its program headers have %d bytes each", size)
+	case n > maxHeaders:
+		return nil, damaged("it has %d program headers", n)
+	case n > 0 && (phoff > uint64(len(file)) || uint64(n)*phdrSize > uint64(len(file))-phoff):
+		return nil, damaged("its program headers are at %#x", phoff)
+	case n > 0:
+		progs = make([]elf.Prog64, n)
+		if _, err := binary.Decode(file[phoff:], binary.LittleEndian, progs); err != nil {
+			return nil, damaged("%v", err)
+		}
+	}
+	return progs, nil
+}
+
+func damaged(what string, args ...any) error {
+	return &NotRunnable{"the file is a damaged program: " + fmt.Sprintf(what, args...), buildAgain}
+}
+
+// Sizes of ELF's headers. The program headers of a program that Linux runs fit in 64 KiB.
+const (
+	headerSize = 64
+	phdrSize   = 56
+	maxHeaders = 64 << 10 / phdrSize
+)
+
+// checkLength compares the file's length with the lengths in its program headers. What
+// else the file has lost, such as symbols, a program that runs does not need.
 func checkLength(file []byte) error {
-	const headerSize, phdrSize, shdrSize = 64, 56, 64
 	if len(file) < headerSize {
 		return cutShort(file, headerSize)
 	}
 	end := uint64(headerSize)
 	phoff, phnum := u64(file[32:]), uint64(u16(file[56:]))
-	for _, table := range []struct{ offset, bytes uint64 }{
-		{phoff, phnum * phdrSize},
-		{u64(file[40:]), uint64(u16(file[60:])) * shdrSize},
-	} {
-		if table.bytes > 0 && table.offset < 1<<62 {
-			end = max(end, table.offset+table.bytes)
-		}
+	if phnum > 0 && phoff < 1<<62 {
+		end = max(end, phoff+phnum*phdrSize)
 	}
 	for i := range phnum {
 		at := phoff + i*phdrSize

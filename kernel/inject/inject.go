@@ -10,6 +10,7 @@ package inject
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,16 +37,30 @@ type Page struct {
 	Spoil int // the number of times that a byte of it is overwritten after it was built
 }
 
+// Demo is what fails in the demonstration; empty for nothing.
+type Demo string
+
+// A part with a wrong result, or one that does not end.
+const (
+	DemoSort     Demo = "sort"
+	DemoGC       Demo = "gc"
+	DemoPingPong Demo = "pingpong"
+	DemoHang     Demo = "hang"
+)
+
+var demos = []Demo{DemoSort, DemoGC, DemoPingPong, DemoHang}
+
 // Faults is all injected faults.
 type Faults struct {
 	AP   map[int]AP // by CPU number
 	IPI  IPI
 	Page Page
+	Demo Demo
 }
 
 // Add reads the value of one word fault=: apN:silent, apN:late=MS, apN:stageK,
-// ipi:drop=1/K, ipi:dup=1/K, ipi:delay=US or page:spoil=N. It is long because each has
-// its case.
+// ipi:drop=1/K, ipi:dup=1/K, ipi:delay=US, page:spoil=N or demo:PART. It is long because each
+// has its case.
 func (f *Faults) Add(value string) error {
 	who, what, _ := strings.Cut(value, ":")
 	name, arg, hasArg := strings.Cut(what, "=")
@@ -60,9 +75,16 @@ func (f *Faults) Add(value string) error {
 		f.Page.Spoil = int(n)
 		return nil
 	}
+	if who == "demo" {
+		if !slices.Contains(demos, Demo(what)) {
+			return fmt.Errorf("%q: what can fail of the demonstration is one of %v", what, demos)
+		}
+		f.Demo = Demo(what)
+		return nil
+	}
 	n, err := strconv.ParseUint(strings.TrimPrefix(who, "ap"), 10, 16)
 	if !strings.HasPrefix(who, "ap") || err != nil || n == 0 {
-		return fmt.Errorf("%q is not apN (N from 1 on), ipi or page", who)
+		return fmt.Errorf("%q is not apN (N from 1 on), ipi, page or demo", who)
 	}
 	a := f.AP[int(n)]
 	switch {

@@ -9,21 +9,22 @@ import (
 
 func TestAdd(t *testing.T) {
 	var f Faults
-	for _, v := range []string{"ap2:silent", "ap3:late=1500", "ap1:stage6", "ap3:stage14", "ipi:drop=1/3", "ipi:dup=1/50", "ipi:delay=200", "page:spoil=2"} {
+	for _, v := range []string{"ap2:silent", "ap3:late=1500", "ap1:stage6", "ap3:stage14", "ipi:drop=1/3", "ipi:dup=1/50", "ipi:delay=200", "page:spoil=2", "demo:sort"} {
 		require.NoError(t, f.Add(v), v)
 	}
 	require.Equal(t, Faults{
 		AP:   map[int]AP{1: {Stage: 6}, 2: {Silent: true}, 3: {Late: 1500 * time.Millisecond, Stage: 14}},
 		IPI:  IPI{Drop: 3, Dup: 50, Delay: 200 * time.Microsecond},
 		Page: Page{Spoil: 2},
+		Demo: DemoSort,
 	}, f)
 }
 
 func TestAddErrors(t *testing.T) {
 	for v, want := range map[string]string{
-		"":                `"" is not apN (N from 1 on), ipi or page`,
-		"ap0:silent":      `"ap0" is not apN (N from 1 on), ipi or page`,
-		"cpu2:silent":     `"cpu2" is not apN (N from 1 on), ipi or page`,
+		"":                `"" is not apN (N from 1 on), ipi, page or demo`,
+		"ap0:silent":      `"ap0" is not apN (N from 1 on), ipi, page or demo`,
+		"cpu2:silent":     `"cpu2" is not apN (N from 1 on), ipi, page or demo`,
 		"ap2":             `"": a CPU can be silent, late=MS or stageK`,
 		"ap2:dead":        `"dead": a CPU can be silent, late=MS or stageK`,
 		"ap2:late=soon":   "late=soon: not milliseconds",
@@ -35,6 +36,7 @@ func TestAddErrors(t *testing.T) {
 		"page:spoil":      `"spoil": a page can be overwritten (spoil=N), N from 1 to 255`,
 		"page:spoil=0":    `"spoil=0": a page can be overwritten (spoil=N), N from 1 to 255`,
 		"page:gone":       `"gone": a page can be overwritten (spoil=N), N from 1 to 255`,
+		"demo:dance":      `"dance": what can fail of the demonstration is one of [sort gc pingpong hang]`,
 		"ipi:eat=1/2":     `"eat": IPIs can be lost (drop), doubled (dup) or late (delay)`,
 	} {
 		var f Faults

@@ -67,9 +67,28 @@ func onDevice(c *percpu.CPU, f *cpu.Frame) {
 		}
 	}
 	apic.EOI()
-	if l.action == abi.ActionConsole {
+	l.serve(c)
+	if l.level && l.served() {
+		if a := findIOAPIC(l.gsi); a != nil {
+			a.Mask(c, l.gsi, false)
+		}
+	}
+}
+
+// served reports whether the handler serves the device completely: no goroutine unmasks
+// the line.
+func (l *line) served() bool { return l.action == abi.ActionStdio || l.action == abi.ActionControl }
+
+// serve does what the line's action says.
+func (l *line) serve(c *percpu.CPU) {
+	switch l.action {
+	case abi.ActionConsole:
 		onConsole(c, l.event)
-	} else {
+	case abi.ActionStdio:
+		linux.StdioInterrupt(c, l.event)
+	case abi.ActionControl:
+		linux.ControlInterrupt(c, l.event)
+	default:
 		l.event.Signal(c)
 	}
 }
@@ -109,26 +128,30 @@ func AddIOAPIC(c *percpu.CPU, _ *linux.Task, id uint8, addr uint64, gsiBase uint
 const maxDestination = 254
 
 // Bind gives a global system interrupt a vector and routes it to CPU 0. flags say
-// how the line is wired, action is abi.ActionEvent or abi.ActionConsole. The result
-// is the vector.
+// how the line is wired, action is abi.ActionEvent or another of them. The result is the
+// vector.
 func Bind(c *percpu.CPU, t *linux.Task, gsi, flags, action uint32, eventfd int) (*percpu.CPU, uint64) {
-	event := linux.EventOf(c, t, uint64(eventfd))
+	c, event := linux.EventOf(c, t, uint64(eventfd))
 	if event == nil {
 		return c, linux.Fail(linux.EBADF)
 	}
 	var v uint8
 	var e linux.Errno
 	if apic.Legacy() {
-		v, e = bindLegacy(gsi, action, event)
+		v, e = bindLegacy(gsi, flags, action, event)
 	} else {
 		v, e = bindIOAPIC(c, gsi, flags, action, event)
 	}
 	if e != 0 {
-		event.Release(c) // otherwise the line keeps it
-		return c, linux.Fail(e)
+		return event.Release(c), linux.Fail(e) // otherwise the line keeps it
 	}
-	if action == abi.ActionConsole {
+	switch action {
+	case abi.ActionConsole:
 		console.UseInterrupts(c)
+	case abi.ActionStdio:
+		console.Stdio.UseInterrupts(c)
+	case abi.ActionControl:
+		console.Control.UseInterrupts(c)
 	}
 	return c, uint64(v)
 }
@@ -143,6 +166,9 @@ func bindIOAPIC(c *percpu.CPU, gsi, flags, action uint32, event *linux.File) (v 
 	if to > maxDestination {
 		return 0, linux.ERANGE
 	}
+	if a.Firmware(c, gsi) {
+		return 0, linux.EBUSY
+	}
 	level := flags&abi.IRQLevel != 0
 	v = assign(c, line{used: true, gsi: gsi, level: level, action: action, event: event})
 	if v == 0 {
@@ -151,6 +177,30 @@ func bindIOAPIC(c *percpu.CPU, gsi, flags, action uint32, event *linux.File) (v 
 	vector.Handle(v, onDevice)
 	a.Route(c, gsi, v, to, flags&abi.IRQLow != 0, level)
 	return v, 0
+}
+
+// BindMSI gives a device's MSI a vector: a device sends it to a CPU's local APIC
+// as a write to memory, so it has no line to mask.
+func BindMSI(c *percpu.CPU, t *linux.Task, cpu, eventfd int) (*percpu.CPU, uint64) {
+	to := percpu.Find(cpu)
+	switch {
+	case to == nil:
+		return c, linux.Fail(linux.EINVAL)
+	case apic.Legacy() || !to.IsOnline():
+		return c, linux.Fail(linux.ENODEV)
+	case to.APICID > maxDestination:
+		return c, linux.Fail(linux.ERANGE)
+	}
+	c, event := linux.EventOf(c, t, uint64(eventfd))
+	if event == nil {
+		return c, linux.Fail(linux.EBADF)
+	}
+	v := assign(c, line{used: true, action: abi.ActionEvent, event: event})
+	if v == 0 {
+		return event.Release(c), linux.Fail(linux.EBUSY) // otherwise the line keeps it
+	}
+	vector.Handle(v, onDevice)
+	return c, uint64(v)
 }
 
 // assign gives a line a vector, from the highest class down; 0 when none is free.

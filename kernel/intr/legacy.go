@@ -3,17 +3,14 @@ package intr
 import (
 	"muster/kernel/abi"
 	"muster/kernel/apic"
-	"muster/kernel/console"
 	"muster/kernel/cpu"
 	"muster/kernel/linux"
 	"muster/kernel/percpu"
 	"muster/kernel/vector"
 )
 
-// Without a local APIC the serial port's interrupt comes from the 8259s. The 8254's
-// interrupt is the scheduler's.
-
-var legacyInput *linux.File // event of the console's line
+// Without a local APIC the interrupts of the serial ports and of the PS/2 keyboard come
+// from the 8259s. The 8254's interrupt is the scheduler's.
 
 // InstallLegacy handles the interrupts of the 8259s that have no other handler,
 // spurious ones among them.
@@ -27,20 +24,24 @@ func InstallLegacy() {
 	})
 }
 
-// bindLegacy unmasks the console's interrupt, the only one that is used, and
-// returns its vector.
-func bindLegacy(gsi, action uint32, event *linux.File) (v uint8, e linux.Errno) {
-	if gsi != console.IRQ || action != abi.ActionConsole {
+// bindLegacy unmasks an edge-triggered interrupt of the 8259s, and returns its vector.
+func bindLegacy(gsi, flags, action uint32, event *linux.File) (v uint8, e linux.Errno) {
+	if action == abi.ActionEvent && flags&abi.IRQLevel != 0 || gsi >= vector.PICLines {
 		return 0, linux.ENODEV
 	}
-	legacyInput = event
-	vector.Handle(vector.PIC+console.IRQ, onLegacyConsole)
-	apic.LegacyUnmask(console.IRQ)
-	return vector.PIC + console.IRQ, 0
+	v = uint8(vector.PIC + gsi)
+	if lines[v].used {
+		return 0, linux.EBUSY
+	}
+	lines[v] = line{used: true, gsi: gsi, action: action, event: event}
+	vector.Handle(v, onLegacy)
+	apic.LegacyUnmask(uint8(gsi))
+	return v, 0
 }
 
-func onLegacyConsole(c *percpu.CPU, _ *cpu.Frame) {
-	if apic.LegacyEOI(console.IRQ) {
-		onConsole(c, legacyInput)
+func onLegacy(c *percpu.CPU, f *cpu.Frame) {
+	l := &lines[uint8(f.Vector)]
+	if apic.LegacyEOI(uint8(l.gsi)) {
+		l.serve(c)
 	}
 }

@@ -74,12 +74,19 @@ func Repeat(c, to *percpu.CPU, k Kind) {
 
 // SendSet sends an IPI of kind k to all CPUs of a set but c. CPUs that share a
 // logical destination get one IPI together.
-func SendSet(c *percpu.CPU, set *percpu.Mask, k Kind) {
+func SendSet(c *percpu.CPU, set *percpu.Mask, k Kind) { RequestSet(c, set, k, nil) }
+
+// RequestSet is SendSet for a set that CPUs may leave meanwhile. It calls request for each
+// CPU before the CPU's IPI is sent, so that no request is without its IPI.
+func RequestSet(c *percpu.CPU, set *percpu.Mask, k Kind, request func(to *percpu.CPU)) {
 	var g group
 	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
 		to := percpu.Get(id)
 		if to == c {
 			continue
+		}
+		if request != nil {
+			request(to)
 		}
 		if to.Pending.Or(1<<k)>>k&1 != 0 {
 			stats(c)[k][merged]++

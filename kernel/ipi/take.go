@@ -13,7 +13,13 @@ import (
 
 // handlers answer the kinds. Their number is a power of two, which saves the check
 // of the index.
-var handlers [8]vector.Handler
+var handlers [8]Handler
+
+// Handler answers the requests of a kind: a type of its own, because a kind's handler is
+// called by the vectors' handler, and never the other way round.
+//
+// Context: as vector.Handler.
+type Handler func(c *percpu.CPU, f *cpu.Frame)
 
 var _ [len(handlers) - int(Kinds)]struct{} // there is one for each kind
 
@@ -25,7 +31,7 @@ func onReschedule(c *percpu.CPU, _ *cpu.Frame) { c.Resched = 1 }
 // Handle installs the function that answers a kind. Each kind has one owner.
 //
 // Context: boot CPU, before the second CPU starts.
-func Handle(k Kind, h vector.Handler) { handlers[k] = h }
+func Handle(k Kind, h Handler) { handlers[k] = h }
 
 // Install makes this package handle the vectors of the kinds.
 //

@@ -31,7 +31,7 @@ func SetUp(t *acpi.Topology) {
 		klog.Infof("irq: I/O APIC %d at %#x, GSI %d-%d", a.ID, a.Addr, a.GSIBase, int(a.GSIBase)+n-1)
 	}
 	for _, o := range t.Overrides {
-		klog.Infof("irq: ISA %d is GSI %d", o.Source, o.GSI)
+		klog.Infof("irq: ISA IRQ %d is GSI %d", o.Source, o.GSI)
 	}
 }
 
@@ -45,17 +45,63 @@ type Event struct {
 // Bind routes a line to the core's action and returns the event that counts its
 // interrupts.
 func Bind(line acpi.Line, action uint32) (*Event, error) {
-	fd, _, e := syscall.Syscall(syscall.SYS_EVENTFD2, 0, syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
-	if e != 0 {
-		return nil, fmt.Errorf("irq: eventfd: %w", e)
-	}
-	vector, err := kcall.BindIRQ(line.GSI, acpi.LineFlags(line.Low, line.Level), action, int(fd))
+	fd, err := newEvent()
 	if err != nil {
-		syscall.Close(int(fd))
+		return nil, err
+	}
+	vector, err := kcall.BindIRQ(line.GSI, acpi.LineFlags(line.Low, line.Level), action, fd)
+	if err != nil {
+		syscall.Close(fd)
 		return nil, fmt.Errorf("irq: GSI %d: %w", line.GSI, err)
 	}
 	klog.Infof("irq: GSI %d is vector %#x on cpu0", line.GSI, vector)
-	return &Event{file: os.NewFile(fd, fmt.Sprintf("irq%d", line.GSI)), line: line}, nil
+	return &Event{file: os.NewFile(uintptr(fd), fmt.Sprintf("irq%d", line.GSI)), line: line}, nil
+}
+
+// BindMSI gives the MSI of a device a vector of a CPU, and returns the event that counts it,
+// and the address and the data that the device has to write.
+//
+// Source: Intel SDM vol. 3A, "Message Signalled Interrupts".
+func BindMSI(cpu int) (e *Event, address uint64, data uint32, err error) {
+	const apics = 0xfee00000
+	to, err := kcall.CPUInfo(cpu)
+	if err != nil {
+		return nil, 0, 0, fmt.Errorf("irq: cpu%d: %w", cpu, err)
+	}
+	fd, err := newEvent()
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	vector, err := kcall.BindMSI(cpu, fd)
+	if err != nil {
+		syscall.Close(fd)
+		return nil, 0, 0, fmt.Errorf("irq: MSI for cpu%d: %w", cpu, err)
+	}
+	e = &Event{file: os.NewFile(uintptr(fd), fmt.Sprintf("msi%#x", vector))}
+	return e, apics | uint64(to.APICID)<<12, uint32(vector), nil
+}
+
+// Open returns an event of no line: give hands its eventfd to the core, which counts what it is
+// for.
+func Open(name string, give func(eventfd int) error) (*Event, error) {
+	fd, err := newEvent()
+	if err != nil {
+		return nil, err
+	}
+	if err := give(fd); err != nil {
+		syscall.Close(fd)
+		return nil, err
+	}
+	return &Event{file: os.NewFile(uintptr(fd), name)}, nil
+}
+
+// newEvent returns a new eventfd that does not block.
+func newEvent() (int, error) {
+	fd, _, e := syscall.Syscall(syscall.SYS_EVENTFD2, 0, syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	if e != 0 {
+		return 0, fmt.Errorf("irq: eventfd: %w", e)
+	}
+	return int(fd), nil
 }
 
 // Wait parks the goroutine until there was an interrupt since the last Wait. The

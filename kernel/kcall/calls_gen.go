@@ -46,6 +46,13 @@ func mapPhys(addr uint64, bytes uint64, device bool) (virtual uintptr, err error
 	return uintptr(r), err
 }
 
+// AllocPage takes a page of zeros out of memory for a device to read and write, and
+// returns its physical address. It is never freed. ENOMEM.
+func AllocPage() (physical int, err error) {
+	r, err := quick(abi.NumAllocPage, 0, 0, 0, 0)
+	return int(r), err
+}
+
 // AddIOAPIC takes an I/O APIC into use, masks all its inputs, and returns their
 // number. ENODEV: there is no local APIC.
 func AddIOAPIC(id uint8, addr uint64, gsiBase uint32) (inputs int, err error) {
@@ -58,6 +65,15 @@ func AddIOAPIC(id uint8, addr uint64, gsiBase uint32) (inputs int, err error) {
 // has the GSI; ERANGE: the boot CPU's APIC id does not fit; EBUSY: no vector is free.
 func BindIRQ(gsi uint32, flags uint32, action uint32, eventfd int) (vector int, err error) {
 	r, err := quick(abi.NumBindIRQ, uintptr(gsi), uintptr(flags), uintptr(action), uintptr(eventfd))
+	return int(r), err
+}
+
+// BindMSI gives the MSI of a device a vector, for a CPU, and an eventfd
+// that counts it, and returns the vector. EBADF: not an eventfd; EINVAL: no such CPU;
+// ENODEV: no local APIC, or the CPU is not online; ERANGE: its APIC id does not fit;
+// EBUSY: no vector is free.
+func BindMSI(cpu int, eventfd int) (vector int, err error) {
+	r, err := quick(abi.NumBindMSI, uintptr(cpu), uintptr(eventfd), 0, 0)
 	return int(r), err
 }
 
@@ -80,6 +96,102 @@ func SetBootCPU(p *abi.Processor) (err error) {
 func ConsoleRead(p []byte) (n int) {
 	r, _ := quick(abi.NumConsoleRead, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0)
 	return int(r)
+}
+
+// OpenTerminal opens a descriptor that writes to one terminal, for a shell's session. EINVAL; ENODEV:
+// the terminal is not there; EMFILE, ENOMEM.
+func OpenTerminal(terminal int) (fd int, err error) {
+	r, err := quick(abi.NumOpenTerminal, uintptr(terminal), 0, 0, 0)
+	return int(r), err
+}
+
+// UseDrawer gives the core the eventfd of the goroutine that draws on the screen: it
+// counts when DrawScreen has work. ENODEV: there is no screen; EBADF: not an eventfd.
+func UseDrawer(eventfd int) (err error) {
+	_, err = quick(abi.NumUseDrawer, uintptr(eventfd), 0, 0, 0)
+	return err
+}
+
+// DrawScreen draws a part of what is to be drawn. The result is 1 if there may be more, else 0.
+func DrawScreen() (more int) {
+	r, _ := quick(abi.NumDrawScreen, 0, 0, 0, 0)
+	return int(r)
+}
+
+// PollConsole does what no interrupt of the console's ports does. It does not wait.
+func PollConsole() {
+	quick(abi.NumPollConsole, 0, 0, 0, 0)
+}
+
+// AddConsolePort gives the log to a serial port: the first register's port, or with a stride
+// of 1 or 4 its address. set says that its speed is to be set: 115200 baud. The result is 1
+// if the port is the console's from now on. EINVAL; EEXIST: the log goes there already; ENODEV: no UART answers;
+// EBUSY: there are too many.
+func AddConsolePort(addr uintptr, stride int, set bool) (first int, err error) {
+	r, err := quick(abi.NumAddConsolePort, uintptr(addr), uintptr(stride), flag(set), 0)
+	return int(r), err
+}
+
+// ConsolePorts returns where the console is. ENODEV: no port answers.
+func ConsolePorts() (info *abi.Ports, err error) {
+	info = new(abi.Ports)
+	_, err = quick(abi.NumConsolePorts, uintptr(unsafe.Pointer(info)), 0, 0, 0)
+	return info, err
+}
+
+// OpenPort finds the UART of a port for programs, PortStdio or PortControl, at a base
+// address. EINVAL: no such port or address; ENODEV: no UART answers.
+func OpenPort(port int, base uint64) (err error) {
+	_, err = quick(abi.NumOpenPort, uintptr(port), uintptr(base), 0, 0)
+	return err
+}
+
+// UsePorts gives the ports to the programs that are made from now on, after their
+// interrupts were bound. errors says that descriptor 2 has the control port, and is
+// not the console.
+func UsePorts(errors bool) {
+	quick(abi.NumUsePorts, flag(errors), 0, 0, 0)
+}
+
+// ControlRead takes the bytes that the control port received, and returns their
+// number.
+func ControlRead(p []byte) (n int) {
+	r, _ := quick(abi.NumControlRead, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0)
+	return int(r)
+}
+
+// PortsChanged notifies the epolls that watch the files of the ports.
+func PortsChanged() {
+	quick(abi.NumPortsChanged, 0, 0, 0, 0)
+}
+
+// EndInput says how many bytes the input of programs has in all.
+func EndInput(bytes uint64) {
+	quick(abi.NumEndInput, uintptr(bytes), 0, 0, 0)
+}
+
+// CloseOutput says that nothing reads what programs write to descriptor 1.
+func CloseOutput() {
+	quick(abi.NumCloseOutput, 0, 0, 0, 0)
+}
+
+// Unsent returns the number of bytes of programs that have not left the machine.
+func Unsent() (bytes int) {
+	r, _ := quick(abi.NumUnsent, 0, 0, 0, 0)
+	return int(r)
+}
+
+// SignalForeground sends each program that runs a signal. ESRCH: it
+// has been waited for; EINVAL.
+func SignalForeground(signal int) (err error) {
+	_, err = quick(abi.NumSignalForeground, uintptr(signal), 0, 0, 0)
+	return err
+}
+
+// SignalProgram sends one program a signal. ESRCH: it has been waited for; EINVAL.
+func SignalProgram(process int, signal int) (err error) {
+	_, err = quick(abi.NumSignalProgram, uintptr(process), uintptr(signal), 0, 0)
+	return err
 }
 
 // SetCPULimit makes room for n CPUs, once. EINVAL: n is out of range; EBUSY:
@@ -194,9 +306,45 @@ func traceRead(cpu int, seq int64, records []abi.TraceRecord) (n int, err error)
 	return int(r), err
 }
 
-// newProcess makes an empty process and returns a handle. ENOMEM.
-func newProcess(name string) (process uintptr, err error) {
-	r, err := quick(abi.NumNewProcess, uintptr(unsafe.Pointer(unsafe.StringData(name))), uintptr(len(name)), 0, 0)
+// TraceKinds sets which kinds of event all CPUs record, as bits of trace.Kind, and
+// returns those they recorded before.
+func TraceKinds(kinds uint32) (old uint32) {
+	r, _ := quick(abi.NumTraceKinds, uintptr(kinds), 0, 0, 0)
+	return uint32(r)
+}
+
+// StartProfile makes a CPU record a sample rate times a second, from 1 to SampleRate.
+// EINVAL: the rate is out of range, or there is no such CPU; ENODEV: the CPU is not
+// online; EBUSY: another thread makes this call; ENOMEM.
+func StartProfile(cpu int, rate uint32) (err error) {
+	_, err = quick(abi.NumStartProfile, uintptr(cpu), uintptr(rate), 0, 0)
+	return err
+}
+
+// StopProfile makes all CPUs record no more samples.
+func StopProfile() {
+	quick(abi.NumStopProfile, 0, 0, 0, 0)
+}
+
+// ReadProfile takes up to 16 samples of a CPU, oldest first. EINVAL: there is no such
+// CPU; EBUSY: another thread takes them.
+func ReadProfile(cpu int, samples []abi.Sample) (n int, err error) {
+	r, err := quick(abi.NumReadProfile, uintptr(cpu), uintptr(unsafe.Pointer(unsafe.SliceData(samples))), uintptr(len(samples)), 0)
+	return int(r), err
+}
+
+// ProfileCounts returns how many samples a CPU has not recorded since StartProfile.
+// EINVAL: there is no such CPU.
+func ProfileCounts(cpu int) (counts *abi.SampleCounts, err error) {
+	counts = new(abi.SampleCounts)
+	_, err = quick(abi.NumProfileCounts, uintptr(cpu), uintptr(unsafe.Pointer(counts)), 0, 0)
+	return counts, err
+}
+
+// newProcess makes an empty process, whose standard files are a terminal or with 0 the whole
+// console, and returns a handle. EINVAL, ENOMEM.
+func newProcess(name string, terminal int) (process uintptr, err error) {
+	r, err := quick(abi.NumNewProcess, uintptr(unsafe.Pointer(unsafe.StringData(name))), uintptr(len(name)), uintptr(terminal), 0)
 	return uintptr(r), err
 }
 

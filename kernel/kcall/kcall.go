@@ -134,9 +134,10 @@ func IPICount(cpu int, k ipi.Kind, n ipi.Counter) uint64 {
 	return v
 }
 
-// Trace returns the events in a CPU's ring, newest first: those that were there, whole,
-// at the first call. The CPU may record more meanwhile, and overwrite the oldest.
-func Trace(cpu int) (records []abi.TraceRecord) {
+// Trace returns the events in a CPU's ring from number from on, newest first: those that
+// were there, whole, at the first call. The CPU may record more meanwhile, and overwrite
+// the oldest.
+func Trace(cpu int, from uint64) (records []abi.TraceRecord) {
 	batch := make([]abi.TraceRecord, 128)
 	for seq := int64(-1); ; seq = int64(records[len(records)-1].Seq) - 1 {
 		n, err := traceRead(cpu, seq, batch)
@@ -144,10 +145,11 @@ func Trace(cpu int) (records []abi.TraceRecord) {
 			break
 		}
 		records = append(records, batch[:n]...)
-		if batch[n-1].Seq == 0 {
+		if batch[n-1].Seq <= from {
 			break
 		}
 	}
+	records = slices.DeleteFunc(records, func(r abi.TraceRecord) bool { return r.Seq < from })
 	// By time: an NMI records before what it interrupted has read the clock.
 	slices.SortStableFunc(records, func(a, b abi.TraceRecord) int { return cmp.Compare(b.TimeNS, a.TimeNS) })
 	return records

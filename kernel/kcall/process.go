@@ -8,9 +8,10 @@ type Process struct {
 	ID     int
 }
 
-// NewProcess makes an empty process.
-func NewProcess(name string) (*Process, error) {
-	h, err := newProcess(name)
+// NewProcess makes an empty process, whose standard files are a terminal of package abi, or with 0
+// the whole console.
+func NewProcess(name string, terminal int) (*Process, error) {
+	h, err := newProcess(name, terminal)
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +45,9 @@ func (p *Process) Start(ip, sp uint64) (err error) {
 	p.ID, err = startProcess(p.handle, ip, sp)
 	return err
 }
+
+// Signal sends a signal. ESRCH: Wait has returned.
+func (p *Process) Signal(signal int) error { return SignalProgram(p.ID, signal) }
 
 // Wait waits for the end and returns the status. The process is freed then.
 func (p *Process) Wait() int {

@@ -20,41 +20,62 @@ func currentCPU() int {
 	return int(*cpu)
 }
 
+// visits notes on which of the CPUs that are online goroutines have run, up to a time.
+type visits struct {
+	limit   time.Duration
+	end     time.Time
+	waiting []atomic.Bool // by CPU; not for a CPU that comes online later
+	left    atomic.Int64
+}
+
+func newVisits() *visits {
+	list := onlineCPUs()
+	n := len(list)
+	v := &visits{limit: 20*time.Second + time.Duration(n)*400*time.Millisecond, waiting: make([]atomic.Bool, list[n-1]+1)} // many guest CPUs crowd an emulator's host
+	v.end = time.Now().Add(v.limit)
+	v.left.Store(int64(n))
+	for _, cpu := range list {
+		v.waiting[cpu].Store(true)
+	}
+	return v
+}
+
+// here notes the CPU that runs the call.
+func (v *visits) here() {
+	if cpu := currentCPU(); cpu < len(v.waiting) && v.waiting[cpu].CompareAndSwap(true, false) {
+		v.left.Add(-1)
+	}
+}
+
+// missing returns the CPUs that have not been noted.
+func (v *visits) missing() (list []int) {
+	for cpu := range v.waiting {
+		if v.waiting[cpu].Load() {
+			list = append(list, cpu)
+		}
+	}
+	return list
+}
+
 // everyCPU makes more goroutines compute than there are CPUs, and none wait. So
 // every CPU is needed, and a CPU that gets no thread is a fault of the scheduler.
 func everyCPU(ctx context.Context) error {
-	list := onlineCPUs()
-	n := len(list)
-	limit := 20*time.Second + time.Duration(n)*400*time.Millisecond // many guest CPUs crowd an emulator's host
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	v := newVisits()
+	ctx, cancel := context.WithDeadline(ctx, v.end)
 	defer cancel()
-	waiting := make([]atomic.Bool, list[n-1]+1) // by CPU; not for a CPU that comes online later
-	var left atomic.Int64
-	left.Store(int64(n))
-	for _, cpu := range list {
-		waiting[cpu].Store(true)
-	}
-	err := parallel(2*n, func(int) error {
-		for ctx.Err() == nil && left.Load() > 0 {
+	err := parallel(2*cpus(), func(int) error {
+		for ctx.Err() == nil && v.left.Load() > 0 {
 			x := uint64(1)
 			for range 200_000 {
 				x = x*6364136223846793005 + 1
 			}
 			keep(x)
-			if cpu := currentCPU(); cpu < len(waiting) && waiting[cpu].CompareAndSwap(true, false) {
-				left.Add(-1)
-			}
+			v.here()
 		}
 		return nil
 	})
-	if err == nil && left.Load() > 0 {
-		var idle []int
-		for cpu := range waiting {
-			if waiting[cpu].Load() {
-				idle = append(idle, cpu)
-			}
-		}
-		return fmt.Errorf("within %v no goroutine ran on CPUs %v", limit, idle)
+	if err == nil && v.left.Load() > 0 {
+		return fmt.Errorf("within %v no goroutine ran on CPUs %v", v.limit, v.missing())
 	}
 	return err
 }

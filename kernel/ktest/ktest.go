@@ -34,6 +34,8 @@ func Tests() []Test {
 		{Name: "timers", About: "sleep, tickers, deadlines", Run: timers},
 		{Name: "preempt", About: "call-free loops give way with GOMAXPROCS=1", Run: preempt},
 		{Name: "gc", About: "garbage collection keeps what is reachable", Run: collect},
+		{Name: "sort", About: "all CPUs sort numbers and merge them", Run: func(ctx context.Context) error { return sortAll(ctx, false) }},
+		{Name: "pingpong", About: "goroutines in pairs send numbers to and fro", Run: func(context.Context) error { return exchange(false) }},
 		{Name: "cpus", About: "every CPU runs goroutines", Run: everyCPU},
 		{Name: "vector", About: "vector registers survive preemption and migration", Run: vectorState},
 		{Name: "threads", About: "blocked threads do not delay other threads", Run: blockedThreads},
@@ -43,8 +45,10 @@ func Tests() []Test {
 		{Name: "rights", About: "text and rodata are read-only, data is not executable, on every CPU", Run: rights},
 		{Name: "mitigations", About: "NX, SMEP, SMAP stop accesses on every CPU, and all CPUs have the same control registers", Run: mitigations},
 		{Name: "stacks", About: "every CPU records a backtrace when it gets an NMI", Run: stacks},
+		{Name: "msr", About: "a register that no CPU has gives an error", Run: noMSR},
 		{Name: "pointers", About: "bad pointers in system calls give EFAULT", Run: pointers},
 		{Name: "stress", About: "GC, preemption, nil dereferences and channels at once, for 60 s", Run: Stress(60 * time.Second), Long: true, For: Stress},
+		{Name: "console", About: "threads write long lines while log lines are printed; the reader sees whether each is whole", Run: wholeLines, Long: true},
 		{Name: "storm", About: "all CPUs call functions on one another, for 30 s", Run: storm(30 * time.Second), Long: true, For: storm},
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"sync/atomic"
 	"time"
+
+	"muster/kernel/klog"
 )
 
 // Stress returns a test that loads all parts of the runtime for a time: trees and
@@ -24,7 +26,7 @@ func Stress(d time.Duration) func(context.Context) error {
 			func(i int) error { return ring(ctx, &tokens) },
 		}
 		err := parallel(len(workers)*cpus(), func(i int) error { return workers[i%len(workers)](i) })
-		fmt.Printf("stress: %d trees, %d nil dereferences, %d loops, %d tokens\n",
+		klog.Infof("stress: %d trees, %d nil dereferences, %d loops, %d tokens",
 			rounds.Load(), nils.Load(), spins.Load(), tokens.Load())
 		if err == nil && (rounds.Load() == 0 || nils.Load() == 0 || spins.Load() == 0 || tokens.Load() == 0) {
 			return errors.New("a kind of worker made no progress")

@@ -1,372 +1,216 @@
 package linux
 
 import (
-	"unsafe"
-
+	"muster/kernel/atom"
 	"muster/kernel/clock"
-	"muster/kernel/cpu"
 	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
+	"muster/kernel/refs"
+	"muster/kernel/tree"
 )
 
-// epoll is a set of watched files, and the list of the watches with events to
-// report.
+// epoll is a set of watched files, and the list of the watches that may have events
+// to report. References to it: one of its file, one of each watch that is linked to a
+// watched file, and one while it is noted in a change. Locks: a file's comes before
+// an epoll's.
 type epoll struct {
 	mu      lock.Spin
-	watches list.List // all, guarded by mu
-	ready   list.List // those with events to report, guarded by mu
+	refs    refs.Count
+	file    *File     // the epoll's own, nil once it ends; guarded by mu, and without a reference
+	watches tree.Tree // all, by file and descriptor; guarded by mu
+	ready   list.List // those that may have events to report, guarded by mu
+	nready  int       // watches in ready
 	waiters waitList  // guarded by mu
+
+	watched atom.Uint32 // 1: another epoll has watched this one
+	noted   bool        // in a change, by note; guarded by mu
+	note    list.Link
+	seen    visit // by the search of nests
 }
 
-// watch is one file in an epoll.
-type watch struct {
-	ep      *epoll
-	file    *File
-	fd      uint64
-	ofFile  list.Node // in file.watches, guarded by file.mu
-	ofEpoll list.Node // in ep.watches, guarded by ep.mu
-
-	events    uint32 // requested, guarded by ep.mu
-	data      uint64
-	reporting list.Node // in ep.ready, guarded by ep.mu
-	busy      uint32    // collectors that use it; guarded by ep.mu
-	dead      bool      // unlinked while busy: the last collector frees it
-}
-
-// Events and flags of epoll_ctl.
-const (
-	epollIn      = 0x001
-	epollOut     = 0x004
-	epollErr     = 0x008
-	epollHup     = 0x010
-	epollOneshot = 1 << 30
-	epollEdge    = 1 << 31
-	epollAlways  = epollErr | epollHup
-
-	epollAdd = 1
-	epollDel = 2
-	epollMod = 3
-)
-
-// trigger puts a watch on its epoll's list if the watch requests one of events.
-//
-// Locks: w.file.mu held.
-func (w *watch) trigger(c *percpu.CPU, events uint32) {
-	w.file.mu.AssertHeld(c)
-	w.ep.mu.Lock(c)
-	if (w.events|epollAlways)&events&0xffff != 0 && w.events&0xffff != 0 {
-		w.list(c)
-		w.ep.waiters.wakeAll(c)
-	}
-	w.ep.mu.Unlock(c)
-}
-
-// list appends w to the list of its epoll.
-//
-// Locks: w.ep.mu held.
-func (w *watch) list(c *percpu.CPU) {
-	w.ep.mu.AssertHeld(c)
-	if !w.reporting.Linked() {
-		w.ep.ready.Push(&w.reporting)
-	}
-}
-
-// watchOfFile, watchOfEpoll and watchReady return the watch of a node in File.watches,
-// epoll.watches and epoll.ready.
-func watchOfFile(n *list.Node) *watch { return watchAt(n, unsafe.Offsetof(watch{}.ofFile)) }
-
-func watchOfEpoll(n *list.Node) *watch { return watchAt(n, unsafe.Offsetof(watch{}.ofEpoll)) }
-
-func watchReady(n *list.Node) *watch { return watchAt(n, unsafe.Offsetof(watch{}.reporting)) }
-
-// watchAt returns the watch whose node at an offset is n, nil for nil.
-func watchAt(n *list.Node, offset uintptr) *watch {
-	if n == nil {
+// newEpoll makes an epoll with one reference, nil when memory is exhausted.
+func (t *Task) newEpoll(c *percpu.CPU) *epoll {
+	if !t.proc.mayGrow(c) {
 		return nil
 	}
-	return (*watch)(unsafe.Add(unsafe.Pointer(n), -int(offset)))
+	ep := allocEpoll(c)
+	if ep != nil {
+		ep.init()
+	}
+	return ep
 }
 
-func sysEpollCreate(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
-	if int32(fr.DI) <= 0 {
-		return c, errno(EINVAL)
-	}
-	return c, t.open(c, t.newFile(c, kindEpoll))
+func (ep *epoll) init() {
+	ep.mu.Rank = lock.RankEpoll
+	ep.refs.Init()
 }
 
-func sysEpollCreate1(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
-	if fr.DI&^oCloexec != 0 {
-		return c, errno(EINVAL)
+// put gives up a reference to the epoll; the last one frees it.
+func (ep *epoll) put(c *percpu.CPU) {
+	if ep.refs.Put(c) {
+		freeEpoll(c, ep)
 	}
-	return c, t.open(c, t.newFile(c, kindEpoll))
 }
 
-func sysEpollCtl(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
-	var events uint32
-	var data uint64
-	if fr.SI != epollDel {
-		var ok, ok2 bool
-		events, ok = t.Space.Load32(c, uintptr(fr.R10))
-		if data, ok2 = t.Space.Load64(c, uintptr(fr.R10)+4); !ok || !ok2 {
-			return c, errno(EFAULT)
-		}
-	}
-	ef := t.proc.files.get(c, fr.DI)
-	f := t.proc.files.get(c, fr.DX)
-	r := errno(EBADF)
-	if ef != nil && f != nil {
-		switch {
-		case ef.kind != kindEpoll || ef == f:
-			r = errno(EINVAL)
-		case f.kind == kindConsole || f.kind == kindEpoll:
-			r = errno(EPERM) // the file cannot be watched
-		case fr.SI == epollAdd && !t.proc.mayGrow(c):
-			r = errno(ENOMEM)
-		default:
-			r = ef.epoll.control(c, f, fr.SI, fr.DX, events, data)
-		}
-	}
-	if ef != nil {
-		ef.put(c)
-	}
-	if f != nil {
-		f.put(c)
-	}
-	return c, r
-}
-
-// control adds, changes or removes the watch of f under a descriptor.
-func (ep *epoll) control(c *percpu.CPU, f *File, op, fd uint64, events uint32, data uint64) uint64 {
-	var fresh *watch
-	if op == epollAdd {
-		if fresh = (*watch)(watchCache.Alloc(c)); fresh == nil {
-			return errno(ENOMEM)
-		}
-	}
-	f.mu.Lock(c)
-	ready := f.ready(c)
+// isReady reports as an event whether a watch may have something to report.
+func (ep *epoll) isReady(c *percpu.CPU) (events uint32) {
 	ep.mu.Lock(c)
-	w := ep.find(c, f, fd)
-	r := uint64(0)
-	switch {
-	case op == epollAdd && w != nil:
-		r = errno(EEXIST)
-	case op == epollAdd:
-		w, fresh = fresh, nil
-		w.ep, w.file, w.fd = ep, f, fd
-		w.events, w.data = events, data
-		f.watches.Push(&w.ofFile)
-		ep.watches.Push(&w.ofEpoll)
-	case w == nil && (op == epollDel || op == epollMod):
-		r = errno(ENOENT)
-	case op == epollMod:
-		w.events, w.data = events, data
-	case op == epollDel:
-		if w.unlink(c) {
-			fresh = w
-		}
-		w = nil
-	default:
-		r = errno(EINVAL)
-	}
-	if r == 0 && w != nil && (w.events|epollAlways)&ready&0xffff != 0 {
-		w.list(c)
-		ep.waiters.wakeAll(c)
+	if ep.nready > 0 {
+		events = pollIn
 	}
 	ep.mu.Unlock(c)
-	f.mu.Unlock(c)
-	if fresh != nil {
-		watchCache.Free(c, unsafe.Pointer(fresh))
-	}
-	return r
+	return events
 }
 
-// find returns the watch of f under a descriptor, nil if there is no such watch.
-//
-// Locks: ep.mu held.
-func (ep *epoll) find(c *percpu.CPU, f *File, fd uint64) *watch {
-	ep.mu.AssertHeld(c)
-	for n := ep.watches.First(); n != nil; n = ep.watches.Next(n) {
-		if w := watchOfEpoll(n); w.file == f && w.fd == fd {
-			return w
-		}
-	}
-	return nil
+// close ends an epoll whose file is ending. Files that end meanwhile are collected
+// in e.
+func (ep *epoll) close(c *percpu.CPU, e *endings) *percpu.CPU {
+	ep.mu.Lock(c)
+	ep.file = nil
+	ep.mu.Unlock(c)
+	c = ep.clear(c, e)
+	ep.put(c)
+	return c
 }
 
-// unlink takes w out of its file and its epoll. It reports whether the caller must
-// free it.
+// clear removes all watches of an epoll that no task uses any more. A file's lock
+// comes before an epoll's, so clear takes a reference to the file first. If the file
+// is ending, dropWatches of the file frees the watch, and clear only forgets it.
 //
-// Locks: w.file.mu and w.ep.mu held.
-func (w *watch) unlink(c *percpu.CPU) (free bool) {
-	w.file.mu.AssertHeld(c)
-	w.ep.mu.AssertHeld(c)
-	if w.reporting.Linked() {
-		w.ep.ready.Remove(&w.reporting)
-	}
-	w.file.watches.Remove(&w.ofFile)
-	w.ep.watches.Remove(&w.ofEpoll)
-	w.dead = true
-	return w.busy == 0
-}
-
-// dropWatches removes a file that is being freed from the epolls that watch it.
-//
-// Context: f has no reference left.
-func (f *File) dropWatches(c *percpu.CPU) {
-	for {
-		free := false
-		f.mu.Lock(c)
-		w := watchOfFile(f.watches.First())
-		if w != nil {
-			ep := w.ep
-			ep.mu.Lock(c)
-			free = w.unlink(c)
+// Context: no lock held. Returns the CPU on which the task goes on.
+func (ep *epoll) clear(c *percpu.CPU, e *endings) *percpu.CPU {
+	for turn := 0; ; c = breatheEvery(c, &turn, 16) {
+		ep.mu.Lock(c)
+		w := watchOfEpoll(ep.watches.Root)
+		if w == nil {
 			ep.mu.Unlock(c)
+			return c
 		}
-		f.mu.Unlock(c)
-		if w == nil {
-			return
-		}
-		if free {
-			watchCache.Free(c, unsafe.Pointer(w))
-		}
-	}
-}
-
-// clear removes all watches of an epoll that is being freed. A file's lock comes
-// before an epoll's, so clear finds the file first and checks the watch again.
-func (ep *epoll) clear(c *percpu.CPU) {
-	for {
-		ep.mu.Lock(c)
-		w := watchOfEpoll(ep.watches.First())
-		var f *File
-		if w != nil {
-			f = w.file
-			f.refs.Add(1)
+		f := w.file
+		if !f.refs.TryGet() {
+			w.leaveEpoll(c)
+			ep.mu.Unlock(c)
+			continue
 		}
 		ep.mu.Unlock(c)
-		if w == nil {
-			return
-		}
 		f.mu.Lock(c)
 		ep.mu.Lock(c)
-		free := ep.watches.First() == &w.ofEpoll && w.unlink(c)
+		w.unlink(c)
 		ep.mu.Unlock(c)
 		f.mu.Unlock(c)
-		if free {
-			watchCache.Free(c, unsafe.Pointer(w))
+		w.free(c)
+		e.put(c, f)
+	}
+}
+
+// collect reports up to limit events of the watches on the list, each checked once.
+// A level-triggered watch goes to the end of the list while it has events.
+//
+// Context: no lock held. Returns the CPU on which the task goes on.
+func (ep *epoll) collect(c *percpu.CPU, t *Task, out uintptr, limit uint64) (_ *percpu.CPU, n uint64, e Errno) {
+	todo := -1
+	for turn := 0; n < limit && todo != 0; c = breatheEvery(c, &turn, 16) {
+		w := ep.next(c, &todo)
+		if w == nil {
+			continue
 		}
-		f.put(c)
-	}
-}
-
-func sysEpollWait(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
-	return epollWait(c, t, fr)
-}
-
-// sysEpollPwait ignores the signal mask: Go passes none.
-func sysEpollPwait(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
-	if fr.R8 != 0 {
-		return c, errno(EINVAL)
-	}
-	return epollWait(c, t, fr)
-}
-
-// epollWait waits for events, at most fr.R10 milliseconds, and reports up to fr.DX.
-func epollWait(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
-	if int32(fr.DX) <= 0 {
-		return c, errno(EINVAL)
-	}
-	ef := t.proc.files.get(c, fr.DI)
-	if ef == nil {
-		return c, errno(EBADF)
-	}
-	r := errno(EINVAL)
-	if ef.kind == kindEpoll {
-		deadline := clock.Never
-		if ms := int32(fr.R10); ms >= 0 {
-			deadline = clock.Now() + clock.Time(ms)*clock.Millisecond
+		f := w.file
+		if f.kind == kindEpoll {
+			c = f.settle(c)
 		}
-		c, r = ef.epoll.wait(c, t, uintptr(fr.SI), fr.DX, deadline, int32(fr.R10) == 0)
+		at := out + uintptr(n)*epollEventBytes
+		if any, ok := w.takeNow(c, t, at); ok {
+			if any {
+				n++
+			}
+			c = f.put(c)
+			continue
+		}
+		r := w.take(c)
+		if r.events != 0 {
+			if !t.Space.Store32(c, at, r.events) || !t.Space.Store64(c, at+4, r.data) {
+				c = w.giveBack(c, r)
+				e = EFAULT
+			} else {
+				n++
+			}
+		}
+		w.release(c)
+		c = f.put(c)
+		if e != 0 {
+			break
+		}
 	}
-	ef.put(c)
-	return c, r
+	if n > 0 {
+		e = 0
+	}
+	return c, n, e
 }
 
-func (ep *epoll) wait(c *percpu.CPU, t *Task, out uintptr, limit uint64, deadline clock.Time, poll bool) (*percpu.CPU, uint64) {
-	expired := poll
+// epollEventBytes is the size of struct epoll_event, which is packed on x86-64.
+const epollEventBytes = 12
+
+// nextTries bounds how many watches of files that are ending next passes over.
+const nextTries = 16
+
+// next returns the first watch on the list, with a reference to its file, and keeps
+// it from being freed. todo counts the watches that are still to be looked at; -1
+// stands for all that are on the list now. nil with todo above 0 means: call next again.
+func (ep *epoll) next(c *percpu.CPU, todo *int) (w *watch) {
+	ep.mu.Lock(c)
+	if *todo < 0 {
+		*todo = ep.nready
+	}
+	for i := 0; i < nextTries && *todo > 0; i++ {
+		*todo--
+		w = watchReady(ep.ready.First())
+		if w == nil {
+			*todo = 0
+			break
+		}
+		if w.file.refs.TryGet() {
+			w.busy++
+			break
+		}
+		w.unlist(c) // its file is about to remove it
+		w = nil
+	}
+	ep.mu.Unlock(c)
+	return w
+}
+
+// wait reports events, and waits until there are some, at most until a deadline. With
+// poll it does not wait.
+//
+// Context: no lock held. Returns the CPU on which the task goes on.
+func (ep *epoll) wait(c *percpu.CPU, t *Task, out uintptr, limit uint64, deadline clock.Time, poll bool) (_ *percpu.CPU, n uint64) {
+	expired, waited := poll, false
+	var e Errno
 	for {
-		n, e := ep.collect(c, t, out, limit)
-		switch {
-		case e != 0:
-			return c, errno(e)
-		case n > 0 || expired:
-			return c, n
-		case t.interrupted():
-			return c, errno(EINTR)
+		c, n, e = ep.collect(c, t, out, limit)
+		if e == 0 && n == 0 && !expired && t.interrupted() {
+			e = EINTR
 		}
+		if e != 0 {
+			n = errno(e)
+		}
+		if n != 0 || expired {
+			break
+		}
+		waited = true
 		ep.mu.Lock(c)
-		if ep.ready.First() == nil {
+		if ep.nready == 0 {
 			c, expired = ep.waiters.wait(c, t, &ep.mu, deadline)
 		}
 		ep.mu.Unlock(c)
 	}
-}
-
-// collect reports the events of the watches on the list, each checked once. A
-// level-triggered watch goes back to the end of the list while it has events. It is
-// long because what one lock guards is needed under the next: the reference and the
-// mark of a watch are taken and given back here.
-func (ep *epoll) collect(c *percpu.CPU, t *Task, out uintptr, limit uint64) (n uint64, e Errno) {
-	ep.mu.Lock(c)
-	stop := watchReady(ep.ready.Last())
-	for n < limit {
-		w := watchReady(ep.ready.Pop())
-		if w == nil {
-			break
-		}
-		f := w.file
-		f.refs.Add(1) // w is listed, so f still exists
-		w.busy++      // w is not freed meanwhile
-		atEnd := w == stop
-		data, wanted := w.data, w.events
-		ep.mu.Unlock(c)
-
-		f.mu.Lock(c)
-		events := (wanted | epollAlways) & f.ready(c) & 0xffff
+	if waited {
 		ep.mu.Lock(c)
-		w.busy--
-		free := w.dead && w.busy == 0
-		if w.dead {
-			events = 0
-		}
-		if events != 0 {
-			if wanted&epollOneshot != 0 {
-				w.events = 0
-			} else if wanted&epollEdge == 0 {
-				w.list(c)
-			}
+		if ep.nready > 0 {
+			ep.waiters.wakeOne(c)
 		}
 		ep.mu.Unlock(c)
-		f.mu.Unlock(c)
-		f.put(c)
-		if free {
-			watchCache.Free(c, unsafe.Pointer(w))
-		}
-		if events != 0 {
-			at := out + uintptr(n)*12
-			if !t.Space.Store32(c, at, events) || !t.Space.Store64(c, at+4, data) {
-				return n, EFAULT
-			}
-			n++
-		}
-		ep.mu.Lock(c)
-		if atEnd {
-			break
-		}
 	}
-	ep.mu.Unlock(c)
-	return n, 0
+	return c, n
 }

@@ -1,13 +1,25 @@
 package linux
 
 import (
+	"unsafe"
+
 	"muster/kernel/cpu"
 	"muster/kernel/layout"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
-	"muster/kernel/upcall"
 	"muster/kernel/vector"
+)
+
+// trapped is the last exception of a task that raised a signal. Every later signal
+// frame shows it, as on Linux.
+type trapped struct{ vector, err, cr2 uint64 }
+
+// Bits of a page fault's error code (Intel SDM vol. 3A, "Page-Fault Exceptions").
+const (
+	faultPresent = 1 << 0
+	faultUser    = 1 << 2
+	faultFetch   = 1 << 4
 )
 
 // Exception handles an exception of a thread outside the core. See upcall.Table.
@@ -17,22 +29,44 @@ func Exception(c *percpu.CPU, f *cpu.Frame, xsave uintptr) uintptr {
 	t := current(c)
 	if f.Vector == vector.PageFault {
 		addr := cpu.ReadCR2()
-		switch t.fault(c, addr, f.Error) {
+		switch found := t.fault(c, addr, f.Error); found {
 		case mem.Resolved:
 		case mem.Exhausted:
-			t.outOfMemory(c, f, addr)
-		case mem.Forbidden:
-			xsave = t.raise(c, f, xsave, info{SIGSEGV, codeAccErr, uint64(addr)})
+			c = t.outOfMemory(c, f)
 		default:
-			xsave = t.raise(c, f, xsave, info{SIGSEGV, codeMapErr, uint64(addr)})
+			xsave = t.noPage(c, f, xsave, addr, found)
 		}
-	} else {
-		xsave = t.raise(c, f, xsave, signalOf(f))
+	} else if in := signalOf(f, xsave, debugStatus(f)); in.sig != 0 {
+		t.trapped.vector, t.trapped.err = f.Vector, f.Error
+		xsave = t.raise(c, f, xsave, in)
 	}
 	if sched.Pending(c) {
 		return sched.Leave(c, f, xsave)
 	}
 	return xsave
+}
+
+// noPage raises the signal for a page fault that could not be resolved.
+func (t *Task) noPage(c *percpu.CPU, f *cpu.Frame, xsave, addr uintptr, found mem.Outcome) uintptr {
+	code := int32(codeMapErr)
+	if found == mem.Forbidden {
+		code = codeAccErr
+	}
+	t.trapped = trapped{f.Vector, f.Error, uint64(addr)}
+	if t.proc.user && addr >= layout.UserEnd {
+		t.trapped.err |= faultPresent // or the program would see which addresses the kernel maps
+	}
+	return t.raise(c, f, xsave, info{SIGSEGV, code, uint64(addr)})
+}
+
+// debugStatus returns DR6 after a #DB, and clears it: the CPU only ever sets its bits.
+func debugStatus(f *cpu.Frame) uint64 {
+	if f.Vector != vector.Debug {
+		return 0
+	}
+	v := cpu.ReadDR6()
+	cpu.WriteDR6(cpu.DR6Clear)
+	return v
 }
 
 // fault brings in a page for t: its program's, or the kernel's own.
@@ -43,21 +77,60 @@ func (t *Task) fault(c *percpu.CPU, addr uintptr, code uint64) mem.Outcome {
 	return t.Space.Fault(c, addr, code)
 }
 
-// signalOf returns the signal for an exception other than a page fault.
-func signalOf(f *cpu.Frame) info {
+// signalOf returns the signal for an exception other than a page fault, with Linux's
+// code and address (arch/x86/kernel/traps.c); no signal for a floating-point exception
+// that has gone. xsave is the vector state, debug is DR6.
+func signalOf(f *cpu.Frame, xsave uintptr, debug uint64) info {
 	switch f.Vector {
 	case vector.Divide:
 		return info{SIGFPE, codeDivide, f.IP}
-	case vector.Debug, vector.Breakpoint:
-		return info{SIGTRAP, codeKernel, f.IP}
+	case vector.Debug:
+		if debug&cpu.DR6Step != 0 {
+			return info{SIGTRAP, codeTrace, f.IP}
+		}
+		return info{SIGTRAP, codeBreak, f.IP} // the instruction 0xf1
+	case vector.Breakpoint:
+		return info{SIGTRAP, codeKernel, 0}
 	case vector.InvalidOp:
 		return info{SIGILL, codeIllOpn, f.IP}
 	case vector.X87, vector.SIMD:
-		return info{SIGFPE, codeFloat, f.IP}
+		if code := floatCode(f.Vector, xsave); code != 0 {
+			return info{SIGFPE, code, f.IP}
+		}
+		return info{}
+	case vector.NotPresent, vector.Stack:
+		return info{SIGBUS, codeKernel, 0}
 	case vector.Alignment:
-		return info{SIGBUS, 1, 0}
+		return info{SIGBUS, codeAlign, 0}
 	}
-	return info{SIGSEGV, codeKernel, 0} // #GP, #SS and the rest: a privileged instruction, a bad segment
+	return info{SIGSEGV, codeKernel, 0} // #GP, #OF and the rest: a privileged instruction, a bad segment
+}
+
+// floatCode returns the code of the floating-point exception that a vector state has
+// pending and not masked: from the x87 status and control words, or from MXCSR (Intel
+// SDM vol. 1, "x87 FPU Status Register", "MXCSR Control and Status Register").
+func floatCode(v uint64, xsave uintptr) int32 {
+	p := unsafe.Pointer(xsave)
+	pending := uint16(0)
+	if v == vector.X87 {
+		pending = *(*uint16)(unsafe.Add(p, xstateFSW)) &^ *(*uint16)(unsafe.Add(p, xstateFCW))
+	} else {
+		m := *(*uint32)(unsafe.Add(p, xstateMXCSR))
+		pending = uint16(m &^ (m >> 7))
+	}
+	switch {
+	case pending&0x01 != 0:
+		return codeFloatInvalid
+	case pending&0x04 != 0:
+		return codeFloatDivide
+	case pending&0x08 != 0:
+		return codeFloatOver
+	case pending&0x12 != 0: // underflow, or a denormal operand
+		return codeFloatUnder
+	case pending&0x20 != 0:
+		return codeFloatInexact
+	}
+	return 0
 }
 
 // raise delivers the signal of an exception. The signal cannot be deferred: when
@@ -67,22 +140,11 @@ func (t *Task) raise(c *percpu.CPU, f *cpu.Frame, xsave uintptr, in info) uintpt
 	p.mu.Lock(c)
 	handler := p.actions[in.sig].handler
 	p.mu.Unlock(c)
-	if t.mask&bit(in.sig) != 0 || handler == handlerDefault || handler == handlerIgnore {
+	if t.mask.Load()&bit(in.sig) != 0 || handler == handlerDefault || handler == handlerIgnore {
 		fatal(c, t, f, in)
 		return xsave
 	}
 	return deliver(c, t, f, xsave, in)
-}
-
-// outOfMemory ends a program that gets no page. The kernel's own runtime has a
-// reserve, and cannot go on without it.
-func (t *Task) outOfMemory(c *percpu.CPU, f *cpu.Frame, addr uintptr) {
-	if !t.proc.user {
-		s := mem.ReadStats(c)
-		upcall.To.Panic(c, f, "memory of the kernel's own runtime exhausted; free pages, of", s.Free, s.Total)
-	}
-	t.proc.report(c, t, "out of memory", uint64(addr), f.IP)
-	t.proc.end(c, 128+SIGKILL)
 }
 
 // CoreFault handles a page fault inside the core. See upcall.Table.

@@ -1,8 +1,6 @@
 package linux
 
 import (
-	"unsafe"
-
 	"muster/kernel/cpu"
 	"muster/kernel/percpu"
 )
@@ -15,36 +13,62 @@ const (
 	fGetfl        = 3
 	fSetfl        = 4
 	fDupfdCloexec = 1030
+	fSetpipeSz    = 1031
+	fGetpipeSz    = 1032
+
+	fdCloexec = 1
 )
 
+func sysClose(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
+	f := t.proc.files.remove(c, fr.DI)
+	if f == nil {
+		return c, errno(EBADF)
+	}
+	return f.put(c), 0
+}
+
 func sysFcntl(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
-	f := t.proc.files.get(c, fr.DI)
+	ft := &t.proc.files
+	f := ft.get(c, fr.DI)
 	if f == nil {
 		return c, errno(EBADF)
 	}
 	r := errno(EINVAL)
-	switch fr.SI {
+	switch uint32(fr.SI) {
 	case fDupfd, fDupfdCloexec:
-		if fr.DX < maxFiles {
-			if fd, ok := t.proc.files.install(c, f, fr.DX); ok {
+		if from := uintArg(fr.DX); from < maxFiles {
+			fd, e := ft.install(c, f, cpu.Index(from, maxFiles), uint32(fr.SI) == fDupfdCloexec)
+			if e == 0 {
 				return c, fd // with the reference of get
 			}
-			r = errno(EMFILE)
+			r = errno(e)
 		}
 	case fGetfd:
-		r = fdCloexec // there is no exec
+		r = ft.getFlags(c, fr.DI)
 	case fSetfd:
-		r = 0
+		r = ft.setFlags(c, fr.DI, fr.DX&fdCloexec != 0)
 	case fGetfl:
-		r = oRdwr | uint64(f.flags.Load())
+		r = f.access() | uint64(f.flags.Load())
 	case fSetfl:
-		if f.kind != kindConsole { // all three descriptors share it
-			f.flags.Store(uint32(fr.DX) & oNonblock)
+		if flags := uint32(fr.DX); flags&(oDirect|oAsync) == 0 {
+			f.flags.Store(flags & (oNonblock | oAppend))
+			r = 0
 		}
-		r = 0
+	case fSetpipeSz, fGetpipeSz:
+		c, r = f.pipeSize(c, t, uint32(fr.SI) == fSetpipeSz, fr.DX)
 	}
-	f.put(c)
-	return c, r
+	return f.put(c), r
+}
+
+// access returns for what a file is open, as fcntl reports it.
+func (f *File) access() uint64 {
+	switch f.kind {
+	case kindPipeRead, kindInput:
+		return oRdonly
+	case kindPipeWrite, kindOutput:
+		return oWronly
+	}
+	return oRdwr
 }
 
 func sysDup(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
@@ -52,70 +76,53 @@ func sysDup(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
 	if f == nil {
 		return c, errno(EBADF)
 	}
-	return c, t.open(c, f)
+	return t.open(c, f, false)
+}
+
+func sysDup2(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
+	if uint32(fr.DI) == uint32(fr.SI) {
+		if !t.hasFile(c, fr.DI) {
+			return c, errno(EBADF)
+		}
+		return c, uintArg(fr.SI)
+	}
+	return dupTo(c, t, fr.DI, uintArg(fr.SI), false)
 }
 
 func sysDup3(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
-	if fr.DI == fr.SI || fr.DX&^oCloexec != 0 {
+	if uint32(fr.DI) == uint32(fr.SI) || uint32(fr.DX)&^oCloexec != 0 {
 		return c, errno(EINVAL)
 	}
-	if fr.SI >= maxFiles {
-		return c, errno(EBADF)
-	}
-	ft := &t.proc.files
-	f := ft.get(c, fr.DI)
-	if f == nil {
-		return c, errno(EBADF)
-	}
-	ft.mu.Lock(c)
-	old := ft.slots[fr.SI]
-	ft.slots[fr.SI] = f
-	ft.mu.Unlock(c)
-	if old != nil {
-		old.put(c)
-	}
-	return c, fr.SI
+	return dupTo(c, t, fr.DI, uintArg(fr.SI), fr.DX&oCloexec != 0)
 }
 
-// sysFstat returns the status of the only kind of file that has one: a character
-// device.
-func sysFstat(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
-	f := t.proc.files.get(c, fr.DI)
+// dupTo gives the file of a descriptor another one, and closes what was there.
+func dupTo(c *percpu.CPU, t *Task, from, to uint64, cloexec bool) (*percpu.CPU, uint64) {
+	if to >= maxFiles {
+		return c, errno(EBADF)
+	}
+	to = cpu.Index(to, maxFiles)
+	f := t.proc.files.get(c, from)
 	if f == nil {
 		return c, errno(EBADF)
 	}
-	f.put(c)
-	var st [18]uint64 // struct stat
-	st[2] = 1         // links
-	st[3] = 0o20620   // mode and uid: character device
-	st[5] = 4<<8 | 64 // rdev: ttyS0
-	st[7] = 1024      // blksize
-	if !t.Space.CopyOut(c, uintptr(fr.SI), unsafe.Pointer(&st), unsafe.Sizeof(st)) {
-		return c, errno(EFAULT)
+	old, e := t.proc.files.replace(c, to, f, cloexec)
+	if e != 0 {
+		return f.put(c), errno(e)
 	}
-	return c, 0
+	if old != nil {
+		c = old.put(c)
+	}
+	return c, to
 }
 
 func (t *Task) hasFile(c *percpu.CPU, fd uint64) bool {
-	f := t.proc.files.get(c, fd)
-	if f != nil {
-		f.put(c)
-	}
-	return f != nil
-}
-
-func sysLseek(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
-	if !t.hasFile(c, fr.DI) {
-		return c, errno(EBADF)
-	}
-	return c, errno(ESPIPE)
-}
-
-func sysIoctl(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
-	if !t.hasFile(c, fr.DI) {
-		return c, errno(EBADF)
-	}
-	return c, errno(ENOTTY)
+	ft := &t.proc.files
+	ft.mu.Lock(c)
+	s := ft.at(c, uintArg(fd))
+	has := s != nil && s.file() != nil
+	ft.mu.Unlock(c)
+	return has
 }
 
 func sysNotDir(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
@@ -125,16 +132,24 @@ func sysNotDir(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
 	return c, errno(ENOTDIR)
 }
 
-// sysNoFile answers calls that name a file: there are no files.
-func sysNoFile(c *percpu.CPU, _ *Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
-	return c, errno(ENOENT)
-}
+// socketType is the bits of a socket's type that are not flags.
+const socketType = 0xf
 
-// sysReadOnly answers calls that would make a file.
-func sysReadOnly(c *percpu.CPU, _ *Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
-	return c, errno(EROFS)
-}
-
-func sysSocket(c *percpu.CPU, _ *Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
+// sysSocket answers that no family of sockets exists.
+func sysSocket(c *percpu.CPU, _ *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
+	kind := uint32(fr.SI)
+	if kind&^(socketType|oNonblock|oCloexec) != 0 {
+		return c, errno(EINVAL)
+	}
 	return c, errno(EAFNOSUPPORT)
+}
+
+// sysSocketpair stores two words before it looks at the family, so that a bad address is
+// EFAULT first, as on Linux.
+func sysSocketpair(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
+	c, r := sysSocket(c, t, fr)
+	if r == errno(EAFNOSUPPORT) && !t.Space.Store64(c, uintptr(fr.R10), 0) {
+		r = errno(EFAULT)
+	}
+	return c, r
 }

@@ -5,142 +5,73 @@ import (
 
 	"muster/kernel/atom"
 	"muster/kernel/clock"
-	"muster/kernel/console"
-	"muster/kernel/cpu"
-	"muster/kernel/layout"
 	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
+	"muster/kernel/refs"
 	"muster/kernel/sched"
+	"muster/kernel/tree"
 )
 
 // fileKind is the kind of an open file.
 type fileKind uint8
 
 const (
-	kindConsole fileKind = iota // descriptors 0, 1 and 2
+	kindConsole fileKind = iota // descriptors 0, 1 and 2 that have no port
 	kindEvent                   // eventfd
 	kindEpoll
 	kindPipeRead
 	kindPipeWrite
+	kindInput  // descriptor 0 of programs, if they have a port
+	kindOutput // descriptors 1 and 2 of programs, if they have a port
 )
 
-// File is an open file. Descriptors and system calls in progress refer to it.
+// File is an open file. Descriptors and system calls in progress have references to
+// it; the watches of epolls point to it without one.
 type File struct {
-	mu      lock.Spin
+	mu      *lock.Spin // own, or the pipe's, which both ends share
+	own     lock.Spin
 	kind    fileKind
-	refs    atom.Uint32
+	refs    refs.Count
 	flags   atom.Uint32 // oNonblock
 	waiters waitList    // guarded by mu
-	watches list.List   // of epolls that watch this file, guarded by mu
+	watches tree.Tree   // of epolls that watch this file, in the order of arrival; guarded by mu
+	arrived uint64      // watches that ever came; guarded by mu
+	ending  list.Link   // in a list of files without references
 
-	count     uint64 // eventfd: guarded by mu
-	semaphore bool
-	epoll     epoll
-	pipe      *pipe // of its ends
+	event eventCount // of an eventfd
+	epoll *epoll
+	pipe  *pipe   // of its ends
+	out   *output // of kindConsole and kindOutput
 }
 
 // Flags of open files and descriptors.
 const (
+	oRdonly   = 0x0
+	oWronly   = 0x1
 	oRdwr     = 0x2
+	oAppend   = 0x400 // has no effect: streams have no file position
 	oNonblock = 0x800
+	oAsync    = 0x2000 // signals for input: not supported
+	oDirect   = 0x4000 // pipes of packets: not supported
 	oCloexec  = 0x80000
-	fdCloexec = 1
 )
 
-// maxFiles is RLIMIT_NOFILE: a descriptor table is one page of pointers.
-const maxFiles = layout.PageSize / 8
-
-// fileTable maps descriptors to files: nil for one that is free.
-type fileTable struct {
-	mu    lock.Spin
-	slots *[maxFiles]*File
-}
-
 var (
-	fileCache   mem.Cache
-	watchCache  mem.Cache
-	consoleFile File
-	output      waitList // tasks that wait for room in the console's ring
-	outputMu    = lock.Spin{Rank: lock.RankMutex}
+	fileCache  = mem.Cache{Name: "file"}
+	watchCache = mem.Cache{Name: "watch"}
+	epollCache = mem.Cache{Name: "epoll"}
+	pipeCache  = mem.Cache{Name: "pipe"}
 )
 
 func initFiles() {
 	fileCache.Init(unsafe.Sizeof(File{}))
 	watchCache.Init(unsafe.Sizeof(watch{}))
+	epollCache.Init(unsafe.Sizeof(epoll{}))
 	pipeCache.Init(unsafe.Sizeof(pipe{}))
-	consoleFile.init(kindConsole)
-}
-
-// init opens the console as descriptors 0, 1 and 2.
-func (ft *fileTable) init(c *percpu.CPU) bool {
-	ft.mu.Rank = lock.RankFile
-	p, ok := mem.AllocZeroed(c)
-	if !ok {
-		return false
-	}
-	ft.slots = (*[maxFiles]*File)(unsafe.Pointer(mem.Direct(p)))
-	for fd := range 3 {
-		consoleFile.refs.Add(1)
-		ft.slots[fd] = &consoleFile
-	}
-	return true
-}
-
-// get returns the file of a descriptor with one more reference, nil if the
-// descriptor is free.
-func (ft *fileTable) get(c *percpu.CPU, fd uint64) (f *File) {
-	if uint32(fd) >= maxFiles {
-		return nil
-	}
-	ft.mu.Lock(c)
-	if f = ft.slots[uint32(fd)]; f != nil {
-		f.refs.Add(1)
-	}
-	ft.mu.Unlock(c)
-	return f
-}
-
-// install gives f the lowest free descriptor from on.
-func (ft *fileTable) install(c *percpu.CPU, f *File, from uint64) (fd uint64, ok bool) {
-	ft.mu.Lock(c)
-	for fd = from; fd < maxFiles; fd++ {
-		if ft.slots[fd] == nil {
-			ft.slots[fd] = f
-			ok = true
-			break
-		}
-	}
-	ft.mu.Unlock(c)
-	return fd, ok
-}
-
-// remove frees a descriptor and returns the file that it had.
-func (ft *fileTable) remove(c *percpu.CPU, fd uint64) (f *File) {
-	if uint32(fd) >= maxFiles {
-		return nil
-	}
-	ft.mu.Lock(c)
-	f = ft.slots[uint32(fd)]
-	ft.slots[uint32(fd)] = nil
-	ft.mu.Unlock(c)
-	return f
-}
-
-// closeAll closes every descriptor and frees the table.
-func (ft *fileTable) closeAll(c *percpu.CPU) *percpu.CPU {
-	for fd := range uint64(maxFiles) {
-		if f := ft.remove(c, fd); f != nil {
-			f.put(c)
-		}
-		if fd%64 == 63 {
-			c = sched.Breathe(c)
-		}
-	}
-	mem.FreeFrame(c, mem.DirectPhys(uintptr(unsafe.Pointer(ft.slots))))
-	ft.slots = nil
-	return c
+	nesting.Init()
+	initConsole()
 }
 
 // newFile makes a file with one reference, nil when memory is exhausted.
@@ -148,7 +79,7 @@ func (t *Task) newFile(c *percpu.CPU, kind fileKind) *File {
 	if !t.proc.mayGrow(c) {
 		return nil
 	}
-	f := (*File)(fileCache.Alloc(c))
+	f := allocFile(c)
 	if f != nil {
 		f.init(kind)
 	}
@@ -156,184 +87,120 @@ func (t *Task) newFile(c *percpu.CPU, kind fileKind) *File {
 }
 
 func (f *File) init(kind fileKind) {
-	f.mu.Rank = lock.RankFile
+	f.own.Rank = lock.RankFile
+	f.mu = &f.own
 	f.kind = kind
-	f.refs.Store(1)
-	f.epoll.mu.Rank = lock.RankEpoll
+	f.refs.Init()
 }
 
-// put drops a reference; the last one frees the file.
-func (f *File) put(c *percpu.CPU) {
-	if f.refs.Add(^uint32(0)) != 0 {
-		return
+// put gives up a reference; the last one ends the file.
+//
+// Context: no lock held. Returns the CPU on which the task goes on.
+func (f *File) put(c *percpu.CPU) *percpu.CPU {
+	if f.refs.Put(c) {
+		c = f.finish(c)
 	}
-	f.dropWatches(c)
-	switch f.kind {
-	case kindPipeRead, kindPipeWrite:
-		f.pipe.closeEnd(c, f)
-		return
-	case kindEpoll:
-		f.epoll.clear(c)
-	}
-	fileCache.Free(c, unsafe.Pointer(f))
-}
-
-// open gives a new file a descriptor of t's process.
-func (t *Task) open(c *percpu.CPU, f *File) uint64 {
-	if f == nil {
-		return errno(ENOMEM)
-	}
-	fd, ok := t.proc.files.install(c, f, 0)
-	if !ok {
-		f.put(c)
-		return errno(EMFILE)
-	}
-	return fd
-}
-
-func sysClose(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
-	f := t.proc.files.remove(c, fr.DI)
-	if f == nil {
-		return c, errno(EBADF)
-	}
-	f.put(c)
-	return c, 0
-}
-
-func sysRead(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
-	f := t.proc.files.get(c, fr.DI)
-	if f == nil {
-		return c, errno(EBADF)
-	}
-	r := errno(EINVAL)
-	switch f.kind {
-	case kindConsole:
-		r = 0 // the keyboard belongs to the shell: end of file
-	case kindEvent:
-		c, r = f.readEvent(c, t, uintptr(fr.SI), fr.DX)
-	case kindPipeRead:
-		c, r = f.readPipe(c, t, uintptr(fr.SI), fr.DX)
-	case kindPipeWrite:
-		r = errno(EBADF)
-	}
-	f.put(c)
-	return c, r
-}
-
-func sysWrite(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
-	return write(c, t, fr.DI, uintptr(fr.SI), fr.DX)
-}
-
-func write(c *percpu.CPU, t *Task, fd uint64, p uintptr, n uint64) (*percpu.CPU, uint64) {
-	f := t.proc.files.get(c, fd)
-	if f == nil {
-		return c, errno(EBADF)
-	}
-	r := errno(EINVAL)
-	switch f.kind {
-	case kindConsole:
-		c, r = writeConsole(c, t, p, n)
-	case kindEvent:
-		c, r = f.writeEvent(c, t, p, n)
-	case kindPipeWrite:
-		c, r = f.writePipe(c, t, p, n)
-	case kindPipeRead:
-		r = errno(EBADF)
-	}
-	f.put(c)
-	return c, r
-}
-
-// writeConsole sends n bytes to the console and waits for room as needed.
-func writeConsole(c *percpu.CPU, t *Task, p uintptr, n uint64) (*percpu.CPU, uint64) {
-	var buf [256]byte
-	done := uint64(0)
-	for done < n {
-		from := p + uintptr(done)
-		k := min(n-done, uint64(len(buf)), uint64(layout.PageSize-from&pageMask)) // a missing page ends the write
-		if !t.Space.CopyIn(c, unsafe.Pointer(&buf), from, uintptr(k)) {
-			if done > 0 {
-				return c, done
-			}
-			return c, errno(EFAULT)
-		}
-		for sent := 0; sent < int(k); {
-			w := console.Write(c, buf[sent:k])
-			sent += w
-			done += uint64(w)
-			if sent == int(k) {
-				break
-			}
-			if t.interrupted() {
-				if done > 0 {
-					return c, done
-				}
-				return c, errno(EINTR)
-			}
-			c = waitForOutput(c, t)
-		}
-		if done < n {
-			c = sched.Breathe(c)
-		}
-	}
-	return c, done
-}
-
-// waitForOutput waits until the console's ring has room.
-func waitForOutput(c *percpu.CPU, t *Task) *percpu.CPU {
-	outputMu.Lock(c)
-	if !console.HasRoom(c) { // under the lock, so a later wake-up finds t
-		c, _ = output.wait(c, t, &outputMu, clock.Never)
-	}
-	outputMu.Unlock(c)
 	return c
 }
 
-// ConsoleSpace wakes the tasks that wait for room in the console's ring.
-func ConsoleSpace(c *percpu.CPU) {
-	outputMu.Lock(c)
-	output.wakeAll(c)
-	outputMu.Unlock(c)
+// finish ends a file without references. It is not a part of put, which the compiler can
+// inline so.
+//
+//go:noinline
+func (f *File) finish(c *percpu.CPU) *percpu.CPU {
+	var dying endings
+	dying.files.Push(&f.ending)
+	return dying.finish(c)
 }
 
-// iovec is one piece of a readv or writev.
-type iovec struct{ base, length uint64 }
+// endings is files whose last reference is gone. The end of one file may take the
+// last reference of another, so ends are collected and worked off in a loop.
+type endings struct{ files list.Stack }
 
-const maxIovecs = 1024
-
-func sysWritev(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
-	if fr.DX > maxIovecs {
-		return c, errno(EINVAL)
+// put gives up a reference to a file, and collects the file if it was the last.
+func (e *endings) put(c *percpu.CPU, f *File) {
+	if f.refs.Put(c) {
+		e.files.Push(&f.ending)
 	}
-	total := uint64(0)
-	for i := range fr.DX {
-		var v iovec
-		if !t.Space.CopyIn(c, unsafe.Pointer(&v), uintptr(fr.SI+i*16), 16) {
-			return c, errno(EFAULT)
-		}
-		var r uint64
-		if c, r = write(c, t, fr.DI, uintptr(v.base), v.length); int64(r) < 0 {
-			if total > 0 {
-				return c, total
-			}
-			return c, r
-		}
-		if total += r; r < v.length {
-			break
-		}
-	}
-	return c, total
 }
 
-func sysReadv(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
-	f := t.proc.files.get(c, fr.DI)
-	if f == nil {
-		return c, errno(EBADF)
+// join takes over what another list has collected.
+func (e *endings) join(from *endings) {
+	for k := from.files.Pop(); k != nil; k = from.files.Pop() {
+		e.files.Push(k)
 	}
-	kind := f.kind
-	f.put(c)
-	if kind != kindConsole {
-		return c, errno(EINVAL)
+}
+
+// finish ends the collected files. A file is withdrawn first: from the epolls that
+// watch it, from the other end of its pipe. Then its memory is freed.
+func (e *endings) finish(c *percpu.CPU) *percpu.CPU {
+	for k := e.files.Pop(); k != nil; k = e.files.Pop() {
+		f := (*File)(unsafe.Add(unsafe.Pointer(k), -int(unsafe.Offsetof(File{}.ending))))
+		c = f.dropWatches(c)
+		switch f.kind {
+		case kindPipeRead, kindPipeWrite:
+			c = f.pipe.closeEnd(c, f, e)
+		case kindEpoll:
+			c = f.epoll.close(c, e)
+		}
+		freeFile(c, f)
 	}
+	return c
+}
+
+// ready returns the epoll events that hold now. For an epoll see File.settle, too.
+//
+// Locks: f.mu held.
+func (f *File) ready(c *percpu.CPU) (events uint32) {
+	f.mu.AssertHeld(c)
+	switch f.kind {
+	case kindEvent:
+		events = f.event.ready()
+	case kindConsole:
+		events = pollIn | pollOut // a read returns the end of the file at once
+	case kindInput:
+		events = inputReady(c)
+	case kindOutput:
+		events = f.out.ready(c)
+	case kindPipeRead, kindPipeWrite:
+		events = f.pipe.ready(c, f)
+	case kindEpoll:
+		events = f.epoll.isReady(c)
+	}
+	return events
+}
+
+// poll returns the events that hold now.
+//
+// Context: no lock held. Returns the CPU on which the task goes on.
+func (f *File) poll(c *percpu.CPU) (_ *percpu.CPU, events uint32) {
+	c = f.settle(c)
+	f.mu.Lock(c)
+	events = f.ready(c)
+	f.mu.Unlock(c)
+	return c, events
+}
+
+// wait waits once for a change of f. An error says that the system call must end
+// instead: f is non-blocking, or a signal has come.
+//
+// Locks: f.mu held, dropped meanwhile.
+func (f *File) wait(c *percpu.CPU, t *Task) (*percpu.CPU, Errno) {
+	f.mu.AssertHeld(c)
+	if f.flags.Load()&oNonblock != 0 {
+		return c, EAGAIN
+	}
+	if t.interrupted() {
+		return c, eRestart
+	}
+	c, _ = f.waiters.wait(c, t, f.mu, clock.Never)
 	return c, 0
+}
+
+// breatheEvery lets interrupts in after some turns of a loop; turn counts them.
+func breatheEvery(c *percpu.CPU, turn *int, every int) *percpu.CPU {
+	if *turn++; *turn%every == 0 {
+		c = sched.Breathe(c)
+	}
+	return c
 }

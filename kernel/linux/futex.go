@@ -1,43 +1,21 @@
 package linux
 
 import (
+	"unsafe"
+
 	"muster/kernel/clock"
 	"muster/kernel/cpu"
-	"muster/kernel/list"
-	"muster/kernel/lock"
-	"muster/kernel/mem"
+	"muster/kernel/layout"
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
 )
 
-// futexBucket holds the tasks that wait at addresses which hash to it.
-type futexBucket struct {
-	mu    lock.Spin
-	tasks list.List // by Wait
-	_     [32]byte
-}
-
-// futexBuckets is a power of two. A wait takes one bucket's lock, so the number of
-// buckets bounds contention, not the number of waiters.
-const futexBuckets = 256
-
-var futexes [futexBuckets]futexBucket
-
-func initFutexes() {
-	for i := range futexes {
-		futexes[i].mu.Rank = lock.RankFutex
-	}
-}
-
-func bucketOf(s *mem.Space, addr uintptr) *futexBucket {
-	h := uint64(addr>>2) * 0x9e3779b97f4a7c15
-	return &futexes[(h>>32^uint64(s.Key()))%futexBuckets]
-}
-
-// Operations of futex.
+// Operations of futex, and flags beside them.
 const (
 	futexWait       = 0
 	futexWake       = 1
+	futexRequeue    = 3
+	futexCmpRequeue = 4
 	futexWaitBitset = 9
 	futexWakeBitset = 10
 	futexPrivate    = 128
@@ -45,51 +23,100 @@ const (
 	futexMatchAny   = 0xffffffff
 )
 
+// sysFutex answers all operations but those that change the word (WAKE_OP, and those
+// of priority inheritance). A word belongs to one process here, as no memory is
+// shared between processes, so FUTEX_PRIVATE_FLAG makes no difference.
 func sysFutex(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	addr, op := uintptr(f.DI), f.SI&^(futexPrivate|futexRealtime)
-	if addr&3 != 0 {
-		return c, errno(EINVAL)
+	op := uint32(f.SI) &^ (futexPrivate | futexRealtime)
+	if f.SI&futexRealtime != 0 && op != futexWaitBitset {
+		return c, errno(ENOSYS)
+	}
+	if f.SI&futexPrivate == 0 {
+		if e := t.sharedWord(c, op, f); e != 0 {
+			return c, errno(e)
+		}
 	}
 	switch op {
-	case futexWait, futexWaitBitset:
-		if op == futexWaitBitset && uint32(f.R9) != futexMatchAny {
-			return c, errno(ENOSYS)
+	case futexWait:
+		if f.R10 == 0 {
+			return waitFutex(c, t, uintptr(f.DI), uint32(f.DX), futexMatchAny, clock.Never)
 		}
-		deadline := clock.Never
-		if f.R10 != 0 {
-			ns, e := loadTimespec(c, t, uintptr(f.R10))
-			if e != 0 {
-				return c, errno(e)
-			}
-			switch {
-			case op == futexWait:
-				deadline = later(clock.Now(), ns)
-			case f.SI&futexRealtime != 0:
-				deadline = ns - clock.Time(clock.Epoch())
-			default:
-				deadline = ns
-			}
-		}
-		return waitFutex(c, t, addr, uint32(f.DX), deadline)
-	case futexWake, futexWakeBitset:
-		if op == futexWakeBitset && uint32(f.R9) != futexMatchAny {
-			return c, errno(ENOSYS)
-		}
-		return wakeFutex(c, t, addr, int32(f.DX))
+		return timedFutex(c, t, f, futexMatchAny)
+	case futexWaitBitset:
+		return timedFutex(c, t, f, uint32(f.R9))
+	case futexWake:
+		return wakeFutex(c, t, uintptr(f.DI), int32(f.DX), futexMatchAny)
+	case futexWakeBitset:
+		return wakeFutex(c, t, uintptr(f.DI), int32(f.DX), uint32(f.R9))
+	case futexRequeue:
+		return requeueFutex(c, t, f, false)
+	case futexCmpRequeue:
+		return requeueFutex(c, t, f, true)
 	}
 	return c, errno(ENOSYS)
 }
 
-// waitFutex waits at addr while the word there is want. The comparison and the
-// queueing are one step for wakers, which take the bucket's lock too. The word is
-// read without bringing its page in, because that takes locks. If the page is
-// absent, it is brought in without the lock, and the wait begins again.
-func waitFutex(c *percpu.CPU, t *Task, addr uintptr, want uint32, deadline clock.Time) (*percpu.CPU, uint64) {
-	s := t.Space
-	b := bucketOf(s, addr)
+// sharedWord checks the words of an operation that does not say that they are private: they
+// must be there. Linux finds the pages of such words before it looks for waiters.
+func (t *Task) sharedWord(c *percpu.CPU, op uint32, f *cpu.Frame) Errno {
+	words := [2]uint64{f.DI, f.DI}
+	switch op {
+	case futexWake:
+	case futexWakeBitset:
+		if uint32(f.R9) == 0 {
+			return EINVAL
+		}
+	case futexRequeue, futexCmpRequeue:
+		if int32(f.DX) < 0 || int32(f.R10) < 0 {
+			return EINVAL
+		}
+		words[1] = f.R8
+	default:
+		return 0
+	}
+	for _, at := range words {
+		if at&3 != 0 {
+			return EINVAL
+		}
+		if _, ok := t.Space.Load32(c, uintptr(at)); !ok {
+			return EFAULT
+		}
+	}
+	return 0
+}
+
+// timedFutex waits with the deadline of WAIT, which is a span, or of WAIT_BITSET,
+// which is a time.
+func timedFutex(c *percpu.CPU, t *Task, f *cpu.Frame, bits uint32) (*percpu.CPU, uint64) {
+	deadline := clock.Never
+	if f.R10 != 0 {
+		ns, e := loadTimespec(c, t, uintptr(f.R10))
+		switch {
+		case e != 0:
+			return c, errno(e)
+		case uint32(f.SI)&^(futexPrivate|futexRealtime) == futexWait:
+			deadline = later(clock.Now(), ns)
+		case f.SI&futexRealtime != 0:
+			deadline = ns - clock.Time(clock.Epoch())
+		default:
+			deadline = ns
+		}
+	}
+	return waitFutex(c, t, uintptr(f.DI), uint32(f.DX), bits, deadline)
+}
+
+// waitFutex waits at addr while the word there is want, for a waker whose bits match.
+// The comparison and the queueing are one step for wakers, which take the bucket's
+// lock too. The word is read without bringing its page in, because that takes locks.
+// If the page is absent, it is brought in without the lock, and the wait begins again.
+func waitFutex(c *percpu.CPU, t *Task, addr uintptr, want, bits uint32, deadline clock.Time) (*percpu.CPU, uint64) {
+	if addr&3 != 0 || bits == 0 {
+		return c, errno(EINVAL)
+	}
+	b := t.proc.futexes.bucket(addr)
 	for {
 		b.mu.Lock(c)
-		v, ok := s.Peek32(c, addr)
+		v, ok := t.Space.Peek32(c, addr)
 		if ok && v == want {
 			break
 		}
@@ -97,57 +124,186 @@ func waitFutex(c *percpu.CPU, t *Task, addr uintptr, want uint32, deadline clock
 		if ok {
 			return c, errno(EAGAIN)
 		}
-		if _, ok = s.Load32(c, addr); !ok {
+		if _, ok = t.Space.Load32(c, addr); !ok {
 			return c, errno(EFAULT)
 		}
+		// Another thread may take the page away each time.
+		if c = sched.Breathe(c); t.interrupted() {
+			return c, t.interruptFutex(addr, want, bits, deadline)
+		}
 	}
-	t.futexSpace, t.futexAddr = s, addr
-	b.tasks.Push(&t.Wait)
+	t.wakers = bits
+	b.join(c, t, addr)
 	b.mu.Unlock(c)
 	for {
 		var expired bool
 		c, expired = sched.ParkUntil(c, deadline)
 		b.mu.Lock(c)
-		if !t.Wait.Linked() {
-			b.mu.Unlock(c)
+		woken := t.bucket.Load() == uintptr(unsafe.Pointer(b)) && !t.waits
+		b.mu.Unlock(c)
+		if woken {
 			return c, 0
 		}
-		if expired || t.interrupted() {
-			b.tasks.Remove(&t.Wait)
-			b.mu.Unlock(c)
-			if expired {
-				return c, errno(ETIMEDOUT)
-			}
-			return c, errno(EINTR)
+		woken, left := t.leaveFutex(c, expired || t.interrupted()) // t may have been moved
+		switch {
+		case woken:
+			return c, 0
+		case !left:
+			continue
+		case expired:
+			return c, errno(ETIMEDOUT)
 		}
-		b.mu.Unlock(c)
+		return c, t.interruptFutex(addr, want, bits, deadline)
 	}
 }
 
-// wakeBatch is the number of tasks that are woken in one critical section.
+// interruptFutex returns the restart code of a futex wait that a signal ends.
+func (t *Task) interruptFutex(addr uintptr, want, bits uint32, deadline clock.Time) uint64 {
+	if deadline == clock.Never {
+		return errno(eRestart)
+	}
+	t.again.block = block{kind: blockFutex, until: deadline, addr: addr, want: want, bits: bits}
+	return errno(eRestartBlock)
+}
+
+// wakeBatch is the number of tasks that are woken, moved or passed in one critical
+// section.
 const wakeBatch = 64
 
-// wakeFutex wakes up to n tasks that wait at addr and returns their number.
-func wakeFutex(c *percpu.CPU, t *Task, addr uintptr, n int32) (*percpu.CPU, uint64) {
-	b := bucketOf(t.Space, addr)
-	woken := int32(0)
-	for {
-		batch := 0
-		b.mu.Lock(c)
-		for node := b.tasks.First(); node != nil && woken < n && batch < wakeBatch; {
-			w := waiter(node)
-			node = b.tasks.Next(node)
-			if w.futexAddr == addr && w.futexSpace == t.Space {
-				b.tasks.Remove(&w.Wait)
-				sched.Unpark(c, w.thread()) // under the lock: w cannot return from its wait before
-				woken++
-				batch++
-			}
+// wakeFutex wakes up to n tasks that wait at addr for a waker with one of bits, and
+// returns their number. If there are very many waiters for other bits, the caller
+// leaves its place between steps by standing in the queue itself.
+func wakeFutex(c *percpu.CPU, t *Task, addr uintptr, n int32, bits uint32) (*percpu.CPU, uint64) {
+	if addr&3 != 0 || bits == 0 {
+		return c, errno(EINVAL)
+	}
+	if addr >= layout.UserEnd && t.proc.user {
+		return c, errno(EFAULT)
+	}
+	b := t.proc.futexes.bucket(addr)
+	b.mu.Lock(c)
+	if w := b.alone; w != nil || b.one == nil && b.others.Root == nil {
+		woken := uint64(0)
+		if w != nil && w.futexAddr == addr && w.wakers&bits != 0 {
+			b.alone = nil
+			w.waits = false
+			sched.Unpark(c, w.thread()) // under the lock: see wake
+			woken = 1
 		}
 		b.mu.Unlock(c)
-		if batch < wakeBatch {
+		return c, woken
+	}
+	n = max(n, 1) // as Linux, which wakes one before it looks at the number
+	for woken := int32(0); ; b.mu.Lock(c) {
+		k, more := b.wake(c, t, addr, n-woken, bits)
+		b.mu.Unlock(c)
+		if woken += k; !more {
 			return c, uint64(woken)
 		}
 		c = sched.Breathe(c)
 	}
+}
+
+// wake wakes up to n waiters in one step, and goes on where t stands, if it does.
+// more says that the step ended before the queue did: t stands at its end then.
+//
+// Locks: b.mu held.
+func (b *futexBucket) wake(c *percpu.CPU, t *Task, addr uintptr, n int32, bits uint32) (woken int32, more bool) {
+	b.mu.AssertHeld(c)
+	q := b.find(c, addr)
+	if q == nil {
+		return 0, false
+	}
+	node := q.tasks.First()
+	if t.passes {
+		node = q.tasks.Next(&t.Wait)
+		b.leave(c, t)
+		t.passes = false
+	}
+	for steps := 0; node != nil && woken < n; steps++ {
+		w := waiter(node)
+		if steps == wakeBatch {
+			t.passes = true
+			t.waits = true
+			t.bucket.Store(uintptr(unsafe.Pointer(b)))
+			b.enter(c, t, addr, node)
+			return woken, true
+		}
+		node = q.tasks.Next(node)
+		if !w.passes && w.wakers&bits != 0 {
+			b.leave(c, w)
+			sched.Unpark(c, w.thread()) // under the lock: w cannot return from its wait before
+			woken++
+		}
+	}
+	return woken, false
+}
+
+// requeueFutex wakes up to DX of the tasks that wait at DI, and makes up to R10 of
+// the others wait at R8. With compare, the word at DI must be R9.
+func requeueFutex(c *percpu.CPU, t *Task, f *cpu.Frame, compare bool) (*percpu.CPU, uint64) {
+	addr, to := uintptr(f.DI), uintptr(f.R8)
+	wakes, moves := int32(f.DX), int32(f.R10)
+	switch {
+	case wakes < 0 || moves < 0 || (addr|to)&3 != 0:
+		return c, errno(EINVAL)
+	case t.proc.user && (addr >= layout.UserEnd || to >= layout.UserEnd):
+		return c, errno(EFAULT)
+	}
+	c, there, woken, e := t.compareAndWake(c, addr, uint32(f.R9), compare, wakes)
+	if e != 0 {
+		return c, errno(e)
+	}
+	done := woken
+	moves = min(moves, there-woken) // tasks that come later stay
+	for moved := int32(0); moved < moves; {
+		k := t.proc.futexes.move(c, addr, to, min(moves-moved, wakeBatch))
+		if k == 0 {
+			break
+		}
+		moved += k
+		done += k
+		c = sched.Breathe(c)
+	}
+	return c, uint64(done)
+}
+
+// compareAndWake wakes up to n of the tasks that wait at addr, with compare only if
+// the word there is want. It returns the number of tasks that waited, and the number
+// of those woken. The comparison and the first step of the wake-up exclude wakers and
+// new waiters.
+func (t *Task) compareAndWake(c *percpu.CPU, addr uintptr, want uint32, compare bool, n int32) (_ *percpu.CPU, there, woken int32, e Errno) {
+	b := t.proc.futexes.bucket(addr)
+	b.mu.Lock(c)
+	for compare {
+		v, ok := t.Space.Peek32(c, addr)
+		if ok && v == want {
+			break
+		}
+		b.mu.Unlock(c)
+		if ok {
+			return c, 0, 0, EAGAIN
+		}
+		if _, ok = t.Space.Load32(c, addr); !ok {
+			return c, 0, 0, EFAULT
+		}
+		if c = sched.Breathe(c); t.interrupted() {
+			return c, 0, 0, eRestart // nothing has been done yet
+		}
+		b.mu.Lock(c)
+	}
+	if q := b.find(c, addr); q != nil {
+		there = int32(q.count)
+	}
+	woken, more := b.wake(c, t, addr, n, futexMatchAny)
+	b.mu.Unlock(c)
+	for more {
+		c = sched.Breathe(c)
+		b.mu.Lock(c)
+		var k int32
+		k, more = b.wake(c, t, addr, n-woken, futexMatchAny)
+		b.mu.Unlock(c)
+		woken += k
+	}
+	return c, there, woken, 0
 }

@@ -8,13 +8,12 @@ import (
 	"muster/kernel/layout"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
+	"muster/kernel/random"
+	"muster/kernel/sched"
 	"muster/kernel/upcall"
 )
 
 func sysZero(c *percpu.CPU, _ *Task, _ *cpu.Frame) (*percpu.CPU, uint64) { return c, 0 }
-
-// sysWait4 finds no children, because a program cannot make processes.
-func sysWait4(c *percpu.CPU, _ *Task, _ *cpu.Frame) (*percpu.CPU, uint64) { return c, errno(ECHILD) }
 
 // utsname is the kernel's struct new_utsname. Programs decide by sysname and
 // release which calls they use, so these name the interface of this package.
@@ -82,31 +81,34 @@ func storeLimit(c *percpu.CPU, t *Task, resource uint64, addr uintptr) uint64 {
 }
 
 func sysGetrlimit(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	if f.DI >= rlimitCount {
+	resource := uintArg(f.DI)
+	if resource >= rlimitCount {
 		return c, errno(EINVAL)
 	}
-	return c, storeLimit(c, t, f.DI, uintptr(f.SI))
+	return c, storeLimit(c, t, resource, uintptr(f.SI))
 }
 
-// sysPrlimit64 reports limits. Setting a limit to its present value succeeds.
+// sysPrlimit64 reports limits. None can be changed: to set one to what it is succeeds, and
+// anything else is refused, because nothing would keep to it.
 func sysPrlimit64(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	if f.SI >= rlimitCount {
-		return c, errno(EINVAL)
-	}
-	if f.DI != 0 && uint32(f.DI) != t.proc.ID {
-		return c, errno(ESRCH)
-	}
+	pid, resource := uint32(f.DI), uintArg(f.SI)
+	var soft, most uint64
 	if f.DX != 0 {
-		soft, ok := t.Space.Load64(c, uintptr(f.DX))
-		if !ok {
+		var ok, ok2 bool
+		soft, ok = t.Space.Load64(c, uintptr(f.DX))
+		if most, ok2 = t.Space.Load64(c, uintptr(f.DX)+8); !ok || !ok2 {
 			return c, errno(EFAULT)
 		}
-		if soft > limitOf(f.SI) {
-			return c, errno(EPERM)
-		}
 	}
-	if f.R10 != 0 {
-		return c, storeLimit(c, t, f.SI, uintptr(f.R10))
+	switch {
+	case pid != 0 && pid != t.proc.ID:
+		return c, errno(ESRCH)
+	case resource >= rlimitCount || soft > most:
+		return c, errno(EINVAL)
+	case f.DX != 0 && (soft != limitOf(resource) || most != limitOf(resource)):
+		return c, errno(EPERM)
+	case f.R10 != 0:
+		return c, storeLimit(c, t, resource, uintptr(f.R10))
 	}
 	return c, 0
 }
@@ -120,8 +122,8 @@ func sysSysinfo(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	v[0] = uint64(clock.Now() / clock.Second)
 	v[4] = s.Total * layout.PageSize
 	v[5] = s.Free * layout.PageSize
-	v[10] = uint64(n) // processes, a 16-bit field
-	v[13] = 1         // memory unit
+	v[10] = uint64(min(n, 1<<16-1)) // processes, a 16-bit field
+	v[13] = 1                       // memory unit
 	if !t.Space.CopyOut(c, uintptr(f.DI), unsafe.Pointer(&v), unsafe.Sizeof(v)) {
 		return c, errno(EFAULT)
 	}
@@ -129,17 +131,41 @@ func sysSysinfo(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 }
 
 // Flags of getrandom.
-const grndAll = 7
+const (
+	grndNonBlock = 1
+	grndRandom   = 2
+	grndInsecure = 4
+)
 
+// randomStep is the number of bytes of getrandom between two pauses.
+const randomStep = 256
+
+// sysGetrandom ends early at a signal, but not within the first 256 bytes, as Linux's
+// does not.
 func sysGetrandom(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	if f.DX&^grndAll != 0 {
+	const either = grndRandom | grndInsecure
+	if flags := uint32(f.DX); flags&^(grndNonBlock|either) != 0 || flags&either == either {
 		return c, errno(EINVAL)
 	}
-	n := min(f.SI, 256) // as Linux: up to 256 bytes are never cut short
-	for done := uint64(0); done < n; done += 8 {
-		v := cpu.Random()
-		if !t.Space.CopyOut(c, uintptr(f.DI+done), unsafe.Pointer(&v), uintptr(min(n-done, 8))) {
-			return c, errno(EFAULT)
+	n := min(f.SI, maxTransfer)
+	for done := uint64(0); done < n; {
+		var b [randomStep / 8]uint64
+		size := min(n-done, randomStep, layout.PageSize-(f.DI+done)&pageMask) // a page that is absent costs what follows alone
+		for i := range (size + 7) / 8 {
+			b[i] = random.Uint64(c)
+		}
+		ok := t.Space.CopyOut(c, uintptr(f.DI+done), unsafe.Pointer(&b), uintptr(size))
+		clear(b[:]) // this stack is the kernel's, but the numbers are the program's secret
+		if !ok {
+			if done == 0 {
+				return c, errno(EFAULT)
+			}
+			return c, done
+		}
+		if done += size; done/randomStep != (done-size)/randomStep {
+			if c = sched.Breathe(c); t.interrupted() {
+				return c, done
+			}
 		}
 	}
 	return c, n

@@ -9,6 +9,8 @@ import (
 	"muster/kernel/layout"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
+	"muster/kernel/random"
+	"muster/kernel/setting"
 	"muster/kernel/upcall"
 )
 
@@ -34,30 +36,26 @@ func StartKernel(c *percpu.CPU, entry uintptr, line []byte) {
 		upcall.Panic(c, "linux: no memory for the first stack", 0, 0)
 	}
 	s := stackBuilder{c: c, next: base + kernelStack}
-	name := s.text([]byte("muster"))
-	var env [maxKernelEnv]uintptr
-	n := 0
-	var word [256]byte
-	for {
-		k, rest, more := cmdline.Next(line, word[:])
-		if !more {
-			break
-		}
-		if isVariable(word[:k]) && n < maxKernelEnv-2 {
-			env[n] = s.text(word[:k])
-			n++
-		}
-		line = rest
+	sp := s.program(line)
+	t := newTask(c, &kernelProc)
+	if t == nil {
+		upcall.Panic(c, "linux: no memory for the first thread", 0, 0)
 	}
-	// After the command line's variables: of two with one name the runtime takes
-	// the first.
-	var l console.Line
-	env[n] = s.text(l.Str("GOMEMLIMIT=").Dec(mem.ReadStats(c).Reserve * layout.PageSize).Bytes())
-	env[n+1] = s.text([]byte("GOTRACEBACK=system"))
-	n += 2
-	random := s.word(cpu.Random())
-	s.word(cpu.Random())
-	random -= 8
+	f := t.Frame()
+	f.IP, f.SP = uint64(entry), uint64(sp)
+	f.CS, f.SS, f.Flags = cpu.KernelCS, cpu.KernelSS, cpu.FlagFixed|cpu.FlagInterrupt
+	t.publish(c) //cpucheck:stays there is no other CPU, and ids are free
+	t.start(c, c.ID)
+}
+
+// program writes what a program finds at its start, with the environment in a command
+// line, and returns the stack pointer.
+func (s *stackBuilder) program(line []byte) (sp uintptr) {
+	name := s.text([]byte("muster"))
+	env, n := s.environment(line)
+	at := s.word(random.Uint64(s.c))
+	s.word(random.Uint64(s.c))
+	at -= 8
 	s.next &^= 15
 	// From the top: auxiliary vector, environment, argument, count. An even
 	// number of words keeps the stack aligned.
@@ -65,7 +63,7 @@ func StartKernel(c *percpu.CPU, entry uintptr, line []byte) {
 	if words%2 != 0 {
 		s.word(0)
 	}
-	for _, v := range [6]uint64{0, auxNull, uint64(random), auxRandom, 4096, auxPageSize} {
+	for _, v := range [6]uint64{0, auxNull, uint64(at), auxRandom, layout.PageSize, auxPageSize} {
 		s.word(v)
 	}
 	s.word(0)
@@ -74,20 +72,34 @@ func StartKernel(c *percpu.CPU, entry uintptr, line []byte) {
 	}
 	s.word(0)
 	s.word(uint64(name))
-	sp := s.word(1)
+	return s.word(1)
+}
 
-	t := newTask(c, &kernelProc)
-	if t == nil || !kernelProc.add(c, t) {
-		upcall.Panic(c, "linux: no memory for the first thread", 0, 0)
+// environment writes the variables of the kernel's own runtime, and returns their
+// addresses and their number.
+func (s *stackBuilder) environment(line []byte) (env [maxKernelEnv]uintptr, n int) {
+	var word [setting.VariableBytes + 1]byte
+	for {
+		k, rest, more := cmdline.Next(line, word[:])
+		if !more {
+			break
+		}
+		if k <= setting.VariableBytes && isVariable(word[:k]) && n < setting.Variables {
+			env[n] = s.text(word[:k])
+			n++
+		}
+		line = rest
 	}
-	f := t.Frame()
-	f.IP, f.SP = uint64(entry), uint64(sp)
-	f.CS, f.SS, f.Flags = cpu.KernelCS, cpu.KernelSS, cpu.FlagFixed|cpu.FlagInterrupt
-	t.start(c, c.ID)
+	// After the command line's variables: of two with one name the runtime takes
+	// the first.
+	var l console.Line
+	env[n] = s.text(l.Str("GOMEMLIMIT=").Dec(mem.ReadStats(s.c).Reserve * layout.PageSize).Bytes())
+	env[n+1] = s.text([]byte("GOTRACEBACK=system"))
+	return env, n + 2
 }
 
 // maxKernelEnv is room for the variables of the kernel's own runtime.
-const maxKernelEnv = 16
+const maxKernelEnv = setting.Variables + 2
 
 // isVariable reports whether a word is NAME=value with NAME in capitals.
 func isVariable(w []byte) bool {

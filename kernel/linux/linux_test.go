@@ -7,9 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/clock"
-	"muster/kernel/cpu"
 	"muster/kernel/mem"
-	"muster/kernel/vector"
 )
 
 func TestPageRange(t *testing.T) {
@@ -50,22 +48,6 @@ func TestLater(t *testing.T) {
 	require.Equal(t, clock.Never, later(10, clock.Never-1))
 }
 
-// A vector state written by ring 3 must not make XRSTOR fault.
-func TestCleanState(t *testing.T) {
-	var x [stateBytes]byte
-	for i := range x {
-		x[i] = 0xff
-	}
-	cleanState(&x)
-	word := func(off int) uint64 { return *(*uint64)(unsafe.Pointer(&x[off])) }
-	require.Equal(t, uint64(cpu.XCR0Wanted), word(xstateBV))
-	for off := xstateXCOMP; off < xstateBV+xstateHeader; off += 8 {
-		require.Zero(t, word(off), off)
-	}
-	require.Zero(t, *(*uint32)(unsafe.Pointer(&x[xstateMXCSR]))&^cpu.MXCSRDefaultMask)
-	require.Equal(t, byte(0xff), x[xstateBV+xstateHeader], "the components themselves are the program's")
-}
-
 // The frame on a handler's stack is Linux's, to the byte.
 func TestSignalFrameLayout(t *testing.T) {
 	require.EqualValues(t, 8, unsafe.Offsetof(sigframe{}.uc))
@@ -77,13 +59,6 @@ func TestSignalFrameLayout(t *testing.T) {
 func TestIsVariable(t *testing.T) {
 	for word, want := range map[string]bool{"GOGC=50": true, "A_B=": true, "gogc=50": false, "GOGC": false, "=x": false, "": false, "Go=1": false} {
 		require.Equal(t, want, isVariable([]byte(word)), word)
-	}
-}
-
-func TestSignalOf(t *testing.T) {
-	for vector, sig := range map[uint64]uint64{vector.Divide: SIGFPE, vector.Breakpoint: SIGTRAP, vector.InvalidOp: SIGILL,
-		vector.Protection: SIGSEGV, vector.Stack: SIGSEGV, vector.SIMD: SIGFPE, vector.Alignment: SIGBUS} {
-		require.Equal(t, sig, signalOf(&cpu.Frame{Vector: vector}).sig, "vector %d", vector)
 	}
 }
 

@@ -4,243 +4,174 @@ import (
 	"unsafe"
 
 	"muster/kernel/cpu"
-	"muster/kernel/layout"
 	"muster/kernel/lock"
-	"muster/kernel/mem"
 	"muster/kernel/percpu"
+	"muster/kernel/refs"
 	"muster/kernel/sched"
 )
 
-// pipe is a ring of bytes between two open files, its ends. Both files exist until
-// both ends are closed.
+// pipe is what two open files, its ends, share. Each end has a reference to it.
 type pipe struct {
-	read, write File
-	mu          lock.Spin // taken inside a File's
-	buf         *[pipeSize]byte
-	head, count uint32  // guarded by mu
-	open        [2]bool // by kind: kindPipeRead, kindPipeWrite; guarded by mu
+	mu      lock.Spin // of both ends, too
+	refs    refs.Count
+	ends    [2]*File // nil: closed; guarded by mu, and without a reference
+	ring    ring     // guarded by mu
+	spare   [spares]uintptr
+	spared  int         // pages in spare; guarded by mu
+	reading sched.Mutex // held while a task takes bytes out
+	taking  bool        // that task copies the first bytes to a program now; guarded by mu
 }
 
-// pipeSize is the number of bytes that a pipe holds: a write of up to one page is
-// one step.
-const pipeSize = layout.PageSize
+// spares is the number of empty pages that a pipe keeps, so that a write and a read
+// in turn allocate nothing.
+const spares = 2
 
-var pipeCache mem.Cache
+// Indexes of ends.
+const (
+	readEnd  = 0
+	writeEnd = 1
+)
 
-// end returns the index of an end in open.
+// end returns the index of an end.
 func (f *File) end() int { return int(f.kind - kindPipeRead) }
 
-func newPipe(c *percpu.CPU, flags uint32) *pipe {
-	p := (*pipe)(pipeCache.Alloc(c))
-	if p == nil {
+// newPipe makes a pipe and its ends, which are not open yet, nil when memory is
+// exhausted.
+func (t *Task) newPipe(c *percpu.CPU, flags uint32) *pipe {
+	if !t.proc.mayGrow(c) {
 		return nil
 	}
-	page, ok := mem.AllocFrame(c)
-	if !ok {
-		pipeCache.Free(c, unsafe.Pointer(p))
+	p := allocPipe(c)
+	r, w := t.newFile(c, kindPipeRead), t.newFile(c, kindPipeWrite)
+	if p == nil || r == nil || w == nil {
+		if p != nil {
+			freePipe(c, p)
+		}
+		if r != nil {
+			freeFile(c, r)
+		}
+		if w != nil {
+			freeFile(c, w)
+		}
 		return nil
 	}
-	p.buf = (*[pipeSize]byte)(unsafe.Pointer(mem.Direct(page)))
-	p.mu.Rank = lock.RankPipe
-	p.open = [2]bool{true, true}
-	p.read.init(kindPipeRead)
-	p.write.init(kindPipeWrite)
-	p.read.pipe, p.write.pipe = p, p
-	p.read.flags.Store(flags)
-	p.write.flags.Store(flags)
+	p.init(c, r, w)
+	r.flags.Store(flags)
+	w.flags.Store(flags)
 	return p
 }
 
-// closeEnd closes one end and notifies the other. The second call frees the pipe.
-func (p *pipe) closeEnd(c *percpu.CPU, f *File) {
-	p.mu.Lock(c)
-	p.open[f.end()] = false
-	other := p.other(f)
-	last := !p.open[other.end()]
-	p.mu.Unlock(c)
-	if last {
-		mem.FreeFrame(c, mem.DirectPhys(uintptr(unsafe.Pointer(p.buf))))
-		pipeCache.Free(c, unsafe.Pointer(p))
-		return
-	}
-	other.mu.Lock(c)
-	other.changed(c)
-	other.mu.Unlock(c)
+func (p *pipe) init(c *percpu.CPU, r, w *File) {
+	p.mu.Rank = lock.RankFile
+	p.reading.Init()
+	p.ring.init()
+	p.refs.Init() // of r
+	p.refs.Get(c) // of w
+	p.ends = [2]*File{r, w}
+	r.pipe, r.mu = p, &p.mu
+	w.pipe, w.mu = p, &p.mu
 }
 
-func (p *pipe) other(f *File) *File {
-	if f.kind == kindPipeRead {
-		return &p.write
+// closeEnd withdraws one end and notifies the other. The second call frees the pipe.
+// Files that end meanwhile are collected in e.
+func (p *pipe) closeEnd(c *percpu.CPU, f *File, e *endings) *percpu.CPU {
+	var ch change
+	p.mu.Lock(c)
+	p.ends[f.end()] = nil
+	if other := p.ends[1-f.end()]; other != nil {
+		other.waiters.wakeOne(c)
+		if other.end() == readEnd {
+			ch.begin(c, other, pollIn|epollErr|epollHup)
+		} else {
+			ch.begin(c, other, pollOut|epollErr|epollHup)
+		}
 	}
-	return &p.read
+	p.mu.Unlock(c)
+	c = ch.run(c)
+	e.join(&ch.dying)
+	if p.refs.Put(c) {
+		c = p.free(c)
+	}
+	return c
 }
 
-// state returns the number of bytes in the pipe, and whether the end other than f is open.
-func (p *pipe) state(c *percpu.CPU, f *File) (count uint32, open bool) {
-	p.mu.Lock(c)
-	count, open = p.count, p.open[p.other(f).end()]
-	p.mu.Unlock(c)
-	return count, open
+// free frees the memory of a pipe without ends.
+func (p *pipe) free(c *percpu.CPU) *percpu.CPU {
+	for turn := 0; p.ring.used > 0; c = breatheEvery(c, &turn, 16) {
+		_, n := p.ring.first(^uint64(0))
+		freePage(c, p.ring.drop(n))
+	}
+	for ; p.spared > 0; p.spared-- {
+		freePage(c, p.spare[p.spared-1])
+	}
+	p.freePlaces(c, p.ring.places)
+	freePipe(c, p)
+	return c
+}
+
+// freePlaces frees a ring's places, unless they are part of the pipe.
+func (p *pipe) freePlaces(c *percpu.CPU, places *[maxPlaces]place) {
+	if unsafe.Pointer(places) != unsafe.Pointer(&p.ring.few) {
+		freePage(c, uintptr(unsafe.Pointer(places)))
+	}
+}
+
+// ready returns the epoll events of an end.
+//
+// Locks: p.mu held.
+func (p *pipe) ready(c *percpu.CPU, f *File) (events uint32) {
+	p.mu.AssertHeld(c)
+	open := p.ends[1-f.end()] != nil
+	switch {
+	case f.end() == readEnd:
+		if p.ring.bytes > 0 {
+			events = pollIn
+		}
+		if !open {
+			events |= epollHup
+		}
+	default:
+		if !p.ring.full() {
+			events = pollOut
+		}
+		if !open {
+			events |= epollErr
+		}
+	}
+	return events
 }
 
 func sysPipe2(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
-	if fr.SI&^(oNonblock|oCloexec) != 0 {
-		return c, errno(EINVAL)
-	}
-	return makePipe(c, t, uintptr(fr.DI), uint32(fr.SI&oNonblock))
+	return makePipe(c, t, uintptr(fr.DI), uintArg(fr.SI))
 }
 
 func sysPipe(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
 	return makePipe(c, t, uintptr(fr.DI), 0)
 }
 
-func makePipe(c *percpu.CPU, t *Task, out uintptr, flags uint32) (*percpu.CPU, uint64) {
-	var p *pipe
-	if t.proc.mayGrow(c) {
-		p = newPipe(c, flags)
+// makePipe publishes both ends last: while the program's memory is written, their
+// descriptors are only reserved.
+func makePipe(c *percpu.CPU, t *Task, out uintptr, flags uint64) (*percpu.CPU, uint64) {
+	if flags&^(oNonblock|oCloexec) != 0 {
+		return c, errno(EINVAL)
 	}
+	p := t.newPipe(c, uint32(flags&oNonblock))
 	if p == nil {
 		return c, errno(ENOMEM)
 	}
+	r, w := p.ends[readEnd], p.ends[writeEnd]
 	ft := &t.proc.files
-	r, ok := ft.install(c, &p.read, 0)
-	w, ok2 := ft.install(c, &p.write, 0)
-	e := Errno(0)
-	switch {
-	case !ok || !ok2:
-		e = EMFILE
-	case !t.Space.Store32(c, out, uint32(r)) || !t.Space.Store32(c, out+4, uint32(w)):
+	rfd, wfd, e := ft.reservePair(c)
+	if e == 0 && !t.Space.Store64(c, out, rfd|wfd<<32) {
+		ft.cancel(c, rfd)
+		ft.cancel(c, wfd)
 		e = EFAULT
-	default:
-		return c, 0
 	}
-	if ok {
-		ft.remove(c, r)
-	}
-	if ok2 {
-		ft.remove(c, w)
-	}
-	p.read.put(c)
-	p.write.put(c)
-	return c, errno(e)
-}
-
-// pipeChunk is the number of bytes that are copied at a time, through the kernel
-// stack.
-const pipeChunk = 512
-
-// readPipe takes up to n bytes; it waits while the pipe is empty.
-func (f *File) readPipe(c *percpu.CPU, t *Task, to uintptr, n uint64) (*percpu.CPU, uint64) {
-	if n == 0 {
-		return c, 0
-	}
-	c, e := f.await(c, t)
 	if e != 0 {
-		return c, errno(e)
+		c = r.put(c)
+		return w.put(c), errno(e)
 	}
-	p := f.pipe
-	var buf [pipeChunk]byte
-	done := uint64(0)
-	for done < n {
-		p.mu.Lock(c)
-		k := min(uint32(min(n-done, pipeChunk)), p.count)
-		for i := range k {
-			buf[i] = p.buf[(p.head+i)%pipeSize]
-		}
-		p.head = (p.head + k) % pipeSize
-		p.count -= k
-		p.mu.Unlock(c)
-		if k == 0 {
-			break
-		}
-		if !t.Space.CopyOut(c, to+uintptr(done), unsafe.Pointer(&buf), uintptr(k)) {
-			return c, errno(EFAULT)
-		}
-		done += uint64(k)
-	}
-	if done > 0 {
-		p.write.mu.Lock(c)
-		p.write.changed(c)
-		p.write.mu.Unlock(c)
-	}
-	return c, done // 0 when the writing end is closed
-}
-
-// writePipe puts n bytes in, and waits for room. Without a reader it fails, and the
-// task gets SIGPIPE.
-func (f *File) writePipe(c *percpu.CPU, t *Task, from uintptr, n uint64) (*percpu.CPU, uint64) {
-	p := f.pipe
-	var buf [pipeChunk]byte
-	done := uint64(0)
-	for done < n {
-		var e Errno
-		if c, e = f.await(c, t); e != 0 {
-			if done > 0 {
-				return c, done
-			}
-			return c, errno(e)
-		}
-		k := uint32(min(n-done, pipeChunk))
-		if !t.Space.CopyIn(c, unsafe.Pointer(&buf), from+uintptr(done), uintptr(k)) {
-			return c, errno(EFAULT)
-		}
-		p.mu.Lock(c)
-		reader := p.open[0]
-		if k = min(k, pipeSize-p.count); reader {
-			for i := range k {
-				p.buf[(p.head+p.count+i)%pipeSize] = buf[i]
-			}
-			p.count += k
-		}
-		p.mu.Unlock(c)
-		if !reader {
-			t.raisePipe(c)
-			return c, errno(EPIPE)
-		}
-		done += uint64(k)
-		p.read.mu.Lock(c)
-		p.read.changed(c)
-		p.read.mu.Unlock(c)
-		c = sched.Breathe(c)
-	}
-	return c, done
-}
-
-// raisePipe sends the current task SIGPIPE.
-func (t *Task) raisePipe(c *percpu.CPU) {
-	tasks.mu.Lock(c)
-	send(c, t, SIGPIPE, false)
-	tasks.mu.Unlock(c)
-}
-
-// await waits until a read or a write on an end can go on: there are bytes to read,
-// there is room to write, or the other end is closed.
-func (f *File) await(c *percpu.CPU, t *Task) (_ *percpu.CPU, e Errno) {
-	f.mu.Lock(c)
-	for e == 0 && f.pipeReady(c) == 0 {
-		c, e = f.wait(c, t)
-	}
-	f.mu.Unlock(c)
-	return c, e
-}
-
-// pipeReady returns the epoll events of an end.
-func (f *File) pipeReady(c *percpu.CPU) (events uint32) {
-	count, open := f.pipe.state(c, f)
-	if f.kind == kindPipeRead {
-		if count > 0 {
-			events |= epollIn
-		}
-		if !open {
-			events |= epollHup
-		}
-		return events
-	}
-	if count < pipeSize {
-		events |= epollOut
-	}
-	if !open {
-		events |= epollErr
-	}
-	return events
+	ft.publish(c, rfd, r, flags&oCloexec != 0)
+	ft.publish(c, wfd, w, flags&oCloexec != 0)
+	return c, 0
 }

@@ -21,12 +21,14 @@ func ThreadInfo(c *percpu.CPU, t *Task, id uint32, info uintptr) (*percpu.CPU, u
 	n := tasks.tree.AtLeast(uint64(id))
 	if n != nil {
 		o := taskOfNode(n)
-		out = abi.Thread{ID: o.ID, Process: o.proc.ID, CPU: o.CPU(), RanNS: uint64(o.runTime()),
+		out = abi.Thread{ID: o.ID, Process: o.proc.ID, CPU: o.CPU(), RanNS: uint64(o.Used.Time()),
 			Switches: o.Switches.Load(), StackUsed: o.StackUsed(), Name: o.Name}
 		if o.proc.user {
 			out.Ring = 3
 		}
-		copy(out.State[:], o.StateName())
+		for i, b := range []byte(o.StateName()) {
+			out.State[i] = b
+		}
 	}
 	tasks.mu.Unlock(c)
 	if n == nil {
@@ -42,15 +44,18 @@ func ThreadInfo(c *percpu.CPU, t *Task, id uint32, info uintptr) (*percpu.CPU, u
 // code must not use a handle after WaitProcess.
 func processOf(handle uintptr) *Process { return (*Process)(unsafe.Pointer(handle)) }
 
-// MakeProcess makes an empty process with the name of n bytes at text, and returns its
-// handle.
-func MakeProcess(c *percpu.CPU, t *Task, text uintptr, n uint64) (*percpu.CPU, uint64) {
+// MakeProcess makes an empty process with the name of n bytes at text and a terminal, and
+// returns its handle.
+func MakeProcess(c *percpu.CPU, t *Task, text uintptr, n uint64, terminal int) (*percpu.CPU, uint64) {
+	if terminal < 0 || terminal >= len(terminals) {
+		return c, errno(EINVAL)
+	}
 	var name [15]byte
 	n = min(n, uint64(len(name)))
 	if !t.Space.CopyIn(c, unsafe.Pointer(&name), text, uintptr(n)) {
 		return c, errno(EFAULT)
 	}
-	p := NewProcess(c, name[:n])
+	p := NewProcess(c, name[:n], terminal)
 	if p == nil {
 		return c, errno(ENOMEM)
 	}
@@ -59,13 +64,18 @@ func MakeProcess(c *percpu.CPU, t *Task, text uintptr, n uint64) (*percpu.CPU, u
 
 // MapProcess makes an area of a process, with rights PROT_*.
 func MapProcess(c *percpu.CPU, _ *Task, process uintptr, addr, bytes uint64, prot int) (*percpu.CPU, uint64) {
-	s := processOf(process).Space
+	p := processOf(process)
+	s := p.Space
 	start, end, ok := pageRange(addr, bytes)
 	if !ok || !s.Available(c, start, end) {
 		return c, errno(EINVAL)
 	}
 	if !s.Insert(c, start, end, rights(uint64(prot))) {
 		return c, errno(ENOMEM)
+	}
+	if end < p.mapBase { // a segment of the file
+		p.brkStart = max(p.brkStart, end)
+		p.brk = p.brkStart
 	}
 	return c, 0
 }
@@ -88,6 +98,9 @@ func WriteProcess(c *percpu.CPU, t *Task, process uintptr, to uint64, data uintp
 	return c, uint64(n)
 }
 
+// canonicalUser reports whether an address is one that ring 3 can have.
+func canonicalUser(addr uint64) bool { return addr < 1<<47 }
+
 // StartProcess starts the first thread of a process, and returns its id.
 func StartProcess(c *percpu.CPU, _ *Task, process uintptr, ip, sp uint64) (*percpu.CPU, uint64) {
 	p := processOf(process)
@@ -98,13 +111,15 @@ func StartProcess(c *percpu.CPU, _ *Task, process uintptr, ip, sp uint64) (*perc
 	if first == nil {
 		return c, errno(ENOMEM)
 	}
-	p.ID = first.ID
-	p.add(c, first)
 	f := first.Frame()
 	f.IP, f.SP = ip, sp
 	f.CS, f.SS, f.Flags = cpu.UserCS, cpu.UserSS, cpu.FlagFixed|cpu.FlagInterrupt
+	c, _ = first.publish(c) // nothing ends a process without tasks
+	id := first.ID
+	p.enlist(c)
+	enterForeground(c, p)
 	first.start(c, c.ID)
-	return c, uint64(first.ID)
+	return c, uint64(id)
 }
 
 // DropProcess frees a process that was not started.
@@ -114,7 +129,7 @@ func DropProcess(c *percpu.CPU, _ *Task, process uintptr) (*percpu.CPU, uint64) 
 		return c, errno(EBUSY)
 	}
 	c = p.finish(c)
-	processCache.Free(c, unsafe.Pointer(p))
+	p.put(c)
 	return c, 0
 }
 

@@ -6,12 +6,15 @@ import (
 	"muster/kernel/atom"
 	"muster/kernel/clock"
 	"muster/kernel/console"
+	"muster/kernel/cpu"
 	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
+	"muster/kernel/refs"
 	"muster/kernel/sched"
 	"muster/kernel/trace"
+	"muster/kernel/tree"
 )
 
 // Process is a program: an address space and the tasks in it. Process 1 is the
@@ -25,21 +28,34 @@ type Process struct {
 
 	mapMu   sched.Mutex // held while areas change
 	mapBase uintptr     // where mmap without an address starts to search
+	// The data area of brk: where it begins, 0 for none, and its end; guarded by mapMu.
+	brkStart, brk uintptr
 
-	tasks   list.List  // guarded by mu
-	unpoked *list.Node // of tasks, the first that was not yet poked after p began to exit; guarded by mu
-	count   int        // tasks, guarded by mu
-	actions [65]action
+	tasks   tree.Tree // by id; a subtree knows what its tasks block; guarded by mu
+	poked   uint64    // ids up to here have been poked since p began to exit; guarded by mu
+	count   int       // tasks that have not ended, guarded by mu
+	actions [lastSignal + 1]action
+	pending pendingSet // signals sent to the process; any task may take them
+	futexes *futexTable
 	files   fileTable
+	usage   sched.Usage // of all its tasks, ended ones too
+	timers  timerTable
 
-	exiting atom.Uint32 // 1: every task is to end
-	status  atom.Uint32
+	program list.Node   // in programs, guarded by its lock
+	held    atom.Uint64 // bytes of kernel memory that charge counted
+
+	foreground list.Node // in the foreground programs, guarded by their lock
+
+	refs    refs.Count  // its handle's one, and one for each timer
+	exiting atom.Uint32 // 1: every task is to end; stored under mu
+	unpoked atom.Uint32 // 1: some tasks may not know that yet; stored under mu
+	status  uint32      // guarded by mu
 	done    atom.Uint32 // 1: the last task has gone, and the memory is freed
 	waiters waitList    // tasks that wait for done, guarded by mu
 }
 
 var (
-	processCache mem.Cache
+	processCache = mem.Cache{Name: "process"}
 	kernelProc   Process
 )
 
@@ -52,19 +68,28 @@ const mapBaseUser = 0x7e0000000000
 // Context: boot CPU, after mem.InitSpaces and sched.InitStacks.
 func Init(c *percpu.CPU) {
 	tasks.mu.Rank = lock.RankTasks
+	programs.mu.Rank = lock.RankPrograms
 	taskCache.Init(unsafe.Sizeof(Task{}))
 	processCache.Init(unsafe.Sizeof(Process{}))
 	initFutexes()
 	initFiles()
+	initTimers()
+	initForeground()
 	kernelProc.init(&mem.Kernel, false)
+	kernelProc.futexes = &kernelFutexes
+	kernelFutexes.init()
 	kernelProc.ID = 1
 	copy(kernelProc.name[:], "kernel")
-	kernelProc.files.init(c)
+	kernelProc.files.init(c, false, 0)
 }
 
 func (p *Process) init(s *mem.Space, user bool) {
 	p.mu.Rank = lock.RankProcess
 	p.mapMu.Init()
+	p.tasks.Update = updateOpen
+	p.usage.Init()
+	p.timers.init(&p.usage)
+	p.refs.Init()
 	p.Space, p.user = s, user
 	if user {
 		p.mapBase = mapBaseUser
@@ -75,68 +100,93 @@ func (p *Process) init(s *mem.Space, user bool) {
 // reserve.
 func (p *Process) mayGrow(c *percpu.CPU) bool { return !p.user || mem.Plenty(c) }
 
-// NewProcess makes an empty program for ring 3, nil when memory is exhausted.
-func NewProcess(c *percpu.CPU, name []byte) *Process {
+// NewProcess makes an empty program for ring 3 with a terminal, or 0 for the whole console; nil when
+// memory is exhausted.
+func NewProcess(c *percpu.CPU, name []byte, terminal int) *Process {
 	p := (*Process)(processCache.Alloc(c))
 	if p == nil {
 		return nil
 	}
 	s := mem.NewSpace(c)
-	if s == nil {
-		processCache.Free(c, unsafe.Pointer(p))
+	p.futexes = newFutexTable(c)
+	p.init(s, true)
+	if s == nil || p.futexes == nil || !p.files.init(c, true, terminal) {
+		if s != nil {
+			s.Free(c)
+		}
+		p.free(c)
 		return nil
 	}
-	p.init(s, true)
-	copy(p.name[:len(p.name)-1], name)
-	if !p.files.init(c) {
-		s.Free(c)
-		processCache.Free(c, unsafe.Pointer(p))
-		return nil
+	for i := range min(len(name), len(p.name)-1) { // copy would use vector registers
+		p.name[i] = name[i]
 	}
 	return p
 }
 
-// add makes t one of p's tasks. It reports false when p is ending.
-func (p *Process) add(c *percpu.CPU, t *Task) bool {
-	p.mu.Lock(c)
-	ok := p.exiting.Load() == 0
-	if ok {
-		p.tasks.Push(&t.member)
-		p.count++
+// put gives up a reference to p, and frees the memory of p's own with the last one.
+func (p *Process) put(c *percpu.CPU) {
+	if p.refs.Put(c) {
+		p.free(c)
 	}
-	p.mu.Unlock(c)
-	return ok
 }
 
-// remove takes t out and reports whether it was the last task.
-func (p *Process) remove(c *percpu.CPU, t *Task) (last bool) {
-	p.mu.Lock(c)
-	if p.unpoked == &t.member {
-		p.unpoked = p.tasks.Next(&t.member)
+func (p *Process) free(c *percpu.CPU) {
+	if p.futexes != nil {
+		futexTableCache.Free(c, unsafe.Pointer(p.futexes))
 	}
-	p.tasks.Remove(&t.member)
-	p.count--
-	last = p.count == 0
-	p.mu.Unlock(c)
-	return last
+	freeProcess(c, p)
 }
 
-// end makes every task of p exit. The first status is the process's.
+// add makes a complete task one of p's. If a signal waits for a task that does not
+// block it, this is one.
+//
+// Locks: p.mu held.
+func (p *Process) add(c *percpu.CPU, t *Task) {
+	p.mu.AssertHeld(c)
+	t.shown.Store(t.mask.Load())
+	p.tasks.Insert(&t.member)
+	p.count++
+	if p.pending.bits.Load()&^t.mask.Load() != 0 {
+		t.Work.Or(workSignal)
+	}
+}
+
+// find returns the task of p with an id, nil if p has no such task.
+//
+// Locks: p.mu held; the task is not freed meanwhile.
+func (p *Process) find(c *percpu.CPU, id uint32) *Task {
+	p.mu.AssertHeld(c)
+	if n := p.tasks.AtLeast(uint64(id)); n != nil && n.Key == uint64(id) {
+		return memberTask(n)
+	}
+	return nil
+}
+
+// end makes every task of p exit. The first status is the process's. If the current
+// task is one of p's, it exits before it leaves the core, whether its turn to be poked
+// has come or not.
 //
 // Locks: takes p.mu.
 func (p *Process) end(c *percpu.CPU, status uint32) {
-	if !p.exiting.CompareAndSwap(0, 1) {
-		return
-	}
-	p.status.Store(status)
 	p.mu.Lock(c)
-	p.unpoked = p.tasks.First()
+	first := p.exiting.Load() == 0
+	if first {
+		p.status = status
+		p.exiting.Store(1)
+		p.unpoked.Store(1)
+		p.tasks.Update = nil // no signal is sent any more, and so tasks leave the tree faster
+	}
 	p.mu.Unlock(c)
-	p.spread(c)
+	if t := current(c); t != nil && t.proc == p {
+		t.Work.Or(workExit)
+	}
+	if first {
+		p.spread(c)
+	}
 }
 
 // pokeBatch is the number of tasks that are poked in one step.
-const pokeBatch = 64
+const pokeBatch = 32
 
 // spread makes some more tasks of an ending process exit. Each that exits calls it
 // again, so all exit, and no CPU is busy for long, however many tasks there are.
@@ -144,48 +194,76 @@ const pokeBatch = 64
 // Locks: takes p.mu.
 func (p *Process) spread(c *percpu.CPU) {
 	p.mu.Lock(c)
-	for n := 0; n < pokeBatch && p.unpoked != nil; n++ {
-		t := memberTask(p.unpoked)
-		p.unpoked = p.tasks.Next(p.unpoked)
+	n := p.tasks.AtLeast(p.poked + 1)
+	for i := 0; i < pokeBatch && n != nil; i++ {
+		t := memberTask(n)
+		p.poked = n.Key
+		n = n.Next()
 		t.Work.Or(workExit)
 		poke(c, t)
+	}
+	if n == nil {
+		p.unpoked.Store(0)
 	}
 	p.mu.Unlock(c)
 }
 
-// exitTask ends the current task, and with the last one the process.
+// exitTask ends the current task, and with the last one the process. It does not
+// return.
 func exitTask(c *percpu.CPU, t *Task) {
 	c = sched.Breathe(c) // many tasks may end one after the other
 	p := t.proc
-	trace.Add(c, trace.Exit, uint64(t.ID), uint64(p.status.Load()))
-	forget(c, t)
-	if p.exiting.Load() != 0 {
+	trace.Add(c, trace.Exit, uint64(t.ID), uint64(p.exiting.Load()))
+	c = t.clearWord(c)
+	if p.unpoked.Load() != 0 {
 		p.spread(c)
 	}
 	// From here on this task needs no program's memory. This is recorded before
-	// remove, because the last task may then free the space: this CPU must leave it
-	// on request.
+	// withdraw, because the last task may then free the space: this CPU must leave
+	// it on request. And the process counts no time of this task any more.
+	sched.LeaveGroup(c)
 	t.Space = &mem.Kernel
 	c.Lazy = 1
-	if p.remove(c, t) {
-		c = p.finish(c)
+	cpu.ClearSelectors() // a switch does so for a thread of a program, which t is no more
+	sched.Exit(t.leave(c))
+}
+
+// leave takes t out of its process, and ends the process with the last task.
+//
+// Context: t needs no memory of a program any more. Returns the CPU on which t goes on.
+func (t *Task) leave(c *percpu.CPU) *percpu.CPU {
+	last, rest := t.withdraw(c)
+	if rest {
+		c, last = t.dropTimers(c)
 	}
-	sched.Exit(c)
+	if last {
+		c = t.proc.finish(c)
+	}
+	return c
+}
+
+// clearWord sets the word that set_tid_address or clone named to 0, and wakes a task
+// that waits for it, if the process lives on.
+func (t *Task) clearWord(c *percpu.CPU) *percpu.CPU {
+	addr := t.clearTID
+	if addr == 0 || t.proc.exiting.Load() != 0 || !t.Space.Store32(c, addr, 0) || addr&3 != 0 {
+		return c
+	}
+	c, _ = wakeFutex(c, t, addr, 1, futexMatchAny)
+	return c
 }
 
 // finish frees the resources of a process. The caller needs none of them: it is the
 // last task, on the kernel's own space, or the kernel itself.
 func (p *Process) finish(c *percpu.CPU) *percpu.CPU {
+	c = p.deleteTimers(c)
 	c = p.files.closeAll(c)
-	c = p.mapMu.Lock(c) // no other task is left to hold it
-	c = p.unmap(c, 0, ^uintptr(0))
+	c = p.mapMu.Lock(c)               // no other task is left to hold it
+	c, _ = p.unmap(c, 0, ^uintptr(0)) // whole areas, so nothing is split
 	p.mapMu.Unlock(c)
-	s := p.Space
-	s.Detach(c)
-	for s.FreeTables(c) {
-		c = sched.Breathe(c)
-	}
-	s.Free(c)
+	p.Space.Detach(c)
+	p.delist(c)
+	freeSpace(c, p.Space)
 	p.mu.Lock(c)
 	p.done.Store(1)
 	p.waiters.wakeAll(c)
@@ -193,29 +271,40 @@ func (p *Process) finish(c *percpu.CPU) *percpu.CPU {
 	return c
 }
 
-// waitFor waits for the end of a program, frees it and returns its status. A signal
+// waitFor waits for the end of a program, gives its handle up and returns its status. A signal
 // to the waiting task ends the wait: -EINTR.
 func (p *Process) waitFor(c *percpu.CPU, t *Task) (*percpu.CPU, uint64) {
 	p.mu.Lock(c)
 	for p.done.Load() == 0 && !t.interrupted() {
 		c, _ = p.waiters.wait(c, t, &p.mu, clock.Never)
 	}
-	done := p.done.Load() != 0
+	done, status := p.done.Load() != 0, p.status
 	p.mu.Unlock(c)
 	if !done {
 		return c, errno(EINTR)
 	}
-	status := p.status.Load()
-	processCache.Free(c, unsafe.Pointer(p))
+	leaveForeground(c, p)
+	p.put(c)
 	return c, uint64(status)
 }
 
-// report prints on the console why a program ends.
-func (p *Process) report(c *percpu.CPU, t *Task, what string, addr, ip uint64) {
+// report prints on the console which signal ends a program: where an exception was, or
+// the process that sent the signal.
+func (p *Process) report(c *percpu.CPU, t *Task, in info, ip uint64) {
 	var l console.Line
-	l.Str("process ").Dec(uint64(p.ID)).Str(" (").Str(nameText(&p.name)).Str("), thread ").Dec(uint64(t.ID)).
-		Str(": ").Str(what).Str(" at ").Hex(addr).Str(", ip ").Hex(ip).Str(", ended")
-	console.Warn(c, &l)
+	l.Str("process ").Dec(uint64(p.ID)).Str(" (").Str(nameText(&p.name)).Str("), thread ").Dec(uint64(t.ID)).Str(": ")
+	if text := signalText(in.sig); text != "" {
+		l.Str(text)
+	} else {
+		l.Str("signal ").Dec(in.sig)
+	}
+	switch {
+	case in.code > 0:
+		l.Str(" at ").Hex(in.addr)
+	case in.code == codeUser || in.code == codeTkill:
+		l.Str(", sent by process ").Dec(uint64(uint32(in.addr)))
+	}
+	console.Warn(c, l.Str(", ip ").Hex(ip).Str(", ended"))
 }
 
 // nameText returns the text of a zero-terminated name.

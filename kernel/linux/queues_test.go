@@ -2,167 +2,89 @@ package linux
 
 import (
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/cpu"
-	"muster/kernel/lock"
 	"muster/kernel/percpu"
 )
 
-// wakeFutex wakes the tasks that wait at its address, as many as it may, in order.
-func TestWakeFutex(t *testing.T) {
-	c := &percpu.CPU{}
-	initFutexes()
-	me := &Task{}
-	const addr = 0x1000
-	b := bucketOf(me.Space, addr)
-	w := make([]Task, 5)
-	for i := range w {
-		w[i].futexAddr = addr
-		b.tasks.Push(&w[i].Wait)
+// newTestProcess makes a process with n tasks, numbered from 1.
+func newTestProcess(c *percpu.CPU, n int) (*Process, []*Task) {
+	p := &Process{ID: 1, futexes: &futexTable{}}
+	p.init(nil, false)
+	p.futexes.init()
+	var list []*Task
+	for i := range n {
+		x := &Task{proc: p, queue: &futexQueue{}}
+		x.clock.usage = &x.Used
+		x.ID = uint32(i + 1)
+		x.member.Key = uint64(x.ID)
+		p.mu.Lock(c)
+		p.add(c, x)
+		p.mu.Unlock(c)
+		list = append(list, x)
 	}
-	w[1].futexAddr = addr + 4 // in the same bucket
-	defer b.tasks.Remove(&w[1].Wait)
-	waits := func() (list []bool) {
-		for i := range w {
-			list = append(list, w[i].Wait.Linked())
-		}
-		return list
-	}
-	_, n := wakeFutex(c, me, addr, 2)
-	require.EqualValues(t, 2, n)
-	require.Equal(t, []bool{false, true, false, true, true}, waits(), "the first two")
-	_, n = wakeFutex(c, me, addr, 100)
-	require.EqualValues(t, 2, n)
-	_, n = wakeFutex(c, me, addr, 100)
-	require.Zero(t, n)
-	require.Equal(t, []bool{false, true, false, false, false}, waits())
-}
-
-// reports is what an epoll has to report, in order.
-func (ep *epoll) reports() (list []uint64) {
-	for n := ep.ready.First(); n != nil && len(list) < 10; n = ep.ready.Next(n) {
-		list = append(list, watchReady(n).fd)
-	}
-	return list
-}
-
-func newWatches(n int, events uint32) (*epoll, []*watch) {
-	ep, f := &epoll{}, &File{}
-	ep.mu.Rank = lock.RankEpoll
-	f.init(kindEvent)
-	var list []*watch
-	for fd := range n {
-		w := &watch{ep: ep, file: f, fd: uint64(fd), events: events}
-		f.watches.Push(&w.ofFile)
-		ep.watches.Push(&w.ofEpoll)
-		list = append(list, w)
-	}
-	return ep, list
-}
-
-// A watch is on the list of reports once, and leaves all lists at its end. The collector
-// that works on it then frees it.
-func TestWatchLists(t *testing.T) {
-	c := &percpu.CPU{}
-	ep, w := newWatches(3, epollIn)
-	f := w[0].file
-	f.mu.Lock(c)
-	ep.mu.Lock(c)
-	for _, x := range w {
-		x.list(c)
-		x.list(c)
-	}
-	require.Equal(t, []uint64{0, 1, 2}, ep.reports())
-	require.True(t, w[1].unlink(c))
-	w[2].busy = 1
-	require.False(t, w[2].unlink(c))
-	require.True(t, w[2].dead)
-	require.Equal(t, []uint64{0}, ep.reports())
-	require.Same(t, w[0], watchOfFile(f.watches.First()))
-	require.Same(t, w[0], watchOfEpoll(ep.watches.Last()))
-	ep.mu.Unlock(c)
-	f.mu.Unlock(c)
-}
-
-// A watch is listed for the events in its mask, and for errors in any case, unless it is
-// spent.
-func TestTrigger(t *testing.T) {
-	c := &percpu.CPU{}
-	ep, w := newWatches(3, epollIn|epollEdge)
-	w[1].events = epollOut
-	w[2].events = 0 // spent: reported once
-	w[0].file.mu.Lock(c)
-	for _, x := range w {
-		x.trigger(c, epollIn)
-	}
-	require.Equal(t, []uint64{0}, ep.reports())
-	for _, x := range w {
-		x.trigger(c, epollHup)
-	}
-	require.Equal(t, []uint64{0, 1}, ep.reports())
-}
-
-// newTestPipe makes a pipe without its memory.
-func newTestPipe() *pipe {
-	p := &pipe{open: [2]bool{true, true}}
-	p.mu.Rank = lock.RankPipe
-	p.read.init(kindPipeRead)
-	p.write.init(kindPipeWrite)
-	p.read.pipe, p.write.pipe = p, p
-	return p
-}
-
-func TestPipeReady(t *testing.T) {
-	c := &percpu.CPU{}
-	for _, tc := range []struct {
-		name        string
-		count       uint32
-		open        [2]bool
-		read, write uint32
-	}{
-		{"empty", 0, [2]bool{true, true}, 0, epollOut},
-		{"one byte", 1, [2]bool{true, true}, epollIn, epollOut},
-		{"room for one", pipeSize - 1, [2]bool{true, true}, epollIn, epollOut},
-		{"full", pipeSize, [2]bool{true, true}, epollIn, 0},
-		{"no writer", 0, [2]bool{true, false}, epollHup, epollOut},
-		{"no writer, a rest", 5, [2]bool{true, false}, epollIn | epollHup, epollOut},
-		{"no reader", 0, [2]bool{false, true}, 0, epollOut | epollErr},
-		{"no reader, full", pipeSize, [2]bool{false, true}, epollIn, epollErr},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			p := newTestPipe()
-			p.count, p.open = tc.count, tc.open
-			require.Equal(t, tc.read, p.read.pipeReady(c))
-			require.Equal(t, tc.write, p.write.pipeReady(c))
-		})
-	}
-}
-
-// An end that is closed is noticed by the other, whichever comes first.
-func TestPipeEnds(t *testing.T) {
-	c := &percpu.CPU{}
-	p := newTestPipe()
-	require.Same(t, &p.write, p.other(&p.read))
-	require.Same(t, &p.read, p.other(&p.write))
-	p.closeEnd(c, &p.write)
-	require.Equal(t, [2]bool{true, false}, p.open)
-	p = newTestPipe()
-	p.closeEnd(c, &p.read)
-	require.Equal(t, [2]bool{false, true}, p.open)
+	return p, list
 }
 
 // A mask stops neither SIGKILL nor SIGSTOP; what it held back comes when it goes.
 func TestSetMask(t *testing.T) {
-	x := &Task{}
-	x.setMask(^uint64(0))
-	require.Equal(t, ^uint64(unblockable), x.mask)
-	x.pending.Store(bit(SIGURG))
-	x.setMask(bit(SIGURG))
+	c := &percpu.CPU{}
+	_, list := newTestProcess(c, 1)
+	x := list[0]
+	x.setMask(c, ^uint64(0))
+	require.Equal(t, ^uint64(unblockable), x.mask.Load())
+	x.pending.bits.Store(bit(SIGURG))
+	x.setMask(c, bit(SIGURG))
 	require.Zero(t, x.Work.Load())
-	x.setMask(0)
+	x.setMask(c, 0)
 	require.EqualValues(t, workSignal, x.Work.Load())
+}
+
+// A signal to the process finds the one task that does not block it, however many do.
+func TestOneTaker(t *testing.T) {
+	c := &percpu.CPU{}
+	p, list := newTestProcess(c, 200)
+	taker := list[137]
+	for _, x := range list {
+		if x != taker {
+			x.setMask(c, ^uint64(0))
+		}
+	}
+	p.mu.Lock(c)
+	none := 0
+	require.Same(t, taker, p.taker(c, nil, SIGABRT, &none))
+	p.mu.Unlock(c)
+}
+
+// Tasks in handlers, which block more than the tree of tasks shows, are corrected a few at
+// a time, for one signal as for all.
+func TestTakerIsBounded(t *testing.T) {
+	c := &percpu.CPU{}
+	p, list := newTestProcess(c, 200)
+	for _, x := range list {
+		x.enterMask(c, ^uint64(0))
+	}
+	corrected := func() (n int) {
+		for _, x := range list {
+			if x.shown.Load() != 0 {
+				n++
+			}
+		}
+		return n
+	}
+	p.mu.Lock(c)
+	p.pending.bits.Store(^uint64(unblockable))
+	p.retarget(c, ^uint64(0))
+	require.Equal(t, takerShows, corrected())
+	p.mu.Unlock(c)
+	tm := &timer{proc: p, sig: SIGALRM, refs: 2, armings: 1}
+	TimerExpired(c, uintptr(unsafe.Pointer(tm)))
+	require.Equal(t, takerShows+timerShows, corrected())
+	list[199].setMask(c, 0)
+	require.NotZero(t, list[199].Work.Load()&workSignal, "at the end of its handler a task takes them")
 }
 
 func TestOnAlt(t *testing.T) {
@@ -170,40 +92,68 @@ func TestOnAlt(t *testing.T) {
 	for sp, on := range map[uint64]bool{0x1000: false, 0x1001: true, 0x1fff: true, 0x2000: true, 0x2001: false} {
 		require.Equal(t, on, x.onAlt(sp), "%#x", sp)
 	}
+	x.altSize = ^uintptr(0) // its end is beyond the last address
+	for sp, on := range map[uint64]bool{0: false, 0x1000: false, 0x1001: true, ^uint64(0): true} {
+		require.Equal(t, on, x.onAlt(sp), "%#x", sp)
+	}
 }
 
 // Pending signals that are not blocked are delivered, the others stay.
 func TestDeliverPending(t *testing.T) {
 	c := &percpu.CPU{}
-	x := &Task{proc: &Process{}}
-	x.proc.mu.Rank = lock.RankProcess
+	p, list := newTestProcess(c, 1)
+	x := list[0]
 	for _, sig := range []uint64{SIGURG, SIGCHLD, SIGABRT} {
-		x.proc.actions[sig].handler = handlerIgnore
+		p.actions[sig].handler = handlerIgnore
 	}
-	x.mask = bit(SIGABRT)
-	x.pending.Store(bit(SIGURG) | bit(SIGCHLD) | bit(SIGABRT))
-	x.senders.Store(bit(SIGURG) | bit(SIGABRT))
-	require.EqualValues(t, 7, deliverPending(c, x, &cpu.Frame{}, 7))
-	require.Equal(t, bit(SIGABRT), x.pending.Load())
-	require.Equal(t, bit(SIGABRT), x.senders.Load())
+	x.mask.Store(bit(SIGABRT))
+	for _, sig := range []uint64{SIGURG, SIGCHLD, SIGABRT} {
+		x.pending.add(sig, fromTkill)
+	}
+	p.pending.add(SIGURG, fromKill)
+	_, how := deliverPending(c, x, &cpu.Frame{}, 7)
+	require.EqualValues(t, 7, how)
+	require.Equal(t, bit(SIGABRT), x.pending.bits.Load())
+	require.Equal(t, bit(SIGABRT), x.pending.tkill)
+	require.Zero(t, p.pending.bits.Load())
 	x.Work.Store(workExit)
-	x.mask = 0
+	x.mask.Store(0)
 	deliverPending(c, x, &cpu.Frame{}, 7)
-	require.Equal(t, bit(SIGABRT), x.pending.Load(), "a task that ends takes none")
+	require.Equal(t, bit(SIGABRT), x.pending.bits.Load(), "a task that ends takes none")
 }
 
 // Each register of the frame stands where Linux has it.
 func TestFillFrame(t *testing.T) {
 	var sf sigframe
 	f := &cpu.Frame{R8: 8, R9: 9, R10: 10, R11: 11, R12: 12, R13: 13, R14: 14, R15: 15, DI: 1, SI: 2, BP: 3, BX: 4, DX: 5, AX: 6, CX: 7,
-		SP: 16, IP: 17, Flags: 18, CS: 0x2b, SS: 0x23, Error: 19, Vector: 20}
-	x := &Task{mask: 21, altLow: 22, altSize: 23}
+		SP: 16, IP: 17, Flags: 18, CS: 0x2b, SS: 0x23, Error: 27, Vector: 256}
+	x := &Task{altLow: 22, altSize: 23, trapped: trapped{20, 19, 24}}
+	x.mask.Store(21)
 	fillFrame(&sf, x, f, info{SIGSEGV, codeMapErr, 24}, &action{restorer: 25})
 	require.Equal(t, sigcontext{r8: 8, r9: 9, r10: 10, r11: 11, r12: 12, r13: 13, r14: 14, r15: 15, di: 1, si: 2, bp: 3, bx: 4, dx: 5, ax: 6, cx: 7,
-		sp: 16, ip: 17, flags: 18, segments: 0x23<<48 | 0x2b, err: 19, vector: 20, cr2: 24}, sf.uc.regs)
+		sp: 16, ip: 17, flags: 18, segments: 0x23<<48 | 0x2b, err: 19, vector: 20, oldmask: 21, cr2: 24}, sf.uc.regs)
 	require.Equal(t, []uint64{21, 22, 23, 25}, []uint64{sf.uc.mask, sf.uc.stack.sp, sf.uc.stack.size, sf.restorer})
 	require.Equal(t, siginfo{sig: SIGSEGV, code: codeMapErr, value: 24}, sf.info)
 	sf = sigframe{}
 	fillFrame(&sf, x, f, info{SIGURG, codeTkill, 26}, &action{})
-	require.Zero(t, sf.uc.regs.cr2, "no fault")
+	require.Equal(t, []uint64{20, 19, 24}, []uint64{sf.uc.regs.vector, sf.uc.regs.err, sf.uc.regs.cr2}, "the last exception's, whatever the signal")
+}
+
+// A signal that is ignored from now on waits for no task, whichever blocks it. An action that
+// another task has set anew meanwhile keeps the signal.
+func TestIgnoredSignalIsDropped(t *testing.T) {
+	c := &percpu.CPU{}
+	for handler, want := range map[uint64]uint64{handlerIgnore: 0, 0x1000: bit(SIGABRT)} {
+		p, tasks := newTestProcess(c, pokeBatch-1) // one step: a window for interrupts faults on the host
+		for _, x := range tasks {
+			x.mask.Store(bit(SIGABRT))
+			x.pending.add(SIGABRT, fromTkill)
+			x.pending.add(SIGALRM, fromTkill)
+		}
+		p.actions[SIGABRT].handler = handler
+		p.dropIgnored(c, SIGABRT)
+		for _, x := range tasks {
+			require.Equal(t, want|bit(SIGALRM), x.pending.bits.Load())
+		}
+	}
 }

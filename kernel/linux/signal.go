@@ -4,27 +4,32 @@ import (
 	"unsafe"
 
 	"muster/kernel/cpu"
-	"muster/kernel/lock"
 	"muster/kernel/percpu"
-	"muster/kernel/trace"
+	"muster/kernel/sched"
+	"muster/kernel/tree"
 	"muster/kernel/upcall"
 )
 
 // Signals that the core uses.
 const (
-	SIGILL   = 4
-	SIGTRAP  = 5
-	SIGABRT  = 6
-	SIGBUS   = 7
-	SIGFPE   = 8
-	SIGKILL  = 9
-	SIGSEGV  = 11
-	SIGPIPE  = 13
-	SIGCHLD  = 17
-	SIGCONT  = 18
-	SIGSTOP  = 19
-	SIGURG   = 23
-	SIGWINCH = 28
+	SIGINT    = 2
+	SIGILL    = 4
+	SIGTRAP   = 5
+	SIGABRT   = 6
+	SIGBUS    = 7
+	SIGFPE    = 8
+	SIGKILL   = 9
+	SIGSEGV   = 11
+	SIGPIPE   = 13
+	SIGALRM   = 14
+	SIGTERM   = 15
+	SIGCHLD   = 17
+	SIGCONT   = 18
+	SIGSTOP   = 19
+	SIGURG    = 23
+	SIGVTALRM = 26
+	SIGPROF   = 27
+	SIGWINCH  = 28
 
 	lastSignal = 64
 )
@@ -45,248 +50,163 @@ const (
 	handlerIgnore  = 1
 
 	flagOnStack = 0x08000000
+	flagRestart = 0x10000000
 	flagNoDefer = 0x40000000
 	flagReset   = 0x80000000
+
+	flagNoChildStop = 0x00000001 // SA_NOCLDSTOP
+	flagNoChildWait = 0x00000002 // SA_NOCLDWAIT
+	flagInfo        = 0x00000004 // SA_SIGINFO: every handler gets the information
+	flagExposeTags  = 0x00000800 // SA_EXPOSE_TAGBITS
+	flagRestorer    = 0x04000000 // SA_RESTORER
+
+	// The flags that sigaction keeps. A program sets another flag and reads it back to learn
+	// whether the kernel knows it (SA_UNSUPPORTED).
+	flagsKept = flagNoChildStop | flagNoChildWait | flagInfo | flagExposeTags | flagRestorer | flagOnStack | flagRestart | flagNoDefer | flagReset
 )
 
 // siginfo codes.
 const (
 	codeUser   = 0  // kill
+	codeTimer  = -2 // a timer of timer_create
 	codeTkill  = -6 // tgkill
 	codeKernel = 0x80
 	codeMapErr = 1 // SIGSEGV: no mapping
 	codeAccErr = 2 // SIGSEGV: no right
 	codeDivide = 1 // SIGFPE
-	codeFloat  = 7 // SIGFPE
 	codeIllOpn = 2 // SIGILL
+	codeAlign  = 1 // SIGBUS
+	codeBreak  = 1 // SIGTRAP
+	codeTrace  = 2 // SIGTRAP
+
+	codeFloatDivide  = 3 // SIGFPE
+	codeFloatOver    = 4
+	codeFloatUnder   = 5
+	codeFloatInexact = 6
+	codeFloatInvalid = 7
 )
 
 // info describes one signal to deliver.
 type info struct {
 	sig  uint64
 	code int32
-	addr uint64 // of a fault; else the sender's process
+	addr uint64 // of a fault; the sender's process; of a timer, its id and overruns
 }
 
 func sysRtSigaction(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	sig := f.DI
-	if sig == 0 || sig > lastSignal || f.R10 != 8 || f.SI != 0 && bit(sig)&unblockable != 0 {
+	sig := uintArg(f.DI)
+	if f.R10 != 8 {
 		return c, errno(EINVAL)
 	}
 	var act, old action
 	if f.SI != 0 && !t.Space.CopyIn(c, ptrTo(&act), uintptr(f.SI), unsafe.Sizeof(act)) {
 		return c, errno(EFAULT)
 	}
+	if sig == 0 || sig > lastSignal || f.SI != 0 && bit(sig)&unblockable != 0 {
+		return c, errno(EINVAL)
+	}
+	act.mask &^= unblockable
+	act.flags &= flagsKept
+	sig = cpu.Index(sig, lastSignal+1)
 	p := t.proc
 	p.mu.Lock(c)
 	old = p.actions[sig]
+	ignored := false
 	if f.SI != 0 {
 		p.actions[sig] = act
+		if ignored = p.ignores(c, sig); ignored { // what waits is dropped, even if it is blocked
+			p.pending.drop(sig)
+		}
 	}
 	p.mu.Unlock(c)
+	if ignored {
+		c = p.dropIgnored(c, sig)
+	}
 	if f.DX != 0 && !t.Space.CopyOut(c, uintptr(f.DX), ptrTo(&old), unsafe.Sizeof(old)) {
 		return c, errno(EFAULT)
 	}
 	return c, 0
 }
 
-const (
-	sigBlock   = 0
-	sigUnblock = 1
-	sigSetmask = 2
-)
-
-func sysRtSigprocmask(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	if f.R10 != 8 {
-		return c, errno(EINVAL)
-	}
-	old := t.mask
-	if f.SI != 0 {
-		set, ok := t.Space.Load64(c, uintptr(f.SI))
-		if !ok {
-			return c, errno(EFAULT)
-		}
-		mask := old
-		switch f.DI {
-		case sigBlock:
-			mask |= set
-		case sigUnblock:
-			mask &^= set
-		case sigSetmask:
-			mask = set
-		default:
-			return c, errno(EINVAL)
-		}
-		t.setMask(mask)
-	}
-	if f.DX != 0 && !t.Space.Store64(c, uintptr(f.DX), old) {
-		return c, errno(EFAULT)
-	}
-	return c, 0
-}
-
-// setMask changes the blocked signals of the current task. Signals that were
-// blocked before are delivered now.
-func (t *Task) setMask(mask uint64) {
-	t.mask = mask &^ unblockable
-	if t.pending.Load()&^t.mask != 0 {
-		t.Work.Or(workSignal)
-	}
-}
-
-// stackT is the kernel's stack_t.
-type stackT struct {
-	sp    uint64
-	flags uint32
-	_     uint32
-	size  uint64
-}
-
-const (
-	stackOn      = 1
-	stackDisable = 2
-	minStack     = 2048
-)
-
-// onAlt reports whether a stack pointer lies on the alternate stack.
-func (t *Task) onAlt(sp uint64) bool {
-	return sp > uint64(t.altLow) && sp <= uint64(t.altLow+t.altSize)
-}
-
-func sysSigaltstack(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	old := stackT{sp: uint64(t.altLow), size: uint64(t.altSize)}
-	on := t.onAlt(f.SP)
-	if t.altSize == 0 {
-		old.flags = stackDisable
-	} else if on {
-		old.flags = stackOn
-	}
-	if f.DI != 0 {
-		var ss stackT
-		if !t.Space.CopyIn(c, ptrTo(&ss), uintptr(f.DI), unsafe.Sizeof(ss)) {
-			return c, errno(EFAULT)
-		}
-		switch {
-		case on:
-			return c, errno(EPERM)
-		case ss.flags == stackDisable:
-			t.altLow, t.altSize = 0, 0
-		case ss.flags != 0 && ss.flags != stackOn:
-			return c, errno(EINVAL)
-		case ss.size < minStack:
-			return c, errno(ENOMEM)
-		default:
-			t.altLow, t.altSize = uintptr(ss.sp), uintptr(ss.size)
-		}
-	}
-	if f.SI != 0 && !t.Space.CopyOut(c, uintptr(f.SI), ptrTo(&old), unsafe.Sizeof(old)) {
-		return c, errno(EFAULT)
-	}
-	return c, 0
-}
-
-// send makes a signal pending for a task.
+// dropIgnored drops what waits for the tasks of a signal whose action is to do nothing.
 //
-// Locks: tasks.mu or t.proc.mu held.
-func send(c *percpu.CPU, t *Task, sig uint64, direct bool) {
-	lock.AssertEither(c, &tasks.mu, &t.proc.mu)
-	trace.Add(c, trace.Signal, sig, uint64(t.ID))
-	if direct {
-		t.senders.Or(bit(sig))
-	}
-	t.pending.Or(bit(sig))
-	t.Work.Or(workSignal)
-	poke(c, t)
-}
-
-func sysTgkill(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	return tgkill(c, t, int32(f.DI), int32(f.SI), f.DX)
-}
-
-func sysTkill(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	return tgkill(c, t, int32(t.proc.ID), int32(f.DI), f.SI)
-}
-
-// tgkill sends a signal to one task of the caller's process.
-func tgkill(c *percpu.CPU, t *Task, pid, tid int32, sig uint64) (*percpu.CPU, uint64) {
-	if pid <= 0 || tid <= 0 || sig > lastSignal {
-		return c, errno(EINVAL)
-	}
-	r := errno(ESRCH)
-	tasks.mu.Lock(c)
-	if to := findTask(c, uint32(tid)); to != nil && to.proc == t.proc && uint32(pid) == t.proc.ID {
-		r = 0
-		if sig != 0 {
-			send(c, to, sig, true)
+// Context: no lock held. Returns the CPU on which the caller goes on.
+func (p *Process) dropIgnored(c *percpu.CPU, sig uint64) *percpu.CPU {
+	for from := uint64(0); ; c = sched.Breathe(c) {
+		p.mu.Lock(c)
+		var n *tree.Node
+		if p.ignores(c, sig) { // unless another task has set the action anew
+			n = p.tasks.AtLeast(from)
 		}
-	}
-	tasks.mu.Unlock(c)
-	return c, r
-}
-
-func sysKill(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	pid := int32(f.DI)
-	if f.SI > lastSignal {
-		return c, errno(EINVAL)
-	}
-	if pid != 0 && uint32(pid) != t.proc.ID {
-		return c, errno(ESRCH)
-	}
-	if f.SI != 0 {
-		t.proc.signal(c, t, f.SI)
-	}
-	return c, 0
-}
-
-// signal sends a signal to a task of p that does not block it, prefer if that is one.
-func (p *Process) signal(c *percpu.CPU, prefer *Task, sig uint64) {
-	p.mu.Lock(c)
-	to := prefer
-	if to == nil || to.proc != p || to.mask&bit(sig) != 0 {
-		to = memberTask(p.tasks.First())
-		for n := p.tasks.First(); n != nil; n = p.tasks.Next(n) {
-			if o := memberTask(n); o.mask&bit(sig) == 0 { // an old value only selects another task
-				to = o
+		for range pokeBatch {
+			if n == nil {
 				break
 			}
+			memberTask(n).pending.drop(sig)
+			from = n.Key + 1
+			n = n.Next()
+		}
+		p.mu.Unlock(c)
+		if n == nil {
+			return c
 		}
 	}
-	if to != nil {
-		send(c, to, sig, false)
-	}
-	p.mu.Unlock(c)
 }
+
+// ignores reports whether the action of a signal is to do nothing.
+//
+// Locks: p.mu held.
+func (p *Process) ignores(c *percpu.CPU, sig uint64) bool {
+	p.mu.AssertHeld(c)
+	h := p.actions[sig].handler
+	return h == handlerIgnore || h == handlerDefault && bit(sig)&ignoredByDefault != 0
+}
+
+// deliverBatch is the number of signals that are delivered in one step.
+const deliverBatch = 16
 
 // deliverPending delivers the pending signals that t does not block. how is the way
 // to return to the thread, and the vector state in it; the result is the new way.
-func deliverPending(c *percpu.CPU, t *Task, f *cpu.Frame, how uintptr) uintptr {
-	for {
-		ready := t.pending.Load() &^ t.mask
-		if ready == 0 || t.Work.Load()&workExit != 0 {
-			return how
+func deliverPending(c *percpu.CPU, t *Task, f *cpu.Frame, how uintptr) (*percpu.CPU, uintptr) {
+	for n := 1; t.Work.Load()&workExit == 0; n++ {
+		var a action
+		in, ok := t.takeSignal(c, ^t.mask.Load(), &a)
+		if !ok {
+			break
 		}
-		sig := uint64(1)
-		for ready>>(sig-1)&1 == 0 {
-			sig++
+		how = react(c, t, f, how, in, &a)
+		if n%deliverBatch == 0 {
+			c = sched.Breathe(c) // many timers may have signals
 		}
-		t.pending.And(^bit(sig))
-		code := int32(codeUser)
-		if t.senders.And(^bit(sig))&bit(sig) != 0 {
-			code = codeTkill
-		}
-		how = deliver(c, t, f, how, info{sig, code, uint64(t.proc.ID)})
 	}
+	t.value = 0
+	t.resumeUnhandled(c, f)
+	return c, how
 }
 
 // deliver makes t continue in the handler of a signal, or takes the default action.
 func deliver(c *percpu.CPU, t *Task, f *cpu.Frame, how uintptr, in info) uintptr {
 	p := t.proc
 	p.mu.Lock(c)
-	a := p.actions[in.sig]
-	if a.flags&flagReset != 0 {
-		p.actions[in.sig].handler = handlerDefault
-	}
+	a := p.reaction(c, in.sig)
 	p.mu.Unlock(c)
+	return react(c, t, f, how, in, &a)
+}
+
+// reaction returns the action of a signal that is being delivered.
+//
+// Locks: p.mu held.
+func (p *Process) reaction(c *percpu.CPU, sig uint64) action {
+	p.mu.AssertHeld(c)
+	a := p.actions[sig]
+	if a.flags&flagReset != 0 && a.handler != handlerIgnore {
+		p.actions[sig].handler = handlerDefault
+	}
+	return a
+}
+
+// react does what the action of a signal says.
+func react(c *percpu.CPU, t *Task, f *cpu.Frame, how uintptr, in info, a *action) uintptr {
 	switch {
 	case a.handler == handlerIgnore, a.handler == handlerDefault && bit(in.sig)&ignoredByDefault != 0:
 		return how
@@ -294,7 +214,8 @@ func deliver(c *percpu.CPU, t *Task, f *cpu.Frame, how uintptr, in info) uintptr
 		fatal(c, t, f, in)
 		return how
 	}
-	how, ok := pushFrame(c, t, f, how, in, &a)
+	t.resume(f, a.flags&flagRestart != 0)
+	how, ok := pushFrame(c, t, f, how, in, a)
 	if !ok { // no stack to run the handler on
 		fatal(c, t, f, info{SIGSEGV, codeKernel, f.SP})
 	}
@@ -306,14 +227,20 @@ func fatal(c *percpu.CPU, t *Task, f *cpu.Frame, in info) {
 	if !t.proc.user {
 		upcall.To.Panic(c, f, "fatal signal to the kernel's own runtime; signal, address", in.sig, in.addr)
 	}
-	if in.sig != SIGKILL && in.sig != 15 && in.sig != 2 {
-		t.proc.report(c, t, signalText(in.sig), in.addr, f.IP)
+	if in.sig != SIGKILL && in.sig != SIGTERM && in.sig != SIGINT {
+		t.proc.report(c, t, in, f.IP)
 	}
 	t.proc.end(c, 128+uint32(in.sig))
+	t.Work.Or(workExit) // this task must not run again: its registers may be such that it cannot
 }
 
+// signalText names a signal that ends a program, "" if it has no name here.
 func signalText(sig uint64) string {
 	switch sig {
+	case SIGPIPE:
+		return "broken pipe"
+	case SIGALRM:
+		return "alarm clock"
 	case SIGILL:
 		return "illegal instruction"
 	case SIGTRAP:
@@ -327,5 +254,5 @@ func signalText(sig uint64) string {
 	case SIGSEGV:
 		return "segmentation fault"
 	}
-	return "signal"
+	return ""
 }

@@ -3,6 +3,7 @@ package linux
 import (
 	"muster/kernel/abi"
 	"muster/kernel/cpu"
+	"muster/kernel/lock"
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
 	"muster/kernel/trace"
@@ -19,11 +20,12 @@ type Handler func(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64)
 var calls = [...]Handler{
 	0:   sysRead,
 	1:   sysWrite,
-	2:   sysNoFile, // open
+	2:   sysOpen,
 	3:   sysClose,
 	4:   sysNoFile, // stat
 	5:   sysFstat,
 	6:   sysNoFile, // lstat
+	7:   sysPoll,
 	8:   sysLseek,
 	9:   sysMmap,
 	10:  sysMprotect,
@@ -34,17 +36,24 @@ var calls = [...]Handler{
 	16:  sysIoctl,
 	19:  sysReadv,
 	20:  sysWritev,
-	21:  sysNoFile, // access
+	21:  sysAccess,
 	22:  sysPipe,
+	23:  sysSelect,
 	24:  sysSchedYield,
+	25:  sysMremap,
+	26:  sysMsync,
 	27:  sysMincore,
 	28:  sysMadvise,
 	32:  sysDup,
+	33:  sysDup2,
 	34:  sysPause,
 	35:  sysNanosleep,
+	36:  sysGetitimer,
+	37:  sysAlarm,
+	38:  sysSetitimer,
 	39:  sysGetpid,
 	41:  sysSocket,
-	53:  sysSocket, // socketpair
+	53:  sysSocketpair,
 	56:  sysClone,
 	60:  sysExit,
 	61:  sysWait4,
@@ -52,13 +61,13 @@ var calls = [...]Handler{
 	63:  sysUname,
 	72:  sysFcntl,
 	79:  sysGetcwd,
-	80:  sysNoFile,   // chdir
-	83:  sysReadOnly, // mkdir
-	84:  sysNoFile,   // rmdir
-	86:  sysNoFile,   // link
-	87:  sysNoFile,   // unlink
-	88:  sysReadOnly, // symlink
-	89:  sysNoFile,   // readlink
+	80:  sysNoFile, // chdir
+	83:  sysMkdir,
+	84:  sysNoFile, // rmdir
+	86:  sysNoFile, // link
+	87:  sysNoFile, // unlink
+	88:  sysSymlink,
+	89:  sysReadlink,
 	96:  sysGettimeofday,
 	97:  sysGetrlimit,
 	98:  sysGetrusage,
@@ -69,17 +78,29 @@ var calls = [...]Handler{
 	107: sysZero, // geteuid
 	108: sysZero, // getegid
 	110: sysZero, // getppid
+	127: sysRtSigpending,
+	128: sysRtSigtimedwait,
+	130: sysRtSigsuspend,
 	131: sysSigaltstack,
+	149: sysMlock,
+	150: sysMunlock,
 	157: sysPrctl,
 	158: sysArchPrctl,
 	186: sysGettid,
 	200: sysTkill,
 	201: sysTime,
 	202: sysFutex,
+	203: sysSchedSetaffinity,
 	204: sysSchedGetaffinity,
 	213: sysEpollCreate,
 	217: sysNotDir, // getdents64
 	218: sysSetTidAddress,
+	219: sysRestart,
+	222: sysTimerCreate,
+	223: sysTimerSettime,
+	224: sysTimerGettime,
+	225: sysTimerGetoverrun,
+	226: sysTimerDelete,
 	228: sysClockGettime,
 	229: sysClockGetres,
 	230: sysClockNanosleep,
@@ -87,14 +108,16 @@ var calls = [...]Handler{
 	232: sysEpollWait,
 	233: sysEpollCtl,
 	234: sysTgkill,
-	247: sysWait4,    // waitid
-	257: sysNoFile,   // openat
-	258: sysReadOnly, // mkdirat
-	262: sysNoFile,   // newfstatat
-	263: sysNoFile,   // unlinkat
-	264: sysNoFile,   // renameat
-	267: sysNoFile,   // readlinkat
-	269: sysNoFile,   // faccessat
+	247: sysWaitid,
+	257: sysOpenat,
+	258: sysMkdirat,
+	262: sysNewfstatat,
+	263: sysUnlinkat,
+	264: sysRenameat,
+	267: sysReadlinkat,
+	269: sysFaccessat,
+	270: sysPselect6,
+	271: sysPpoll,
 	281: sysEpollPwait,
 	284: sysEventfd,
 	290: sysEventfd2,
@@ -104,9 +127,12 @@ var calls = [...]Handler{
 	302: sysPrlimit64,
 	309: sysGetcpu,
 	318: sysGetrandom,
-	332: sysNoFile, // statx
-	437: sysNoFile, // openat2
-	439: sysNoFile, // faccessat2
+	325: sysMlock2,
+	332: sysStatx,
+	435: sysClone3,
+	437: sysOpenat2,
+	439: sysFaccessat2,
+	441: sysEpollPwait2,
 }
 
 // rt_sigreturn has no Handler, because it replaces the frame.
@@ -129,40 +155,60 @@ func HandlePrivate(first int, list []Handler) {
 //cpucheck:switches the entry stub goes on, and finds the block by GS
 func Syscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 	t := current(c)
-	n := f.AX
-	if f.User() != t.proc.user {
+	n := uintArg(f.AX)
+	if lock.Checked && f.User() != t.proc.user {
 		upcall.To.Panic(c, f, "linux: system call from the wrong ring; process", uint64(t.proc.ID), 0)
 	}
-	r := errno(ENOSYS)
+	var h Handler
 	switch {
 	case n < uint64(len(calls)):
-		if h := calls[n]; h != nil {
-			c, r = h(c, t, f)
-		} else if n == numRtSigreturn {
+		h = calls[cpu.Index(n, uint64(len(calls)))]
+	case n-abi.First < abi.Count && !t.proc.user:
+		h = private[cpu.Index(n-abi.First, abi.Count)]
+	}
+	if h == nil {
+		if n == numRtSigreturn {
 			return sched.Leave(c, f, sigreturn(c, t, f))
 		}
-	case n-abi.First < abi.Count && !t.proc.user:
-		if h := private[n-abi.First]; h != nil {
-			c, r = h(c, t, f)
-		}
+		h = sysNone
 	}
-	f.AX = r
+	c, r := h(c, t, f)
 	if trace.On&(1<<trace.Syscall) != 0 {
-		trace.Add(c, trace.Syscall, n, r)
+		trace.Add(c, trace.Syscall, f.AX, r) // the frame still holds the number: nothing keeps it meanwhile
 	}
 	if sched.Pending(c) {
-		return sched.Leave(c, f, trap.LeaveFast)
+		return answerPending(c, f, r)
 	}
+	f.AX = r
 	return trap.LeaveFast
 }
 
-// ThreadWork ends the current task or delivers its signals, as its Work requests.
-// See upcall.Table.
-func ThreadWork(c *percpu.CPU, f *cpu.Frame, how uintptr) uintptr {
+// sysNone answers a call that does not exist.
+func sysNone(c *percpu.CPU, _ *Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
+	return c, errno(ENOSYS)
+}
+
+// answerPending ends a call, whose result is r, of a task that has work or is to leave
+// the CPU.
+//
+//cpucheck:switches as Syscall
+func answerPending(c *percpu.CPU, f *cpu.Frame, r uint64) uintptr {
+	current(c).again.note(f.AX, r)
+	f.AX = r
+	return sched.Leave(c, f, trap.LeaveFast)
+}
+
+// ThreadWork ends the current task, sets off timers on CPU time, or delivers signals,
+// as the task's Work requests. See upcall.Table.
+func ThreadWork(c *percpu.CPU, f *cpu.Frame, how uintptr) (*percpu.CPU, uintptr) {
 	t := current(c)
-	if t.Work.Load()&workExit != 0 {
+	work := t.Work.Load()
+	if work&workExit != 0 {
 		exitTask(c, t)
 	}
-	t.Work.And(^uint32(workSignal)) // before pending is read, so that no signal is lost
+	t.Work.And(^uint32(workSignal | workTimer)) // before pending is read, so that no signal is lost
+	if work&workTimer != 0 {
+		c = t.expireCPU(c)
+	}
 	return deliverPending(c, t, f, how)
 }

@@ -7,18 +7,6 @@ import (
 	"muster/kernel/sched"
 )
 
-// Clocks of clock_gettime.
-const (
-	clockRealtime       = 0
-	clockMonotonic      = 1
-	clockProcessCPU     = 2
-	clockThreadCPU      = 3
-	clockMonotonicRaw   = 4
-	clockRealtimeCoarse = 5
-	clockCoarse         = 6
-	clockBoottime       = 7
-)
-
 // loadTimespec reads seconds and nanoseconds.
 func loadTimespec(c *percpu.CPU, t *Task, addr uintptr) (clock.Time, Errno) {
 	sec, ok := t.Space.Load64(c, addr)
@@ -26,13 +14,18 @@ func loadTimespec(c *percpu.CPU, t *Task, addr uintptr) (clock.Time, Errno) {
 	if !ok || !ok2 {
 		return 0, EFAULT
 	}
-	if int64(sec) < 0 || ns >= 1e9 {
+	return spanOf(sec, ns, 1e9)
+}
+
+// spanOf returns a time of seconds and parts, of which there are parts in a second.
+func spanOf(sec, part, parts uint64) (clock.Time, Errno) {
+	if int64(sec) < 0 || part >= parts {
 		return 0, EINVAL
 	}
 	if sec > 1<<33 {
 		return clock.Never - 1, 0
 	}
-	return clock.Time(sec)*clock.Second + clock.Time(ns), 0
+	return clock.Time(sec)*clock.Second + clock.Time(part*(1e9/parts)), 0
 }
 
 func storeTimespec(c *percpu.CPU, t *Task, addr uintptr, v clock.Time) bool {
@@ -47,58 +40,6 @@ func later(now, d clock.Time) clock.Time {
 	return now + d
 }
 
-// readClock returns a clock's time; ok is false when there is no clock with that
-// number.
-func readClock(t *Task, id uint64) (clock.Time, bool) {
-	switch id {
-	case clockRealtime, clockRealtimeCoarse:
-		return clock.Now() + clock.Time(clock.Epoch()), true
-	case clockMonotonic, clockMonotonicRaw, clockCoarse, clockBoottime:
-		return clock.Now(), true
-	case clockProcessCPU, clockThreadCPU:
-		return t.runTime(), true
-	}
-	return 0, false
-}
-
-func sysClockGettime(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	now, ok := readClock(t, f.DI)
-	if !ok {
-		return c, errno(EINVAL)
-	}
-	if !storeTimespec(c, t, uintptr(f.SI), now) {
-		return c, errno(EFAULT)
-	}
-	return c, 0
-}
-
-func sysClockGetres(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	if _, ok := readClock(t, f.DI); !ok {
-		return c, errno(EINVAL)
-	}
-	if f.SI != 0 && !storeTimespec(c, t, uintptr(f.SI), 1) {
-		return c, errno(EFAULT)
-	}
-	return c, 0
-}
-
-func sysGettimeofday(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	now, _ := readClock(t, clockRealtime)
-	a := uintptr(f.DI)
-	if a != 0 && !(t.Space.Store64(c, a, uint64(now/clock.Second)) && t.Space.Store64(c, a+8, uint64(now%clock.Second/clock.Microsecond))) {
-		return c, errno(EFAULT)
-	}
-	return c, 0
-}
-
-func sysTime(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	now, _ := readClock(t, clockRealtime)
-	if f.DI != 0 && !t.Space.Store64(c, uintptr(f.DI), uint64(now/clock.Second)) {
-		return c, errno(EFAULT)
-	}
-	return c, uint64(now / clock.Second)
-}
-
 func sysNanosleep(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	d, e := loadTimespec(c, t, uintptr(f.DI))
 	if e != 0 {
@@ -109,23 +50,52 @@ func sysNanosleep(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 
 const timerAbsolute = 1
 
+// sysClockNanosleep sleeps on a clock, also on the CPU time of a process; the caller's
+// own CPU time does not pass while the caller sleeps.
 func sysClockNanosleep(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	now, ok := readClock(t, f.DI)
-	if !ok || f.DI == clockProcessCPU || f.DI == clockThreadCPU {
+	id, ok := parseClock(f.DI)
+	switch {
+	case !ok:
 		return c, errno(EINVAL)
+	case id.kind == kindNoTimer || id.kind == kindNoTimerRealtime || id.kind == kindThreadCPU && !id.dynamic:
+		return c, errno(EOPNOTSUPP)
 	}
 	d, e := loadTimespec(c, t, uintptr(f.DX))
 	if e != 0 {
 		return c, errno(e)
 	}
-	if f.SI&timerAbsolute != 0 {
-		return sleepUntil(c, t, later(clock.Now(), d-now), 0)
+	if id.kind == kindThreadCPU && (id.task == 0 || id.task == t.ID) {
+		return c, errno(EINVAL)
 	}
-	return sleepUntil(c, t, later(clock.Now(), d), uintptr(f.R10))
+	now, ok := t.readClock(c, id)
+	if !ok {
+		return c, errno(EINVAL)
+	}
+	if f.SI&timerAbsolute == 0 {
+		return t.sleepOn(c, id, now, d, uintptr(f.R10))
+	}
+	if d <= now {
+		return c, 0
+	}
+	c, r := t.sleepOn(c, id, now, d-now, 0)
+	if r == errno(eRestartBlock) {
+		r = errno(eRestartNoHand)
+	}
+	return c, r
+}
+
+// sleepOn sleeps until d has passed on a clock, which shows now.
+func (t *Task) sleepOn(c *percpu.CPU, id clockID, now, d clock.Time, remaining uintptr) (*percpu.CPU, uint64) {
+	if id.kind == kindProcessCPU || id.kind == kindThreadCPU {
+		return t.sleepCPU(c, id, later(now, d), remaining)
+	}
+	return sleepUntil(c, t, later(clock.Now(), d), remaining)
 }
 
 // sleepUntil sleeps; a signal ends the sleep early, and the rest of the time is
 // stored at remaining.
+//
+// Context: no lock held. Returns the CPU on which the task goes on.
 func sleepUntil(c *percpu.CPU, t *Task, until clock.Time, remaining uintptr) (*percpu.CPU, uint64) {
 	for {
 		var expired bool
@@ -133,25 +103,36 @@ func sleepUntil(c *percpu.CPU, t *Task, until clock.Time, remaining uintptr) (*p
 			return c, 0
 		}
 		if t.interrupted() {
-			if remaining != 0 && !storeTimespec(c, t, remaining, max(until-clock.Now(), 0)) {
-				return c, errno(EFAULT)
-			}
-			return c, errno(EINTR)
+			b := block{kind: blockSleep, until: until, addr: remaining}
+			return t.breakSleep(c, b, max(until-clock.Now(), 0))
 		}
 	}
 }
 
-func sysTimes(c *percpu.CPU, _ *Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
-	return c, uint64(clock.Now() / (10 * clock.Millisecond))
-}
-
-func sysGetrusage(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	var usage [18]uint64
-	ran := t.runTime()
-	usage[0], usage[1] = uint64(ran/clock.Second), uint64(ran%clock.Second/clock.Microsecond)
-	usage[4] = t.Space.Charged() * 4 // KiB resident
-	if !t.Space.CopyOut(c, uintptr(f.SI), ptrTo(&usage), 144) {
+// breakSleep ends a sleep because of a signal. b is how the sleep goes on, and rest is
+// what is left of it.
+func (t *Task) breakSleep(c *percpu.CPU, b block, rest clock.Time) (*percpu.CPU, uint64) {
+	if b.addr != 0 && !storeTimespec(c, t, b.addr, rest) {
 		return c, errno(EFAULT)
 	}
-	return c, 0
+	t.again.block = b
+	return c, errno(eRestartBlock)
+}
+
+// sleepCPU is sleepUntil for a clock of CPU time. It looks again as soon as the time can
+// have come, and at most once a tick. The sleep also ends when the clock's thread does.
+//
+// Context: no lock held. Returns the CPU on which the task goes on.
+func (t *Task) sleepCPU(c *percpu.CPU, id clockID, until clock.Time, remaining uintptr) (*percpu.CPU, uint64) {
+	for {
+		now, ok := t.readClock(c, id)
+		if !ok || now >= until {
+			return c, 0
+		}
+		if t.interrupted() {
+			return t.breakSleep(c, block{kind: blockSleepCPU, until: until, addr: remaining, clock: id}, until-now)
+		}
+		span := max((until-now)/clock.Time(percpu.Count()), sched.Tick())
+		c, _ = sched.ParkUntil(c, later(clock.Now(), span))
+	}
 }

@@ -10,9 +10,33 @@ import (
 
 // Flags of mmap.
 const (
+	mapShared         = 0x1
+	mapPrivate        = 0x2
+	mapSharedValidate = 0x3
+	mapType           = 0xf
 	mapFixed          = 0x10
 	mapAnonymous      = 0x20
+	map32Bit          = 0x40
+	mapGrowsDown      = 0x100
+	mapLocked         = 0x2000
+	mapPopulate       = 0x8000
+	mapNonBlock       = 0x10000
+	mapHugeTLB        = 0x40000
 	mapFixedNoReplace = 0x100000
+)
+
+// Addresses for MAP_32BIT, as on Linux.
+const (
+	low32 = 0x40000000
+	end32 = 0x80000000
+)
+
+// Bits of the rights that mprotect sets. PROT_SEM has no effect on x86.
+const (
+	protSem       = 0x8
+	protAll       = 7 | protSem
+	protGrowsDown = 0x01000000
+	protGrowsUp   = 0x02000000
 )
 
 const pageMask = layout.PageSize - 1
@@ -35,214 +59,233 @@ func pageRange(addr, length uint64) (start, end uintptr, ok bool) {
 	return uintptr(addr), uintptr(addr + n), ok
 }
 
+// mapRequest is the arguments of mmap.
+type mapRequest struct {
+	addr, n uintptr
+	prot    mem.Prot
+	flags   uint64
+}
+
+// sysMmap checks its arguments in Linux's order, so that two errors in one call give
+// the same answer.
 func sysMmap(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	p, flags := t.proc, f.R10
+	if f.R9&pageMask != 0 {
+		return c, errno(EINVAL)
+	}
 	if flags&mapAnonymous == 0 {
 		file := t.proc.files.get(c, f.R8)
 		if file == nil {
 			return c, errno(EBADF)
 		}
-		file.put(c)
-		return c, errno(ENODEV)
+		e := file.notMapped(f.SI, f.DX, flags)
+		return file.put(c), errno(e)
 	}
-	hint := f.DI
-	fixed := flags&(mapFixed|mapFixedNoReplace) != 0
-	if !fixed {
-		hint &^= pageMask
-	}
-	_, _, ok := pageRange(0, f.SI)
-	if !ok || fixed && hint&pageMask != 0 {
+	if f.SI == 0 {
 		return c, errno(EINVAL)
 	}
+	r := mapRequest{addr: uintptr(f.DI), n: (uintptr(f.SI) + pageMask) &^ pageMask, prot: rights(f.DX), flags: flags}
+	fixed := flags&(mapFixed|mapFixedNoReplace) != 0
+	switch {
+	case r.n < uintptr(f.SI) || r.n > p.Space.Limit() || fixed && r.addr > p.Space.Limit()-r.n:
+		return c, errno(ENOMEM)
+	case fixed && r.addr&pageMask != 0:
+		return c, errno(EINVAL)
+	case flags&mapHugeTLB != 0:
+		return c, errno(ENOMEM) // there is no pool of large pages
+	}
+	r.addr &^= pageMask
 	c = p.mapMu.Lock(c)
-	c, r := p.mmap(c, uintptr(hint), (uintptr(f.SI)+pageMask)&^pageMask, rights(f.DX), flags)
+	c, at := p.mmap(c, r)
+	if p.user && int64(at) > 0 && flags&(mapPopulate|mapLocked) != 0 && flags&mapNonBlock == 0 {
+		c, _ = p.populate(c, uintptr(at), uintptr(at)+r.n, 0) // as far as memory goes
+	}
 	p.mapMu.Unlock(c)
-	return c, r
+	return c, at
 }
 
-// mmap makes an area of n bytes. A program's hint is followed if possible. The
-// kernel's own runtime hints at the lower half; its areas are in the upper half
-// instead.
+// notMapped returns why a file cannot be mapped: what is wrong with the request comes before
+// that no file can.
+func (f *File) notMapped(length, prot, flags uint64) Errno {
+	kind := flags & mapType
+	if kind == mapSharedValidate {
+		kind = mapShared
+	}
+	switch {
+	case length == 0 || kind != mapShared && kind != mapPrivate:
+		return EINVAL
+	case f.access() == oWronly, kind == mapShared && mem.Prot(prot)&mem.ProtWrite != 0 && f.access() == oRdonly:
+		return EACCES
+	}
+	return ENODEV
+}
+
+// mmap makes an area. A program's hint is followed if possible. The kernel's own
+// runtime hints at the lower half; its areas are in the upper half instead.
 //
 // Locks: p.mapMu held.
-func (p *Process) mmap(c *percpu.CPU, addr, n uintptr, prot mem.Prot, flags uint64) (*percpu.CPU, uint64) {
+func (p *Process) mmap(c *percpu.CPU, r mapRequest) (*percpu.CPU, uint64) {
 	p.mapMu.AssertHeld(c)
 	s := p.Space
-	free := s.Available(c, addr, addr+n)
+	free := s.Available(c, r.addr, r.addr+r.n) && (r.flags&map32Bit == 0 || r.addr+r.n <= end32)
+	fixed := r.flags&(mapFixed|mapFixedNoReplace) != 0
 	switch {
-	case flags&mapFixedNoReplace != 0 && !free:
-		if !s.Mappable(addr, addr+n) {
-			return c, errno(ENOMEM)
-		}
+	case fixed && !s.Mappable(r.addr, r.addr+r.n):
+		return c, errno(EPERM) // below the lowest address
+	case r.flags&mapFixedNoReplace != 0 && !free:
 		return c, errno(EEXIST)
-	case flags&mapFixed != 0 && !free:
-		if !s.Mappable(addr, addr+n) {
-			return c, errno(ENOMEM)
-		}
-		if c = p.unmap(c, addr, addr+n); !s.Available(c, addr, addr+n) {
+	case r.flags&mapType != mapPrivate && (r.flags&mapType != mapShared || r.flags&mapGrowsDown != 0):
+		return c, errno(EINVAL)
+	case fixed && !free:
+		var ok bool
+		if c, ok = p.unmap(c, r.addr, r.addr+r.n); !ok {
 			return c, errno(ENOMEM)
 		}
 	case !free:
 		var ok bool
-		if addr, ok = s.FindHole(c, p.mapBase, n); !ok {
-			if addr, ok = s.FindHole(c, 0, n); !ok {
-				return c, errno(ENOMEM)
-			}
+		if r.addr, ok = p.place(c, r); !ok {
+			return c, errno(ENOMEM)
 		}
 	}
-	if !s.Insert(c, addr, addr+n, prot) {
+	if !s.Insert(c, r.addr, r.addr+r.n, r.prot) {
 		return c, errno(ENOMEM)
 	}
-	return c, uint64(addr)
+	return c, uint64(r.addr)
+}
+
+// place finds room for a mapping.
+//
+// Locks: p.mapMu held.
+func (p *Process) place(c *percpu.CPU, r mapRequest) (addr uintptr, ok bool) {
+	p.mapMu.AssertHeld(c)
+	if r.flags&map32Bit != 0 {
+		addr, ok = p.Space.FindHole(c, low32, r.n)
+		return addr, ok && addr+r.n <= end32
+	}
+	if addr, ok = p.Space.FindHole(c, p.mapBase, r.n); !ok {
+		addr, ok = p.Space.FindHole(c, 0, r.n)
+	}
+	return addr, ok
 }
 
 func sysMunmap(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	start, end, ok := pageRange(f.DI, f.SI)
-	if !ok {
+	p := t.proc
+	if !ok || end > p.Space.Limit() {
 		return c, errno(EINVAL)
 	}
-	p := t.proc
 	c = p.mapMu.Lock(c)
-	c = p.unmap(c, start, end)
-	free := !p.Space.Mappable(start, end) || p.Space.Available(c, start, end)
+	c, ok = p.unmap(c, start, end)
 	p.mapMu.Unlock(c)
-	if !free {
+	if !ok {
 		return c, errno(ENOMEM)
 	}
 	return c, 0
 }
 
-// unmap takes all areas and pages of [start, end) away, one area after the other,
-// with pauses for interrupts. If memory for splitting an area is exhausted it
-// stops.
+// unmap takes all areas, pages and page tables of [start, end) away, one area after
+// the other, in steps. Until an area's turn comes, it is as before; during its turn,
+// its addresses are neither usable nor free. If memory for splitting an area is
+// exhausted, unmap stops and reports false.
 //
 // Locks: p.mapMu held.
-func (p *Process) unmap(c *percpu.CPU, start, end uintptr) *percpu.CPU {
+func (p *Process) unmap(c *percpu.CPU, start, end uintptr) (*percpu.CPU, bool) {
 	p.mapMu.AssertHeld(c)
 	s := p.Space
 	for {
 		from, to, ok := s.NextArea(c, start, end)
-		if !ok || !s.BeginUnmap(c, from, to) {
-			return c
+		if !ok {
+			return c, true
+		}
+		if !s.BeginUnmap(c, from, to) {
+			return c, false
 		}
 		c = p.zap(c, from, to)
-		s.EndUnmap(c, from, to)
+		s.EndUnmap(c, from)
+		c = p.freeTables(c, from, to)
 		c = sched.Breathe(c)
 		start = to
 	}
 }
 
-// zap frees the pages of [start, end) that belong to areas.
+// zap frees the pages of [start, end), a part of an area.
 //
 // Locks: p.mapMu held.
 func (p *Process) zap(c *percpu.CPU, start, end uintptr) *percpu.CPU {
 	p.mapMu.AssertHeld(c)
 	for start < end {
-		from, to, ok := p.Space.NextArea(c, start, end)
-		if !ok {
-			return c
+		if start = p.Space.Zap(c, start, end); start < end {
+			c = sched.Breathe(c)
 		}
-		for from < to {
-			from = p.Space.Zap(c, from, to)
-			if from < to {
+	}
+	return c
+}
+
+// freeTables frees the page tables that served [start, end) alone.
+//
+// Locks: p.mapMu held.
+func (p *Process) freeTables(c *percpu.CPU, start, end uintptr) *percpu.CPU {
+	p.mapMu.AssertHeld(c)
+	for level := uint(1); level <= 3; level++ {
+		for at := start; at < end; {
+			if at = p.Space.FreeTables(c, level, at, end); at < end {
 				c = sched.Breathe(c)
 			}
 		}
-		start = to
 	}
 	return c
 }
 
 func sysMprotect(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	if f.SI == 0 && f.DI&pageMask == 0 {
+	grows := f.DX & (protGrowsDown | protGrowsUp)
+	prot := f.DX &^ grows
+	switch {
+	case grows == protGrowsDown|protGrowsUp || f.DI&pageMask != 0:
+		return c, errno(EINVAL)
+	case f.SI == 0:
 		return c, 0
 	}
 	start, end, ok := pageRange(f.DI, f.SI)
-	if !ok {
+	switch {
+	case !ok:
+		return c, errno(ENOMEM)
+	case prot&^protAll != 0:
 		return c, errno(EINVAL)
 	}
 	p := t.proc
 	c = p.mapMu.Lock(c)
-	r := errno(ENOMEM)
-	if p.Space.Covered(c, start, end) && p.Space.SetProt(c, start, end, rights(f.DX)) {
-		for start < end {
-			if start = p.Space.Reprotect(c, start, end); start < end {
-				c = sched.Breathe(c)
-			}
-		}
-		r = 0
-	}
+	c, r := p.protect(c, start, end, rights(prot), grows != 0)
 	p.mapMu.Unlock(c)
 	return c, r
 }
 
-// Advice of madvise.
-const (
-	madvNormal      = 0
-	madvRandom      = 1
-	madvSequential  = 2
-	madvWillNeed    = 3
-	madvDontNeed    = 4
-	madvFree        = 8
-	madvHugepage    = 14
-	madvNoHugepage  = 15
-	madvDontDump    = 16
-	madvDoDump      = 17
-	madvDontNeedNow = 24
-)
-
-func sysMadvise(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	if f.SI == 0 && f.DI&pageMask == 0 {
-		return c, 0
-	}
-	start, end, ok := pageRange(f.DI, f.SI)
-	if !ok {
-		return c, errno(EINVAL)
-	}
-	p := t.proc
-	switch f.DX {
-	case madvNormal, madvRandom, madvSequential, madvWillNeed, madvHugepage, madvNoHugepage, madvDontDump, madvDoDump:
-		return c, 0
-	case madvDontNeed, madvFree, madvDontNeedNow:
-		// MADV_FREE lets the kernel free the pages at any time, so it frees them at once.
-		c = p.mapMu.Lock(c)
-		r := errno(ENOMEM)
-		if p.Space.Covered(c, start, end) {
-			c = p.zap(c, start, end)
-			r = 0
-		}
-		p.mapMu.Unlock(c)
-		return c, r
-	}
-	return c, errno(EINVAL)
-}
-
-func sysMincore(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	start, end, ok := pageRange(f.DI, f.SI)
-	if !ok {
-		return c, errno(EINVAL)
-	}
-	var out [64]byte
-	for vec := uintptr(f.DX); start < end; {
-		n := min(int((end-start)/layout.PageSize), len(out))
-		bits, ok := t.Space.Present(c, start, n)
-		if !ok {
+// protect changes rights, one area after the other, in steps. It stops at a hole, and
+// the areas before the hole are changed, as on Linux. Other threads may see some of
+// the areas with new rights and some with old ones until protect returns; each page
+// has the one or the other. A page that loses a right can be used by a CPU that has
+// it in its TLB until that area's step has flushed it.
+//
+// Locks: p.mapMu held.
+func (p *Process) protect(c *percpu.CPU, start, end uintptr, prot mem.Prot, grows bool) (*percpu.CPU, uint64) {
+	p.mapMu.AssertHeld(c)
+	s := p.Space
+	for start < end {
+		from, to, ok := s.NextArea(c, start, end)
+		if !ok || from != start {
 			return c, errno(ENOMEM)
 		}
-		for i := range n {
-			out[i] = byte(bits >> i & 1)
+		if grows {
+			return c, errno(EINVAL) // no area grows
 		}
-		if !t.Space.CopyOut(c, vec, ptrTo(&out), uintptr(n)) {
-			return c, errno(EFAULT)
+		if !s.SetProt(c, from, to, prot) {
+			return c, errno(ENOMEM)
 		}
-		vec += uintptr(n)
-		start += uintptr(n) * layout.PageSize
-		if start < end {
-			c = sched.Breathe(c)
+		for from < to {
+			if from = s.Reprotect(c, from, to); from < end {
+				c = sched.Breathe(c)
+			}
 		}
+		start = to
 	}
 	return c, 0
 }
-
-// sysBrk refuses, because there is no break to move. Callers use mmap instead.
-func sysBrk(c *percpu.CPU, _ *Task, _ *cpu.Frame) (*percpu.CPU, uint64) { return c, 0 }

@@ -33,6 +33,12 @@ func (l *List) Push(n *Node) {
 	last.next, root.prev = n, n
 }
 
+// Insert adds n, which is not in a list, before next, which is in this one.
+func (l *List) Insert(n, next *Node) {
+	n.prev, n.next = next.prev, next
+	next.prev.next, next.prev = n, n
+}
+
 // Remove takes n, which is in the list, out of it.
 func (l *List) Remove(n *Node) {
 	prev, next := n.prev, n.next
@@ -42,9 +48,6 @@ func (l *List) Remove(n *Node) {
 
 // First returns the node that was pushed first, nil when the list is empty.
 func (l *List) First() *Node { return l.node(l.root.next) }
-
-// Last returns the node that was pushed last, nil when the list is empty.
-func (l *List) Last() *Node { return l.node(l.root.prev) }
 
 // Next returns the node after n, nil after the last one.
 func (l *List) Next(n *Node) *Node { return l.node(n.next) }
@@ -93,3 +96,32 @@ func (s *Stack) Top() *Link { return s.top }
 
 // Below returns the object below k, nil at the bottom.
 func (k *Link) Below() *Link { return k.below }
+
+// Queue is a Stack whose first object in comes out first. The zero value is empty. No
+// object points to the queue itself, so a queue may lie on a stack.
+type Queue struct{ first, last *Link }
+
+// Push puts k, which is in no queue, at the end.
+func (q *Queue) Push(k *Link) {
+	k.below = nil
+	if q.last == nil {
+		q.first = k
+	} else {
+		q.last.below = k
+	}
+	q.last = k
+}
+
+// Pop takes the first object out, nil when the queue is empty.
+func (q *Queue) Pop() *Link {
+	k := q.first
+	if k != nil {
+		if q.first = k.below; q.first == nil {
+			q.last = nil
+		}
+	}
+	return k
+}
+
+// First returns the first object, nil when the queue is empty.
+func (q *Queue) First() *Link { return q.first }

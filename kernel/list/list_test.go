@@ -52,12 +52,7 @@ func (m *model) check(t require.TestingT) {
 	for i, n := range forward {
 		require.Same(t, m.want[i], n)
 	}
-	var last *Node
-	if len(m.want) > 0 {
-		last = m.want[len(m.want)-1]
-	}
-	require.True(t, m.list.Last() == last)
-	n := last
+	n := m.list.root.prev
 	for i := len(m.want) - 1; i >= 0; i-- {
 		require.Same(t, m.want[i], n)
 		n = n.prev
@@ -134,4 +129,23 @@ func TestStack(t *testing.T) {
 	}
 	require.Nil(t, s.Pop())
 	require.Nil(t, s.Top())
+}
+
+func TestQueue(t *testing.T) {
+	var q Queue
+	links := make([]Link, 4)
+	for range 2 { // it is usable again when it was empty
+		require.Nil(t, q.Pop())
+		require.Nil(t, q.First())
+		for i := range links[:3] {
+			q.Push(&links[i])
+		}
+		require.Same(t, &links[0], q.Pop())
+		q.Push(&links[3])
+		for i := 1; i < 4; i++ {
+			require.Same(t, &links[i], q.First())
+			require.Same(t, &links[i], q.Pop())
+		}
+	}
+	require.Nil(t, q.Pop())
 }

@@ -46,19 +46,3 @@ func TestOrderIsChecked(t *testing.T) {
 	other.Lock(c)
 	require.Contains(t, caught(t, func() { AssertNone(c) }), "held at a thread switch")
 }
-
-// A function that requires one of two locks accepts either. It panics if neither is
-// held, or if another CPU holds the lock.
-func TestEitherIsChecked(t *testing.T) {
-	c, other := &percpu.CPU{ID: 0}, &percpu.CPU{ID: 1}
-	a, b := &Spin{Rank: RankProcess}, &Spin{Rank: RankTasks}
-	require.Contains(t, caught(t, func() { AssertEither(c, a, b) }), "neither")
-	a.Lock(c)
-	require.Empty(t, caught(t, func() { AssertEither(c, a, b) }))
-	require.Contains(t, caught(t, func() { AssertEither(other, a, b) }), "neither")
-	a.Unlock(c)
-	b.Lock(c)
-	require.Empty(t, caught(t, func() { AssertEither(c, a, b) }))
-	b.Unlock(c)
-	require.Contains(t, caught(t, func() { AssertEither(c, a, b) }), "neither")
-}

@@ -7,20 +7,22 @@ type Rank uint8
 // Ranks, outermost first. Each line names the lock and the calls out of its
 // critical section.
 const (
-	RankProcess  Rank = iota + 1 // linux.Process.mu; wakes threads, posts signals
-	RankTasks                    // linux.tasks.mu: the tree of thread ids; posts signals
-	RankFutex                    // linux.futexBucket.mu; wakes threads
-	RankMutex                    // sched.Mutex.mu, linux.outputMu; wake threads
-	RankFile                     // linux.File.mu; wakes threads, reports to epolls
-	RankPipe                     // linux.pipe.mu
-	RankEpoll                    // linux.epoll.mu; wakes threads
-	RankSpace                    // mem.Space.mu; allocates frames
-	RankTimers                   // sched.timerQueue.mu; wakes threads
-	RankRunQueue                 // sched.runQueue.mu
-	RankPerCPU                   // mem.perCPU.mu; allocates a chunk, maps pages
-	RankCache                    // mem.Cache.mu, sched.stacks.mu; allocate frames
-	RankMap                      // mem.mapped.mu; allocates frames
-	RankFrames                   // mem.frames.mu
-	RankIOAPIC                   // apic.IOAPIC.mu: the register pair; intr.mu
-	RankConsole                  // console.mu; last, so a report prints under any lock
+	RankPrograms  Rank = iota + 1 // linux.programs.mu: ends a program; linux.foreground.mu: posts signals
+	RankProcess                   // linux.Process.mu; wakes threads, posts signals
+	RankTasks                     // linux.tasks.mu: the tree of thread ids
+	RankFutexMove                 // linux.futexTable.moves: a task between two buckets
+	RankFutex                     // linux.futexBucket.mu; wakes threads
+	RankMutex                     // sched.Mutex.mu, linux.turn.mu; wake threads
+	RankFile                      // linux.File.mu, linux.pipe.mu, linux.fileTable.mu; wakes threads, reports to epolls
+	RankEpoll                     // linux.epoll.mu; wakes threads
+	RankSpace                     // mem.Space.mu; allocates frames
+	RankTimers                    // sched.timerQueue.mu; wakes threads
+	RankRunQueue                  // sched.runQueue.mu
+	RankPerCPU                    // mem.perCPU.mu; allocates a chunk, maps pages
+	RankCache                     // mem.Cache.mu, sched.stacks.mu; allocate frames
+	RankMap                       // mem.mapped.mu; allocates frames
+	RankFrames                    // mem.frames.mu
+	RankIOAPIC                    // apic.IOAPIC.mu: the register pair; intr.mu
+	RankRandom                    // random.mu
+	RankConsole                   // console.mu, console.Port.mu; last, so a report prints under any lock
 )

@@ -57,6 +57,44 @@ func TestSpinExcludes(t *testing.T) {
 	}
 }
 
+// tries searches a CPU that tries until it has the lock, among others that wait for it.
+func tries(cpus, times int, try func(*Spin, *percpu.CPU) bool) explore.Result {
+	return excludes(cpus, times, func(s *Spin, c *percpu.CPU) {
+		for c.ID == 0 && !try(s, c) {
+			atom.Pause()
+		}
+		if c.ID != 0 {
+			s.Lock(c)
+		}
+	})
+}
+
+// A CPU that tries excludes those that wait, and the other way round.
+func TestTryLockExcludes(t *testing.T) {
+	for _, m := range []struct{ cpus, times int }{{2, 2}, {3, 1}} {
+		r := tries(m.cpus, m.times, (*Spin).TryLock)
+		t.Log(r)
+		require.NoError(t, r.Err)
+		require.True(t, r.Complete)
+	}
+}
+
+// Negative control: a CPU that sees the lock free, and then takes it, has it together
+// with another.
+func TestTryInTwoStepsIsFound(t *testing.T) {
+	for _, m := range []struct{ cpus, times int }{{2, 2}, {3, 1}} {
+		r := tries(m.cpus, m.times, func(s *Spin, c *percpu.CPU) bool {
+			if s.next.Load() != s.owner.Load() {
+				return false
+			}
+			s.next.Store(s.owner.Load() + 1)
+			return true
+		})
+		require.Error(t, r.Err)
+		t.Log(r)
+	}
+}
+
 // Negative control: a lock that takes its ticket in two steps gives two CPUs the same one.
 func TestTicketInTwoStepsIsFound(t *testing.T) {
 	r := excludes(2, 1, func(s *Spin, c *percpu.CPU) {

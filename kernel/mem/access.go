@@ -7,6 +7,7 @@ import (
 	"muster/kernel/layout"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
+	"muster/kernel/upcall"
 )
 
 // These functions are the only ones that reach user memory. For a bad pointer they
@@ -102,17 +103,48 @@ func (s *Space) Peek32(c *percpu.CPU, src uintptr) (v uint32, ok bool) {
 	return v, ok
 }
 
+// CopyInNow is CopyIn for memory that is there: it brings no page in, so it may be called
+// with locks held, for a few hundred bytes. If it returns false, dst may have some of the
+// bytes.
+func (s *Space) CopyInNow(c *percpu.CPU, dst unsafe.Pointer, src, n uintptr) bool {
+	return s.Holds(src, n) && copyNow(c, uintptr(dst), src, n)
+}
+
+// CopyOutNow is CopyOut as CopyInNow is CopyIn.
+func (s *Space) CopyOutNow(c *percpu.CPU, dst uintptr, src unsafe.Pointer, n uintptr) bool {
+	return s.Holds(dst, n) && copyNow(c, dst, uintptr(src), n)
+}
+
+func copyNow(c *percpu.CPU, dst, src, n uintptr) (ok bool) {
+	c.NoFault = 1
+	ok = copyUser(dst, src, n)
+	c.NoFault = 0
+	return ok
+}
+
 // Fixup handles a page fault at addr in the core. At an instruction that touches
 // user memory it brings the page in, or continues at the access's error exit. It
 // reports false for any other instruction, which is a bug.
 func Fixup(c *percpu.CPU, f *cpu.Frame, s *Space, addr uintptr) bool {
 	for _, pc := range accessPCs {
 		if f.IP == uint64(pc) {
-			if c.NoFault != 0 || s == nil || s.Fault(c, addr, f.Error) != Resolved {
+			if c.NoFault != 0 || s == nil || !s.bring(c, addr, f.Error) {
 				f.IP = uint64(accessFailedPC)
 			}
 			return true
 		}
 	}
 	return false
+}
+
+// bring brings in a page for a copy. It cannot wait for memory, so it may use the
+// kernel's reserve while another program ends.
+func (s *Space) bring(c *percpu.CPU, addr uintptr, code uint64) bool {
+	out := s.Fault(c, addr, code)
+	if out == Exhausted && upcall.To.Relieve != nil && upcall.To.Relieve(c) { // nil in host tests
+		c.Urgent = 1
+		out = s.Fault(c, addr, code)
+		c.Urgent = 0
+	}
+	return out == Resolved
 }

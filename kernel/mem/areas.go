@@ -47,64 +47,6 @@ func (s *Space) next(addr uintptr) *Area {
 	return nil
 }
 
-// hole finds the lowest hole of size bytes at or above before, within the subtree n
-// or in front of it. Without a hole it returns where the search continues.
-func hole(n *tree.Node, before, size uintptr) (addr uintptr, ok bool, next uintptr) {
-	if n == nil {
-		return 0, false, before
-	}
-	a := areaOf(n)
-	if a.high <= before {
-		return 0, false, before
-	}
-	if a.gap < size && (a.low < before || a.low-before < size) {
-		return 0, false, a.high
-	}
-	if addr, ok, before = hole(n.Left, before, size); ok {
-		return addr, true, 0
-	}
-	if a.start() >= before && a.start()-before >= size {
-		return before, true, 0
-	}
-	return hole(n.Right, max(before, a.end), size)
-}
-
-// Available reports whether [start, end) is free and may hold a mapping.
-//
-// Locks: takes s.mu; the caller keeps others from changing areas.
-func (s *Space) Available(c *percpu.CPU, start, end uintptr) bool {
-	if start < s.from || end > s.to || end <= start {
-		return false
-	}
-	s.mu.Lock(c)
-	a := s.next(start)
-	s.mu.Unlock(c)
-	return a == nil || a.start() >= end
-}
-
-// Mappable reports whether a fixed mapping may be made at [start, end).
-func (s *Space) Mappable(start, end uintptr) bool {
-	return start >= s.from && end <= s.to && end > start
-}
-
-// FindHole returns the lowest address at or above floor with size free bytes. ok is
-// false without such an address.
-//
-// Locks: as Available.
-func (s *Space) FindHole(c *percpu.CPU, floor, size uintptr) (addr uintptr, ok bool) {
-	floor = max(floor, s.from)
-	if size == 0 || floor >= s.to || size > s.to-floor {
-		return 0, false
-	}
-	s.mu.Lock(c)
-	addr, ok, next := hole(s.areas.Root, floor, size)
-	s.mu.Unlock(c)
-	if !ok {
-		addr = next
-	}
-	return addr, addr <= s.to-size
-}
-
 // maxAreas is the largest number of areas of a program, like vm.max_map_count on
 // Linux.
 const maxAreas = 65530
@@ -123,60 +65,91 @@ func (s *Space) newArea(c *percpu.CPU) *Area {
 //
 // Locks: as Available.
 func (s *Space) Insert(c *percpu.CPU, start, end uintptr, prot Prot) bool {
+	if !s.InsertUnusable(c, start, end, prot) {
+		return false
+	}
+	s.Revive(c, start)
+	return true
+}
+
+// InsertUnusable adds an area that is as BeginUnmap leaves areas, until Revive.
+//
+// Locks: as Available.
+func (s *Space) InsertUnusable(c *percpu.CPU, start, end uintptr, prot Prot) bool {
 	a := s.newArea(c)
 	if a == nil {
 		return false
 	}
 	a.node.Key = uint64(start)
-	a.end = end
-	a.prot = prot
+	a.end, a.prot, a.dying = end, prot, true
 	s.mu.Lock(c)
 	s.areas.Insert(&a.node)
 	s.count++
 	s.last = a
-	s.join(start, end)
 	s.mu.Unlock(c)
-	s.freeAreas(c)
 	return true
 }
 
-// join merges areas of equal rights that meet at or between start and end. The
-// areas that are left over go to the list of unused ones.
-func (s *Space) join(start, end uintptr) {
-	first := start
-	if first > 0 {
-		first-- // the neighbour that ends at start
-	}
-	a := s.next(first)
-	for a != nil && a.start() <= end {
-		b := s.next(a.end)
-		if b == nil || b.start() > end {
-			return
-		}
-		if b.start() != a.end || a.prot != b.prot || a.dying || b.dying {
-			a = b
-			continue
-		}
-		s.areas.Remove(&b.node)
-		s.count--
-		s.areas.Remove(&a.node) // its end changes what its ancestors store
-		a.end = b.end
-		s.areas.Insert(&a.node)
-		s.last = a
-		s.unused.Push(&b.unused)
-	}
+// Revive makes the area that begins at start usable, and joins it with its neighbours.
+//
+// Locks: as Available.
+func (s *Space) Revive(c *percpu.CPU, start uintptr) {
+	s.mu.Lock(c)
+	a := s.find(start)
+	a.dying = false
+	low, high := s.join(start), s.join(a.end)
+	s.mu.Unlock(c)
+	freeArea(c, low)
+	freeArea(c, high)
 }
 
-// freeAreas frees the areas that were taken out.
+// ProtAt returns the rights of the area that contains addr, none outside areas.
+//
+// Locks: as Available.
+func (s *Space) ProtAt(c *percpu.CPU, addr uintptr) (prot Prot) {
+	s.mu.Lock(c)
+	if a := s.find(addr); a != nil {
+		prot = a.prot
+	}
+	s.mu.Unlock(c)
+	return prot
+}
+
+// join merges the two areas that meet at an address if they have the same rights.
+// It returns the one that is left over, for freeArea; nil if there is none.
+//
+// Locks: s.mu held; not asserted: the callers, all in this file, have just taken it.
+func (s *Space) join(at uintptr) (unused *Area) {
+	if at == 0 {
+		return nil
+	}
+	a, b := s.find(at-1), s.find(at)
+	if a == nil || b == nil || a == b || a.prot != b.prot || a.dying || b.dying {
+		return nil
+	}
+	s.drop(b)
+	a.end = b.end
+	s.areas.Changed(&a.node)
+	return b
+}
+
+// drop takes an area out of the tree.
+func (s *Space) drop(a *Area) {
+	s.areas.Remove(&a.node)
+	s.count--
+	s.last = nil
+}
+
+// freeArea frees an area that is in no tree any more; nil is none.
 //
 // Locks: takes areaCache.mu.
-func (s *Space) freeAreas(c *percpu.CPU) {
-	for n := s.unused.Pop(); n != nil; n = s.unused.Pop() {
-		areaCache.Free(c, unsafe.Add(unsafe.Pointer(n), -int(unsafe.Offsetof(Area{}.unused))))
+func freeArea(c *percpu.CPU, a *Area) {
+	if a != nil {
+		areaCache.Free(c, unsafe.Pointer(a))
 	}
 }
 
-// split cuts areas so that no area crosses at. It reports false when memory is
+// split cuts the area that crosses at into two. It reports false when memory is
 // exhausted.
 func (s *Space) split(c *percpu.CPU, at uintptr) bool {
 	s.mu.Lock(c)
@@ -193,9 +166,8 @@ func (s *Space) split(c *percpu.CPU, at uintptr) bool {
 	s.mu.Lock(c)
 	b.node.Key = uint64(at)
 	b.end, b.prot, b.dying = a.end, a.prot, a.dying
-	s.areas.Remove(&a.node)
 	a.end = at
-	s.areas.Insert(&a.node)
+	s.areas.Changed(&a.node)
 	s.areas.Insert(&b.node)
 	s.count++
 	s.last = nil
@@ -203,23 +175,9 @@ func (s *Space) split(c *percpu.CPU, at uintptr) bool {
 	return true
 }
 
-// Covered reports whether every byte of [start, end) lies in an area.
-//
-// Locks: as Available.
-func (s *Space) Covered(c *percpu.CPU, start, end uintptr) bool {
-	s.mu.Lock(c)
-	for start < end {
-		a := s.find(start)
-		if a == nil || a.dying {
-			break
-		}
-		start = a.end
-	}
-	s.mu.Unlock(c)
-	return start >= end
-}
-
-// NextArea returns the part of [start, end) that its first area covers.
+// NextArea returns the part of [start, end) that its first area covers. The
+// functions below work on such a part, so none of them takes longer when there are
+// many areas: the caller goes on to the next part after sched.Breathe.
 //
 // Locks: as Available.
 func (s *Space) NextArea(c *percpu.CPU, start, end uintptr) (from, to uintptr, ok bool) {
@@ -231,8 +189,9 @@ func (s *Space) NextArea(c *percpu.CPU, start, end uintptr) (from, to uintptr, o
 	return from, to, ok
 }
 
-// BeginUnmap makes the areas in [start, end) unusable, so that Zap can take
-// their pages away step by step. It reports false when memory is exhausted.
+// BeginUnmap makes [start, end), a part of an area, unusable, so that Zap can take
+// its pages away step by step: page faults in it fail, and the addresses are not
+// free. It reports false when memory is exhausted.
 //
 // Locks: as Available.
 func (s *Space) BeginUnmap(c *percpu.CPU, start, end uintptr) bool {
@@ -240,31 +199,25 @@ func (s *Space) BeginUnmap(c *percpu.CPU, start, end uintptr) bool {
 		return false
 	}
 	s.mu.Lock(c)
-	for a := s.next(start); a != nil && a.start() < end; a = s.next(a.end) {
-		a.dying = true
-	}
+	s.find(start).dying = true
 	s.mu.Unlock(c)
 	return true
 }
 
-// EndUnmap frees the areas of [start, end); their pages are gone.
+// EndUnmap frees the area that begins at start; its pages are gone.
 //
 // Locks: as Available.
-func (s *Space) EndUnmap(c *percpu.CPU, start, end uintptr) {
+func (s *Space) EndUnmap(c *percpu.CPU, start uintptr) {
 	s.mu.Lock(c)
-	s.last = nil
-	for a := s.next(start); a != nil && a.start() < end; a = s.next(start) {
-		s.areas.Remove(&a.node)
-		s.count--
-		s.last = nil
-		s.unused.Push(&a.unused)
-	}
+	a := s.find(start)
+	s.drop(a)
 	s.mu.Unlock(c)
-	s.freeAreas(c)
+	freeArea(c, a)
 }
 
-// SetProt changes the rights of all areas in [start, end); Reprotect then brings
-// the page tables up to date. It reports false when memory is exhausted.
+// SetProt changes the rights of [start, end), a part of an area; Reprotect then
+// brings the page tables up to date. It reports false when memory is exhausted. A
+// page fault meanwhile has the new rights.
 //
 // Locks: as Available.
 func (s *Space) SetProt(c *percpu.CPU, start, end uintptr, prot Prot) bool {
@@ -272,11 +225,10 @@ func (s *Space) SetProt(c *percpu.CPU, start, end uintptr, prot Prot) bool {
 		return false
 	}
 	s.mu.Lock(c)
-	for a := s.next(start); a != nil && a.start() < end; a = s.next(a.end) {
-		a.prot = prot
-	}
-	s.join(start, end)
+	s.find(start).prot = prot
+	low, high := s.join(start), s.join(end)
 	s.mu.Unlock(c)
-	s.freeAreas(c)
+	freeArea(c, low)
+	freeArea(c, high)
 	return true
 }

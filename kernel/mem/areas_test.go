@@ -8,26 +8,44 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/layout"
-	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
 )
 
 var (
-	arena [2000][16]uint64 // the memory for areas on the host
+	arena [100 * pg]byte // pages for caches on the host
 	cpu0  = &percpu.CPU{}
 )
+
+// hostPages gives caches n pages of the arena. It returns how many are left.
+func hostPages(t *testing.T, n int) func() int {
+	t.Helper()
+	first := roundUp(uintptr(unsafe.Pointer(&arena)), pg)
+	require.LessOrEqual(t, first+uintptr(n)*pg, uintptr(unsafe.Pointer(&arena))+uintptr(len(arena)))
+	var free []uintptr
+	for i := range uintptr(n) {
+		free = append(free, first+i*pg)
+	}
+	was := slabPages
+	slabPages.get = func(*percpu.CPU) (uintptr, bool) {
+		if len(free) == 0 {
+			return 0, false
+		}
+		p := free[len(free)-1]
+		free = free[:len(free)-1]
+		return p, true
+	}
+	slabPages.put = func(_ *percpu.CPU, p uintptr) { free = append(free, p) }
+	t.Cleanup(func() { slabPages = was })
+	return func() int { return len(free) }
+}
 
 // hostSpace is a space of 256 pages without page tables.
 func hostSpace(t *testing.T) *Space {
 	t.Helper()
-	areaCache = Cache{}
+	areaCache = Cache{Name: "area"}
 	areaCache.Init(unsafe.Sizeof(Area{}))
-	require.Equal(t, unsafe.Sizeof(arena[0]), areaCache.size)
-	for i := range arena {
-		areaCache.Free(cpu0, unsafe.Pointer(&arena[i]))
-	}
-	areaCache.inUse = 0
+	hostPages(t, 90)
 	s := &Space{}
 	s.mu.Rank = lock.RankSpace
 	s.areas.Update = updateArea
@@ -78,6 +96,47 @@ func (m *model) check(t *testing.T, s *Space) {
 	}
 }
 
+// unmap, protect and covered go through the areas of a range, as package linux does.
+func unmap(t *testing.T, s *Space, start, end uintptr) {
+	t.Helper()
+	for {
+		from, to, ok := s.NextArea(cpu0, start, end)
+		if !ok {
+			return
+		}
+		require.True(t, s.BeginUnmap(cpu0, from, to))
+		require.True(t, s.find(from).dying)
+		require.Equal(t, from, s.find(from).start())
+		require.Equal(t, to, s.find(from).end)
+		require.False(t, s.Available(cpu0, from, to))
+		s.EndUnmap(cpu0, from)
+		require.True(t, s.Available(cpu0, from, to))
+		start = to
+	}
+}
+
+func protect(t *testing.T, s *Space, start, end uintptr, prot Prot) {
+	t.Helper()
+	for start < end {
+		from, to, ok := s.NextArea(cpu0, start, end)
+		require.True(t, ok && from == start)
+		require.True(t, s.SetProt(cpu0, from, to, prot))
+		require.Equal(t, prot, s.ProtAt(cpu0, from))
+		start = to
+	}
+}
+
+func covered(s *Space, start, end uintptr) bool {
+	for start < end {
+		from, to, ok := s.NextArea(cpu0, start, end)
+		if !ok || from != start {
+			return false
+		}
+		start = to
+	}
+	return true
+}
+
 // hole returns the lowest free run of n pages at or above floor.
 func (m *model) hole(s *Space, floor, n uintptr) (uintptr, bool) {
 	for at := max(floor, s.from); at+n <= s.to; at += pg {
@@ -116,18 +175,12 @@ func TestAreasAgainstModel(t *testing.T) {
 			if !inside {
 				break
 			}
-			require.True(t, s.BeginUnmap(cpu0, start, end))
-			for p := start; p < end; p += pg {
-				if a := s.find(p); a != nil {
-					require.True(t, a.dying)
-				}
-			}
-			s.EndUnmap(cpu0, start, end)
+			unmap(t, s, start, end)
 			m.set(start, end, 0)
 		case 4: // change rights of what is there
-			if inside && s.Covered(cpu0, start, end) {
+			if inside && covered(s, start, end) {
 				prot := uint8(rng.IntN(3))
-				require.True(t, s.SetProt(cpu0, start, end, Prot(prot)))
+				protect(t, s, start, end, Prot(prot))
 				m.set(start, end, prot+1)
 			}
 		}
@@ -135,8 +188,7 @@ func TestAreasAgainstModel(t *testing.T) {
 			m.check(t, s)
 		}
 	}
-	require.True(t, s.BeginUnmap(cpu0, s.from, s.to))
-	s.EndUnmap(cpu0, s.from, s.to)
+	unmap(t, s, s.from, s.to)
 	require.Nil(t, s.areas.Root)
 	require.Zero(t, areaCache.inUse, "all areas are given back")
 	require.Zero(t, s.count)
@@ -145,12 +197,12 @@ func TestAreasAgainstModel(t *testing.T) {
 func TestNoMemoryForAreas(t *testing.T) {
 	s := hostSpace(t)
 	require.True(t, s.Insert(cpu0, 20*pg, 40*pg, ProtRead))
-	areaCache.free = list.Stack{}
-	frames.mu.Rank = lock.RankFrames
+	for areaCache.Alloc(cpu0) != nil { // until there is none
+	}
 	require.False(t, s.Insert(cpu0, 50*pg, 60*pg, ProtRead), "no node, no change")
 	require.False(t, s.BeginUnmap(cpu0, 25*pg, 30*pg))
 	require.False(t, s.SetProt(cpu0, 25*pg, 30*pg, 0))
-	require.True(t, s.Covered(cpu0, 20*pg, 40*pg))
+	require.True(t, covered(s, 20*pg, 40*pg))
 	require.True(t, s.Available(cpu0, 50*pg, 60*pg))
 }
 
@@ -193,13 +245,4 @@ func TestLargest(t *testing.T) {
 	require.Equal(t, uintptr(layout.LargePage), largest(layout.DirectBase+layout.LargePage, layout.LargePage, 4<<30, true))
 	require.Equal(t, uintptr(pg), largest(layout.DirectBase+pg, pg, 4<<30, true))
 	require.Equal(t, uintptr(pg), largest(layout.DirectBase, 0, layout.LargePage-pg, true))
-}
-
-func TestFirstUse(t *testing.T) {
-	b := &Boot{InUse: []Range{{0x5000, 0x6800}, {0x2100, 0x2200}, {0, 0}}, Early: Range{0x9000, 0xa000}}
-	require.Equal(t, Range{0x2000, 0x3000}, firstUse(Range{0x1000, 0x10000}, b), "whole pages")
-	require.Equal(t, Range{0x5000, 0x7000}, firstUse(Range{0x3000, 0x10000}, b))
-	require.Equal(t, Range{0x6000, 0x7000}, firstUse(Range{0x6000, 0x10000}, b), "cut to begin within the range")
-	require.Equal(t, Range{0x9000, 0xa000}, firstUse(Range{0x7000, 0x10000}, b), "the early memory is in use")
-	require.Equal(t, Range{0x8000, 0x8000}, firstUse(Range{0x7000, 0x8000}, b), "none")
 }

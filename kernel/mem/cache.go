@@ -7,61 +7,170 @@ import (
 	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
+	"muster/kernel/upcall"
 )
 
-// Cache allocates objects of one size, cut from pages of the direct map. Freed
-// objects are kept for the next caller; pages are not freed.
+// Cache allocates objects of one size, cut from pages of the direct map: slabs. A slab
+// without an object in use goes back to the free frames, except one. There is no
+// cache of objects for each CPU. Debug builds poison freed objects: poison.go.
 type Cache struct {
-	mu    lock.Spin
-	size  uintptr
-	free  list.Stack // objects, by their first word
-	total uint64     // objects made
-	inUse uint64
+	Name    string // for reports
+	mu      lock.Spin
+	size    uintptr
+	each    uintptr   // objects of a slab
+	partial list.List // slabs with free objects
+	empty   int       // of them, slabs without an object in use: 0 or 1
+	slabs   uint64
+	inUse   uint64
+	held    quarantine
 }
+
+// slab is the head of a page, if objects are so small that two fit beside it. A larger
+// object has its page for itself, without a head.
+type slab struct {
+	link  list.Node // first: in Cache.partial, while there is a free object
+	owner *Cache
+	free  list.Stack // objects, by their first word
+	used  uintptr
+}
+
+// slabHead is the size of a slab's head, in whole cache lines.
+const slabHead = (unsafe.Sizeof(slab{}) + 63) &^ 63
 
 // Init sets the size of the objects, at most a page; it is rounded up to 64 bytes.
 func (k *Cache) Init(size uintptr) {
 	k.mu.Rank = lock.RankCache
 	k.size = roundUp(size, 64)
+	k.each = max((layout.PageSize-slabHead)/k.size, 1)
 }
+
+// slabOf returns the slab that an object lies in.
+func slabOf(o unsafe.Pointer) *slab { return ptr[slab](roundDown(uintptr(o), layout.PageSize)) }
 
 // Alloc returns a zeroed object, nil when memory is exhausted.
 //
 // Locks: takes the cache's.
 func (k *Cache) Alloc(c *percpu.CPU) unsafe.Pointer {
 	k.mu.Lock(c)
-	if k.free.Top() == nil && !k.grow(c) {
-		k.mu.Unlock(c)
+	o := k.take(c)
+	k.mu.Unlock(c)
+	if o != nil {
+		clearWords(uintptr(o), k.size)
+	}
+	return o
+}
+
+// take returns an object that is not in use.
+//
+// Locks: k.mu held.
+func (k *Cache) take(c *percpu.CPU) unsafe.Pointer {
+	k.mu.AssertHeld(c)
+	if k.each == 1 {
+		page, ok := slabPages.get(c)
+		if !ok {
+			return nil
+		}
+		k.slabs++
+		k.inUse++
+		return unsafe.Pointer(page)
+	}
+	s := (*slab)(unsafe.Pointer(k.partial.First()))
+	if s == nil {
+		if s = k.grow(c); s == nil {
+			return nil
+		}
+	}
+	if s.used == 0 {
+		k.empty = 0
+	}
+	o := s.free.Pop()
+	s.used++
+	k.inUse++
+	if s.free.Top() == nil {
+		k.partial.Remove(&s.link)
+	}
+	return unsafe.Pointer(o)
+}
+
+// grow makes a slab.
+//
+// Locks: k.mu held.
+func (k *Cache) grow(c *percpu.CPU) *slab {
+	k.mu.AssertHeld(c)
+	page, ok := slabPages.get(c)
+	if !ok {
 		return nil
 	}
-	o := unsafe.Pointer(k.free.Pop())
-	k.inUse++
-	k.mu.Unlock(c)
-	clearWords(uintptr(o), k.size)
-	return o
+	s := ptr[slab](page)
+	*s = slab{owner: k}
+	for i := k.each; i > 0; i-- {
+		s.free.Push(ptr[list.Link](page + slabHead + (i-1)*k.size))
+	}
+	k.partial.Push(&s.link)
+	k.slabs++
+	k.empty = 1
+	return s
 }
 
 // Free takes an object back.
 //
 // Locks: takes the cache's.
-func (k *Cache) Free(c *percpu.CPU, p unsafe.Pointer) {
+func (k *Cache) Free(c *percpu.CPU, o unsafe.Pointer) {
 	k.mu.Lock(c)
-	k.free.Push((*list.Link)(p))
+	if k.each > 1 && slabOf(o).owner != k {
+		upcall.Panic(c, "mem: an object freed to another cache than its own; address", uint64(uintptr(o)), 0)
+	}
 	k.inUse--
+	if lock.Checked {
+		o = k.hold(c, o)
+	}
+	if o != nil {
+		k.put(c, o)
+	}
 	k.mu.Unlock(c)
 }
 
-func (k *Cache) grow(c *percpu.CPU) bool {
-	p, ok := AllocFrame(c)
-	if !ok {
-		return false
+// put makes an object free for the next caller, or frees its page with it.
+//
+// Locks: k.mu held.
+func (k *Cache) put(c *percpu.CPU, o unsafe.Pointer) {
+	k.mu.AssertHeld(c)
+	if k.each == 1 {
+		k.slabs--
+		slabPages.put(c, uintptr(o))
+		return
 	}
-	for off := uintptr(0); off+k.size <= layout.PageSize; off += k.size {
-		k.free.Push(ptr[list.Link](Direct(p) + off))
-		k.total++
+	s := slabOf(o)
+	if s.free.Top() == nil {
+		k.partial.Push(&s.link)
 	}
-	return true
+	s.free.Push((*list.Link)(o))
+	if s.used--; s.used > 0 {
+		return
+	}
+	if k.empty == 0 {
+		k.empty = 1 // one stays, so that a single object that comes and goes costs no page each time
+		return
+	}
+	k.partial.Remove(&s.link)
+	s.owner = nil
+	k.slabs--
+	slabPages.put(c, uintptr(unsafe.Pointer(s)))
 }
+
+// slabPages is where caches get their pages, and where these go. Host tests have their
+// own.
+var slabPages = struct {
+	get func(c *percpu.CPU) (page uintptr, ok bool)
+	put func(c *percpu.CPU, page uintptr)
+}{getSlabPage, putSlabPage}
+
+func getSlabPage(c *percpu.CPU) (uintptr, bool) {
+	p, ok := AllocFrame(c)
+	return Direct(p), ok
+}
+
+func putSlabPage(c *percpu.CPU, page uintptr) { FreeFrame(c, DirectPhys(page)) }
 
 // clearWords zeroes n bytes, a multiple of 64.
 func clearWords(p, n uintptr) {

@@ -1,10 +1,17 @@
-//go:build !explore
-
 package mem
 
 import (
 	"muster/kernel/cpu"
 	"muster/kernel/percpu"
+)
+
+// What only hardware can do. Host tests and the explorer's models have their own.
+var (
+	// loadRoot makes a top table the current one, and drops all entries of the TLB but
+	// the global ones.
+	loadRoot = func(_ *percpu.CPU, root PhysAddr) { cpu.WriteCR3(uint64(root)) }
+	// reload drops them and keeps the table.
+	reload = func(*percpu.CPU) { cpu.WriteCR3(cpu.ReadCR3()) }
 )
 
 // flushOwn drops all entries of this CPU but the global ones. Those are the
@@ -15,5 +22,5 @@ func flushOwn(c *percpu.CPU) {
 		LeaveUser(c)
 		return
 	}
-	cpu.WriteCR3(cpu.ReadCR3())
+	reload(c)
 }

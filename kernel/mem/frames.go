@@ -117,12 +117,13 @@ func AllocUser(c *percpu.CPU) (p PhysAddr, ok bool) {
 
 // Plenty reports whether more than the kernel's reserve is free. Every allocation
 // for a program, of objects and page tables as well as of pages, checks it first.
-// CPUs that check at the same time may each take a page more.
+// CPUs that check at the same time may each take a page more. If c.Urgent is set,
+// half of the reserve is enough.
 //
 // Locks: takes frames.mu.
 func Plenty(c *percpu.CPU) bool {
 	frames.mu.Lock(c)
-	yes := frames.unused > frames.reserve
+	yes := frames.unused > frames.reserve>>c.Urgent
 	frames.mu.Unlock(c)
 	return yes
 }

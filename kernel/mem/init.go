@@ -6,17 +6,18 @@ import (
 	"muster/kernel/cpu"
 	"muster/kernel/layout"
 	"muster/kernel/lock"
+	"muster/kernel/memmap"
 	"muster/kernel/percpu"
 	"muster/kernel/upcall"
 )
 
 // Boot is the argument of Init: physical memory.
 type Boot struct {
-	Delta    PhysAddr // physical minus virtual address of the image
-	Early    Range    // free RAM below 4 GiB: the first tables come from it
-	RAM      []Range  // all usable RAM
-	InUse    []Range  // image, modules, boot information: not to be allocated
-	HugePage bool     // the CPU has 1 GiB pages
+	Delta    PhysAddr       // physical minus virtual address of the image
+	Early    memmap.Range   // free RAM below 4 GiB: the first tables come from it
+	RAM      []memmap.Range // all usable RAM, as package memmap returns it
+	Free     []memmap.Range // of it, what is to be allocated, without Early
+	HugePage bool           // the CPU has 1 GiB pages
 }
 
 // LowMemory is the end of the memory that the kernel does not use, except for the
@@ -52,18 +53,16 @@ const (
 // Context: boot CPU, on the boot page tables, which map the first 4 GiB.
 func Init(c *percpu.CPU, b *Boot) {
 	frames.mu.Rank = lock.RankFrames
-	early = b.Early
+	early = rangeOf(b.Early)
 	kernelRoot = earlyPage()
 	trampolineRoot = earlyPage()
 	for _, slot := range [2]uintptr{layout.GoBase, layout.MapBase} {
 		*entryAt(kernelRoot, index(slot, 3)) = uint64(earlyPage()) | pteTable
 	}
-	for _, r := range b.RAM {
-		r = clip(r)
-		if r.Len() != 0 {
-			earlyMap(Direct(r.Start), r.Start, uintptr(r.Len()), pteRAM, b.HugePage)
-			earlyTables(r)
-		}
+	for i := range b.RAM {
+		r := rangeOf(b.RAM[i])
+		earlyMap(Direct(r.Start), r.Start, uintptr(r.Len()), pteRAM, b.HugePage)
+		earlyTables(r)
 	}
 	mapImage(b.Delta)
 	cpu.WriteCR3(uint64(kernelRoot))
@@ -73,15 +72,7 @@ func Init(c *percpu.CPU, b *Boot) {
 	mapped.mu.Rank = lock.RankMap
 }
 
-// clip rounds r to whole pages and cuts off what frame numbers cannot express.
-func clip(r Range) Range {
-	r.Start = PhysAddr(roundUp(uintptr(r.Start), layout.PageSize))
-	r.End = PhysAddr(roundDown(uintptr(min(r.End, 1<<44-layout.PageSize)), layout.PageSize))
-	if r.End < r.Start {
-		r.End = r.Start
-	}
-	return r
-}
+func rangeOf(r memmap.Range) Range { return Range{PhysAddr(r.Start), PhysAddr(r.End)} }
 
 // earlyMap maps n bytes at va to p with the largest pages that fit.
 func earlyMap(va uintptr, p PhysAddr, n uintptr, bits uint64, huge bool) {
@@ -94,24 +85,19 @@ func earlyMap(va uintptr, p PhysAddr, n uintptr, bits uint64, huge bool) {
 		case layout.HugePage:
 			level, large = 2, pteLarge
 		}
-		e := earlyEntry(va, level)
-		if e != nil && *e == 0 { // ranges of the memory map may share a page
-			*e = uint64(p) | bits | large
-		}
+		*earlyEntry(va, level) = uint64(p) | bits | large
 		va, p, n = va+size, p+PhysAddr(size), n-size
 	}
 }
 
-// earlyEntry returns va's entry at a level, and makes the tables above it; nil when
-// a large page maps va already.
+// earlyEntry returns va's entry at a level, and makes the tables above it. No large
+// page maps va already, because the ranges of the memory map do not overlap.
 func earlyEntry(va uintptr, level uint) *uint64 {
 	t := kernelRoot
 	for l := uint(3); l > level; l-- {
 		e := entryAt(t, index(va, l))
 		if *e == 0 {
 			*e = uint64(earlyPage()) | pteTable
-		} else if *e&pteLarge != 0 {
-			return nil
 		}
 		t = tableOf(*e)
 	}
@@ -142,20 +128,16 @@ func mapImage(delta PhysAddr) {
 // addRegions gives the frame allocator all free RAM above 1 MiB, and the rest of
 // the early memory. The list of regions lies in early pages.
 func addRegions(b *Boot) {
-	room := len(b.RAM)*(len(b.InUse)+2) + 1
+	room := len(b.Free) + 1
 	list := Direct(early.Start)
 	for n := uintptr(0); n < uintptr(room)*regionBytes; n += layout.PageSize {
 		earlyPage()
 	}
 	frames.regions = unsafe.Slice(ptr[region](list), room)
-	for _, r := range b.RAM {
-		r = clip(r)
+	for i := range b.Free {
+		r := rangeOf(b.Free[i])
 		r.Start = max(r.Start, LowMemory)
-		for r.Len() > 0 {
-			used := firstUse(r, b)
-			addRegion(Range{r.Start, used.Start})
-			r.Start = max(used.End, r.Start)
-		}
+		addRegion(r)
 	}
 	addRegion(early)
 	early = Range{}
@@ -170,24 +152,6 @@ const (
 )
 
 const regionBytes = unsafe.Sizeof(region{})
-
-// firstUse returns the first range in use that touches r, in whole pages, cut to
-// begin within r; an empty range at r's end when no range does.
-func firstUse(r Range, b *Boot) Range {
-	first := Range{r.End, r.End}
-	for i := range len(b.InUse) + 1 {
-		u := b.Early
-		if i < len(b.InUse) {
-			u = b.InUse[i]
-		}
-		u.Start = PhysAddr(roundDown(uintptr(u.Start), layout.PageSize))
-		u.End = PhysAddr(roundUp(uintptr(u.End), layout.PageSize))
-		if u.Len() > 0 && u.End > r.Start && u.Start < first.Start {
-			first = Range{max(u.Start, r.Start), u.End}
-		}
-	}
-	return first
-}
 
 func addRegion(r Range) {
 	if r.Len() == 0 {

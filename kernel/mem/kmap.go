@@ -47,8 +47,9 @@ type Caching uint64
 
 // Kinds of caching. MTRRs may restrict them further.
 const (
-	Device   Caching = pteUncached | pteThrough | pteWrite // registers
-	ReadOnly Caching = 0                                   // firmware tables
+	Device    Caching = pteUncached | pteThrough | pteWrite // registers
+	ReadOnly  Caching = 0                                   // firmware tables
+	Combining Caching = pteThrough | pteWrite               // framebuffers, on a CPU with a PAT: stores are collected (cpu.PATWanted)
 )
 
 // MapPhys maps n bytes of physical memory from p on and returns their virtual
@@ -94,7 +95,7 @@ func FillMap(c *percpu.CPU, va uintptr, p PhysAddr, n uintptr, kind Caching) {
 // Context: one CPU at a time, while no CPU is starting.
 func TrampolineRoot(c *percpu.CPU, page PhysAddr) PhysAddr {
 	copyKernelHalf(trampolineRoot)
-	e := entryMake(trampolineRoot, uintptr(page), pteTable, c)
+	e := entryMake(trampolineRoot, uintptr(page), pteTable, c, nil)
 	if e == nil {
 		upcall.Panic(c, "mem: no frame left for the trampoline's tables", uint64(page), 0)
 	}
@@ -125,7 +126,7 @@ func NewUserPage(c *percpu.CPU, b byte) UserPage {
 	}
 	root, page := mustZeroed(c), mustZeroed(c)
 	copyKernelHalf(root)
-	e := entryMake(root, layout.UserStart, pteUserTable, c)
+	e := entryMake(root, layout.UserStart, pteUserTable, c, nil)
 	if e == nil {
 		upcall.Panic(c, "mem: no frame left for the tables of a test's page", uint64(page), 0)
 	}

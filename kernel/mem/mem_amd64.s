@@ -29,6 +29,18 @@ loop:
 	JNZ	loop
 	RET
 
+TEXT ·Copy(SB), NOSPLIT, $0-24
+	MOVQ	to+0(FP), DI
+	MOVQ	from+8(FP), SI
+	MOVQ	n+16(FP), BX
+	MOVQ	BX, CX
+	SHRQ	$3, CX
+	REP;	MOVSQ
+	MOVQ	BX, CX
+	ANDQ	$7, CX
+	REP;	MOVSB
+	RET
+
 // The instructions that touch user memory. Each is the first of a symbol, so a page
 // fault there is recognised by its address alone: fixups in access.go. A fault that
 // cannot be resolved continues at accessFailed, which makes DX 1.

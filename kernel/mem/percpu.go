@@ -55,6 +55,7 @@ var perCPU struct {
 // Context: boot CPU, after Init.
 func InitPerCPU() {
 	perCPU.mu.Rank = lock.RankPerCPU
+	perCPU.cache.Name = "chunk"
 	perCPU.cache.Init(unsafe.Sizeof(perChunk{}))
 }
 

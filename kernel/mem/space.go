@@ -4,9 +4,9 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"muster/kernel/atom"
 	"muster/kernel/cpu"
 	"muster/kernel/layout"
-	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
 	"muster/kernel/tree"
@@ -32,7 +32,6 @@ type Area struct {
 	dying     bool    // being unmapped: faults fail, the addresses are not free
 	low, high uintptr // of the subtree: lowest start, highest end
 	gap       uintptr // of the subtree: largest hole between its areas
-	unused    list.Node
 }
 
 func (a *Area) start() uintptr { return uintptr(a.node.Key) }
@@ -51,20 +50,21 @@ type Space struct {
 	low, high uintptr // addresses that pointers may have
 	from, to  uintptr // addresses that mappings may have
 	areas     tree.Tree
-	count     int       // of areas; guarded by mu, and changed by one caller at a time
-	last      *Area     // found last
-	unused    list.List // areas taken out, for freeAreas; changed by one caller at a time
+	count     int   // of areas; guarded by mu, and changed by one caller at a time
+	last      *Area // found last
 	user      bool
+	number    uint64       // of a program's space; none has it again
 	charged   uint64       // pages
+	tables    uint64       // page tables without the root, guarded by mu
 	cpus      *percpu.Mask // CPUs whose TLB may hold entries
 	own       percpu.Mask  // cpus of a program
 	Faults    uint64       // page faults resolved, guarded by mu
 }
 
 var (
-	areaCache  Cache
-	spaceCache Cache
-	maskCache  Cache
+	areaCache         = Cache{Name: "area"}
+	spaceCache        = Cache{Name: "space"}
+	maskCache         = Cache{Name: "CPU mask"}
 	maxCPUs    uint32 = 1
 )
 
@@ -116,6 +116,7 @@ func NewSpace(c *percpu.CPU) *Space {
 	}
 	copyKernelHalf(root)
 	s.init(root, true)
+	s.number = numbers.Add(1)
 	s.low, s.high = 0, layout.UserEnd
 	s.from, s.to = layout.UserStart, layout.UserEnd
 	s.own.Init(uintptr(mask), maxCPUs)
@@ -127,7 +128,7 @@ func NewSpace(c *percpu.CPU) *Space {
 // more. A CPU may still have the space loaded, because it has run no thread of
 // another space since; it loads the kernel's own space when it flushes.
 //
-// Context: interrupts off, no lock held. FreeTables and Free follow.
+// Context: interrupts off, no lock held. Free follows.
 func (s *Space) Detach(c *percpu.CPU) {
 	LeaveUser(c)
 	flushOthers(c, s.cpus)
@@ -136,30 +137,11 @@ func (s *Space) Detach(c *percpu.CPU) {
 	}
 }
 
-// FreeTables frees the page tables of 1 GiB. It reports whether there are more.
-func (s *Space) FreeTables(c *percpu.CPU) (more bool) {
-	for i := range uintptr(entries / 2) {
-		top := entryAt(s.root, i)
-		if *top&ptePresent == 0 {
-			continue
-		}
-		table := tableOf(*top)
-		for j := range uintptr(entries) {
-			if e := entryAt(table, j); *e&ptePresent != 0 {
-				freeTables(c, tableOf(*e), 1, entries)
-				*e = 0
-				return true
-			}
-		}
-		*top = 0
-		FreeFrame(c, table)
-		return true
-	}
-	return false
-}
-
-// Free frees the rest of a space.
+// Free frees a space that every CPU has left. Its tables went with its areas.
 func (s *Space) Free(c *percpu.CPU) {
+	if s.tables != 0 || s.count != 0 {
+		upcall.Panic(c, "mem: address space freed with page tables, areas", s.tables, uint64(s.count))
+	}
 	FreeFrame(c, s.root)
 	maskCache.Free(c, s.own.Memory())
 	spaceCache.Free(c, unsafe.Pointer(s))
@@ -168,8 +150,12 @@ func (s *Space) Free(c *percpu.CPU) {
 // Charged returns the number of pages that the space holds.
 func (s *Space) Charged() uint64 { return atomic.LoadUint64(&s.charged) }
 
-// Key is a number that no other space has at the same time.
-func (s *Space) Key() uintptr { return uintptr(unsafe.Pointer(s)) >> 6 }
+// KernelBytes returns the kernel memory that the space's areas and page tables take.
+// Changes that other CPUs make meanwhile may be missing.
+func (s *Space) KernelBytes() uint64 {
+	areas := uint64(s.count) * uint64(areaCache.size)
+	return areas + atomic.LoadUint64(&s.tables)*layout.PageSize
+}
 
 // User reports whether the space belongs to ring 3.
 func (s *Space) User() bool { return s.user }
@@ -187,18 +173,42 @@ func (s *Space) Enter(c *percpu.CPU) {
 	if old == s {
 		return
 	}
+	if s.follows(c) {
+		cpu.DropLDT()
+		if barrier {
+			cpu.Barrier()
+		}
+	}
 	s.cpus.Set(c.ID) // before CR3: a CPU that unmaps from now on requests a flush from this CPU too
-	cpu.WriteCR3(uint64(s.root))
+	loadRoot(c, s.root)
 	c.Space = uintptr(unsafe.Pointer(s))
 	if old != nil {
 		old.cpus.Clear(c.ID) // after CR3: the tables may be freed at once
 	}
 }
 
+var (
+	barrier bool        // a CPU forgets what a program has taught its branch predictor before another one runs
+	numbers atom.Uint64 // of spaces made
+)
+
+// UseBarrier makes each CPU execute cpu.Barrier between two programs.
+//
+// Context: boot CPU; every CPU must have the feature.
+func UseBarrier() { barrier = true }
+
+// follows records that s is the space of the program that runs on c from now on. It
+// reports whether another program ran there before, which may have ended meanwhile.
+func (s *Space) follows(c *percpu.CPU) bool {
+	before := c.Program
+	c.Program = s.number
+	return before != 0 && before != s.number
+}
+
 // LeaveUser makes c load the kernel's space if a program's space is still loaded.
 func LeaveUser(c *percpu.CPU) {
 	old := (*Space)(unsafe.Pointer(c.Space))
-	cpu.WriteCR3(uint64(kernelRoot))
+	loadRoot(c, kernelRoot)
 	if old != nil {
 		c.Space = 0
 		old.cpus.Clear(c.ID)

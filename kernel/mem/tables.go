@@ -18,7 +18,7 @@ const (
 	pteUncached = 1 << 4 // PCD
 	pteLarge    = 1 << 7
 	pteGlobal   = 1 << 8
-	pteHidden   = 1 << 9 // this kernel's: holds a frame but is not present, PROT_NONE
+	pteHidden   = 1 << 9 // this kernel's: not present, but not empty: a frame of PROT_NONE, or a Pool's range without memory
 	pteNoExec   = 1 << 63
 
 	pteAddr = 0x000ffffffffff000
@@ -70,12 +70,12 @@ func entryOf(root PhysAddr, va uintptr) *uint64 {
 	}
 }
 
-// entryMake is entryOf, but makes the tables that are missing. nil means that no
-// frame is left for a table, or that a large page maps va.
+// entryMake is entryOf, but makes the tables that are missing, and adds their number
+// to made, unless that is nil. nil means that no frame is left for a table, or that a large page maps va.
 //
 // Locks: the lock of root's space held; not asserted: only the caller has it. During
 // boot and for a new table there is no such lock.
-func entryMake(root PhysAddr, va uintptr, tableBits uint64, c *percpu.CPU) *uint64 {
+func entryMake(root PhysAddr, va uintptr, tableBits uint64, c *percpu.CPU, made *uint64) *uint64 {
 	t := root
 	for level := uint(3); ; level-- {
 		e := entryAt(t, index(va, level))
@@ -93,6 +93,9 @@ func entryMake(root PhysAddr, va uintptr, tableBits uint64, c *percpu.CPU) *uint
 			}
 			v = uint64(p) | tableBits
 			atomic.StoreUint64(e, v) // a walk without the lock sees a whole entry
+			if made != nil {
+				*made++
+			}
 		} else if v&pteLarge != 0 {
 			return nil
 		}
@@ -122,21 +125,45 @@ func Readable(va uintptr) bool {
 	}
 }
 
-// freeTables frees a table and the tables below it, not the pages that they map.
-func freeTables(c *percpu.CPU, table PhysAddr, level uint, n uintptr) {
-	if level > 0 {
-		for i := range n {
-			if v := *entryAt(table, i); v&ptePresent != 0 {
-				freeTables(c, tableOf(v), level-1, entries)
-			}
+// Peek returns the 8 bytes at va, an address of the loaded space. It does not fault, in an
+// NMI either: it walks the tables in software, and reads the frame through the direct map.
+// Another CPU may take va out of the tables meanwhile. It cannot free the tables or the
+// frame before this CPU has answered the flush, and an NMI handler answers none.
+func Peek(va uintptr) (word uint64, ok bool) {
+	if va&7 != 0 || kernelRoot == 0 {
+		return 0, false
+	}
+	if sign := int64(va) >> 47; sign != 0 && sign != -1 {
+		return 0, false
+	}
+	p, ok := physical(PhysAddr(cpu.ReadCR3()&pteAddr), va)
+	if !ok {
+		return 0, false
+	}
+	if _, ok = physical(kernelRoot, Direct(p)); !ok { // no RAM: firmware's tables, a framebuffer
+		return 0, false
+	}
+	return *ptr[uint64](Direct(p)), true
+}
+
+// physical returns the physical address that a space maps va to, if it is memory.
+func physical(root PhysAddr, va uintptr) (p PhysAddr, ok bool) {
+	for level, t := uint(3), root; ; level-- {
+		v := atomic.LoadUint64(entryAt(t, index(va, level)))
+		if v&ptePresent == 0 {
+			return 0, false
+		}
+		t = tableOf(v)
+		if level == 0 || v&pteLarge != 0 {
+			within := uintptr(1)<<(12+9*level) - 1
+			return t&^PhysAddr(within) | PhysAddr(va&within), v&pteUncached == 0
 		}
 	}
-	FreeFrame(c, table)
 }
 
 // mapPage sets one page of the kernel's half. The entry must be empty.
 func mapPage(c *percpu.CPU, va uintptr, p PhysAddr, bits uint64) {
-	e := entryMake(kernelRoot, va, pteTable, c)
+	e := entryMake(kernelRoot, va, pteTable, c, nil)
 	if e == nil || *e != 0 {
 		upcall.Panic(c, "mem: kernel page cannot be mapped; address, physical", uint64(va), uint64(p))
 	}

@@ -48,17 +48,9 @@ func Answer(c *percpu.CPU) {
 //
 // Context: the translations are gone from the tables; CPUs that spin answer.
 func flushOthers(c *percpu.CPU, set *percpu.Mask) {
-	n := 0
-	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
-		if to := percpu.Get(id); to != c {
-			request(to)
-			n++
-		}
-	}
-	if n == 0 {
-		return
-	}
-	ipi.SendSet(c, set, ipi.Flush)
+	// A request without its IPI would keep the next CPU that waits for the target: it waits
+	// for the last request. So the two go together, though CPUs may leave the set.
+	ipi.RequestSet(c, set, ipi.Flush, func(to *percpu.CPU) { request(to) })
 	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
 		if to := percpu.Get(id); to != c {
 			await(c, to, to.FlushRequests.Load())
@@ -76,15 +68,19 @@ func FlushOne(c, to *percpu.CPU) {
 	await(c, to, n)
 }
 
+// flushLimit is the time for an answer.
+const flushLimit = 10 * clock.Second
+
 // await waits until a CPU has answered request n. After 10 ms it repeats the IPI,
 // and then at doubled intervals: an IPI may be lost. After ten seconds the kernel
-// panics, because going on would leave a stale translation.
+// panics, because going on would leave a stale translation. While a virtual CPU stands
+// still, the wait begins again: only the CPU that flushes can say that it has.
 func await(c, to *percpu.CPU, n uint64) {
 	if answered(to, n) {
 		return
 	}
 	gap := 10 * clock.Millisecond
-	again, end := clock.After(gap), clock.After(10*clock.Second)
+	again, end := clock.After(gap), clock.After(flushLimit)
 	for turns := 1; !answered(to, n); turns++ {
 		Answer(c)
 		atom.Pause()
@@ -96,8 +92,12 @@ func await(c, to *percpu.CPU, n uint64) {
 			again = clock.After(gap)
 			ipi.Repeat(c, to, ipi.Flush)
 		}
-		if end.Passed() {
+		if !end.Passed() {
+			continue
+		}
+		if stalled := upcall.Stalled(c); !stalled && !answered(to, n) {
 			upcall.Panic(c, "mem: TLB flush not answered; CPU, request", uint64(to.ID), n)
 		}
+		end = clock.After(flushLimit)
 	}
 }

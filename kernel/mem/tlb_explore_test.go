@@ -60,7 +60,7 @@ func newPage(n int, under code) *page {
 	}
 	p.reader.Set(1)
 	p.present.Store(1)
-	flushOwn = p.flush
+	reload = p.flush
 	apic.Sent = func(dest, _ uint32) { p.ipi[dest].Store(1) }
 	return p
 }
@@ -170,27 +170,52 @@ func TestLateNumberIsFound(t *testing.T) {
 	t.Log(r)
 }
 
-// CPUs that unmap at the same time, each for all: each waits for the others, and
-// answers meanwhile.
+// mutual searches CPUs that unmap at the same time, each for all.
+func mutual(cpus, preemptions int, under code) explore.Result {
+	return explore.Run(explore.Model{Preemptions: preemptions, Setup: func() ([]func(), func() error) {
+		p := newPage(cpus, under)
+		var programs []func()
+		for _, c := range p.cpus {
+			programs = append(programs, func() {
+				p.flushOthers(c, &p.set)
+				p.done.Add(1)
+				for p.done.Load() != uint32(cpus) { // continues, and takes interrupts
+					p.interrupt(c)
+					atom.Pause()
+				}
+			})
+		}
+		return programs, func() error { return nil }
+	}})
+}
+
+// Each CPU waits for the others, and answers meanwhile.
 func TestMutualFlushEnds(t *testing.T) {
 	for _, m := range []struct{ cpus, preemptions int }{{2, explore.Unbounded}, {3, explore.Bound(1, 2)}} {
-		r := explore.Run(explore.Model{Preemptions: m.preemptions, Setup: func() ([]func(), func() error) {
-			p := newPage(m.cpus, shipping)
-			var programs []func()
-			for _, c := range p.cpus {
-				programs = append(programs, func() {
-					p.flushOthers(c, &p.set)
-					p.done.Add(1)
-					for p.done.Load() != uint32(m.cpus) { // continues, and takes interrupts
-						p.interrupt(c)
-						atom.Pause()
-					}
-				})
-			}
-			return programs, func() error { return nil }
-		}})
+		r := mutual(m.cpus, m.preemptions, shipping)
 		t.Log(r)
 		require.NoError(t, r.Err)
 		require.True(t, r.Complete)
+	}
+}
+
+// Negative control: a CPU that waits for the others' flushes does not answer.
+func TestDeafFlushIsFound(t *testing.T) {
+	under := shipping
+	under.flushOthers = func(c *percpu.CPU, set *percpu.Mask) {
+		for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
+			if to := percpu.Get(id); to != c {
+				n := request(to)
+				ipi.Send(c, to, ipi.Flush)
+				for !answered(to, n) {
+					atom.Pause()
+				}
+			}
+		}
+	}
+	for _, cpus := range []int{2, 3} {
+		r := mutual(cpus, 1, under)
+		require.ErrorContains(t, r.Err, "waits forever")
+		t.Log(r)
 	}
 }

@@ -105,3 +105,26 @@ func TestWalkSkipsWhatIsMissing(t *testing.T) {
 	require.Equal(t, 100, w.steps)
 	require.Equal(t, uintptr(100<<39), w.reached())
 }
+
+// physical finds what a page of each size maps, and no device.
+func TestPhysical(t *testing.T) {
+	tb := newTables(8)
+	const va = 0x7f1234567000
+	_, ok := physical(tb.root, va)
+	require.False(t, ok, "no table")
+	e := tb.entry(va)
+	_, ok = physical(tb.root, va)
+	require.False(t, ok, "no page")
+	*e = 0x5000 | ptePresent | pteUser
+	p, ok := physical(tb.root, va+0x128)
+	require.True(t, ok)
+	require.EqualValues(t, 0x5128, p)
+	*e |= pteUncached
+	_, ok = physical(tb.root, va)
+	require.False(t, ok, "a read of a register may have effects")
+	above := entryAt(tableOf(*entryAt(tableOf(*entryAt(tb.root, index(va, 3))), index(va, 2))), index(va, 1))
+	*above = 0x40000000 | ptePresent | pteLarge
+	p, ok = physical(tb.root, va+8)
+	require.True(t, ok)
+	require.EqualValues(t, 0x40000000+(va+8)&(layout.LargePage-1), p)
+}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"muster/kernel/inject"
+	"muster/kernel/keymap"
 	"muster/kernel/setting"
 )
 
@@ -29,8 +30,17 @@ type Options struct {
 	Faults   inject.Faults // fault=..., may be repeated
 	Physical bool          // ipi=physical, not logical: address each CPU by itself
 	Share    int           // callshare=N: percent of a CPU's time that calls of other CPUs may take
+	Stretch  int           // stretch=N, in debug builds: the longest time with interrupts off, in nanoseconds; 0 without the word
 	Counted  bool          // icount: the clock counts instructions
+	Stdio    Port          // stdio=PORT/IRQ: the serial port of programs' descriptors 0 and 1
+	Control  Port          // control=PORT/IRQ: the serial port of what the other end says about them
+	OwnErrs  bool          // stderr=control, not console: descriptor 2 has the control port
+	Layout   string        // keys=NAME: the keyboards' layout
+	PS2      string        // ps2=auto, set2 or off: use of the PS/2 controller
+	Status   string        // status=auto, on or off: the status screen before the first prompt
 	App      string        // app=NAME: run the first module as a program of this name
+	Copies   int           // copies=N: that many processes of the program at once
+	Rounds   int           // rounds=N: that many times over
 	Args     []string      // arg=...: its arguments, percent-encoded
 	Env      []string      // env=K=V: its environment, percent-encoded
 }
@@ -43,6 +53,11 @@ func Default() Options {
 		TickMS:   int(setting.TickMS.Default),
 		Scale:    int(setting.DeadlineScale.Default),
 		Share:    int(setting.CallShare.Default),
+		Copies:   int(setting.Copies.Default),
+		Rounds:   int(setting.Rounds.Default),
+		Layout:   keymap.Names()[0],
+		PS2:      "auto",
+		Status:   "auto",
 	}
 }
 
@@ -56,7 +71,8 @@ func Parse(line string) (o Options, problems []string) {
 		to *int
 	}{
 		{&setting.MaxCPUs, &o.MaxCPUs}, {&setting.LogLevel, &o.LogLevel}, {&setting.TickMS, &o.TickMS},
-		{&setting.DeadlineScale, &o.Scale}, {&setting.CallShare, &o.Share},
+		{&setting.DeadlineScale, &o.Scale}, {&setting.CallShare, &o.Share}, {&setting.Stretch, &o.Stretch},
+		{&setting.Copies, &o.Copies}, {&setting.Rounds, &o.Rounds},
 	}
 	number := func(word, name, value string) bool {
 		for _, s := range numbers {
@@ -73,6 +89,7 @@ func Parse(line string) (o Options, problems []string) {
 		}
 		return false
 	}
+	variables := 0
 	for _, word := range Words(line) {
 		name, value, hasValue := strings.Cut(word, "=")
 		switch {
@@ -97,6 +114,37 @@ func Parse(line string) (o Options, problems []string) {
 			if err := o.Faults.Add(value); err != nil {
 				complain("%s: %v, ignored", word, err)
 			}
+		case name == "stdio" || name == "control":
+			p, err := parsePort(value)
+			if err != nil {
+				complain("%s: %v, ignored", word, err)
+			} else if name == "stdio" {
+				o.Stdio = p
+			} else {
+				o.Control = p
+			}
+		case word == "stderr=console" || word == "stderr=control":
+			o.OwnErrs = value == "control"
+		case name == "stderr":
+			complain("%s: not console or control, using the default", word)
+		case name == "keys" && keymap.Find(value) != nil:
+			o.Layout = value
+		case name == "keys":
+			complain("%s: not one of %s, using the default", word, strings.Join(keymap.Names(), ", "))
+		case word == "ps2=auto" || word == "ps2=set2" || word == "ps2=off":
+			o.PS2 = value
+		case name == "ps2":
+			complain("%s: not auto, set2 or off, using the default", word)
+		case word == "status=auto" || word == "status=on" || word == "status=off":
+			o.Status = value
+		case name == "status":
+			complain("%s: not auto, on or off, using the default", word)
+		case word == "crlf=on" || word == "crlf=off": // for the core
+		case name == "crlf":
+			complain("%s: not on or off, using the default", word)
+		case word == "console=both" || word == "console=serial" || word == "console=screen": // for the core
+		case name == "console":
+			complain("%s: not serial, screen or both, using the default", word)
 		case word == "trace=all": // for the core
 		case name == "trace":
 			complain("%s: not trace=all, ignored", word)
@@ -120,6 +168,11 @@ func Parse(line string) (o Options, problems []string) {
 				o.Env = append(o.Env, text)
 			}
 		case variable(name): // goes to the kernel's own Go runtime
+			if len(word) > setting.VariableBytes {
+				complain("%s: %d bytes with its name, at most %d are passed on", name, len(word), setting.VariableBytes)
+			} else if variables++; variables > setting.Variables {
+				complain("%s: variable number %d, at most %d are passed on", name, variables, setting.Variables)
+			}
 		default:
 			complain("%s: unknown word, ignored", word)
 		}

@@ -2,12 +2,14 @@ package options
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/inject"
 	"muster/kernel/percpu"
+	"muster/kernel/setting"
 )
 
 func TestParse(t *testing.T) {
@@ -18,7 +20,7 @@ func TestParse(t *testing.T) {
 		problems []string
 	}{
 		"empty":   {line: "", want: Default()},
-		"numbers": {line: "nosmp maxcpus=2 loglevel=4 tick=5 deadline-scale=3 callshare=7", want: Options{NoSMP: true, MaxCPUs: 2, LogLevel: 4, TickMS: 5, Scale: 3, Share: 7}},
+		"numbers": {line: "nosmp maxcpus=2 loglevel=4 tick=5 deadline-scale=3 callshare=7 stretch=100000 copies=4 rounds=9", want: Options{NoSMP: true, MaxCPUs: 2, LogLevel: 4, TickMS: 5, Scale: 3, Share: 7, Stretch: 100000, Copies: 4, Rounds: 9, Layout: "us", PS2: "auto", Status: "auto"}},
 		"IPIs":    {line: "ipi=logical ipi=physical", want: with(func(o *Options) { o.Physical = true })},
 		"run": {line: `run="cpus -json; ps;; "`, want: with(func(o *Options) {
 			o.HasRun, o.Run = true, []string{"cpus -json", "ps"}
@@ -26,13 +28,15 @@ func TestParse(t *testing.T) {
 		"start-up": {line: "smp=serial fault=ap2:silent", want: with(func(o *Options) {
 			o.Serial, o.Faults.AP = true, map[int]inject.AP{2: {Silent: true}}
 		})},
+		"status":      {line: "status=off status=on", want: with(func(o *Options) { o.Status = "on" })},
+		"keyboards":   {line: "keys=de ps2=off ps2=set2", want: with(func(o *Options) { o.Layout, o.PS2 = "de", "set2" })},
 		"mitigations": {line: "mitigations=full", want: with(func(o *Options) { o.Full = true })},
 		"empty run":   {line: "run=", want: with(func(o *Options) { o.HasRun = true })},
 		"program": {line: "app=a.test arg=-test.run arg=%5EA%20b$ arg= env=K%3DV", want: with(func(o *Options) {
 			o.App, o.Args, o.Env = "a.test", []string{"-test.run", "^A b$", ""}, []string{"K=V"}
 		})},
 		"runtime's variables": {line: "GODEBUG=gccheckmark=1 GOGC=50", want: Default()},
-		"bad values": {line: "maxcpus=0 tick=abc loglevel=9 deadline-scale=-1 mitigations=off trace=x smp=x fault=x arg=%zz ipi=x callshare=0", want: Default(), problems: []string{
+		"bad values": {line: "maxcpus=0 tick=abc loglevel=9 deadline-scale=-1 mitigations=off trace=x smp=x fault=x arg=%zz ipi=x callshare=0 stretch=9 keys=fr ps2=on status=no", want: Default(), problems: []string{
 			fmt.Sprintf("maxcpus=0: not a number from 1 to %d, using the default", percpu.Max),
 			"tick=abc: not a number from 1 to 1000, using the default",
 			"loglevel=9: not a number from 0 to 8, using the default",
@@ -40,13 +44,22 @@ func TestParse(t *testing.T) {
 			"mitigations=off: not auto or full, using the default",
 			"trace=x: not trace=all, ignored",
 			"smp=x: not serial or parallel, using the default",
-			`fault=x: "x" is not apN (N from 1 on), ipi or page, ignored`,
+			`fault=x: "x" is not apN (N from 1 on), ipi, page or demo, ignored`,
 			`arg=%zz: invalid URL escape "%zz", ignored`,
 			"ipi=x: not logical or physical, using the default",
 			"callshare=0: not a number from 1 to 100, using the default",
+			"stretch=9: not a number from 1000 to 1000000000000, using the default",
+			"keys=fr: not one of us, de, using the default",
+			"ps2=on: not auto, set2 or off, using the default",
+			"status=no: not auto, on or off, using the default",
 		}},
 		"the last value is used, even if bad": {line: "tick=5 tick=+7", want: Default(), problems: []string{
 			"tick=+7: not a number from 1 to 1000, using the default",
+		}},
+		"variables beyond the limits": {line: strings.Repeat("A=1 ", setting.Variables) + "B=2 LONG=" + strings.Repeat("x", 251) + " C=" + strings.Repeat("x", 253), want: Default(), problems: []string{
+			"B: variable number 15, at most 14 are passed on",
+			"LONG: 256 bytes with its name, at most 255 are passed on",
+			"C: variable number 16, at most 14 are passed on",
 		}},
 		"unknown": {line: "nosnp color=red", want: Default(), problems: []string{
 			"nosnp: unknown word, ignored", "color=red: unknown word, ignored",
@@ -59,4 +72,20 @@ func TestParse(t *testing.T) {
 			require.Equal(t, tc.problems, problems)
 		})
 	}
+}
+
+// A port is an address and an interrupt.
+func TestPorts(t *testing.T) {
+	o, problems := Parse("stdio=0x3e8/3 control=744/7 stderr=control crlf=off")
+	require.Empty(t, problems)
+	require.Equal(t, Port{0x3e8, 3}, o.Stdio)
+	require.Equal(t, Port{0x2e8, 7}, o.Control)
+	require.True(t, o.OwnErrs)
+	for _, word := range []string{"stdio=", "stdio=0x3e8", "stdio=0x3e8/16", "stdio=0x3e8/-1", "control=0/3", "stdio=0x10000/3", "stdio=com2/3", "stdio=0xffff/3"} {
+		o, problems := Parse(word)
+		require.Equal(t, []string{word + ": not an address below 0xfff8 and an interrupt below 16, such as 0x2f8/3, ignored"}, problems)
+		require.Equal(t, Default(), o)
+	}
+	_, problems = Parse("stderr=x crlf=x")
+	require.Equal(t, []string{"stderr=x: not console or control, using the default", "crlf=x: not on or off, using the default"}, problems)
 }

@@ -51,19 +51,21 @@ type CPU struct {
 	LongestAt uint64      // debug builds: EnteredAt of the longest stretch
 
 	// This CPU alone, seldom.
-	Space      uintptr // *mem.Space of the program whose tables are loaded
-	CallTicks  uint64  // counter ticks spent on calls of other CPUs in one period of the rate limit
-	CallPeriod uint64  // that period: Ticks when it began
-	WatchTick  uint64  // Ticks when the watchdog last saw its neighbour alive
-	Watched    uint64  // that neighbour's TickAt
-	PanicTop   uintptr // stack for the panic report
-	_          [16]byte
+	Space       uintptr // *mem.Space of the program whose tables are loaded
+	CallTicks   uint64  // counter ticks spent on calls of other CPUs in one period of the rate limit
+	CallPeriod  uint64  // that period: Ticks when it began
+	WatchTick   uint64  // Ticks when the watchdog last saw its neighbour alive
+	Watched     uint64  // that neighbour's TickAt
+	PanicTop    uintptr // stack for the panic report
+	Urgent      uint32  // 1: an allocation for a program may use half of the kernel's reserve
+	MachinePoll uint32  // when to look for corrected machine checks, in seconds of the clock
+	Machine     uintptr // *cpu.MachineRecord
 
 	// Read mostly: written before the CPU comes online.
-	ID            uint32 // dense, 0 is the boot CPU; index arrays with it
-	abi.Processor        // the CPU's ids in hardware and firmware
-	Logical       uint32 // its logical destination: cluster in the upper half, one bit in the lower; 0 for none
-	_             uint32
+	ID            uint32  // dense, 0 is the boot CPU; index arrays with it
+	abi.Processor         // the CPU's ids in hardware and firmware
+	Logical       uint32  // its logical destination: cluster in the upper half, one bit in the lower; 0 for none
+	Banks         uint32  // machine-check banks
 	Memory        uintptr // *cpus.memory: all that is this CPU's
 	Trace         uintptr // ring of trace records
 	Sched         uintptr // *sched.runQueue
@@ -76,7 +78,9 @@ type CPU struct {
 	NMIRequests   atom.Uint32 // the purpose of the next NMI: bits of package crash
 	Go            atom.Uint32 // 1: may join; see handshake.go
 	OutLeft       atom.Uint32 // CPUs that have not ended this CPU's call
-	_             [40]byte
+	_             [4]byte
+	Profile       atom.Uint64 // *profile.buffer, 0 before the first profile
+	_             [24]byte
 
 	// Written by this CPU, read by others.
 	Stage     atom.Uint32 // how far the CPU's start came
@@ -88,13 +92,15 @@ type CPU struct {
 	StopFrame atom.Uintptr
 	Code      atom.Uint32 // why it is not online: Code*
 	Boot      bool        // IA32_APIC_BASE bit 8
-	_         [11]byte
+	NMIsDue   uint8       // NMIs that may come although their requests have been taken
+	_         [10]byte
 	OutFunc   atom.Uint64 // the call that it makes to other CPUs
 	OutWord   atom.Uint64
 	Called    atom.Uint64 // the sum of the words of CallCount
 	Callers   Mask        // CPUs whose call waits for this CPU, which set their own bits
 	magic     uint64      // marks a block that was not overwritten
-	_         [16]byte
+	Program   uint64      // number of the address space of the program that ran last, 0 for none
+	Random    uintptr     // *random.Generator
 
 	// Written by this CPU while it starts: the counter at each stage.
 	StageAt [abi.Stages]uint64

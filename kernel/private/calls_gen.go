@@ -28,11 +28,17 @@ var calls = [...]linux.Handler{
 	abi.NumMapPhys - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return mapPhys(c, t, f.DI, f.SI, f.DX != 0)
 	},
+	abi.NumAllocPage - abi.First: func(c *percpu.CPU, t *linux.Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
+		return allocPage(c, t)
+	},
 	abi.NumAddIOAPIC - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return intr.AddIOAPIC(c, t, uint8(f.DI), f.SI, uint32(f.DX))
 	},
 	abi.NumBindIRQ - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return intr.Bind(c, t, uint32(f.DI), uint32(f.SI), uint32(f.DX), int(f.R10))
+	},
+	abi.NumBindMSI - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return intr.BindMSI(c, t, int(f.DI), int(f.SI))
 	},
 	abi.NumUnmaskIRQ - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return intr.Unmask(c, t, uint32(f.DI))
@@ -42,6 +48,51 @@ var calls = [...]linux.Handler{
 	},
 	abi.NumConsoleRead - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return consoleRead(c, t, uintptr(f.DI), f.SI)
+	},
+	abi.NumOpenTerminal - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return linux.OpenTerminal(c, t, int(f.DI))
+	},
+	abi.NumUseDrawer - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return linux.UseDrawer(c, t, int(f.DI))
+	},
+	abi.NumDrawScreen - abi.First: func(c *percpu.CPU, t *linux.Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
+		return linux.DrawScreen(c, t)
+	},
+	abi.NumPollConsole - abi.First: func(c *percpu.CPU, t *linux.Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
+		return pollConsole(c, t)
+	},
+	abi.NumAddConsolePort - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return addConsolePort(c, t, uintptr(f.DI), int(f.SI), f.DX != 0)
+	},
+	abi.NumConsolePorts - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return consolePorts(c, t, uintptr(f.DI))
+	},
+	abi.NumOpenPort - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return openPort(c, t, int(f.DI), f.SI)
+	},
+	abi.NumUsePorts - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return linux.UsePorts(c, t, f.DI != 0)
+	},
+	abi.NumControlRead - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return controlRead(c, t, uintptr(f.DI), f.SI)
+	},
+	abi.NumPortsChanged - abi.First: func(c *percpu.CPU, t *linux.Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
+		return linux.PortsChanged(c, t)
+	},
+	abi.NumEndInput - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return linux.EndInput(c, t, f.DI)
+	},
+	abi.NumCloseOutput - abi.First: func(c *percpu.CPU, t *linux.Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
+		return linux.CloseOutput(c, t)
+	},
+	abi.NumUnsent - abi.First: func(c *percpu.CPU, t *linux.Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
+		return linux.Unsent(c, t)
+	},
+	abi.NumSignalForeground - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return linux.SignalForeground(c, t, int(f.DI))
+	},
+	abi.NumSignalProgram - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return linux.SignalProgram(c, t, int(f.DI), int(f.SI))
 	},
 	abi.NumSetCPULimit - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return cpus.SetLimit(c, t, uint32(f.DI))
@@ -88,8 +139,23 @@ var calls = [...]linux.Handler{
 	abi.NumTraceRead - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return traceRead(c, t, int(f.DI), int64(f.SI), uintptr(f.DX), f.R10)
 	},
+	abi.NumTraceKinds - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return traceKinds(c, t, uint32(f.DI))
+	},
+	abi.NumStartProfile - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return startProfile(c, t, int(f.DI), uint32(f.SI))
+	},
+	abi.NumStopProfile - abi.First: func(c *percpu.CPU, t *linux.Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
+		return stopProfile(c, t)
+	},
+	abi.NumReadProfile - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return readProfile(c, t, int(f.DI), uintptr(f.SI), f.DX)
+	},
+	abi.NumProfileCounts - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return profileCounts(c, t, int(f.DI), uintptr(f.SI))
+	},
 	abi.NumNewProcess - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-		return linux.MakeProcess(c, t, uintptr(f.DI), f.SI)
+		return linux.MakeProcess(c, t, uintptr(f.DI), f.SI, int(f.DX))
 	},
 	abi.NumMapProcess - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return linux.MapProcess(c, t, uintptr(f.DI), f.SI, f.DX, int(f.R10))

@@ -13,6 +13,7 @@ import (
 	"muster/kernel/lock"
 	"muster/kernel/mmio"
 	"muster/kernel/percpu"
+	"muster/kernel/trap"
 )
 
 // finish ends the machine: it stops the other CPUs, takes the steps that the caller
@@ -137,6 +138,8 @@ func sayLongest(c *percpu.CPU) {
 		}
 	}
 	var l console.Line
-	console.Log(c, console.Notice, l.Str("core: longest stretch with interrupts off ").Dec(uint64(clock.Span(worst.Longest))).
-		Str(" ns, vector ").Dec(worst.LongestAt>>32).Str(", AX ").Dec(worst.LongestAt&0xffffffff).Bytes())
+	l.Str("core: longest stretch with interrupts off ").Dec(uint64(clock.Span(worst.Longest))).Str(" ns, from ")
+	from, to := trap.Longest(worst)
+	crash.AppendStretch(&l, worst.LongestAt, from, to)
+	console.Log(c, console.Notice, l.Bytes())
 }

@@ -15,6 +15,7 @@ import (
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
 	"muster/kernel/trace"
+	"muster/kernel/vector"
 )
 
 // Information about CPUs, IPIs, interrupts and memory.
@@ -31,6 +32,9 @@ func cpuInfo(c *percpu.CPU, t *linux.Task, cpu int, info uintptr) (*percpu.CPU, 
 		IdleNS:    uint64(clock.Span(sched.IdleTicks(o))),
 		LongestNS: uint64(clock.Span(o.Longest)), LongestAt: o.LongestAt,
 		Features: cpus.FeaturesOf(o).Words(),
+	}
+	for _, n := range cpus.VectorCounts(o.ID)[vector.Exceptions:] { // the CPU counts on, without a lock
+		out.Interrupts += n
 	}
 	if o.Boot {
 		out.BSP = 1
@@ -82,13 +86,18 @@ func backtrace(c *percpu.CPU, t *linux.Task, cpu int, trace uintptr) (*percpu.CP
 }
 
 func memInfo(c *percpu.CPU, t *linux.Task, info uintptr) (*percpu.CPU, uint64) {
+	c, high := sched.StackHigh(c)
 	s := mem.ReadStats(c)
 	out := abi.Mem{
 		TotalPages: s.Total, FreePages: s.Free, ReservePages: s.Reserve,
 		KernelPages: mem.Kernel.Charged(), Faults: mem.Kernel.Faults,
-		StacksMade: sched.StacksMade(), StackHigh: sched.StackHigh(c), StackSize: sched.StackSize,
+		StacksMade: sched.StacksMade(), StackHigh: high, StackSize: sched.StackSize,
 	}
 	return c, copyOut(c, t, info, &out, 0)
+}
+
+func traceKinds(c *percpu.CPU, _ *linux.Task, kinds uint32) (*percpu.CPU, uint64) {
+	return c, uint64(trace.SetKinds(kinds))
 }
 
 // maxTraceRead bounds the events of one call, which interrupts wait for.

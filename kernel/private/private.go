@@ -78,8 +78,79 @@ func consoleRead(c *percpu.CPU, t *linux.Task, p uintptr, room uint64) (*percpu.
 	return c, uint64(n)
 }
 
+func pollConsole(c *percpu.CPU, _ *linux.Task) (*percpu.CPU, uint64) {
+	console.Poll(c)
+	return c, 0
+}
+
+func addConsolePort(c *percpu.CPU, _ *linux.Task, addr uintptr, stride int, set bool) (*percpu.CPU, uint64) {
+	if stride != 0 && stride != 1 && stride != 4 || stride == 0 && (addr == 0 || addr > 0xfff8) || stride != 0 && addr == 0 {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	switch console.AddPort(c, console.Place{Addr: addr, Stride: uintptr(stride)}, set) {
+	case console.Known:
+		return c, linux.Fail(linux.EEXIST)
+	case console.Silent:
+		return c, linux.Fail(linux.ENODEV)
+	case console.TooMany:
+		return c, linux.Fail(linux.EBUSY)
+	case console.AddedOne:
+		return c, 1
+	}
+	return c, 0
+}
+
+func consolePorts(c *percpu.CPU, t *linux.Task, info uintptr) (*percpu.CPU, uint64) {
+	at, ok, n := console.Ports(c)
+	if !ok {
+		return c, linux.Fail(linux.ENODEV)
+	}
+	out := abi.Ports{Addr: at.Addr, Mirrors: uint32(n)}
+	if at.Stride != 0 {
+		out.Memory = 1
+	}
+	return c, copyOut(c, t, info, &out, 0)
+}
+
+// openPort opens a serial port for programs.
+func openPort(c *percpu.CPU, _ *linux.Task, port int, base uint64) (*percpu.CPU, uint64) {
+	p := &console.Stdio
+	switch {
+	case base == 0 || base > 0xfff8:
+		return c, linux.Fail(linux.EINVAL)
+	case port == abi.PortControl:
+		p = &console.Control
+	case port != abi.PortStdio:
+		return c, linux.Fail(linux.EINVAL)
+	}
+	if !p.Open(uint16(base)) {
+		return c, linux.Fail(linux.ENODEV)
+	}
+	return c, 0
+}
+
+// controlRead returns words of the control port. One goroutine of the kernel reads them.
+func controlRead(c *percpu.CPU, t *linux.Task, p uintptr, room uint64) (*percpu.CPU, uint64) {
+	var buf [256]byte
+	n := console.Control.Peek(c, buf[:min(room, uint64(len(buf)))])
+	if !t.Space.CopyOut(c, p, unsafe.Pointer(&buf), uintptr(n)) {
+		return c, linux.Fail(linux.EFAULT)
+	}
+	console.Control.Drop(c, n)
+	return c, uint64(n)
+}
+
 func bootInfo(c *percpu.CPU, t *linux.Task, out uintptr) (*percpu.CPU, uint64) {
 	return c, copyOut(c, t, out, boot, 0)
+}
+
+// allocPage allocates a page for a device.
+func allocPage(c *percpu.CPU, _ *linux.Task) (*percpu.CPU, uint64) {
+	p, ok := mem.AllocUser(c) // the reserve is not for devices
+	if !ok {
+		return c, linux.Fail(linux.ENOMEM)
+	}
+	return c, uint64(p)
 }
 
 // mapPhys maps in chunks, and lets other threads run between them.

@@ -3,6 +3,7 @@ package sched
 import (
 	"unsafe"
 
+	"muster/kernel/console"
 	"muster/kernel/cpu"
 	"muster/kernel/lock"
 	"muster/kernel/mem"
@@ -39,6 +40,9 @@ func Idle(c *percpu.CPU) {
 			runFromIdle(c, next)
 			continue
 		}
+		if c.ID == 0 {
+			console.Resume(c) // the interrupts keep no thread waiting
+		}
 		trap.Wait(c)
 	}
 }
@@ -67,7 +71,7 @@ func runFromIdle(c *percpu.CPU, next *Thread) {
 	q.prev, q.how = q.idle, leaveIdle
 	q.charge(q.idle)
 	become(c, q, q.idle, next)
-	switchStack(&q.idle.sp, next.sp, next.g.FSBase()) //cpucheck:stays the idle thread never moves to another CPU
+	switchTo(c, q.idle, next) //cpucheck:stays the idle thread never moves to another CPU
 	finish(c)
 }
 
@@ -77,7 +81,7 @@ func IdleTicks(c *percpu.CPU) uint64 {
 		return 0
 	}
 	q := local(c)
-	ticks := q.idle.ranTicks.Load()
+	ticks := q.idle.Used.ticks.Load()
 	if c.Current == uintptr(unsafe.Pointer(q.idle)) {
 		ticks += cpu.TSC() - q.since
 	}

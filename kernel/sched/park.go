@@ -21,7 +21,7 @@ import (
 func Park(c *percpu.CPU) *percpu.CPU {
 	t := Current(c)
 	for !t.takeToken() {
-		c = reschedule(c, leaveParked)
+		c = parked(c)
 	}
 	return c
 }

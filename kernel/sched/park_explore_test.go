@@ -163,16 +163,16 @@ func ready(last uint32) *Thread {
 	return t
 }
 
-// busy searches a machine whose CPU 0 runs a thread and makes others ready, which
+// busy searches a machine whose CPU 0 runs a thread and makes others ready by wake, which
 // the CPU last has run before, while all other CPUs become idle. look is what an
 // idle CPU does.
-func busy(cpus, threads, preemptions int, last uint32, look func(*percpu.CPU) *Thread) explore.Result {
+func busy(cpus, threads, preemptions int, last uint32, wake func(*percpu.CPU, *Thread), look func(*percpu.CPU) *Thread) explore.Result {
 	return explore.Run(explore.Model{Preemptions: preemptions, Setup: func() ([]func(), func() error) {
 		m := newMachine(cpus)
 		m.queues[0].running.Store(uint32(ClassKernel))
 		programs := []func(){func() {
 			for range threads {
-				enqueue(m.cpus[0], ready(last))
+				wake(m.cpus[0], ready(last))
 			}
 		}}
 		for id := 1; id < cpus; id++ {
@@ -184,17 +184,32 @@ func busy(cpus, threads, preemptions int, last uint32, look func(*percpu.CPU) *T
 
 // A waker puts a thread on a CPU that is becoming idle: that CPU runs it.
 func TestIdleMissesNoThread(t *testing.T) {
-	r := busy(2, 1, explore.Unbounded, 1, look)
+	r := busy(2, 1, explore.Unbounded, 1, enqueue, look)
 	t.Log(r)
 	require.NoError(t, r.Err)
 	require.True(t, r.Complete)
+}
+
+// Negative control: a waker that looks whether the CPU is idle, and then queues the
+// thread.
+func TestLookBeforeQueueIsFound(t *testing.T) {
+	r := busy(2, 1, explore.Unbounded, 1, func(c *percpu.CPU, x *Thread) {
+		to := percpu.Get(x.cpu.Load())
+		_, sleeps := claim(to.ID)
+		local(to).put(c, x)
+		if sleeps {
+			kick(c, to)
+		}
+	}, look)
+	require.ErrorContains(t, r.Err, "waits forever")
+	t.Log(r)
 }
 
 // A busy CPU makes threads ready that it has run before; the idle CPUs take them.
 // No thread waits while a CPU sleeps.
 func TestIdleTakesWork(t *testing.T) {
 	for _, m := range []struct{ cpus, threads, preemptions int }{{2, 1, explore.Unbounded}, {2, 2, explore.Bound(4, explore.Unbounded)}, {3, 2, explore.Bound(2, 3)}} {
-		r := busy(m.cpus, m.threads, m.preemptions, 0, look)
+		r := busy(m.cpus, m.threads, m.preemptions, 0, enqueue, look)
 		t.Log(r)
 		require.NoError(t, r.Err)
 		require.True(t, r.Complete)
@@ -204,7 +219,7 @@ func TestIdleTakesWork(t *testing.T) {
 // Negative control: a CPU that looks at the queues before it announces itself as idle
 // sleeps beside a ready thread.
 func TestLookBeforeAnnounceIsFound(t *testing.T) {
-	r := busy(2, 1, explore.Unbounded, 0, func(c *percpu.CPU) *Thread {
+	r := busy(2, 1, explore.Unbounded, 0, enqueue, func(c *percpu.CPU) *Thread {
 		next := local(c).take(c, classes, false)
 		if next == nil {
 			next = steal(c)

@@ -25,6 +25,7 @@ type runQueue struct {
 	since    uint64 // counter value of the last switch
 	nextTick clock.Time
 	timers   timerQueue
+	late     late
 
 	running atom.Uint32 // class of the running thread, classes for the idle one; others read it to decide on an IPI
 }

@@ -7,8 +7,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/clock"
+	"muster/kernel/cpu"
 	"muster/kernel/percpu"
 	"muster/kernel/tree"
+	"muster/kernel/upcall"
 )
 
 func thread(id uint32, class Class) *Thread { return &Thread{ID: id, Class: class} }
@@ -95,17 +97,17 @@ func TestExpire(t *testing.T) {
 		}
 		return n
 	}
-	q.expire(c, 99)
+	q.expire(c, nil, 99)
 	require.Zero(t, fired(), "none is due")
-	q.expire(c, 101)
+	q.expire(c, nil, 101)
 	require.Equal(t, 2, fired())
 	require.True(t, threads[1].token.Load() != 0 && !threads[1].timer.armed)
 	require.False(t, threads[1].disarm(c), "it has gone off")
 	require.True(t, threads[2].disarm(c))
 	require.EqualValues(t, 103, q.earliest())
-	q.expire(c, 1000)
+	q.expire(c, nil, 1000)
 	require.Equal(t, 2+maxExpired, fired(), "as many as one interrupt may")
-	q.expire(c, 1000)
+	q.expire(c, nil, 1000)
 	require.Equal(t, 3+maxExpired, fired(), "all but the one that was withdrawn")
 	require.EqualValues(t, clock.Never, q.earliest())
 }
@@ -135,7 +137,7 @@ func TestThreadOfTimer(t *testing.T) {
 	x := &Thread{ID: 9}
 	require.Same(t, x, threadOf(&x.timer))
 	require.Same(t, &x.timer, timerOf(&x.timer.node))
-	require.Zero(t, unsafe.Offsetof(Thread{}.fx), "FXSAVE needs 16 bytes' alignment")
+	require.Zero(t, unsafe.Offsetof(Thread{}.vectors), "XSAVE needs 64 bytes' alignment")
 }
 
 // usedStack is a variable: a stack may move, and the code knows the memory by its address alone.
@@ -147,4 +149,36 @@ func TestStackUse(t *testing.T) {
 	require.Equal(t, uint64(8), used(low))
 	stack[len(stack)-100] = 1
 	require.Equal(t, uint64(800), used(low))
+}
+
+// sampler's parts lie here because the code under test gets their addresses as numbers, and
+// a stack moves.
+var sampler struct {
+	r  runQueue
+	tm Timer
+}
+
+// A sampler's timer makes its call once for each start, and a second start meanwhile
+// changes nothing.
+func TestSampler(t *testing.T) {
+	defer func(before func(*percpu.CPU, *cpu.Frame, uintptr)) { upcall.To.Sample = before }(upcall.To.Sample)
+	r, tm := &sampler.r, &sampler.tm
+	r.timers.init()
+	c := &percpu.CPU{Sched: uintptr(unsafe.Pointer(r))}
+	f := &cpu.Frame{}
+	calls := 0
+	upcall.To.Sample = func(_ *percpu.CPU, got *cpu.Frame, timer uintptr) {
+		require.Same(t, f, got)
+		require.Equal(t, uintptr(unsafe.Pointer(tm)), timer)
+		calls++
+	}
+	tm.StartSampler(c, c, 50)
+	tm.StartSampler(c, c, 70)
+	require.EqualValues(t, 50, r.timers.earliest())
+	r.timers.expire(c, f, 100)
+	r.timers.expire(c, f, 100)
+	require.Equal(t, 1, calls)
+	tm.StartSampler(c, c, 150)
+	r.timers.expire(c, f, 200)
+	require.Equal(t, 2, calls)
 }

@@ -4,10 +4,10 @@
 // goes on. Compiled code keeps nothing in registers across a call but the frame
 // pointer; the wrapper reloads g from the new FS.
 TEXT ·switchStack(SB), NOSPLIT|NOFRAME, $0-24
+	MOVQ	fs+16(FP), AX
+	WRFSBASEQ AX
 	MOVQ	save+0(FP), AX
 	MOVQ	sp+8(FP), CX
-	MOVQ	fs+16(FP), DX
-	WRFSBASEQ DX
 	PUSHQ	BP
 	MOVQ	SP, (AX)
 	MOVQ	CX, SP

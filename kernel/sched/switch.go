@@ -7,7 +7,6 @@ import (
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
 	"muster/kernel/trace"
-	"muster/kernel/trap"
 	"muster/kernel/upcall"
 )
 
@@ -85,17 +84,9 @@ func reschedule(c *percpu.CPU, how leaving) *percpu.CPU {
 	q.prev, q.how = prev, how
 	q.charge(prev)
 	become(c, q, prev, next)
-	switchStack(&prev.sp, next.sp, next.g.FSBase())
-	c = percpu.This()
+	c = switchTo(c, prev, next)
 	finish(c)
 	return c
-}
-
-// charge adds the time since the last switch to a thread.
-func (q *runQueue) charge(t *Thread) {
-	now := cpu.TSC()
-	t.ranTicks.Store(t.ranTicks.Load() + now - q.since)
-	q.since = now
 }
 
 // become makes next the current thread of c: all but its stack.
@@ -104,11 +95,15 @@ func become(c *percpu.CPU, q *runQueue, prev, next *Thread) {
 	prev.UserFS = c.UserFS
 	if prev.Space.User() {
 		prev.UserGS = cpu.UserGSBase()
-		cpu.SaveFX(uintptr(unsafe.Pointer(&prev.fx)))
+		cpu.SaveState(uintptr(unsafe.Pointer(&prev.vectors)))
+		cpu.ClearSelectors() // or the next program could read them
 	}
 	install(c, next)
 	if next.Space.User() {
-		cpu.RestoreFX(uintptr(unsafe.Pointer(&next.fx)))
+		if x87Leak {
+			cpu.ClearX87Pointers()
+		}
+		cpu.RestoreState(uintptr(unsafe.Pointer(&next.vectors)))
 		cpu.SetUserGSBase(next.UserGS)
 		next.Space.Enter(c)
 	} else {
@@ -125,6 +120,18 @@ func become(c *percpu.CPU, q *runQueue, prev, next *Thread) {
 	next.Switches.Store(next.Switches.Load() + 1)
 	c.Switches.Store(c.Switches.Load() + 1)
 }
+
+// x87Leak says that RestoreState may leave the x87 pointers of the thread before.
+var x87Leak bool
+
+// HideX87Pointers makes each switch to a program clear the x87 pointers, or not, as
+// Features.X87Leak says.
+//
+// Context: boot CPU.
+func HideX87Pointers(leak bool) { x87Leak = leak }
+
+// X87Leak returns what HideX87Pointers has set.
+func X87Leak() bool { return x87Leak }
 
 // install puts a thread's entry state into the CPU block.
 func install(c *percpu.CPU, t *Thread) {
@@ -169,9 +176,10 @@ func requeue(c *percpu.CPU, q *runQueue, t *Thread) {
 //
 // Context: no lock held. Returns the CPU on which the thread goes on.
 func Breathe(c *percpu.CPU) *percpu.CPU {
-	trap.Window(c)
+	window(c)
 	if c.Resched != 0 {
 		c = Yield(c)
+		window(c) // threads that come back one after the other do not add up to a long stretch
 	}
 	return c
 }

@@ -44,18 +44,19 @@ const StackSize = 16 << 10
 // Thread is one thread: a kernel stack, and registers that are saved there while
 // it does not run. Packages above embed it as their first field.
 type Thread struct {
-	fx [512]byte // x87, MXCSR and XMM of a ring-3 thread that does not run; 16-byte aligned
+	vectors [trap.StateBytes]byte // vector state of a ring-3 thread that does not run: an XSAVE area, 64-byte aligned
 
-	sp       uintptr // saved stack pointer, while it does not run
-	StackLow uintptr
-	StackTop uintptr
-	g        fakeg.G
-	UserFS   uintptr // FS base outside the core; the running thread's is in the CPU block
-	UserGS   uintptr // GS base in ring 3
-	Space    *mem.Space
-	Class    Class
-	ID       uint32
-	Name     [16]byte
+	sp         uintptr // saved stack pointer, while it does not run
+	StackLow   uintptr
+	StackTop   uintptr
+	g          fakeg.G
+	UserFS     uintptr // FS base outside the core; the running thread's is in the CPU block
+	UserGS     uintptr // GS base in ring 3
+	FirstState uintptr // vector state to begin with: trap.LeaveFrame, or the address of an XSAVE area
+	Space      *mem.Space
+	Class      Class
+	ID         uint32
+	Name       [16]byte
 
 	state atom.Uint32 // stRunning to stNew
 	token atom.Uint32 // 1: an Unpark that no Park has taken yet
@@ -67,11 +68,12 @@ type Thread struct {
 	pinned   bool        // runs on cpu alone; changed while it runs
 	granted  bool        // a mutex was handed over, guarded by its lock
 	timer    Timer
-	ranTicks atom.Uint64 // counter ticks on a CPU; stored by the CPU that runs it
+	Used     Usage       // stored by the CPU that runs it
+	Group    *Usage      // of all threads of the group, nil for none; changed by the thread alone
 	Switches atom.Uint64 // times switched to
 }
 
-var _ [0]byte = [unsafe.Offsetof(Thread{}.fx)]byte{}
+var _ [0]byte = [unsafe.Offsetof(Thread{}.vectors)]byte{}
 
 // States of a thread.
 const (
@@ -90,9 +92,6 @@ func (t *Thread) StateName() string { return stateNames[t.state.Load()] }
 // CPU returns the number of the CPU that runs t or ran it last.
 func (t *Thread) CPU() uint32 { return t.cpu.Load() }
 
-// RanTicks returns how long t has run, in counter ticks, up to its last switch.
-func (t *Thread) RanTicks() uint64 { return t.ranTicks.Load() }
-
 // Current returns the thread that runs on c.
 func Current(c *percpu.CPU) *Thread { return (*Thread)(unsafe.Pointer(c.Current)) }
 
@@ -102,9 +101,10 @@ func (t *Thread) Init(stackLow, stackTop uintptr, id uint32, class Class, s *mem
 	t.StackLow, t.StackTop = stackLow, stackTop
 	t.g.SetStack(stackLow, stackTop)
 	t.ID, t.Class, t.Space = id, class, s
+	t.Used.Init()
 	t.state.Store(stNew)
-	*(*uint32)(unsafe.Pointer(&t.fx[0])) = 0x37f             // x87 control word after FNINIT
-	*(*uint32)(unsafe.Pointer(&t.fx[24])) = cpu.MXCSRDefault // SSE control
+	t.FirstState = trap.LeaveFrame
+	trap.SetReset(uintptr(unsafe.Pointer(&t.vectors)))
 	sp := (*[2]uintptr)(unsafe.Pointer(stackTop - cpu.FrameSize - 16))
 	sp[0], sp[1] = 0, trap.ThreadStartPC() // what switchStack pops: BP and its return address
 	t.sp = uintptr(unsafe.Pointer(sp))
@@ -130,8 +130,18 @@ func Waiter(n *list.Node) *Thread {
 var stacks struct {
 	mu   lock.Spin
 	free list.Stack // guarded by mu; the link is a stack's top word
-	made atom.Uint64
+	kept int        // stacks in free, guarded by mu
+	pool mem.Pool
+	made atom.Uint64 // stacks that have memory
 }
+
+// keptStacks is how many free stacks keep their memory for the next threads, and
+// stackBatch how many stacks beyond that give it back at a time: each time, all CPUs
+// flush their TLBs.
+const (
+	keptStacks = 32
+	stackBatch = 64
+)
 
 // linkOf returns the link in a free stack, and stackOf the stack of a link.
 func linkOf(low uintptr) *list.Link { return (*list.Link)(unsafe.Pointer(low + StackSize - 8)) }
@@ -139,13 +149,21 @@ func linkOf(low uintptr) *list.Link { return (*list.Link)(unsafe.Pointer(low + S
 func stackOf(k *list.Link) (low uintptr) { return uintptr(unsafe.Pointer(k)) + 8 - StackSize }
 
 // InitStacks prepares the stack allocator.
-func InitStacks() { stacks.mu.Rank = lock.RankCache }
+func InitStacks() {
+	stacks.mu.Rank = lock.RankCache
+	stacks.pool.Init(StackSize)
+}
 
 // AllocStack returns a kernel stack, with a guard page below it. ok is false when
 // little memory is left.
+//
+// Context: no lock held.
 func AllocStack(c *percpu.CPU) (low, top uintptr, ok bool) {
 	stacks.mu.Lock(c)
 	k := stacks.free.Pop()
+	if k != nil {
+		stacks.kept--
+	}
 	stacks.mu.Unlock(c)
 	if k != nil {
 		low = stackOf(k)
@@ -154,31 +172,62 @@ func AllocStack(c *percpu.CPU) (low, top uintptr, ok bool) {
 	if s := mem.ReadStats(c); s.Free < 4*StackSize/layout.PageSize+s.Reserve/2 {
 		return 0, 0, false
 	}
-	low = mem.AllocMapped(c, StackSize, layout.PageSize)
+	if low, ok = stacks.pool.Alloc(c); !ok {
+		return 0, 0, false
+	}
 	stacks.made.Add(1)
 	return low, low + StackSize, true
 }
 
-// FreeStack takes a kernel stack back; it stays mapped for the next thread.
+// FreeStack takes a kernel stack back. If many are free, some give their memory back.
+//
+// Context: no lock held. May wait for other CPUs' TLB flushes.
 func FreeStack(c *percpu.CPU, low uintptr) {
+	var batch [stackBatch]uintptr
+	n := 0
 	stacks.mu.Lock(c)
 	stacks.free.Push(linkOf(low))
-	stacks.mu.Unlock(c)
-}
-
-// StacksMade returns how many kernel stacks for threads there are.
-func StacksMade() uint64 { return stacks.made.Load() }
-
-// StackHigh returns the deepest use, in bytes, of up to 32 stacks that are free now.
-func StackHigh(c *percpu.CPU) (deepest uint64) {
-	stacks.mu.Lock(c)
-	k := stacks.free.Top()
-	for i := 0; k != nil && i < 32; i++ {
-		deepest = max(deepest, used(stackOf(k)))
-		k = k.Below()
+	if stacks.kept++; stacks.kept >= keptStacks+stackBatch {
+		for ; n < stackBatch; n++ {
+			batch[n] = stackOf(stacks.free.Pop())
+		}
+		stacks.kept -= stackBatch
 	}
 	stacks.mu.Unlock(c)
-	return deepest
+	if n > 0 {
+		stacks.pool.Free(c, batch[:])
+		stacks.made.Add(^uint64(stackBatch - 1))
+	}
+}
+
+// StacksMade returns how many kernel stacks for threads have memory.
+func StacksMade() uint64 { return stacks.made.Load() }
+
+// StackHigh returns the deepest use, in bytes, of up to 32 stacks that are free now. It
+// takes them meanwhile, so that no lock is held while it looks through one.
+//
+// Context: no lock held. Returns the CPU on which the thread goes on.
+func StackHigh(c *percpu.CPU) (_ *percpu.CPU, deepest uint64) {
+	var taken list.Stack
+	for range 32 {
+		stacks.mu.Lock(c)
+		k := stacks.free.Pop()
+		if k != nil {
+			stacks.kept--
+		}
+		stacks.mu.Unlock(c)
+		if k == nil {
+			break
+		}
+		deepest = max(deepest, used(stackOf(k)))
+		taken.Push(k)
+		c = Breathe(c)
+	}
+	for k := taken.Pop(); k != nil; k = taken.Pop() {
+		FreeStack(c, stackOf(k))
+		c = Breathe(c)
+	}
+	return c, deepest
 }
 
 // StackUsed returns the deepest use of t's kernel stack, in bytes.

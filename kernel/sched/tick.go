@@ -3,11 +3,11 @@ package sched
 import (
 	"muster/kernel/apic"
 	"muster/kernel/clock"
+	"muster/kernel/console"
 	"muster/kernel/cpu"
 	"muster/kernel/crash"
 	"muster/kernel/ipi"
 	"muster/kernel/percpu"
-	"muster/kernel/trap"
 	"muster/kernel/upcall"
 	"muster/kernel/vector"
 )
@@ -24,7 +24,10 @@ var tickPeriod clock.Time
 // SetTick sets the time between two ticks.
 //
 // Context: boot CPU, before StartTick.
-func SetTick(d clock.Time) { tickPeriod = d }
+func SetTick(d clock.Time) {
+	tickPeriod = d
+	console.SetWindow(d)
+}
 
 // Tick returns the time between two ticks.
 func Tick() clock.Time { return tickPeriod }
@@ -55,34 +58,39 @@ func StartTick(c *percpu.CPU) {
 // rate limit has deferred.
 func onTimer(c *percpu.CPU, f *cpu.Frame) {
 	apic.EOI()
-	due(c)
+	due(c, f)
 	if c.Pending.Load() != 0 {
 		ipi.Answer(c, f, ipi.Take(c, ipi.Kinds))
 	}
 	if c.ID == 0 {
 		crash.WarnUnknown(c)
+		if console.TakeDamage() {
+			upcall.To.Redraw(c)
+		}
 	}
+	crash.WarnStalled(c) // on each CPU: the one that stands still may be the boot CPU
 }
 
 // onLegacyTimer handles the 8254's interrupt, on a machine without a local APIC.
-func onLegacyTimer(c *percpu.CPU, _ *cpu.Frame) {
+func onLegacyTimer(c *percpu.CPU, f *cpu.Frame) {
 	if apic.LegacyEOI(0) {
-		due(c)
+		due(c, f)
 	}
 }
 
 // due does the work that is due on this CPU, and arms the timer for the next.
-func due(c *percpu.CPU) {
+func due(c *percpu.CPU, f *cpu.Frame) {
 	q := local(c)
 	now := clock.Now()
 	if now >= q.nextTick {
 		tick(c, q)
+		q.chargeTick(Current(c), f.User())
 		q.nextTick += tickPeriod
 		if q.nextTick <= now { // ticks were lost because the host was busy
 			q.nextTick = now + tickPeriod
 		}
 	}
-	q.timers.expire(c, now)
+	q.timers.expire(c, f, now)
 	apic.ArmTimer(min(q.nextTick, q.timers.earliest()) - clock.Now())
 }
 
@@ -96,11 +104,19 @@ func tick(c *percpu.CPU, q *runQueue) {
 			kick(c, percpu.Get(id))
 		}
 	}
+	if c.ID == 0 {
+		console.Resume(c)
+	}
 	watch(c, q)
+	crash.PollMachine(c)
 }
 
 // Pending reports whether Leave has something to do.
 func Pending(c *percpu.CPU) bool { return c.Resched != 0 || Current(c).Work.Load() != 0 }
+
+// workRounds is how often Leave does the work of a thread between two windows for
+// interrupts.
+const workRounds = 4
 
 // Leave switches threads and does the work of the current thread until nothing is
 // pending. Interrupts stay off from the last check to the return. See upcall.Table.
@@ -108,7 +124,7 @@ func Pending(c *percpu.CPU) bool { return c.Resched != 0 || Current(c).Work.Load
 //cpucheck:switches the entry stub goes on, and finds the block by GS
 func Leave(c *percpu.CPU, f *cpu.Frame, how uintptr) uintptr {
 	t := Current(c)
-	for {
+	for n := 1; ; n++ {
 		if c.Resched != 0 {
 			c = Yield(c)
 			continue
@@ -116,7 +132,10 @@ func Leave(c *percpu.CPU, f *cpu.Frame, how uintptr) uintptr {
 		if t.Work.Load() == 0 {
 			return how
 		}
-		how = upcall.To.ThreadWork(c, f, how)
+		c, how = upcall.To.ThreadWork(c, f, how)
+		if n%workRounds == 0 {
+			window(c) // other CPUs may send signals as fast as this one delivers them
+		}
 	}
 }
 
@@ -125,5 +144,5 @@ func Leave(c *percpu.CPU, f *cpu.Frame, how uintptr) uintptr {
 //cpucheck:switches as Leave
 func ThreadStart(c *percpu.CPU, f *cpu.Frame) uintptr {
 	finish(c)
-	return Leave(c, f, trap.LeaveFrame)
+	return Leave(c, f, Current(c).FirstState)
 }

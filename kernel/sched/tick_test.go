@@ -45,7 +45,7 @@ func TestLeave(t *testing.T) {
 	const signal = 1
 	c, _, run := oneCPU(t)
 	var how []uintptr
-	upcall.To.ThreadWork = func(c *percpu.CPU, _ *cpu.Frame, before uintptr) uintptr {
+	upcall.To.ThreadWork = func(c *percpu.CPU, _ *cpu.Frame, before uintptr) (*percpu.CPU, uintptr) {
 		require.Zero(t, c.Resched, "the switch comes first")
 		how = append(how, before)
 		run.Work.Store(signal)
@@ -56,7 +56,7 @@ func TestLeave(t *testing.T) {
 			run.Work.Store(0)
 			c.Resched = 1
 		}
-		return before + 1
+		return c, before + 1
 	}
 	require.False(t, Pending(c))
 	require.Equal(t, uintptr(7), Leave(c, nil, 7), "nothing to do")
@@ -78,10 +78,10 @@ func TestThreadStartDoesWork(t *testing.T) {
 	q.prev, q.how = q.idle, leaveIdle
 	run.Work.Store(1)
 	done := false
-	upcall.To.ThreadWork = func(_ *percpu.CPU, _ *cpu.Frame, how uintptr) uintptr {
+	upcall.To.ThreadWork = func(c *percpu.CPU, _ *cpu.Frame, how uintptr) (*percpu.CPU, uintptr) {
 		done = true
 		run.Work.Store(0)
-		return how
+		return c, how
 	}
 	ThreadStart(c, nil)
 	require.True(t, done)

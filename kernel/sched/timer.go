@@ -6,17 +6,30 @@ import (
 	"muster/kernel/apic"
 	"muster/kernel/atom"
 	"muster/kernel/clock"
+	"muster/kernel/cpu"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
 	"muster/kernel/tree"
+	"muster/kernel/upcall"
 )
 
-// Timer wakes a thread at a time. It is in the queue of the CPU that armed it.
+// Timer wakes a thread at a time, or makes a call. It is in the queue of the CPU that
+// armed it, or that StartSampler names.
 type Timer struct {
 	node  tree.Node // first; Key is the time
 	queue *timerQueue
 	armed bool // guarded by queue.mu
+	does  action
 }
+
+// action is what a timer does when its time has come.
+type action uint8
+
+const (
+	wakes   action = iota // a thread
+	calls                 // upcall.To.TimerExpired
+	samples               // upcall.To.Sample
+)
 
 // timerQueue holds one CPU's timers, the earliest first.
 type timerQueue struct {
@@ -45,14 +58,58 @@ func threadOf(t *Timer) *Thread {
 // arm makes the current thread get a token at a time.
 //
 // Locks: takes this CPU's timers.
-func (t *Thread) arm(c *percpu.CPU, at clock.Time) {
+func (t *Thread) arm(c *percpu.CPU, at clock.Time) { t.timer.arm(c, at) }
+
+// disarm withdraws the timer and reports whether it had not expired.
+//
+// Locks: takes the timers of the CPU that armed it.
+func (t *Thread) disarm(c *percpu.CPU) (inTime bool) { return t.timer.disarm(c) }
+
+// Arm makes upcall.To.TimerExpired be called with t at a time. The queue holds a
+// reference to t from here on, which goes to that call or to a Disarm that comes in
+// time.
+//
+// Context: t is not armed, and the caller excludes another Arm or Disarm.
+// Locks: takes this CPU's timers.
+func (t *Timer) Arm(c *percpu.CPU, at clock.Time) {
+	t.does = calls
+	t.arm(c, at)
+}
+
+// StartSampler arms t: at time at, CPU to calls upcall.To.Sample with t. If t is armed already,
+// its time stays. If to is another CPU than c, it looks at its timers again at its next tick, so
+// that the first call may be late by a tick.
+//
+// Context: t is zeroed memory, or was given to StartSampler for the same CPU before.
+// Locks: takes the timers of CPU to.
+func (t *Timer) StartSampler(c, to *percpu.CPU, at clock.Time) {
+	q := &local(to).timers
+	q.mu.Lock(c)
+	if !t.armed {
+		t.does, t.queue, t.armed = samples, q, true
+		t.node.Key = uint64(at)
+		q.tree.Insert(&t.node)
+		if at < q.earliest() {
+			q.setFirst(at)
+		}
+	}
+	q.mu.Unlock(c)
+}
+
+// Disarm withdraws the timer and reports whether it did so in time. If not, the call
+// comes, is being made, or was made; or the timer was never armed.
+//
+// Locks: takes the timers of the CPU that armed it.
+func (t *Timer) Disarm(c *percpu.CPU) (inTime bool) { return t.queue != nil && t.disarm(c) }
+
+func (t *Timer) arm(c *percpu.CPU, at clock.Time) {
 	r := local(c)
 	q := &r.timers
-	t.timer.node.Key = uint64(max(at, 0))
-	t.timer.queue = q
 	q.mu.Lock(c)
-	t.timer.armed = true
-	q.tree.Insert(&t.timer.node)
+	t.node.Key = uint64(max(at, 0))
+	t.queue = q
+	t.armed = true
+	q.tree.Insert(&t.node)
 	earlier := at < q.earliest()
 	if earlier {
 		q.setFirst(max(at, 0))
@@ -63,15 +120,12 @@ func (t *Thread) arm(c *percpu.CPU, at clock.Time) {
 	}
 }
 
-// disarm withdraws the timer and reports whether it had not expired.
-//
-// Locks: takes the timers of the CPU that armed it.
-func (t *Thread) disarm(c *percpu.CPU) (inTime bool) {
-	q := t.timer.queue
+func (t *Timer) disarm(c *percpu.CPU) (inTime bool) {
+	q := t.queue
 	q.mu.Lock(c)
-	inTime = t.timer.armed
+	inTime = t.armed
 	if inTime {
-		q.remove(&t.timer)
+		q.remove(t)
 	}
 	q.mu.Unlock(c)
 	return inTime
@@ -94,17 +148,39 @@ func (q *timerQueue) remove(t *Timer) {
 // the same moment.
 const maxExpired = 32
 
-// expire wakes the threads of timers that are due, with one critical section for
-// each. If some are left the caller arms the hardware for a time that has passed,
-// and so comes back soon.
-func (q *timerQueue) expire(c *percpu.CPU, now clock.Time) {
+// expire sets off the timers that are due, with one critical section for each. A
+// timer that makes a call has left the queue then, and its reference goes along. If
+// some timers are left the caller arms the hardware for a time that has passed, and
+// so comes back soon. f is the interrupted context.
+func (q *timerQueue) expire(c *percpu.CPU, f *cpu.Frame, now clock.Time) {
 	for n := 0; n < maxExpired && q.earliest() <= now; n++ {
 		q.mu.Lock(c)
-		if n := q.tree.First(); n != nil && clock.Time(n.Key) <= now {
-			t := timerOf(n)
-			q.remove(t)
+		t := q.takeDue(c, now)
+		if t != nil && t.does == wakes {
 			Unpark(c, threadOf(t)) // under the lock: disarm keeps the thread here
+			t = nil
 		}
 		q.mu.Unlock(c)
+		switch {
+		case t == nil:
+		case t.does == samples:
+			upcall.To.Sample(c, f, uintptr(unsafe.Pointer(t)))
+		default:
+			upcall.To.TimerExpired(c, uintptr(unsafe.Pointer(t)))
+		}
 	}
+}
+
+// takeDue takes the earliest timer out if it is due, else it returns nil.
+//
+// Locks: q.mu held.
+func (q *timerQueue) takeDue(c *percpu.CPU, now clock.Time) *Timer {
+	q.mu.AssertHeld(c)
+	n := q.tree.First()
+	if n == nil || clock.Time(n.Key) > now {
+		return nil
+	}
+	t := timerOf(n)
+	q.remove(t)
+	return t
 }

@@ -5,6 +5,7 @@ import (
 	"muster/kernel/clock"
 	"muster/kernel/console"
 	"muster/kernel/cpu"
+	"muster/kernel/crash"
 	"muster/kernel/ipi"
 	"muster/kernel/percpu"
 	"muster/kernel/upcall"
@@ -17,9 +18,15 @@ import (
 //
 // Time is counted in the watching CPU's own ticks: when a host stops the whole
 // machine for a while, no CPU is taken for dead.
+//
+// A host can also stop one virtual CPU alone, for as long as it chooses. Such a CPU looks
+// like a dead one, except that a dead one that executes anything answers an NMI. So a
+// CPU that is late gets an NMI first. If it answers and still does not tick, it
+// hangs. If it does not answer, a real machine has lost it; a virtual machine cannot
+// tell, and the watcher says so and waits.
 const (
-	pokeAfter = clock.Second      // without a tick, until the timer IPI
-	idleEnd   = 2 * clock.Second  // until an idle CPU is taken for dead: 1 s to answer
+	pokeAfter = clock.Second      // without a tick, until the timer IPI; also the time for the NMI's answer
+	idleEnd   = 2 * clock.Second  // until an idle CPU gets an NMI: it had 1 s to answer
 	busyEnd   = 10 * clock.Second // until a busy one is
 )
 
@@ -39,18 +46,83 @@ func watch(c *percpu.CPU, q *runQueue) {
 	}
 	now, seen := c.Ticks.Load(), v.TickAt.Load()
 	if seen != c.Watched {
+		if q.late.told {
+			tell(c, v, " ticks again after ", now-c.WatchTick)
+		}
 		c.Watched, c.WatchTick = seen, now
+		q.late = late{}
 		return
 	}
 	quiet := now - c.WatchTick
-	if busy := local(v).running.Load() != uint32(classes); busy && quiet >= watchTicks(busyEnd) {
-		upcall.Panic(c, saysBusy, uint64(v.ID), v.Ticks.Load())
-	} else if !busy && quiet >= watchTicks(idleEnd) {
-		upcall.Panic(c, saysIdle, uint64(v.ID), v.Ticks.Load())
+	end, says := watchTicks(idleEnd), saysIdle
+	if local(v).running.Load() != uint32(classes) {
+		end, says = watchTicks(busyEnd), saysBusy
+	}
+	if quiet >= end {
+		switch judge(&q.late, now, crash.Answered(v), crash.Emulated) {
+		case probe:
+			crash.Probe(c, v)
+		case wait:
+			tell(c, v, " has not ticked and answers no NMI: its host may have stopped it, waiting; so far ", quiet)
+		case dead:
+			stalled := crash.Stalled(c) // v may wait for a third CPU
+			if v.TickAt.Load() != seen {
+				break
+			}
+			if !stalled {
+				upcall.Panic(c, says, uint64(v.ID), v.Ticks.Load())
+			}
+			q.late, c.WatchTick = late{}, now // v has its time again
+		}
 	}
 	if quiet != 0 && quiet%watchTicks(pokeAfter) == 0 {
 		ipi.Repeat(c, v, ipi.Timer)
 	}
+}
+
+// verdict is what the watcher does about a CPU that is late.
+type verdict uint8
+
+const (
+	patient verdict = iota // nothing yet
+	probe                  // an NMI: does it execute anything?
+	wait                   // and say so
+	dead                   // panic
+)
+
+// late is what a watcher has done about its neighbour since that was late. Times are
+// the watcher's ticks.
+type late struct {
+	probed uint64 // when the NMI was sent, 0 for not yet
+	heard  uint64 // when its answer was seen, 0 for not yet
+	told   bool   // the log says that the watcher waits
+}
+
+// judge decides about a CPU that is late at tick now of the watcher. answered says
+// that it has taken the NMI, virtual whether this is a virtual machine.
+func judge(w *late, now uint64, answered bool, virtual func() bool) verdict {
+	switch grace := watchTicks(pokeAfter); {
+	case w.probed == 0:
+		w.probed = now
+		return probe
+	case answered && w.heard == 0:
+		w.heard = now // what kept it may be over: its timer's interrupt comes next
+	case answered && now-w.heard >= grace:
+		return dead
+	case answered || now-w.probed < grace || w.told:
+	case !virtual():
+		return dead
+	default:
+		w.told = true
+		return wait
+	}
+	return patient
+}
+
+// tell logs what the watcher sees of v, and the time.
+func tell(c, v *percpu.CPU, what string, ticks uint64) {
+	var l console.Line
+	console.Warn(c, l.Str("watchdog: cpu").Dec(uint64(v.ID)).Str(what).Dec(ticks*uint64(tickPeriod/clock.Millisecond)).Str(" ms"))
 }
 
 // neighbour returns the next CPU that is online, nil if there is no other.
@@ -75,10 +147,10 @@ func watchTicks(d clock.Time) uint64 {
 
 // onTimerIPI handles a timer IPI: it does the work that is due, and makes sure that
 // the timer goes on.
-func onTimerIPI(c *percpu.CPU, _ *cpu.Frame) {
+func onTimerIPI(c *percpu.CPU, f *cpu.Frame) {
 	late := clock.Now() - local(c).nextTick
 	apic.StartTimer()
-	due(c)
+	due(c, f)
 	if late > pokeAfter/2 {
 		var l console.Line
 		console.Warn(c, l.Str("sched: the timer of cpu").Dec(uint64(c.ID)).Str(" gave no interrupt; started again after ").

@@ -8,6 +8,7 @@ import (
 	"muster/kernel/console"
 	"muster/kernel/cpu"
 	"muster/kernel/cpus"
+	"muster/kernel/crash"
 	"muster/kernel/layout"
 	"muster/kernel/linux"
 	"muster/kernel/lock"
@@ -74,6 +75,18 @@ func breakCore(c *percpu.CPU, _ *linux.Task, kind int) (*percpu.CPU, uint64) {
 			apic.StopTimer()
 		}
 		return c, 0
+	case abi.CrashStretch, abi.CrashStretchWindow, abi.CrashStretchSwitch, abi.CrashStretchInside, abi.CrashStretchOutside:
+		return holdOff(c, kind)
+	case abi.CrashFreedPointer, abi.CrashFreedLock, abi.CrashFreedStore, abi.CrashFreedTwice:
+		if lock.Checked {
+			useFreed(c, kind)
+		}
+	case abi.CrashUndefined, abi.CrashProtection, abi.CrashBreakpoint, abi.CrashDouble, abi.CrashStep, abi.CrashSpurious,
+		abi.CrashAPIC, abi.CrashUnclaimed:
+		return raise(c, kind)
+	case abi.CrashDecoder:
+		crash.UseDecoder(func([]byte, uint64, *console.Line) (length int, target uint64) { return *nowhere, 0 })
+		upcall.Panic(c, "crash on request, with a broken decoder", 0, 0)
 	case abi.CrashNested:
 		upcall.To.Readable = func(uintptr) bool { // the report calls this when it walks the stack
 			upcall.Panic(percpu.This(), "crash within the crash", 0, 0)
@@ -85,6 +98,7 @@ func breakCore(c *percpu.CPU, _ *linux.Task, kind int) (*percpu.CPU, uint64) {
 }
 
 var (
+	nowhere *int
 	zero    uint64 // the compiler cannot assume that it is 0
 	victims [4]uint64
 	escaped uintptr
@@ -93,6 +107,8 @@ var (
 	stuck   = lock.Spin{Rank: lock.RankFrames}
 )
 
+//
+//cpucheck:recurses the stack has to overflow
 //go:noinline
 func recurse(n uint64) uint64 {
 	var pad [16]uint64
@@ -103,6 +119,7 @@ func recurse(n uint64) uint64 {
 
 // bigFrames needs more stack for each call than the reserve.
 //
+//cpucheck:recurses the stack has to overflow
 //go:noinline
 func bigFrames(n uint64) uint64 {
 	var pad [512]uint64

@@ -121,10 +121,17 @@ func readControls(c *percpu.CPU, _ uint64) {
 		return
 	}
 	out := &probeOf(c).found
-	out.CR0, out.CR4, out.XCR0 = cpu.ReadCR0(), cpu.ReadCR4(), cpu.ReadXCR0()
+	out.CR0, out.CR4 = cpu.ReadCR0(), cpu.ReadCR4()
+	if out.CR4&cpu.CR4XSave != 0 {
+		out.XCR0 = cpu.ReadXCR0()
+	}
 	out.EFER, out.PAT, out.Star = cpu.ReadMSR(cpu.MSREFER), cpu.ReadMSR(cpu.MSRPAT), cpu.ReadMSR(cpu.MSRStar)
+	out.DR7, out.LDTR, out.SysenterCS = cpu.ReadDR7(), uint64(cpu.ReadLDT()), cpu.ReadMSR(cpu.MSRSysenterCS)
 	out.LStar, out.FMask = cpu.ReadMSR(cpu.MSRLStar), cpu.ReadMSR(cpu.MSRFMask)
 	out.APICBase = cpu.ReadMSR(cpu.MSRAPICBase) &^ cpu.APICBaseBSP
+	if cpus.FeaturesOf(c).Vendor == cpu.VendorIntel {
+		out.Hidden = cpu.ReadMSR(cpu.MSRMiscEnable) & (cpu.MiscLimitCPUID | cpu.MiscNoXD)
+	}
 	if cpus.FeaturesOf(c).Has(cpu.SpecCtrl) {
 		out.Spec = cpu.ReadMSR(cpu.MSRSpecCtrl)
 	}

@@ -40,6 +40,7 @@ func Install() {
 	cross.Handle(abi.CallSequence, checkSequence)
 	cross.Handle(abi.CallControls, readControls)
 	cross.Handle(abi.CallMitigations, probeMitigations)
+	cross.Handle(abi.CallSpin, spin)
 	trap.HandleUnresolved(provoked)
 }
 

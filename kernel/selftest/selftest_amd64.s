@@ -5,6 +5,35 @@ TEXT ·systemCall(SB), NOSPLIT, $0-0
 	SYSCALL
 	RET
 
+TEXT ·undefined(SB), NOSPLIT, $0-0
+	UNDEF
+	RET
+
+TEXT ·breakpoint(SB), NOSPLIT, $0-0
+	INT	$3
+	RET
+
+// doubleFault leaves the table of gates those up to the double fault's. The page fault
+// has no gate, which is a general protection fault; that has none, either.
+TEXT ·doubleFault(SB), NOSPLIT, $16-0
+	SIDT	6(SP)
+	MOVW	$(9*16-1), 6(SP)
+	LIDT	6(SP)
+	XORL	AX, AX
+	MOVQ	(AX), AX
+	RET
+
+TEXT ·singleStep(SB), NOSPLIT, $8-0
+	PUSHFQ
+	ORQ	$0x100, (SP)
+	POPFQ
+	NOP
+	RET
+
+TEXT ·spurious(SB), NOSPLIT, $0-0
+	INT	$0xff
+	RET
+
 TEXT ·callData(SB), NOSPLIT, $8-0
 	LEAQ	·victims(SB), AX
 	CALL	AX

@@ -29,6 +29,17 @@ var (
 	TickMS        = Number{Name: "tick", Lowest: 1, Highest: 1000, Default: 10}
 	DeadlineScale = Number{Name: "deadline-scale", Lowest: 1, Highest: 1000, Default: 1}
 	CallShare     = Number{Name: "callshare", Lowest: 1, Highest: 100, Default: 50} // percent of a CPU's time
+	Copies        = Number{Name: "copies", Lowest: 1, Highest: 64, Default: 1}
+	Rounds        = Number{Name: "rounds", Lowest: 1, Highest: 1_000_000, Default: 1}
+	Stretch       = Number{Name: "stretch", Lowest: 1000, Highest: 1e12} // nanoseconds; default 0: no limit
+)
+
+// Limits of the variables for the kernel's own runtime, NAME=VALUE: how many there
+// are, and how long one is with its name. The core leaves the others out, and package
+// options reports them.
+const (
+	Variables     = 14
+	VariableBytes = 255
 )
 
 // Parse reads a value. ok is false when it contains anything but decimal digits, or

@@ -6,35 +6,41 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"muster/kernel/ktest"
 )
 
 func commands() []command {
 	list := []command{
-		{name: "help", usage: "[COMMAND]", about: "list commands, or explain one", json: true, run: help, words: commandNames},
+		{name: "help", usage: "[COMMAND]", most: 1, about: "list commands, or explain one", json: true, run: help, words: commandNames},
 		{name: "cpus", options: []option{{name: "-topology", about: "packages, dies, cores, threads and nodes"}, {name: "-features", about: "mitigations, and why one is off"}}, about: "CPUs and what they did, their packages and nodes, their mitigations", json: true, run: cpus},
-		{name: "smp", usage: "trace | start CPU", about: "the time line of the CPUs' start; start one that is not online", json: true, run: smp, words: func(*Shell) []string { return []string{"trace", "start"} }},
+		{name: "smp", usage: "trace | start CPU", most: 2, about: "the time line of the CPUs' start; start one that is not online", json: true, run: smp, words: func(*Shell) []string { return []string{"trace", "start"} }},
 		{name: "ipi", about: "IPIs: how many of each kind, and what happened to them", json: true, run: ipis},
 		{name: "audit", about: "privileged operations by class, in a debug build", json: true, run: audit},
-		{name: "acpi", usage: "[TABLE|dump]", about: "the firmware's tables: a list, one decoded, or all in acpidump's form", json: true, run: acpi, words: tableNames},
+		{name: "acpi", usage: "[TABLE|dump]", most: 1, about: "the firmware's tables: a list, one decoded, or all in acpidump's form", json: true, run: acpi, words: tableNames},
 		{name: "irq", about: "interrupts by vector and CPU", json: true, run: irq},
+		{name: "pci", about: "functions on the PCI buses: class, addresses, capabilities", json: true, run: pci},
 		{name: "ps", about: "threads, where they run and for how long", json: true, run: ps},
 		{name: "mem", about: "memory in use and free", json: true, run: mem},
-		{name: "dmesg", about: "the kernel log", json: true, run: dmesg},
+		{name: "dmesg", options: []option{{name: "-last", about: "the log of the boot before, and the report of its panic, if memory kept them over a reset"}}, about: "the kernel log", json: true, run: dmesg},
 		{name: "uptime", about: "time since the first instruction, and the date", json: true, run: uptime},
-		{name: "trace", usage: "[N]", options: []option{
+		{name: "trace", usage: "[N] | start | stop", most: 1, options: []option{
 			{name: "-kind", value: "NAME", about: "only events of this kind; may be a list: switch,wake", words: kindNames},
 			{name: "-cpu", value: "N", about: "only events of this CPU"},
 			{name: "-thread", value: "N", about: "only events while this thread ran"},
-		}, about: "the last N events of all CPUs, newest first; 32 without N", json: true, run: traceEvents},
-		{name: "test", usage: "[NAME|list] [SECONDS]", about: "run a test inside the kernel, or all short ones", json: true, run: test, words: testNames},
-		{name: "bench", usage: "[NAME|list]", about: "measure the cost of the kernel's operations", json: true, run: bench, words: benchNames},
-		{name: "crash", usage: "KIND", about: "break the core on purpose, to see the report of a panic", run: crash, words: func(s *Shell) []string { return s.sys.CrashKinds() }},
+		}, about: "the last N events of all CPUs, newest first, 32 without N; record all, and print them for Perfetto (make events makes a file)", json: true, run: traceEvents, words: func(*Shell) []string { return []string{"start", "stop"} }},
+		{name: "profile", usage: "start [RATE] | stop", most: 2, about: "record what all CPUs execute, RATE times a second, and print the functions that they spend time in (make profile makes a file for go tool pprof)", json: true, run: profile, words: func(*Shell) []string { return []string{"start", "stop"} }},
+		{name: "test", usage: "[NAME|list] [SECONDS]", most: 2, about: "run a test inside the kernel, or all short ones", json: true, run: test, words: testNames},
+		{name: "bench", usage: "[NAME|list]", most: 1, about: "measure the cost of the kernel's operations", json: true, run: bench, words: benchNames},
+		{name: "app", usage: "ARGUMENTS [/ ARGUMENTS]...", about: "run the first module in ring 3, several times at once with / between", json: true, run: app},
+		{name: "run", usage: "NAME [ARGUMENTS] [&]", about: "run a program of the image or the stick in ring 3, with & in the background", verbatim: true, run: runProgram, words: func(s *Shell) []string { return s.sys.ProgramNames() }},
+		{name: "jobs", about: "programs that run started; one that has ended is listed once", json: true, run: listJobs},
+		{name: "kill", usage: "JOB [SIGNAL]", most: 2, about: "send a job a signal, TERM without one", run: kill, words: jobNumbers},
+		{name: "wait", usage: "[JOB]", most: 1, about: "wait until a job, or all, have ended", run: wait, words: jobNumbers},
+		{name: "crash", usage: "KIND", most: 1, about: "break the core on purpose, to see the report of a panic", run: crash, words: crashKinds, explain: func(s *Shell) []OptionHelp { return s.sys.CrashKinds() }},
+		{name: "top", usage: "[N]", most: 1, about: "the machine at a glance, each second anew, until control-C or N times", run: top},
+		{name: "report", usage: "[N]", most: 1, options: []option{{name: "-qr", about: "as QR codes for a phone; N: only that one"}}, about: "what a maintainer needs for this machine, without serial numbers", json: true, run: report},
 		{name: "reboot", about: "restart the machine", run: func(_ context.Context, s *Shell, _ args) error { s.sys.Reboot(); return errStill }},
 		{name: "poweroff", about: "end the machine", run: func(_ context.Context, s *Shell, _ args) error { s.sys.End(0); return errStill }},
 	}
@@ -55,12 +61,21 @@ func cpus(_ context.Context, s *Shell, a args) error {
 	case a.flag("-features"):
 		return features(s, a)
 	}
-	return list(s, a, s.sys.CPUs(), "CPU APIC-ID ACPI-ID BSP STATE STAGE TICKS SWITCHES IDLE-S", func(w io.Writer, c CPU) {
+	rows := s.sys.CPUs()
+	hybrid := slices.ContainsFunc(rows, func(c CPU) bool { return c.Core != "" })
+	head := "CPU APIC-ID ACPI-ID BSP STATE STAGE TICKS SWITCHES IDLE-S"
+	if hybrid {
+		head += " CORE"
+	}
+	return list(s, a, rows, head, func(w io.Writer, c CPU) {
 		bsp := ""
 		if c.BSP {
 			bsp = "*"
 		}
 		fmt.Fprintf(w, "%d\t%d\t%d\t%s\t%s\t%s\t%d\t%d\t%s\t", c.CPU, c.APICID, c.UID, bsp, c.State, c.Stage, c.Ticks, c.Switches, seconds(c.IdleNS))
+		if hybrid {
+			fmt.Fprintf(w, "%s\t", c.Core)
+		}
 	})
 }
 
@@ -82,9 +97,6 @@ func irq(_ context.Context, s *Shell, a args) error {
 
 // ipis prints what has happened to IPIs of each kind, a column for each CPU.
 func ipis(_ context.Context, s *Shell, a args) error {
-	if len(a.list) > 0 {
-		return errUsage
-	}
 	rows := s.sys.IPIs()
 	if a.json {
 		return s.printJSON(rows)
@@ -120,7 +132,7 @@ func audit(_ context.Context, s *Shell, a args) error {
 
 func ps(_ context.Context, s *Shell, a args) error {
 	return list(s, a, s.sys.Threads(), "ID PROCESS NAME RING CPU STATE RUN-S SWITCHES", func(w io.Writer, t Thread) {
-		fmt.Fprintf(w, "%d\t%d\t%s\t%d\t%d\t%s\t%s\t%d\t", t.ID, t.Process, t.Name, t.Ring, t.CPU, t.State, seconds(t.RunNS), t.Switches)
+		fmt.Fprintf(w, "%d\t%d\t%s\t%d\t%d\t%s\t%s\t%d\t", t.ID, t.Process, onlyPrintable([]byte(t.Name)), t.Ring, t.CPU, t.State, seconds(t.RunNS), t.Switches)
 	})
 }
 
@@ -145,14 +157,21 @@ func mem(_ context.Context, s *Shell, a args) error {
 }
 
 func dmesg(_ context.Context, s *Shell, a args) error {
+	if a.flag("-last") {
+		return lastBoot(s, a)
+	}
 	lines := s.sys.Log()
 	if a.json {
 		return s.printJSON(lines)
 	}
+	s.printLog(lines)
+	return nil
+}
+
+func (s *Shell) printLog(lines []LogLine) {
 	for _, l := range lines {
 		fmt.Fprintf(s.out, "[%5d.%06d] cpu%d: %s\n", l.TimeNS/1e9, l.TimeNS/1000%1e6, l.CPU, l.Text)
 	}
-	return nil
 }
 
 func uptime(_ context.Context, s *Shell, a args) error {
@@ -162,123 +181,4 @@ func uptime(_ context.Context, s *Shell, a args) error {
 	}
 	fmt.Fprintf(s.out, "up %v, %s\n", time.Duration(u.UpNS).Round(time.Millisecond), u.Date)
 	return nil
-}
-
-func testNames(*Shell) (names []string) {
-	for _, t := range ktest.Tests() {
-		names = append(names, t.Name)
-	}
-	return append(names, "list")
-}
-
-// maxSeconds bounds the time of a test, because a time.Duration holds 292 years.
-const maxSeconds = 1_000_000
-
-func test(ctx context.Context, s *Shell, a args) error {
-	if len(a.list) > 2 {
-		return errUsage
-	}
-	name := ""
-	if len(a.list) > 0 {
-		var ok bool
-		if name, ok = match(a.first(), testNames(s)); !ok {
-			return fmt.Errorf("no test %q%s; test list shows all", a.first(), suggest(a.first(), testNames(s)))
-		}
-	}
-	if name == "list" {
-		return list(s, a, ktest.Tests(), "TEST ABOUT", func(w io.Writer, t ktest.Test) {
-			fmt.Fprintf(w, "%s\t%s\t", t.Name, t.About)
-		})
-	}
-	tests := ktest.Select(name)
-	if len(a.list) > 1 {
-		n, err := strconv.Atoi(a.list[1])
-		switch {
-		case err != nil || n < 1 || n > maxSeconds:
-			return fmt.Errorf("%q is not a number of seconds from 1 to %d", a.list[1], maxSeconds)
-		case tests[0].For == nil:
-			return fmt.Errorf("test %s runs to its end: it takes no number of seconds", name)
-		}
-		tests[0].Run = tests[0].For(time.Duration(n) * time.Second)
-	}
-	return runTests(ctx, s, a, tests)
-}
-
-// runTests runs tests. The document has the results even if some of the tests
-// failed.
-func runTests(ctx context.Context, s *Shell, a args, tests []ktest.Test) error {
-	w := s.out
-	if a.json {
-		w = io.Discard
-	}
-	results := ktest.Run(ctx, w, tests)
-	if a.json {
-		if err := s.printJSON(results); err != nil {
-			return err
-		}
-	}
-	failed := 0
-	for _, r := range results {
-		if !r.OK {
-			failed++
-		}
-	}
-	switch {
-	case ctx.Err() != nil:
-		return errInterrupted
-	case failed > 0:
-		return fmt.Errorf("%d of %d failed", failed, len(results))
-	}
-	return nil
-}
-
-// errInterrupted says that control-C ended a command.
-var errInterrupted = errors.New("interrupted")
-
-func benchNames(*Shell) (names []string) {
-	for _, b := range ktest.Benchmarks() {
-		names = append(names, b.Name)
-	}
-	return append(names, "list")
-}
-
-func bench(ctx context.Context, s *Shell, a args) error {
-	if len(a.list) > 1 {
-		return errUsage
-	}
-	name := ""
-	if len(a.list) > 0 {
-		var ok bool
-		if name, ok = match(a.first(), benchNames(s)); !ok {
-			return fmt.Errorf("no benchmark %q%s; bench list shows all", a.first(), suggest(a.first(), benchNames(s)))
-		}
-	}
-	if name == "list" {
-		return list(s, a, ktest.Benchmarks(), "BENCHMARK ABOUT", func(w io.Writer, b ktest.Benchmark) {
-			fmt.Fprintf(w, "%s\t%s\t", b.Name, b.About)
-		})
-	}
-	w := s.out
-	if a.json {
-		w = io.Discard
-	}
-	all, err := ktest.RunBenchmarks(ctx, w, name, s.sys.Instructions())
-	if ctx.Err() != nil {
-		err = errInterrupted
-	}
-	if a.json && (err == nil || len(all) > 0) {
-		err = errors.Join(err, s.printJSON(all))
-	}
-	return err
-}
-
-func crash(_ context.Context, s *Shell, a args) error {
-	if len(a.list) != 1 {
-		return fmt.Errorf("usage: crash KIND: one of %s", strings.Join(s.sys.CrashKinds(), ", "))
-	}
-	kind, ok := match(a.first(), s.sys.CrashKinds())
-	if !ok {
-		return fmt.Errorf("no kind %q%s; the kinds are %s", a.first(), suggest(a.first(), s.sys.CrashKinds()), strings.Join(s.sys.CrashKinds(), ", "))
-	}
-	return s.sys.Crash(kind)
 }

@@ -37,6 +37,8 @@ type keyboard struct {
 	buf    []byte
 	closed bool
 	cancel func() // of the command that runs, nil at the prompt
+	anyKey func() // is called for each key, which has no other effect; nil for none
+	pumped sync.Once
 }
 
 // Pauses after a read that failed.
@@ -57,6 +59,9 @@ func newKeyboard(ctx context.Context, in io.Reader, out io.Writer) *keyboard {
 	})
 	return k
 }
+
+// start makes a goroutine pump.
+func (k *keyboard) start(ctx context.Context) { k.pumped.Do(func() { go k.pump(ctx) }) }
 
 // pump reads keys for as long as the machine runs. A read that fails is tried again
 // after a pause, and the pauses become longer: a keyboard may come back, and
@@ -100,6 +105,8 @@ func (k *keyboard) failed(ctx context.Context, err error) {
 // Locks: k.mu held; not asserted: a sync.Mutex does not record its holder.
 func (k *keyboard) key(b byte) {
 	switch {
+	case k.anyKey != nil:
+		k.anyKey()
 	case b == controlC && k.cancel != nil:
 		k.cancel()
 		k.keys.reset()
@@ -132,6 +139,13 @@ func (k *keyboard) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// atAnyKey makes keys call a function, which must not block.
+func (k *keyboard) atAnyKey(f func()) {
+	k.mu.Lock()
+	k.anyKey = f
+	k.mu.Unlock()
+}
+
 func (k *keyboard) running(cancel func()) {
 	k.mu.Lock()
 	k.cancel = cancel
@@ -158,7 +172,7 @@ func (s *Shell) Serve(ctx context.Context, in io.Reader) {
 }
 
 func (s *Shell) serve(ctx context.Context, k *keyboard) {
-	go k.pump(ctx)
+	k.start(ctx)
 	t := term.NewTerminal(struct {
 		io.Reader
 		io.Writer

@@ -31,6 +31,7 @@ var decoders = map[string]func(acpitables.Table) (any, error){
 		return slit{s.Localities, s.Matrix()}, nil
 	},
 	"HPET": decoder(acpitables.ParseHPET),
+	"SPCR": decoder(acpitables.ParseSPCR),
 	"FACP": decoder(acpitables.ParseFADT),
 	"MCFG": decoder(acpitables.ParseMCFG),
 }
@@ -74,8 +75,6 @@ func tableNames(s *Shell) (names []string) {
 func acpi(_ context.Context, s *Shell, a args) error {
 	f := s.sys.Firmware()
 	switch {
-	case len(a.list) > 1:
-		return errUsage
 	case f.Tables == nil:
 		return f.Err
 	case a.first() == "":

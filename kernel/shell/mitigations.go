@@ -13,6 +13,13 @@ type Features struct {
 	Model       uint8        `json:"model"`
 	Words       []uint32     `json:"words"` // CPUID, in the form of kernel/cpu
 	Mitigations []Mitigation `json:"mitigations"`
+	Slower      []Lack       `json:"slower,omitempty"`
+}
+
+// Lack is a feature without which the kernel is slower on a CPU, and why.
+type Lack struct {
+	Without string `json:"without"`
+	Cost    string `json:"cost"`
 }
 
 // Mitigation is one mitigation of one CPU.
@@ -23,7 +30,8 @@ type Mitigation struct {
 }
 
 // features prints a row for each mitigation and a column for each CPU, with the
-// reason of the first CPU where the mitigation is off.
+// reason of the first CPU where the mitigation is off. After them comes what is slower on
+// the first CPU, and so on all.
 func features(s *Shell, a args) error {
 	list := s.sys.Features()
 	if a.json {
@@ -52,6 +60,9 @@ func features(s *Shell, a args) error {
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	for _, l := range list[0].Slower {
+		fmt.Fprintf(s.out, "slower without %s: %s\n", l.Without, l.Cost)
 	}
 	for _, f := range list[1:] {
 		if fmt.Sprint(f.Words) != fmt.Sprint(list[0].Words) {

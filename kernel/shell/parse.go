@@ -13,11 +13,15 @@ import (
 type command struct {
 	name    string
 	usage   string   // its arguments, "" if it takes none
+	most    int      // how many arguments it takes at most; 0: any number, if usage has some
 	options []option // besides -json and -h
 	about   string
 	json    bool // accepts -json
-	run     func(ctx context.Context, s *Shell, a args) error
-	words   func(s *Shell) []string // possible first arguments
+	// verbatim: the words after the first argument are not options, but another program's
+	verbatim bool
+	run      func(ctx context.Context, s *Shell, a args) error
+	words    func(s *Shell) []string     // possible first arguments
+	explain  func(s *Shell) []OptionHelp // the same, with what each means
 }
 
 // option is an option of one command.
@@ -67,6 +71,16 @@ func wantsJSON(word string) bool { return isOption(word, optJSON.name) }
 
 func wantsHelp(word string) bool { return isOption(word, optHelp.name) || isOption(word, "-help") }
 
+// own returns the words that may be the command's own options.
+func (c *command) own(words []string) []string {
+	if c.verbatim {
+		if i := slices.IndexFunc(words, func(w string) bool { return !strings.HasPrefix(w, "-") }); i >= 0 {
+			return words[:i]
+		}
+	}
+	return words
+}
+
 // allOptions returns the command's options, the shared ones too.
 func (c *command) allOptions() []option {
 	all := slices.Clone(c.options)
@@ -83,6 +97,10 @@ func (c *command) parse(words []string) (a args, err error) {
 	for len(words) > 0 {
 		w := words[0]
 		words = words[1:]
+		if c.verbatim && len(a.list) > 0 {
+			a.list = append(a.list, w)
+			continue
+		}
 		if !strings.HasPrefix(w, "-") || len(w) == 1 {
 			a.list = append(a.list, w)
 			continue
@@ -103,10 +121,15 @@ func (c *command) parse(words []string) (a args, err error) {
 		a.options[o.name] = value
 		a.json = a.json || o.name == optJSON.name
 	}
-	if len(a.list) > 0 && c.usage == "" {
-		return a, errUsage
+	if most := c.most; (most > 0 || c.usage == "") && len(a.list) > most {
+		return a, c.surplus(a.list[most])
 	}
 	return a, nil
+}
+
+// surplus is the error for a word after all that the command takes.
+func (c *command) surplus(word string) error {
+	return fmt.Errorf("%q is one word too many; usage: %s", word, c.synopsis())
 }
 
 func (c *command) option(word string) (option, bool) {
@@ -148,7 +171,8 @@ type CommandHelp struct {
 	Name    string       `json:"name"`
 	Usage   string       `json:"usage"`
 	About   string       `json:"about"`
-	Words   []string     `json:"words,omitempty"` // possible first arguments
+	Words   []string     `json:"words,omitempty"`     // possible first arguments
+	Meaning []OptionHelp `json:"arguments,omitempty"` // the same, with what each means
 	Options []OptionHelp `json:"options"`
 }
 
@@ -164,6 +188,9 @@ func (s *Shell) commandHelp(c *command) CommandHelp {
 	if c.words != nil {
 		h.Words = c.words(s)
 	}
+	if c.explain != nil {
+		h.Meaning = c.explain(s)
+	}
 	for _, o := range c.allOptions() {
 		h.Options = append(h.Options, OptionHelp{o.name, o.value, o.about})
 	}
@@ -177,20 +204,29 @@ func (s *Shell) describe(c *command, json bool) error {
 		return s.printJSON(h)
 	}
 	fmt.Fprintf(s.out, "usage: %s\n%s\n", h.Usage, h.About)
-	if len(h.Words) > 0 {
+	switch {
+	case len(h.Meaning) > 0:
+		fmt.Fprintln(s.out, "first argument:")
+		if err := s.meanings(h.Meaning); err != nil {
+			return err
+		}
+		fmt.Fprintln(s.out, "options:")
+	case len(h.Words) > 0:
 		fmt.Fprintf(s.out, "first argument: %s\n", strings.Join(h.Words, ", "))
 	}
+	return s.meanings(h.Options)
+}
+
+// meanings prints words with what they mean.
+func (s *Shell) meanings(list []OptionHelp) error {
 	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
-	for _, o := range h.Options {
+	for _, o := range list {
 		fmt.Fprintf(w, "  %s\t%s\n", strings.TrimSpace(o.Name+" "+o.Value), o.About)
 	}
 	return w.Flush()
 }
 
 func help(_ context.Context, s *Shell, a args) error {
-	if len(a.list) > 1 {
-		return errUsage
-	}
 	if a.first() != "" {
 		c := s.find(a.first())
 		if c == nil {

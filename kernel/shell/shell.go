@@ -1,8 +1,8 @@
-// Package shell is the kernel's command line on the serial console.
+// Package shell is the kernel's command line, with a session on the screen and one on the serial port.
 //
 // Layer: service.
-// Context: one goroutine runs commands; another reads the keyboard.
-// Locks: none.
+// Context: each session has two goroutines: one runs commands, another reads the keyboard.
+// Locks: shared.mu guards what sessions share; jobs.mu the jobs of a session.
 // Chapter: docs/12-shell-and-tests.md.
 // Left out: pipes, variables, files.
 package shell
@@ -16,7 +16,9 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
+	"muster/kernel/abi"
 	"muster/kernel/options"
 )
 
@@ -30,16 +32,31 @@ type System interface {
 	IPIs() []IPI
 	Audit() []Audited // nil without a debug build
 	IRQs() []IRQ
+	PCI() []PCI
 	Threads() []Thread
 	Memory() Memory
+	Temperature() (celsius int) // 0: no sensor that the kernel can read
 	Log() []LogLine
+	LastBoot() LastBoot
+	Machine() Machine
 	Uptime() Uptime
-	Trace(cpu int) []Event // without their texts, newest first
+	Trace(cpu int, from uint64) []Event // from number from on, without their texts, newest first
+	TraceKinds(kinds uint32) (old uint32)
+	StartProfile(cpu, rate int) error // samples a second
+	StopProfile()
+	Samples(cpu int) []abi.Sample // that were not taken yet
+	SampleCounts(cpu int) abi.SampleCounts
 	End(status int)
 	Reboot()
 	Crash(kind string) error
-	CrashKinds() []string
-	Instructions() bool // the clock counts instructions
+	CrashKinds() []OptionHelp // without values
+	Instructions() bool       // the clock counts instructions
+	// Programs runs the first module several times at once, each with arguments of its
+	// own, and returns how each ended. When ctx ends, each gets SIGINT.
+	Programs(ctx context.Context, lists [][]string) (statuses []int, err error)
+	ProgramNames() []string
+	// Start starts the program with the name args[0]. ErrNoProgram: there is none.
+	Start(args []string) (Program, error)
 }
 
 // Shell runs commands.
@@ -47,12 +64,24 @@ type Shell struct {
 	sys      System
 	out      io.Writer
 	commands []command
-	document []byte // of the command that runs, with -json
+	document []byte        // of the command that runs, with -json
+	shared   *shared       // what all sessions share
+	interval time.Duration // between two views of top
+	jobs     jobs
 }
 
 // New returns a shell that writes to out.
 func New(sys System, out io.Writer) *Shell {
-	s := &Shell{sys: sys, out: out}
+	return newShell(sys, out, new(shared))
+}
+
+// Beside returns the shell of another session of the same machine, which has jobs and a history of its own.
+func (s *Shell) Beside(sys System, out io.Writer) *Shell {
+	return newShell(sys, out, s.shared)
+}
+
+func newShell(sys System, out io.Writer, c *shared) *Shell {
+	s := &Shell{sys: sys, out: out, shared: c, interval: time.Second}
 	s.commands = commands()
 	return s
 }
@@ -86,7 +115,11 @@ func (s *Shell) runOne(ctx context.Context, words []string) error {
 			name = `"": `
 		}
 		text := name + strings.TrimPrefix(err.Error(), name) // some errors begin with the name
-		if slices.ContainsFunc(words[1:], wantsJSON) {
+		own := words[1:]
+		if c := s.find(words[0]); c != nil {
+			own = c.own(own)
+		}
+		if slices.ContainsFunc(own, wantsJSON) {
 			s.document = failure(text, s.document)
 		} else {
 			fmt.Fprintln(s.out, text)
@@ -115,10 +148,10 @@ func failure(text string, output []byte) []byte {
 func (s *Shell) dispatch(ctx context.Context, words []string) error {
 	c := s.find(words[0])
 	if c == nil {
-		return fmt.Errorf("unknown command%s; help lists all", suggest(words[0], commandNames(s)))
+		return fmt.Errorf("unknown command%s", instead(words[0], commandNames(s)))
 	}
-	if slices.ContainsFunc(words[1:], wantsHelp) {
-		return s.describe(c, slices.ContainsFunc(words[1:], wantsJSON))
+	if own := c.own(words[1:]); slices.ContainsFunc(own, wantsHelp) {
+		return s.describe(c, slices.ContainsFunc(own, wantsJSON))
 	}
 	a, err := c.parse(words[1:])
 	if err == nil {

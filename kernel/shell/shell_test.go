@@ -5,25 +5,34 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"muster/kernel/abi"
 	tables "muster/kernel/acpi"
 )
 
 // fake is a machine with two CPUs and fixed answers.
 type fake struct {
-	ended  []int
-	events [2][]Event // by CPU
+	ended   []int
+	events  [2][]Event   // by CPU, newest first
+	kinds   uint32       // of the events that are recorded
+	rate    int          // of the profile, 0 for none
+	samples []abi.Sample // of the next CPU that is read
+
+	last     *LastBoot
+	programs []string
+	started  []*fakeProgram
 }
 
 func (f *fake) CPUs() []CPU {
 	return []CPU{{CPU: 0, BSP: true, State: "online"}, {CPU: 1, APICID: 4, State: "offline"}}
 }
 func (f *fake) Features() []Features {
-	return []Features{{CPU: 0, Words: []uint32{1}, Mitigations: []Mitigation{{"SMEP", true, ""}, {"IBT", false, "old"}}},
+	return []Features{{CPU: 0, Words: []uint32{1}, Mitigations: []Mitigation{{"SMEP", true, ""}, {"IBT", false, "old"}}, Slower: []Lack{{"XSAVE", "no AVX"}}},
 		{CPU: 1, Words: []uint32{2}, Mitigations: []Mitigation{{"SMEP", false, "odd"}, {"IBT", false, "old"}}}}
 }
 func (f *fake) BringUp() []BringUp {
@@ -38,21 +47,76 @@ func (f *fake) StartCPU(n int) error {
 func (f *fake) IPIs() []IPI {
 	return []IPI{{"call", []Counter{{"sent", []uint64{3, 0}}, {"lost", []uint64{0, 0}}}}}
 }
-func (f *fake) Audit() []Audited      { return nil }
-func (f *fake) IRQs() []IRQ           { return nil }
-func (f *fake) Threads() []Thread     { return nil }
-func (f *fake) Memory() Memory        { return Memory{Total: 1 << 20} }
-func (f *fake) Log() []LogLine        { return nil }
-func (f *fake) Uptime() Uptime        { return Uptime{UpNS: 1500e6, Date: "2025-01-01T00:00:00Z"} }
-func (f *fake) Trace(cpu int) []Event { return f.events[cpu] }
-func (f *fake) End(status int)        { f.ended = append(f.ended, status) }
-func (f *fake) Reboot()               {}
+func (f *fake) Audit() []Audited { return nil }
+func (f *fake) IRQs() []IRQ      { return nil }
+func (f *fake) PCI() []PCI {
+	return []PCI{{Function: "00:01.0", Vendor: 0x8086, Device: 0xd, Class: 0xc0330, Name: "xHCI", BARs: []BAR{{Base: 0xfe000000, Size: 0x4000}, {Index: 2, Base: 0xc000, IO: true}}, Capabilities: []string{"MSI-X"}},
+		{Function: "00:02.0", Name: "PCI bridge", Below: 3}}
+}
+func (f *fake) Threads() []Thread { return nil }
+func (f *fake) Memory() Memory    { return Memory{Total: 1 << 20} }
+func (f *fake) Temperature() int  { return 0 }
+func (f *fake) Log() []LogLine    { return nil }
+func (f *fake) LastBoot() LastBoot {
+	if f.last != nil {
+		return *f.last
+	}
+	return LastBoot{Why: "cold"}
+}
+func (f *fake) Machine() Machine {
+	return Machine{Version: "0.1", Go: "go1", Loader: "PVH", CPU: "Fast CPU", TSCHz: 2e9, TSCFrom: "PIT", Screen: "no framebuffer", Free: []Range{{1 << 20, 2 << 20}}}
+}
+func (f *fake) Uptime() Uptime { return Uptime{UpNS: 1500e6, Date: "2025-01-01T00:00:00Z"} }
+func (f *fake) Trace(cpu int, from uint64) (list []Event) {
+	for _, e := range f.events[cpu] {
+		if e.Seq >= from {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+func (f *fake) TraceKinds(kinds uint32) (old uint32) { old, f.kinds = f.kinds, kinds; return old }
+func (f *fake) StartProfile(cpu, rate int) error {
+	f.rate = rate
+	return nil
+}
+func (f *fake) StopProfile() { f.rate = 0 }
+func (f *fake) Samples(cpu int) (list []abi.Sample) {
+	list, f.samples = f.samples, nil
+	return list
+}
+func (f *fake) SampleCounts(int) abi.SampleCounts { return abi.SampleCounts{Lost: 3, Busy: 1, Late: 1} }
+func (f *fake) End(status int)                    { f.ended = append(f.ended, status) }
+func (f *fake) Reboot()                           {}
 func (f *fake) Crash(kind string) error {
 	f.ended = append(f.ended, -2)
 	return errors.New(kind + " survived")
 }
-func (f *fake) CrashKinds() []string { return []string{"panic", "nil"} }
-func (f *fake) Instructions() bool   { return false }
+func (f *fake) CrashKinds() []OptionHelp {
+	return []OptionHelp{{Name: "panic", About: "by call"}, {Name: "nil", About: "a pointer"}}
+}
+func (f *fake) Instructions() bool     { return false }
+func (f *fake) ProgramNames() []string { return f.programs }
+func (f *fake) Start(args []string) (Program, error) {
+	if !slices.Contains(f.programs, args[0]) {
+		return nil, ErrNoProgram
+	}
+	if args[0] == "broken" {
+		return nil, errors.New("not a program")
+	}
+	p := &fakeProgram{number: 10 + len(f.started), args: args, end: make(chan int, 1)}
+	f.started = append(f.started, p)
+	if args[0] == "short" {
+		p.end <- len(args) - 1
+	}
+	return p, nil
+}
+func (f *fake) Programs(_ context.Context, lists [][]string) (statuses []int, err error) {
+	for _, args := range lists {
+		statuses = append(statuses, len(args))
+	}
+	return statuses, nil
+}
 
 // Firmware is that of a machine without ACPI: two packages, two nodes.
 func (f *fake) Firmware() Firmware {
@@ -92,29 +156,38 @@ func TestCommands(t *testing.T) {
 		`""`:             {want: "\"\": unknown command; help lists all\n", bad: true},
 		"uptime":         {want: "up 1.5s, 2025-01-01T00:00:00Z\n"},
 		"irq -json":      {want: "[]\n"},
+		"dmesg -last":    {want: "nothing kept: cold\n"},
 		"ipi":            {want: "   IPI  COUNTER  CPU0  CPU1\n  call     sent     3     0\n"},
 		"smp start 1":    {want: ""},
 		"smp start 9":    {want: "smp: no such CPU\n", bad: true},
 		"acpi":           {want: "acpi: RSDP+0x0: not found\n", bad: true},
 		"upttime":        {want: "upttime: unknown command, nearest is \"uptime\"; help lists all\n", bad: true},
 		"frobnicate":     {want: "frobnicate: unknown command; help lists all\n", bad: true},
-		"cpus x":         {want: "cpus: usage: cpus [-topology] [-features] [-json]\n", bad: true},
+		"cpus x":         {want: "cpus: \"x\" is one word too many; usage: cpus [-topology] [-features] [-json]\n", bad: true},
 		"smp trace":      {want: "cpu 1, APIC ID 4, us: INIT 0.0, RealMode16 12.3\n"},
 		"smp":            {want: "smp: usage: smp [-json] trace | start CPU\n", bad: true},
 		"cpus -tree":     {want: "cpus: unknown option -tree; usage: cpus [-topology] [-features] [-json]\n", bad: true},
 		"cpus -topology": {want: drawn},
-		"cpus -features": {want: "MITIGATION  CPU0  CPU1  WHY NOT\nSMEP        on    -     odd\nIBT         -     -     old\ncpu 1 differs from cpu 0 in CPUID\n"},
-		"help a b":       {want: "help: usage: help [-json] [COMMAND]\n", bad: true},
+		"cpus -features": {want: "MITIGATION  CPU0  CPU1  WHY NOT\nSMEP        on    -     odd\nIBT         -     -     old\nslower without XSAVE: no AVX\ncpu 1 differs from cpu 0 in CPUID\n"},
+		"smp trace x":    {want: "smp: \"x\" is one word too many; usage: smp [-json] trace | start CPU\n", bad: true},
+		"kill 1 2 3":     {want: "kill: \"3\" is one word too many; usage: kill JOB [SIGNAL]\n", bad: true},
+		"exit":           {want: "exit: unknown command; poweroff ends the machine\n", bad: true},
+		"ls -l":          {want: "ls: unknown command; there are no files; run NAME runs a program of the image or the stick\n", bad: true},
+		"crash -h":       {want: "usage: crash KIND\nbreak the core on purpose, to see the report of a panic\nfirst argument:\n  panic  by call\n  nil    a pointer\noptions:\n  -h  print this and do nothing else\n"},
+		"help a b":       {want: "help: \"b\" is one word too many; usage: help [-json] [COMMAND]\n", bad: true},
 		"CPUS -JSN":      {want: "CPUS: unknown option -JSN, nearest is \"-json\"; usage: cpus [-topology] [-features] [-json]\n", bad: true},
 		"smp start x":    {want: "smp: \"x\" is not a CPU number; cpus lists them\n", bad: true},
 		"smp start -1":   {want: "smp: unknown option -1; usage: smp [-json] trace | start CPU\n", bad: true},
-		"crash nul":      {want: "crash: no kind \"nul\", nearest is \"nil\"; the kinds are panic, nil\n", bad: true},
+		"app":            {want: "app: usage: app [-json] ARGUMENTS [/ ARGUMENTS]...\n", bad: true},
+		"app a b / c":    {want: "app: a b: status 2\nc: status 1\n", bad: true},
+		"app a /":        {want: "app: usage: app [-json] ARGUMENTS [/ ARGUMENTS]...\n", bad: true},
+		"crash nul":      {want: "crash: no kind \"nul\", nearest is \"nil\"; crash -h explains all\n", bad: true},
 		"crash NIL":      {want: "crash: nil survived\n", bad: true},
 		"test stres":     {want: "test: no test \"stres\", nearest is \"stress\"; test list shows all\n", bad: true},
 		"bench nosuch":   {want: "bench: no benchmark \"nosuch\"; bench list shows all\n", bad: true},
-		"crash":          {want: "crash: usage: crash KIND: one of panic, nil\n", bad: true},
-		"cpus --json": {want: `[{"cpu":0,"apic_id":0,"acpi_id":0,"bsp":true,"state":"online","stage":"","ticks":0,"switches":0,"idle_ns":0},` +
-			`{"cpu":1,"apic_id":4,"acpi_id":0,"bsp":false,"state":"offline","stage":"","ticks":0,"switches":0,"idle_ns":0}]` + "\n"},
+		"crash":          {want: "crash: usage: crash KIND: one of panic, nil; crash -h explains them\n", bad: true},
+		"cpus --json": {want: `[{"cpu":0,"apic_id":0,"acpi_id":0,"bsp":true,"state":"online","stage":"","ticks":0,"switches":0,"interrupts":0,"idle_ns":0},` +
+			`{"cpu":1,"apic_id":4,"acpi_id":0,"bsp":false,"state":"offline","stage":"","ticks":0,"switches":0,"interrupts":0,"idle_ns":0}]` + "\n"},
 
 		"cpus -topology -features":  {want: "cpus: -topology and -features are two listings: give one of them\n", bad: true},
 		"test stress 9999999999999": {want: "test: \"9999999999999\" is not a number of seconds from 1 to 1000000\n", bad: true},
@@ -131,7 +204,7 @@ func TestCommands(t *testing.T) {
 func TestComplete(t *testing.T) {
 	s := New(&fake{}, io.Discard)
 	for line, want := range map[string][]string{
-		"p":               {"poweroff", "ps"},
+		"p":               {"pci", "poweroff", "profile", "ps"},
 		"cpus ":           {"-features", "-h", "-json", "-topology"},
 		"crash ":          {"-h", "nil", "panic"},
 		"test st":         {"stacks", "storm", "stress"},
@@ -155,7 +228,7 @@ func TestRunAll(t *testing.T) {
 	require.Zero(t, s.RunAll([]string{"uptime", "irq -json"}))
 	require.Equal(t, 1, s.RunAll([]string{"nosuch", "uptime"}))
 	require.Equal(t, 1, s.RunAll([]string{"uptime; nosuch", "cpus 'a;b'"}))
-	require.Contains(t, out.String(), "cpus: usage")
+	require.Contains(t, out.String(), "cpus: \"a;b\" is one word too many")
 	require.Equal(t, 5, strings.Count(out.String(), "up 1.5s")+strings.Count(out.String(), "nosuch: unknown"))
 }
 
@@ -171,4 +244,34 @@ func TestRender(t *testing.T) {
 		None   []tables.CPU    `json:"cpus"`
 	}{Addr: 0xfee00000, Minor: nothing, List: []tables.IOAPIC{{ID: 2, Addr: 0xfec00000, GSIBase: 24}}}))
 	require.Equal(t, "address  0xfee00000\nminor    absent\nioapics:\n  IOAPIC_ID     ADDRESS  GSI_BASE\n          2  0xfec00000        24\n", out.String())
+}
+
+// Two sessions have jobs and output of their own; tests run in one at a time, and there is one recorder.
+func TestBeside(t *testing.T) {
+	f := &fake{programs: []string{"long"}}
+	var out, other bytes.Buffer
+	a := New(f, &out)
+	b := a.Beside(f, &other)
+	ctx := context.Background()
+	require.NoError(t, a.Run(ctx, "run long &; jobs"))
+	require.Contains(t, out.String(), "long\n")
+	require.Empty(t, other.String())
+	require.NoError(t, b.Run(ctx, "jobs"))
+	require.NotContains(t, other.String(), "long")
+
+	require.True(t, a.shared.begin())
+	require.ErrorIs(t, b.Run(ctx, "test basics"), errBusy)
+	require.ErrorIs(t, b.Run(ctx, "bench"), errBusy)
+	require.NoError(t, b.Run(ctx, "test list"), "lists nothing that runs")
+	ended, end := context.WithCancel(ctx)
+	end()
+	require.False(t, b.shared.wait(ended), "the other session has not ended")
+	a.shared.end()
+	require.True(t, b.shared.wait(ctx))
+	b.shared.end()
+
+	require.NoError(t, a.Run(ctx, "trace start"))
+	require.ErrorContains(t, b.Run(ctx, "trace start"), "are being recorded")
+	require.NoError(t, b.Run(ctx, "trace stop"))
+	require.ErrorContains(t, a.Run(ctx, "trace stop"), "no events are being recorded")
 }

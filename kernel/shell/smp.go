@@ -23,7 +23,9 @@ type Step struct {
 // smp prints the time line of the start of all CPUs, or starts one.
 func smp(_ context.Context, s *Shell, a args) error {
 	switch {
-	case a.first() == "trace" && len(a.list) == 1:
+	case a.first() == "trace" && len(a.list) > 1:
+		return s.find("smp").surplus(a.list[1])
+	case a.first() == "trace":
 		return smpTrace(s, a)
 	case a.first() == "start" && len(a.list) == 2:
 		return smpStart(s, a)

@@ -38,9 +38,6 @@ func parseTrace(s *Shell, a args) (f traceFilter, err error) {
 		}
 		*to = int(n)
 	}
-	if len(a.list) > 1 {
-		return f, errUsage
-	}
 	if len(a.list) == 1 {
 		number("number of events", a.first(), &f.n)
 	}
@@ -82,7 +79,13 @@ func kindNames(*Shell) (names []string) {
 // traceEvents prints the last events of the CPUs' rings, in the order of time, with their
 // meaning. It leaves out the events since its own start: the page faults of the memory that
 // it allocates here would hide what happened before.
-func traceEvents(_ context.Context, s *Shell, a args) error {
+func traceEvents(ctx context.Context, s *Shell, a args) error {
+	if word := a.first(); len(a.list) == 1 && (word == "start" || word == "stop") {
+		if a.json || len(a.options) > 0 {
+			return errUsage
+		}
+		return recordEvents(ctx, s, word)
+	}
 	start := s.sys.Uptime().UpNS
 	f, err := parseTrace(s, a)
 	if err != nil {
@@ -90,7 +93,7 @@ func traceEvents(_ context.Context, s *Shell, a args) error {
 	}
 	var rows []Event
 	for _, id := range f.cpus {
-		for _, e := range s.sys.Trace(id) {
+		for _, e := range s.sys.Trace(id, 0) {
 			if e.TimeNS <= start && (f.kinds == nil || slices.Contains(f.kinds, e.Event)) && (f.thread < 0 || uint32(f.thread) == e.Thread) {
 				rows = append(rows, e)
 			}

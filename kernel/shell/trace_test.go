@@ -88,7 +88,7 @@ func TestTraceFilter(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"trace x":           `trace: "x" is not a number of events`,
-		"trace 1 2":         "trace: usage: trace [-kind NAME] [-cpu N] [-thread N] [-json] [N]",
+		"trace 1 2":         "trace: \"2\" is one word too many; usage: trace [-kind NAME] [-cpu N] [-thread N] [-json] [N]",
 		"trace -cpu 2":      "trace: there is no CPU 2",
 		"trace -cpu x":      `trace: "x" is not a CPU number`,
 		"trace -cpu":        "trace: option -cpu needs a value, N; usage: trace ",

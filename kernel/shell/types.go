@@ -4,17 +4,19 @@ package shell
 
 // CPU is one CPU.
 type CPU struct {
-	CPU      int    `json:"cpu"`
-	APICID   uint32 `json:"apic_id"`
-	UID      uint32 `json:"acpi_id"`
-	BSP      bool   `json:"bsp"`
-	State    string `json:"state"` // offline, booting, ready, online
-	Stage    string `json:"stage"` // how far the CPU's start came
-	Ticks    uint64 `json:"ticks"`
-	Switches uint64 `json:"switches"`
-	IdleNS   uint64 `json:"idle_ns"`
-	Longest  uint64 `json:"longest_ns,omitempty"` // debug builds: longest stretch with interrupts off
-	LongestF string `json:"longest_in,omitempty"` // debug builds: the entry at which it began
+	CPU        int    `json:"cpu"`
+	APICID     uint32 `json:"apic_id"`
+	UID        uint32 `json:"acpi_id"`
+	BSP        bool   `json:"bsp"`
+	Core       string `json:"core,omitempty"` // kind of core, on machines with several kinds
+	State      string `json:"state"`          // offline, booting, ready, online
+	Stage      string `json:"stage"`          // how far the CPU's start came
+	Ticks      uint64 `json:"ticks"`
+	Switches   uint64 `json:"switches"`
+	Interrupts uint64 `json:"interrupts"` // those of the timer too
+	IdleNS     uint64 `json:"idle_ns"`
+	Longest    uint64 `json:"longest_ns,omitempty"` // debug builds: longest stretch with interrupts off
+	LongestF   string `json:"longest_in,omitempty"` // debug builds: the entry at which it began
 }
 
 // ACPI is the firmware's tables.
@@ -101,6 +103,15 @@ type LogLine struct {
 	CPU    uint32 `json:"cpu"`
 	Level  uint32 `json:"level"`
 	Text   string `json:"text"`
+}
+
+// LastBoot is what the kernel before this one left in memory.
+type LastBoot struct {
+	Kept    bool      `json:"kept"`
+	Why     string    `json:"why,omitempty"` // nothing is kept, or something is missing
+	Log     []LogLine `json:"log"`           // from its start, or the last lines
+	Report  []string  `json:"report"`        // of its panic, nil if there was none
+	Address uint64    `json:"address"`       // of the memory, 0 if this machine has none for it
 }
 
 // Uptime is the time since the kernel's start.

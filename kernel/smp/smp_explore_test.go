@@ -348,18 +348,33 @@ func TestHandshakeWithFaults(t *testing.T) {
 	}
 }
 
-// Negative control: a boot CPU that reads whether a CPU is online, and sends INIT
-// after that, resets one that has come online in between.
+// lookThenReset is Reset of a boot CPU that reads whether a CPU is online, and stores
+// after that.
+func lookThenReset(c *percpu.CPU) bool {
+	if c.IsOnline() {
+		return false
+	}
+	c.State.Store(percpu.Offline)
+	c.Go.Store(0)
+	c.Code.Store(percpu.CodeNone)
+	return true
+}
+
+// Negative control: a boot CPU that resets a CPU which has come online in between, alone,
+// and beside one that hangs or does not get its SIPI.
 func TestLookThenResetIsFound(t *testing.T) {
-	r := search(alone, func(c *percpu.CPU) bool {
-		if c.IsOnline() {
-			return false
+	found := func(r explore.Result) {
+		t.Helper()
+		require.ErrorContains(t, r.Err, "is online, and got INIT")
+		t.Log(r)
+	}
+	found(search(alone, lookThenReset, modelAP{}))
+	for _, always := range []bool{false, true} {
+		for s := inPage; s <= beforeJoin; s++ {
+			found(search(explore.Bound(1, 2), lookThenReset, modelAP{hangs: s, always: always}, modelAP{}))
 		}
-		c.State.Store(percpu.Offline)
-		c.Go.Store(0)
-		c.Code.Store(percpu.CodeNone)
-		return true
-	}, modelAP{})
-	require.ErrorContains(t, r.Err, "is online, and got INIT")
-	t.Log(r)
+	}
+	for lose := 1; lose <= 4; lose++ {
+		found(search(explore.Bound(1, 2), lookThenReset, modelAP{lose: lose}, modelAP{}))
+	}
 }

@@ -22,9 +22,12 @@ import (
 	"muster/kernel/fakeg"
 	"muster/kernel/layout"
 	"muster/kernel/linux"
+	"muster/kernel/lock"
 	"muster/kernel/mem"
+	"muster/kernel/oldcpu"
 	"muster/kernel/percpu"
 	"muster/kernel/private"
+	"muster/kernel/random"
 	"muster/kernel/sched"
 	"muster/kernel/selftest"
 	"muster/kernel/setting"
@@ -55,9 +58,9 @@ var (
 
 func onStack(c *percpu.CPU, fn, top, fs, base uintptr)
 
-// minimumRAM is the least usable RAM for a boot; the kernel runs in 64 MB, of which
-// the firmware keeps some.
-const minimumRAM = 48 << 20
+// minimumRAM is the least usable RAM for a boot: the kernel runs on a machine of 64 MiB, of which
+// firmware keeps up to 8.
+const minimumRAM = (64 - 8) << 20
 
 // bootMain is the boot CPU's way to the runtime, in order.
 func bootMain(magic, information, delta, tsc uint64) {
@@ -77,19 +80,39 @@ func bootMain(magic, information, delta, tsc uint64) {
 	if !features.Has(cpu.SMAP) {
 		trap.PatchCLAC() // before the first exception, and while text is still writable
 	}
+	useOldCPU(oldcpu.Of(&features))
 	trap.Init(false)
 	trap.LoadIDT()
-	if features.Has(cpu.RDRand) {
-		cpu.UseRDRand()
-	}
 	if e := boot.Parse(&info, uint32(magic), information, loaderMemory); e != boot.OK {
 		refuse(e.Error())
 	}
+	readConfig(c)
+	readOutput()
+	earlyScreen(c)
 	readOptions(c)
+	console.AddLegacy(c, programPorts())
 	startMemory(c, mem.PhysAddr(delta))
 	startTraps(c)
 	startClock(c)
 	startThreads(c)
+}
+
+// rewritten has the addresses of the functions with instructions that an old CPU lacks.
+// test/decode_test.go:TestOldCPUInstructions shows that there are no others.
+var rewritten [11]uintptr
+
+// useOldCPU rewrites these functions for a CPU that lacks something.
+func useOldCPU(lacks oldcpu.Lacks) {
+	if lacks == (oldcpu.Lacks{}) {
+		return
+	}
+	for _, pc := range rewritten {
+		start, end, ok := crash.Extent(pc)
+		if !ok {
+			refuse("no symbols, which a CPU without FSGSBASE or XSAVE needs")
+		}
+		oldcpu.Function(start, end, lacks)
+	}
 }
 
 // loaderMemory reads through the boot page tables, which map the first 4 GiB.
@@ -100,18 +123,15 @@ func loaderMemory(addr, n uint64) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(mem.Direct(mem.PhysAddr(addr)))), n)
 }
 
-// refuse prints why the kernel cannot boot, on the serial port and on VGA, and
+// refuse prints why the kernel cannot boot, on the serial port and on the screen, and
 // stops.
 func refuse(why string) {
-	var l console.Line
-	l.Str("muster: ").Str(why).Byte('\n')
-	console.Emergency(l.Bytes())
-	screen := unsafe.Slice((*uint16)(unsafe.Pointer(mem.Direct(0xb8000))), 80*25)
-	for i, b := range l.Bytes() {
-		if b >= ' ' {
-			screen[i] = 0x4f00 | uint16(b) // white on red
-		}
+	if !console.HasScreen() {
+		earlyScreen(&cpu0) // without the loader's information there may be a text mode
 	}
+	console.EmergencyFlush()
+	var l console.Line
+	console.Emergency(l.Str("muster: ").Str(why).Byte('\n').Bytes())
 	crash.End(crash.StatusPanic)
 }
 
@@ -136,6 +156,9 @@ func readOptions(c *percpu.CPU) {
 	if n, ok := cmdline.Value(line, "mitigations", word[:]); ok && string(word[:n]) == "full" {
 		clearAlways = true
 	}
+	if n, ok := cmdline.Value(line, "crlf", word[:]); ok && string(word[:n]) == "off" {
+		console.OmitReturns()
+	}
 	if n, ok := cmdline.Value(line, "trace", word[:]); ok && string(word[:n]) == "all" {
 		trace.On |= 1 << trace.Syscall
 	}
@@ -145,34 +168,64 @@ func startMemory(c *percpu.CPU, delta mem.PhysAddr) {
 	var l console.Line
 	console.Say(c, l.Str("muster: ").Str(version()).Str(", loaded by ").Str(info.Protocol.String()).
 		Str(" at ").Hex(uint64(layout.ImageBase+layout.Load)+uint64(delta)))
+	info.Entropy(loaderMemory, mixEntropy)
 	b := plan(delta)
+	console.DetachScreen() // until startScreen
 	mem.Init(c, b)
 	s := mem.ReadStats(c)
 	l = console.Line{}
 	console.Say(c, l.Str("mem: ").Dec(s.Free*layout.PageSize>>20).Str(" MiB free of ").
-		Dec(ramTotal>>20).Str(" MiB, kernel at ").Hex(uint64(b.InUse[0].Start)))
+		Dec(memory.RAM.Bytes()>>20).Str(" MiB, kernel at ").Hex(image.Start))
+	keepLog(c)
+	mapModules(c)
+	if memory.Ignored != 0 {
+		l = console.Line{}
+		console.Warn(c, l.Str("mem: entries of the memory map without a meaning, ignored: ").Dec(uint64(memory.Ignored)))
+	}
 }
 
 func startTraps(c *percpu.CPU) {
-	trap.UseState()
+	trap.UseState(features.Has(cpu.XSave))
 	trap.SetLostStack()
 	cpus.InitBoot(c)
 	cpus.MitigateBoot(c, clearAlways)
+	startScreen(c)
 }
 
 func startClock(c *percpu.CPU) {
 	hz, from := clock.Calibrate()
 	var l console.Line
 	console.Say(c, l.Str("clock: time-stamp counter at ").Dec(hz/1000).Str(" kHz by ").Str(from.String()))
-	if ns, ok := clock.ReadRTC(); ok {
+	ns, ok := clock.ReadRTC()
+	seedRandom(c, ns)
+	if ok {
 		clock.SetEpoch(ns - int64(clock.Now()))
 	} else {
 		l = console.Line{}
 		console.Warn(c, l.Str("clock: no date in the real-time clock, counting from 1970"))
 	}
 	clock.UseVDSO()
+	stretch, _ := setting.Stretch.Read(info.CommandLine)
+	if stretch != 0 && !lock.Checked {
+		l = console.Line{}
+		console.Warn(c, l.Str("options: stretch=: only the debug kernel measures that, ignored"))
+	}
+	trap.SetStretchLimit(clock.Time(stretch))
 	startAPIC(c)
 	bootData.TSCHz, bootData.TSCSource = hz, uint32(from)
+}
+
+// mixEntropy is a function for boot.Info.Entropy.
+func mixEntropy(b []byte) { random.Mix(&cpu0, b) }
+
+// seedRandom seeds the generator of random numbers. mixEntropy has given it the firmware's
+// numbers already.
+func seedRandom(c *percpu.CPU, date int64) {
+	s := random.Seed(c, &features, info.CommandLine, date)
+	if s.Poor() {
+		var l console.Line
+		console.Warn(c, l.Str("random: this CPU has no RDSEED or RDRAND that works: numbers come from timing alone, use them for no key"))
+	}
 }
 
 // startAPIC turns on the boot CPU's local APIC and calibrates its timer. Without a
@@ -219,6 +272,7 @@ var (
 
 // startRuntime makes the first thread of the Go runtime and becomes the idle thread.
 func startRuntime(c *percpu.CPU) {
+	console.DrawInSteps()
 	linux.StartKernel(c, runtimePC, info.CommandLine)
 	sched.StartTick(c)
 	c.Stage.Store(trampoline.StageIdleLoop)

@@ -11,13 +11,13 @@ TEXT ·bootCPU(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	MOVQ	BX, R11
 	MOVQ	AX, R10
 	CALL	muster∕kernel∕cpus·control(SB)
-	LEAQ	·cpu0(SB), DX
-	MOVQ	DX, const_offSelf(DX)
-	WRGSBASEQ DX
+	LEAQ	·cpu0(SB), AX
+	MOVQ	AX, const_offSelf(AX)
+	CALL	muster∕kernel∕oldcpu·writeGS(SB)
 	LEAQ	·bootG(SB), R14
 	MOVQ	R14, const_tlsInG(R14)
-	LEAQ	const_fsInG(R14), DX
-	WRFSBASEQ DX
+	LEAQ	const_fsInG(R14), AX
+	CALL	muster∕kernel∕oldcpu·writeFS(SB)
 	XORPS	X15, X15
 	SUBQ	$64, SP
 	MOVQ	R12, AX
@@ -31,12 +31,12 @@ TEXT ·bootCPU(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 
 // onStack calls fn(c), a func value, on another stack. It does not return.
 TEXT ·onStack(SB), NOSPLIT|NOFRAME, $0-40
+	MOVQ	fs+24(FP), AX
+	CALL	muster∕kernel∕oldcpu·writeFS(SB)
 	MOVQ	c+0(FP), AX
 	MOVQ	fn+8(FP), DX
 	MOVQ	top+16(FP), BX
-	MOVQ	fs+24(FP), CX
 	MOVQ	base+32(FP), R14
-	WRFSBASEQ CX
 	XORPS	X15, X15
 	MOVQ	BX, SP
 	SUBQ	$64, SP
@@ -44,6 +44,20 @@ TEXT ·onStack(SB), NOSPLIT|NOFRAME, $0-40
 	MOVQ	(DX), CX
 	CALL	CX
 	INT	$3
+
+// Functions with instructions that old CPUs lack: see useOldCPU.
+DATA ·rewritten+0(SB)/8, $muster∕kernel∕trap·common(SB)
+DATA ·rewritten+8(SB)/8, $muster∕kernel∕trap·restoreState(SB)
+DATA ·rewritten+16(SB)/8, $muster∕kernel∕trap·threadStart(SB)
+DATA ·rewritten+24(SB)/8, $muster∕kernel∕trap·syscallEntry(SB)
+DATA ·rewritten+32(SB)/8, $muster∕kernel∕trap·paranoid(SB)
+DATA ·rewritten+40(SB)/8, $muster∕kernel∕sched·switchStack(SB)
+DATA ·rewritten+48(SB)/8, $muster∕kernel∕cpu·SetUserGSBase(SB)
+DATA ·rewritten+56(SB)/8, $muster∕kernel∕cpu·UserGSBase(SB)
+DATA ·rewritten+64(SB)/8, $muster∕kernel∕cpu·SaveState(SB)
+DATA ·rewritten+72(SB)/8, $muster∕kernel∕cpu·RestoreState(SB)
+DATA ·rewritten+80(SB)/8, $muster∕kernel∕cpu·ClearSelectors(SB)
+GLOBL ·rewritten(SB), RODATA|NOPTR, $88
 
 DATA ·runtimePC+0(SB)/8, $_rt0_amd64_linux(SB)
 GLOBL ·runtimePC(SB), RODATA|NOPTR, $8

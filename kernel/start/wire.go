@@ -9,6 +9,7 @@ import (
 	"muster/kernel/ipi"
 	"muster/kernel/linux"
 	"muster/kernel/mem"
+	"muster/kernel/profile"
 	"muster/kernel/sched"
 	"muster/kernel/trap"
 	"muster/kernel/upcall"
@@ -17,19 +18,25 @@ import (
 // wire fills in every call that goes up the layers.
 func wire() {
 	upcall.To = upcall.Table{
-		Panic:       crash.Panic,
-		SpinPoll:    mem.Answer,
-		Readable:    mem.Readable,
-		StackBelow:  cpus.StackBelow,
-		ThreadName:  sched.NameOf,
-		Exception:   linux.Exception,
-		CoreFault:   linux.CoreFault,
-		Leave:       sched.Leave,
-		ThreadStart: sched.ThreadStart,
-		ThreadWork:  linux.ThreadWork,
-		Reap:        linux.Reap,
+		Panic:        crash.Panic,
+		SpinPoll:     mem.Answer,
+		Stalled:      crash.Stalled,
+		Readable:     mem.Readable,
+		StackBelow:   cpus.StackBelow,
+		ThreadName:   sched.NameOf,
+		Exception:    linux.Exception,
+		CoreFault:    linux.CoreFault,
+		Leave:        sched.Leave,
+		ThreadStart:  sched.ThreadStart,
+		ThreadWork:   linux.ThreadWork,
+		TimerExpired: linux.TimerExpired,
+		Sample:       profile.Sample,
+		Redraw:       linux.Redraw,
+		Relieve:      linux.RelieveCopy,
+		Reap:         linux.Reap,
 	}
 	trap.SetSyscall(linux.Syscall)
+	profile.Install()
 }
 
 // installHandlers makes each owner of vectors and IPIs install its handlers. The

@@ -38,7 +38,14 @@ const (
 	offPCFile  = 20
 	offPCLine  = 24
 	offUnitOff = 32
+	offFlag    = 41
 	recordSize = 44
+)
+
+// Bits of the flag.
+const (
+	flagTopFrame = 1 << 0 // no function has called it
+	flagSPWrite  = 1 << 1 // assembly that moves the stack pointer to another stack
 )
 
 // Table is a pclntab in memory.
@@ -122,6 +129,42 @@ func (t *Table) Depth(pc uint64) (bytes uint64, ok bool) {
 	}
 	d := t.value(t.word32(rec+offPCSP), uint32(pc-t.text)-entry)
 	return uint64(d), d >= 0
+}
+
+// Switches reports whether the function at pc is assembly that is entered from another
+// stack, or goes to another one: Depth says nothing about it then.
+func (t *Table) Switches(pc uint64) bool {
+	rec, _, ok := t.find(pc)
+	return ok && t.word32(rec+offFlag)&(flagTopFrame|flagSPWrite) != 0
+}
+
+// Functions returns how many functions the table has, and Function the name and the address
+// of one.
+func (t *Table) Functions() int { return t.n }
+
+func (t *Table) Function(i int) (name string, entry uint64) {
+	tab := t.word64(offFuncTab) + uint64(i)*8
+	rec := t.word64(offFuncTab) + uint64(t.word32(tab+4))
+	return t.str(t.word64(offFuncNames) + uint64(t.word32(rec+offNameOff))), t.text + uint64(t.word32(tab))
+}
+
+// Extent returns the addresses of the first byte of the function that contains pc, and of
+// the next function.
+func (t *Table) Extent(pc uint64) (start, end uint64, ok bool) {
+	_, entry, ok := t.find(pc)
+	if !ok {
+		return 0, 0, false
+	}
+	tab, end := t.word64(offFuncTab), uint64(t.word32(t.word64(offFuncTab)+uint64(t.n)*8))
+	for lo, hi := 0, t.n; lo < hi; { // the first entry above pc
+		mid := (lo + hi) / 2
+		if e := t.word32(tab + uint64(mid)*8); t.text+uint64(e) > pc {
+			end, hi = uint64(e), mid
+		} else {
+			lo = mid + 1
+		}
+	}
+	return t.text + uint64(entry), t.text + end, true
 }
 
 // Lookup finds the function that contains pc. For a return address pass pc-1.

@@ -63,6 +63,22 @@ func TestAgainstRuntime(t *testing.T) {
 	require.Greater(t, checked, 500)
 }
 
+func TestExtent(t *testing.T) {
+	table := own(t)
+	at := func(f any) uint64 { return uint64(reflect.ValueOf(f).Pointer()) }
+	for _, f := range []any{TestDepth, TestExtent, strings.Repeat, require.Equal} {
+		start, end, ok := table.Extent(at(f) + 5)
+		require.True(t, ok)
+		require.Equal(t, at(f), start)
+		require.Greater(t, end, start)
+		name := runtime.FuncForPC(uintptr(start)).Name()
+		require.Equal(t, name, runtime.FuncForPC(uintptr(end-1)).Name())
+		require.NotEqual(t, name, runtime.FuncForPC(uintptr(end)).Name())
+	}
+	_, _, ok := table.Extent(1)
+	require.False(t, ok)
+}
+
 // At its first instruction a function has put nothing on the stack yet.
 func TestDepth(t *testing.T) {
 	table := own(t)
@@ -104,4 +120,22 @@ func TestDamaged(t *testing.T) {
 	}
 	var table Table
 	require.False(t, table.Init(0, 0, 0))
+}
+
+// Switches tells assembly that changes stacks from all other functions.
+func TestSwitches(t *testing.T) {
+	table := own(t)
+	found := 0
+	for i := range table.Functions() {
+		switch name, entry := table.Function(i); name {
+		case "runtime.systemstack", "runtime.mcall", "runtime.goexit", "runtime.rt0_go":
+			require.True(t, table.Switches(entry), name)
+			found++
+		case "runtime.mallocgc", "runtime.memmove", "strings.Repeat":
+			require.False(t, table.Switches(entry), name)
+			found++
+		}
+	}
+	require.Greater(t, found, 5)
+	require.False(t, table.Switches(1))
 }

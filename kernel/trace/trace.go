@@ -69,8 +69,22 @@ const (
 	Bytes = Len * unsafe.Sizeof(slot{})
 )
 
+// All has a bit for each kind.
+const All = 1<<kinds - 1
+
 // On has a bit for each kind that is recorded.
-var On uint32 = 1<<kinds - 1 - 1<<Syscall
+var On uint32 = All - 1<<Syscall
+
+// SetKinds sets On, and returns what it was. CPUs that record meanwhile may still use the
+// old one.
+//
+// Context: any, no lock: of two callers at once the later store counts.
+//
+//go:norace
+func SetKinds(kinds uint32) (old uint32) {
+	old, On = On, kinds
+	return old
+}
 
 // Record is one event.
 type Record struct {

@@ -16,15 +16,17 @@
 TEXT ·common(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	PUSHALL
 	CLD
-	TESTB	$3, const_frameCS(SP)
+	CMPW	const_frameCS(SP), $const_kernelCS // not the privilege level: see cpu.Frame.Foreign
 	JEQ	ring0
 	SWAPGS
+	LFENCE                        // no load by GS before the branch above is decided
 	RDFSBASEQ AX
 	MOVQ	AX, const_offUserFS(GS)
 	MOVQ	const_offStackTop(GS), BX
 	JMP	outside
 
 ring0:
+	LFENCE
 	// A stack pointer within the thread's kernel stack means that the core was
 	// interrupted.
 	MOVQ	const_frameSP(SP), AX
@@ -98,24 +100,32 @@ TEXT ·leave(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	JNE	restore
 	MOVQ	·initialState(SB), BX // XSTATE_BV is 0: everything to its reset state
 restore:
-	JMP	·restoreState(SB)
-
-// restoreState is the only XRSTOR of a state that ring 3 may have written. If it
-// faults, onInside restarts it with the initial state: its address is known.
-//
-// In: SP the Frame, BX the XSAVE area.
-TEXT ·restoreState(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	MOVL	$-1, AX
 	MOVL	$-1, DX
+	JMP	·restoreState(SB)
+
+// restoreState is the only XRSTOR of a state that ring 3 may have written. It is the
+// first instruction of a symbol, so that its address is known: if it faults, onInside
+// restarts it with the initial state.
+//
+// In: SP the Frame, BX the XSAVE area, DX:AX all components.
+TEXT ·restoreState(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	XRSTOR64 (BX)
 	MOVQ	const_offUserFS(GS), AX
 	WRFSBASEQ AX
-	TESTB	$3, const_frameCS(SP)
+	CMPW	const_frameCS(SP), $const_kernelCS
 	JNE	user
 	POPALL
 	ADDQ	$16, SP
 	IRETQ
 user:
+	JMP	·leaveUser(SB)
+
+// leaveUser returns to ring 3 by IRET. What the core can leave in other registers than
+// those of the Frame is restored.
+//
+// In: SP the Frame.
+TEXT ·leaveUser(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	CMPB	·clearBuffers(SB), $0
 	JEQ	kept
 	VERW	·dataSelector(SB)

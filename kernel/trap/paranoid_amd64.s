@@ -24,7 +24,8 @@ TEXT ·paranoid(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	PUSHQ	AX
 	MOVQ	CR2, AX
 	PUSHQ	AX
-	WRGSBASEQ SI
+	MOVQ	SI, AX
+	WRGSBASEQ AX
 	SUBQ	·stateSize(SB), SP
 	ANDQ	$~63, SP
 	XORL	AX, AX
@@ -60,6 +61,12 @@ TEXT ·paranoid(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	WRFSBASEQ AX
 	POPQ	AX
 	WRGSBASEQ AX
+	CMPW	const_frameCS(SP), $const_kernelCS
+	JEQ	kept
+	CMPB	·clearBuffers(SB), $0
+	JEQ	kept
+	VERW	·dataSelector(SB)     // as in leaveUser
+kept:
 	POPALL
 	ADDQ	$16, SP
 	IRETQ
@@ -67,7 +74,7 @@ TEXT ·paranoid(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 // debugEntry separates #DB by ring. From ring 3 it is an exception like others; a
 // frame on its own stack makes no difference.
 TEXT ·debugEntry(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
-	TESTB	$3, 24(SP)            // CS, above vector, error code and IP
+	CMPW	24(SP), $const_kernelCS // CS, above vector, error code and IP
 	JNE	user
 	JMP	·paranoid(SB)
 user:
@@ -82,7 +89,7 @@ TEXT ·lost(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	MOVQ	const_offPanicTop(GS), SP
 	LEAQ	·lostG(SB), R14
 	LEAQ	(const_fsInG)(R14), AX
-	WRFSBASEQ AX
+	CALL	muster∕kernel∕oldcpu·writeFS(SB)
 	XORPS	X15, X15
 	LINKFRAME
 	MOVQ	const_offSelf(GS), AX

@@ -20,7 +20,7 @@ const (
 	descTSS        = 0x89 << 40 // present, available 64-bit TSS
 
 	gateInterrupt = 0x8e << 40 // present, DPL 0: clears IF
-	gateUser      = 0xee << 40 // present, DPL 3: INT3 works in ring 3
+	gateUser      = 0xee << 40 // present, DPL 3: INT n works in ring 3
 )
 
 // IST slots.
@@ -49,9 +49,12 @@ const tssLimit = 104 - 1
 
 var _ [tssLimit + 1]byte = [unsafe.Offsetof(tss{}.iomap) + 2]byte{}
 
+// gdtEntries is the length of the GDT. The descriptor of the TSS is the last, and takes two.
+const gdtEntries = cpu.TSS/8 + 2
+
 // Block holds the descriptor tables of one CPU.
 type Block struct {
-	gdt [8]uint64
+	gdt [gdtEntries]uint64
 	tss tss
 }
 
@@ -85,7 +88,7 @@ func Init(useIST bool) {
 			}
 		}
 		kind := uint64(gateInterrupt)
-		if v == vector.Breakpoint {
+		if v == vector.Breakpoint || v == vector.Overflow { // as on Linux
 			kind = gateUser
 		}
 		idt[2*v], idt[2*v+1] = gate(uint64(stubsPC)+uint64(v)*16, ist, kind)
@@ -110,17 +113,6 @@ func PatchCLAC() {
 	}
 }
 
-// UseState measures and prepares vector state: XCR0 must be set.
-//
-// Context: boot CPU.
-func UseState() {
-	_, size, _, _ := cpu.CPUID(0x0d, 0)
-	stateSize = uintptr(size)
-	haveAVX = cpu.ReadXCR0()&cpu.XCR0AVX != 0
-	initialState = (uintptr(unsafe.Pointer(&initialBytes)) + 63) &^ 63
-	*(*uint32)(unsafe.Pointer(initialState + 24)) = cpu.MXCSRDefault // loaded even with XSTATE_BV 0
-}
-
 // ClearBuffers makes every way to ring 3 clear the microarchitectural buffers.
 //
 // Context: boot CPU.
@@ -133,7 +125,7 @@ func ClearBuffers() { clearBuffers = true }
 // Context: once on each CPU, on any stack but those in s.
 func (b *Block) Load(c *percpu.CPU, s *Stacks) {
 	base := uint64(uintptr(unsafe.Pointer(&b.tss)))
-	b.gdt = [8]uint64{
+	b.gdt = [gdtEntries]uint64{
 		cpu.KernelCS / 8: descKernelCode,
 		cpu.KernelSS / 8: descKernelData,
 		cpu.UserSS / 8:   descUserData,
@@ -151,11 +143,13 @@ func (b *Block) Load(c *percpu.CPU, s *Stacks) {
 
 	cpu.LoadGDT(uintptr(unsafe.Pointer(&b.gdt)), uint16(unsafe.Sizeof(b.gdt)-1), cpu.KernelSS)
 	cpu.LoadTR(cpu.TSS)
+	cpu.LoadLDT(0) // or the loader's table would still give ring 3 its segments
 	LoadIDT()
 	cpu.WriteMSR(cpu.MSRGSBase, uint64(c.Addr()))
 	cpu.WriteMSR(cpu.MSRKernelGSBase, 0)
 	cpu.WriteMSR(cpu.MSRStar, star())
 	cpu.WriteMSR(cpu.MSRLStar, uint64(syscallPC))
+	cpu.WriteMSR(cpu.MSRCStar, uint64(syscallPC)) // no descriptor allows compatibility mode; QEMU enters it by MOV to CS
 	cpu.WriteMSR(cpu.MSRFMask, syscallMask)
 }
 

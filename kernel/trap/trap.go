@@ -13,7 +13,6 @@ package trap
 import (
 	"unsafe"
 
-	"muster/kernel/clock"
 	"muster/kernel/cpu"
 	"muster/kernel/crash"
 	"muster/kernel/fakeg"
@@ -45,6 +44,7 @@ const (
 
 	frameIP    = unsafe.Offsetof(cpu.Frame{}.IP)
 	frameCS    = unsafe.Offsetof(cpu.Frame{}.CS)
+	frameFlags = unsafe.Offsetof(cpu.Frame{}.Flags)
 	frameSP    = unsafe.Offsetof(cpu.Frame{}.SP)
 	frameBP    = unsafe.Offsetof(cpu.Frame{}.BP)
 	frameSize  = cpu.FrameSize
@@ -57,6 +57,12 @@ const (
 	flagsOn  = cpu.FlagFixed | cpu.FlagInterrupt
 
 	vecSyscall = vector.Syscall
+
+	// flagsByIRET are flags with which a system call of ring 3 returns by IRET.
+	flagsByIRET = cpu.FlagTrap | cpu.FlagResume
+
+	// keptBytes lie below the Frame of a system call of ring 3: see kept.
+	keptBytes = 16 * uintptr(len(kept))
 
 	// A ring-0 caller's stack lies in the Go area: one shift and one compare.
 	goShift  = 39
@@ -104,17 +110,10 @@ func SetSyscall(handler func(c *percpu.CPU, f *cpu.Frame) uintptr) {
 func ThreadStartPC() uintptr { return threadStartPC }
 
 var (
-	stateSize    uintptr // bytes of an XSAVE area
-	haveAVX      bool
-	clearBuffers bool                     // VERW before ring 3
-	dataSelector uint16          = userSS // VERW must read it from memory: the form with a register does not clear
-	initialState uintptr                  // an XSAVE area with XSTATE_BV 0, so all components get their reset state
-	initialBytes [1024 + 64]byte          // holds it; the linker does not align variables to the 64 bytes that XRSTOR needs
+	clearBuffers bool            // VERW before ring 3
+	dataSelector uint16 = userSS // VERW must read it from memory: the form with a register does not clear
 	lostG        fakeg.G
 )
-
-// StateSize returns the size of an XSAVE area, in bytes.
-func StateSize() uintptr { return stateSize }
 
 // onSyscall is entered by SYSCALL, from a thread outside the core, in debug builds.
 // In other builds the handler of SetSyscall is entered instead.
@@ -136,18 +135,41 @@ func onSyscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 func onOutside(c *percpu.CPU, f *cpu.Frame, xsave uintptr) (how uintptr) {
 	Enter(c, f)
 	count(c, f.Vector)
-	if f.Vector < vector.Exceptions {
+	exception := f.Vector < vector.Exceptions
+	if exception {
 		trace.Add(c, trace.Exception, f.Vector, f.IP)
-		how = upcall.To.Exception(c, f, xsave)
 	} else {
 		trace.Add(c, trace.Interrupt, f.Vector, f.IP)
 		vector.Deliver(c, f)
+	}
+	if f.Foreign() {
+		refuseSelectors(f)
+		exception = true
+	}
+	if exception {
+		how = upcall.To.Exception(c, f, xsave)
+	} else {
 		how = upcall.To.Leave(c, f, xsave)
 	}
 	if lock.Checked {
 		Left(percpu.This())
 	}
 	return how
+}
+
+// refuseSelectors makes a frame that is Foreign the frame of the #GP that a CPU raises at
+// the load of such a selector, and gives the program its own CS and SS: no way to ring 3
+// loads others. So the program gets SIGSEGV, and ends if it has no handler.
+func refuseSelectors(f *cpu.Frame) {
+	if f.Vector == vector.Debug {
+		cpu.WriteDR6(cpu.DR6Clear) // the single step is not reported
+	}
+	bad := uint16(f.CS)
+	if bad == cpu.UserCS {
+		bad = uint16(f.SS)
+	}
+	f.Vector, f.Error = vector.Protection, uint64(bad&^3)
+	f.CS, f.SS = cpu.UserCS, cpu.UserSS
 }
 
 // onInside handles traps of the core itself: page faults of functions that touch
@@ -162,10 +184,14 @@ func onInside(c *percpu.CPU, f *cpu.Frame) {
 	case f.Vector < vector.Exceptions:
 		upcall.To.Panic(c, f, "exception in the core; vector, error", f.Vector, f.Error)
 	default:
+		at := c.EnteredAt
+		Enter(c, f)
 		trace.Add(c, trace.Interrupt, f.Vector, f.IP)
 		c.Depth++
 		vector.Deliver(c, f)
 		c.Depth--
+		Left(c) // the window that the interrupt came in begins the next stretch
+		c.EnteredAt = at
 	}
 }
 
@@ -192,11 +218,17 @@ func HandleUnresolved(h func(c *percpu.CPU, f *cpu.Frame, addr uintptr) bool) { 
 // onParanoid handles NMI, double fault, machine check, and #DB in ring 0.
 func onParanoid(c *percpu.CPU, f *cpu.Frame) {
 	count(c, f.Vector)
+	if f.Foreign() { // IRET would fault on them in ring 0
+		f.CS, f.SS = cpu.UserCS, cpu.UserSS
+	}
 	switch f.Vector {
 	case vector.NMI:
 		crash.NMI(c, f)
+	case vector.Machine:
+		crash.MachineCheck(c, f)
 	case vector.Debug:
 		f.Flags &^= cpu.FlagTrap
+		cpu.WriteDR6(cpu.DR6Clear)
 	default:
 		upcall.To.Panic(c, f, "exception; vector, error", f.Vector, f.Error)
 	}
@@ -225,54 +257,4 @@ func count(c *percpu.CPU, vector uint64) {
 	if c.Counts != 0 {
 		(*[256]uint64)(unsafe.Pointer(c.Counts))[vector&255]++
 	}
-}
-
-// Enter records the start of a stretch with interrupts off, and checks that the
-// CPU's block is valid, in debug builds.
-func Enter(c *percpu.CPU, f *cpu.Frame) {
-	if lock.Checked {
-		if !percpu.Valid(c) {
-			upcall.To.Panic(c, f, "trap: not a CPU's block; address, number", uint64(uintptr(unsafe.Pointer(c))), uint64(c.ID))
-		}
-		c.Entered = cpu.TSC()
-		c.EnteredAt = f.Vector<<32 | f.AX&0xffffffff
-	}
-}
-
-// Left records the end of a stretch with interrupts off, in debug builds.
-func Left(c *percpu.CPU) {
-	if lock.Checked {
-		if d := cpu.TSC() - c.Entered; d > c.Longest && clock.Hz() != 0 {
-			c.Longest = d
-			c.LongestAt = c.EnteredAt
-		}
-	}
-}
-
-// Restart begins a stretch with interrupts off anew, in debug builds, at the end of
-// the boot.
-func Restart(c *percpu.CPU) {
-	if lock.Checked {
-		c.Entered = cpu.TSC()
-	}
-}
-
-// Wait halts until an interrupt has been handled.
-//
-// Context: interrupts off, no lock held; handlers run on this stack.
-func Wait(c *percpu.CPU) {
-	lock.AssertNone(c)
-	Left(c)
-	cpu.Wait()
-	Restart(c)
-}
-
-// Window lets pending interrupts be handled.
-//
-// Context: interrupts off, no lock held; handlers run on this stack.
-func Window(c *percpu.CPU) {
-	lock.AssertNone(c)
-	Left(c)
-	cpu.Window()
-	Restart(c)
 }

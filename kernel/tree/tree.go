@@ -1,147 +1,219 @@
 // Package tree is an ordered tree of nodes that live inside the caller's objects:
-// a treap, so insertion, removal and search take O(log n) steps, and no step
-// allocates.
+// an AVL tree. The heights of a node's two sides differ by at most one, so a tree of
+// n nodes has fewer than 1.45 log2(n+2) levels, in whatever order a program makes
+// its keys. Every function is a loop along one path, and none allocates.
 //
 // Layer: core.
 // Context: any.
 // Locks: the caller's.
-// Manual: Seidel and Aragon, "Randomized Search Trees", Algorithmica 16, 1996.
+// Manual: Knuth, "The Art of Computer Programming", vol. 3, section 6.2.3 "Balanced
+// Trees".
 // Chapter: docs/05-memory.md.
 package tree
 
 // Node is embedded in the objects that a tree orders. Keys may repeat.
 type Node struct {
 	Key         uint64
-	Left, Right *Node // owned by the tree
-	weight      uint32
+	Left, Right *Node // owned by the tree, as the rest is
+	parent      *Node
+	height      int // levels of the subtree, 0 outside a tree
 }
 
 // Tree is a set of nodes; the zero value is empty.
 type Tree struct {
 	Root *Node
 	// Update, if set, recomputes what a node stores about its subtree; it runs
-	// on every node whose children changed, children first.
+	// on every node whose subtree changed, children first.
 	Update func(*Node)
-	seed   uint32
 }
 
 // Insert adds n, after nodes with the same key.
 func (t *Tree) Insert(n *Node) {
-	t.seed = t.seed*1664525 + 1013904223
-	n.weight = t.seed ^ t.seed>>15
-	n.Left, n.Right = nil, nil
-	t.Root = t.insert(t.Root, n)
-}
-
-func (t *Tree) insert(root, n *Node) *Node {
-	if root == nil {
-		t.update(n)
-		return n
+	var parent *Node
+	at := &t.Root
+	for *at != nil {
+		parent = *at
+		if n.Key < parent.Key {
+			at = &parent.Left
+		} else {
+			at = &parent.Right
+		}
 	}
-	if n.weight > root.weight {
-		n.Left, n.Right = t.split(root, n.Key)
-		t.update(n)
-		return n
-	}
-	if n.Key < root.Key {
-		root.Left = t.insert(root.Left, n)
-	} else {
-		root.Right = t.insert(root.Right, n)
-	}
-	t.update(root)
-	return root
-}
-
-// split cuts a subtree into keys up to key and keys above it.
-func (t *Tree) split(root *Node, key uint64) (low, high *Node) {
-	if root == nil {
-		return nil, nil
-	}
-	if root.Key <= key {
-		root.Right, high = t.split(root.Right, key)
-		t.update(root)
-		return root, high
-	}
-	low, root.Left = t.split(root.Left, key)
-	t.update(root)
-	return low, root
+	n.Left, n.Right, n.parent, n.height = nil, nil, parent, 0
+	*at = n
+	t.mend(n)
 }
 
 // Remove takes n out; n must be in the tree.
 func (t *Tree) Remove(n *Node) {
-	t.Root = t.remove(t.Root, n)
-	n.Left, n.Right = nil, nil
-}
-
-// remove searches both sides of equal keys: n may be on either.
-func (t *Tree) remove(root, n *Node) *Node {
+	lowest := n.parent // the lowest node whose subtree changes
 	switch {
-	case root == nil:
-		return nil
-	case root == n:
-		return t.merge(n.Left, n.Right)
-	case n.Key < root.Key:
-		root.Left = t.remove(root.Left, n)
-	case n.Key > root.Key:
-		root.Right = t.remove(root.Right, n)
-	case t.contains(root.Left, n):
-		root.Left = t.remove(root.Left, n)
+	case n.Left == nil:
+		t.replace(n, n.Right)
+	case n.Right == nil:
+		t.replace(n, n.Left)
 	default:
-		root.Right = t.remove(root.Right, n)
+		lowest = t.promote(n)
 	}
-	t.update(root)
-	return root
+	*n = Node{Key: n.Key}
+	t.mend(lowest)
 }
 
-func (t *Tree) contains(root, n *Node) bool {
-	for root != nil {
-		switch {
-		case root == n:
-			return true
-		case n.Key < root.Key:
-			root = root.Left
-		case n.Key > root.Key:
-			root = root.Right
-		default:
-			return t.contains(root.Left, n) || t.contains(root.Right, n)
-		}
+// promote puts the node that follows n, which has two children, into n's place. It
+// returns the lowest node whose subtree changes.
+func (t *Tree) promote(n *Node) (lowest *Node) {
+	next := leftmost(n.Right)
+	lowest = next
+	if next.parent != n {
+		lowest = next.parent
+		t.replace(next, next.Right)
+		next.Right = n.Right
+		next.Right.parent = next
 	}
-	return false
+	t.replace(n, next)
+	next.Left = n.Left
+	next.Left.parent = next
+	next.height = n.height // mend compares with what was here
+	return lowest
 }
 
-// merge joins two subtrees; all keys of low are at most those of high.
-func (t *Tree) merge(low, high *Node) *Node {
+// replace puts a node or nil where n hangs.
+func (t *Tree) replace(n, by *Node) {
 	switch {
-	case low == nil:
-		return high
-	case high == nil:
-		return low
-	case low.weight > high.weight:
-		low.Right = t.merge(low.Right, high)
-		t.update(low)
-		return low
+	case n.parent == nil:
+		t.Root = by
+	case n.parent.Left == n:
+		n.parent.Left = by
+	default:
+		n.parent.Right = by
 	}
-	high.Left = t.merge(low, high.Left)
-	t.update(high)
-	return high
+	if by != nil {
+		by.parent = n.parent
+	}
 }
 
-func (t *Tree) update(n *Node) {
+// Changed runs Update on n and the nodes above n: what n stores about itself has
+// changed, and its key has not.
+func (t *Tree) Changed(n *Node) {
+	for ; n != nil; n = n.parent {
+		t.Update(n)
+	}
+}
+
+// mend restores heights and balance from n upwards, and what Update computes. Where
+// the height is as before, no height above has changed either; from there on only
+// Update has work.
+func (t *Tree) mend(n *Node) {
+	for n != nil {
+		before := n.height
+		n = t.balance(n)
+		if n.height == before {
+			if t.Update != nil {
+				t.Changed(n.parent)
+			}
+			return
+		}
+		n = n.parent
+	}
+}
+
+// balance makes the sides of n, which differ by at most two levels, differ by at
+// most one. It returns the node that is in n's place then.
+func (t *Tree) balance(n *Node) *Node {
+	switch n.lean() {
+	case -2:
+		if n.Left.lean() > 0 {
+			t.rotateLeft(n.Left)
+		}
+		return t.rotateRight(n)
+	case 2:
+		if n.Right.lean() < 0 {
+			t.rotateRight(n.Right)
+		}
+		return t.rotateLeft(n)
+	}
+	t.measure(n)
+	return n
+}
+
+// rotateLeft puts n's right child into n's place, and n below it on the left. The
+// order of keys stays. It returns the child.
+func (t *Tree) rotateLeft(n *Node) *Node {
+	up := n.Right
+	t.replace(n, up)
+	if n.Right = up.Left; n.Right != nil {
+		n.Right.parent = n
+	}
+	up.Left, n.parent = n, up
+	t.measure(n)
+	t.measure(up)
+	return up
+}
+
+// rotateRight is rotateLeft with the sides exchanged.
+func (t *Tree) rotateRight(n *Node) *Node {
+	up := n.Left
+	t.replace(n, up)
+	if n.Left = up.Right; n.Left != nil {
+		n.Left.parent = n
+	}
+	up.Right, n.parent = n, up
+	t.measure(n)
+	t.measure(up)
+	return up
+}
+
+// measure recomputes what n stores about its subtree.
+func (t *Tree) measure(n *Node) {
+	n.height = 1 + max(levels(n.Left), levels(n.Right))
 	if t.Update != nil {
 		t.Update(n)
 	}
 }
 
+// lean is how many levels the right side has more than the left.
+func (n *Node) lean() int { return levels(n.Right) - levels(n.Left) }
+
+func levels(n *Node) int {
+	if n == nil {
+		return 0
+	}
+	return n.height
+}
+
 // First returns the node with the lowest key, nil when the tree is empty.
 func (t *Tree) First() *Node {
-	n := t.Root
-	for n != nil && n.Left != nil {
+	if t.Root == nil {
+		return nil
+	}
+	return leftmost(t.Root)
+}
+
+func leftmost(n *Node) *Node {
+	for n.Left != nil {
 		n = n.Left
 	}
 	return n
 }
 
-// AtLeast returns the node with the lowest key that is key or above it.
+// Next returns the node that follows n in order, nil after the last.
+func (n *Node) Next() *Node {
+	if n.Right != nil {
+		return leftmost(n.Right)
+	}
+	return n.After()
+}
+
+// After returns the node that follows n's whole subtree in order: the nearest node
+// above that has n on its left side. After the last it is nil.
+func (n *Node) After() *Node {
+	for n.parent != nil && n.parent.Right == n {
+		n = n.parent
+	}
+	return n.parent
+}
+
+// AtLeast returns the first node, in order, whose key is key or above it.
 func (t *Tree) AtLeast(key uint64) *Node {
 	var best *Node
 	for n := t.Root; n != nil; {
@@ -154,7 +226,7 @@ func (t *Tree) AtLeast(key uint64) *Node {
 	return best
 }
 
-// AtMost returns the node with the highest key that is key or below it.
+// AtMost returns the last node, in order, whose key is key or below it.
 func (t *Tree) AtMost(key uint64) *Node {
 	var best *Node
 	for n := t.Root; n != nil; {

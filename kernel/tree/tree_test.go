@@ -1,6 +1,8 @@
 package tree
 
 import (
+	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -12,7 +14,8 @@ import (
 // item counts its subtree, to check Update.
 type item struct {
 	Node
-	size int
+	size   int
+	weight int // its own share of size
 }
 
 // asItem returns the object that a node is the first field of, as the kernel does.
@@ -25,62 +28,243 @@ func size(n *Node) int {
 	return asItem(n).size
 }
 
-// TestModel compares with a sorted slice through random insertions and removals.
-func TestModel(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	tr := Tree{Update: func(n *Node) { asItem(n).size = 1 + size(n.Left) + size(n.Right) }}
-	var model []*item
-	for step := range 20000 {
-		if len(model) == 0 || rng.IntN(100) < 55 && len(model) < 500 {
-			it := &item{Node: Node{Key: uint64(rng.IntN(300))}}
-			tr.Insert(&it.Node)
-			i, _ := slices.BinarySearchFunc(model, it.Key+1, func(a *item, k uint64) int { return int(a.Key) - int(k) })
-			model = slices.Insert(model, i, it)
-		} else {
-			i := rng.IntN(len(model))
-			tr.Remove(&model[i].Node)
-			model = slices.Delete(model, i, i+1)
+func count(n *Node) { asItem(n).size = asItem(n).weight + size(n.Left) + size(n.Right) }
+
+// pair is a tree and a slice that has to stay equal to it.
+type pair struct {
+	tree   Tree
+	insert func(*Tree, *Node) // the tree's, or a wrong one
+	remove func(*Tree, *Node)
+	model  []*item // in order
+}
+
+func newPair(update func(*Node)) *pair {
+	return &pair{tree: Tree{Update: update}, insert: (*Tree).Insert, remove: (*Tree).Remove}
+}
+
+func (p *pair) add(key uint64) {
+	it := &item{Node: Node{Key: key}, weight: 1}
+	p.insert(&p.tree, &it.Node)
+	i, _ := slices.BinarySearchFunc(p.model, key, func(a *item, k uint64) int {
+		if a.Key <= k {
+			return -1 // an equal key comes before
 		}
-		require.Equal(t, len(model), size(tr.Root), "step %d", step)
-		if step%50 == 0 {
-			check(t, &tr, model)
+		return 1
+	})
+	p.model = slices.Insert(p.model, i, it)
+}
+
+func (p *pair) take(i int) {
+	p.remove(&p.tree, &p.model[i].Node)
+	p.model = slices.Delete(p.model, i, i+1)
+}
+
+// check compares order, links, heights and counts with the model.
+func (p *pair) check() error {
+	i := 0
+	for n := p.tree.First(); n != nil; n = n.Next() {
+		if i >= len(p.model) || n != &p.model[i].Node {
+			return fmt.Errorf("node %d differs from the model", i)
+		}
+		i++
+		low, high := levels(n.Left), levels(n.Right)
+		if n.height != 1+max(low, high) || max(low-high, high-low) > 1 {
+			return fmt.Errorf("key %d: height %d over %d and %d", n.Key, n.height, low, high)
+		}
+		if n.Left != nil && n.Left.parent != n || n.Right != nil && n.Right.parent != n || n.parent == nil && n != p.tree.Root {
+			return fmt.Errorf("key %d: a link is not mutual", n.Key)
+		}
+		if want := asItem(n).weight + size(n.Left) + size(n.Right); p.tree.Update != nil && asItem(n).size != want {
+			return fmt.Errorf("key %d: counts %d, has %d", n.Key, asItem(n).size, want)
+		}
+	}
+	if i != len(p.model) {
+		return fmt.Errorf("%d nodes, not %d", i, len(p.model))
+	}
+	if limit := 1.45 * math.Log2(float64(i)+2); float64(levels(p.tree.Root)) > limit {
+		return fmt.Errorf("%d levels for %d nodes", levels(p.tree.Root), i)
+	}
+	return nil
+}
+
+// find compares the searches for a key with the model.
+func (p *pair) find(key uint64) error {
+	node := func(i int) *Node {
+		if i < 0 || i >= len(p.model) {
+			return nil
+		}
+		return &p.model[i].Node
+	}
+	least := slices.IndexFunc(p.model, func(a *item) bool { return a.Key >= key })
+	if got := p.tree.AtLeast(key); got != node(least) {
+		return fmt.Errorf("AtLeast(%d) differs from the model", key)
+	}
+	above := slices.IndexFunc(p.model, func(a *item) bool { return a.Key > key })
+	if above < 0 {
+		above = len(p.model)
+	}
+	if got := p.tree.AtMost(key); got != node(above-1) {
+		return fmt.Errorf("AtMost(%d) differs from the model", key)
+	}
+	return nil
+}
+
+// drive applies steps random insertions and removals to trees that grow to about
+// limit nodes with few distinct keys, and returns what the checks find first.
+func (p *pair) drive(seed uint64, steps, limit int) error {
+	r := rand.New(rand.NewPCG(seed, 2))
+	grow := 60
+	for step := range steps {
+		if len(p.model) == 0 || r.IntN(100) < grow && len(p.model) < limit {
+			p.add(uint64(r.IntN(1 + limit/2)))
+		} else {
+			p.take(r.IntN(len(p.model)))
+		}
+		if step%(4*limit) == 0 {
+			grow = 20 + r.IntN(70) // so that trees grow and shrink
+		}
+		if step%(1+steps/5000) != 0 {
+			continue
+		}
+		if err := p.check(); err != nil {
+			return fmt.Errorf("seed %d, step %d: %w", seed, step, err)
+		}
+		if err := p.find(uint64(r.IntN(2 + limit/2))); err != nil {
+			return fmt.Errorf("seed %d, step %d: %w", seed, step, err)
+		}
+	}
+	return p.check()
+}
+
+func TestModel(t *testing.T) {
+	for _, update := range []func(*Node){nil, count} {
+		for seed, limit := range []int{3, 8, 40, 300, 2000} {
+			p := newPair(update)
+			require.NoError(t, p.drive(uint64(seed), 300_000, limit))
+			for len(p.model) > 0 {
+				p.take(len(p.model) / 2)
+			}
+			require.NoError(t, p.check())
+			require.Nil(t, p.tree.Root)
 		}
 	}
 }
 
-func check(t *testing.T, tr *Tree, model []*item) {
-	var keys []uint64
-	var walk func(n *Node, depth int)
-	walk = func(n *Node, depth int) {
-		if n == nil {
-			return
+// Keys in rising and in falling order, and all equal, are what programs make most.
+func TestSortedKeys(t *testing.T) {
+	const n = 3000
+	for name, key := range map[string]func(i int) uint64{
+		"rising":  func(i int) uint64 { return uint64(i) },
+		"falling": func(i int) uint64 { return uint64(n - i) },
+		"equal":   func(int) uint64 { return 7 },
+		"zigzag":  func(i int) uint64 { return uint64(n + i*(1-i&1*2)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPair(count)
+			for i := range n {
+				p.add(key(i))
+			}
+			require.NoError(t, p.check())
+			for len(p.model) > n/2 {
+				p.take(0)
+			}
+			require.NoError(t, p.check())
+		})
+	}
+}
+
+// A node that changes what it stores about itself changes the nodes above.
+func TestChanged(t *testing.T) {
+	p := newPair(count)
+	for i := range 100 {
+		p.add(uint64(i))
+	}
+	p.model[37].weight = 1000
+	require.Error(t, p.check(), "not yet")
+	p.tree.Changed(&p.model[37].Node)
+	require.NoError(t, p.check())
+	require.Equal(t, 1099, size(p.tree.Root))
+}
+
+// A removed node can be inserted again, and a node in no tree has no links.
+func TestRemoved(t *testing.T) {
+	p := newPair(nil)
+	for i := range 10 {
+		p.add(uint64(i))
+	}
+	it := p.model[4]
+	p.take(4)
+	require.Equal(t, Node{Key: 4}, it.Node)
+	p.insert(&p.tree, &it.Node)
+	p.model = slices.Insert(p.model, 4, it)
+	require.NoError(t, p.check())
+}
+
+// Negative controls: trees that are driven as TestModel's are, with one function
+// swapped for a wrong one.
+func TestWrongTreesAreFound(t *testing.T) {
+	hang := func(t *Tree, n *Node) { // keeps order, and no balance
+		var parent *Node
+		at := &t.Root
+		for *at != nil {
+			parent = *at
+			if n.Key < parent.Key {
+				at = &parent.Left
+			} else {
+				at = &parent.Right
+			}
 		}
-		require.Less(t, depth, 60, "balance")
-		walk(n.Left, depth+1)
-		keys = append(keys, n.Key)
-		walk(n.Right, depth+1)
-	}
-	walk(tr.Root, 0)
-	var want []uint64
-	for _, it := range model {
-		want = append(want, it.Key)
-	}
-	require.Equal(t, want, keys)
-	for k := uint64(0); k < 301; k++ {
-		i, _ := slices.BinarySearch(want, k)
-		if n := tr.AtLeast(k); i == len(want) {
-			require.Nil(t, n)
-		} else {
-			require.Equal(t, want[i], n.Key)
-		}
-		j, _ := slices.BinarySearch(want, k+1)
-		if n := tr.AtMost(k); j == 0 {
-			require.Nil(t, n)
-		} else {
-			require.Equal(t, want[j-1], n.Key)
+		n.Left, n.Right, n.parent, n.height = nil, nil, parent, 1
+		*at = n
+		for ; parent != nil; parent = parent.parent {
+			t.measure(parent)
 		}
 	}
-	if len(want) > 0 {
-		require.Equal(t, want[0], tr.First().Key)
+	before := func(t *Tree, n *Node) { // puts a node before those with the same key
+		n.Key--
+		t.Insert(n)
+		n.Key++
 	}
+	forgets := func(t *Tree, n *Node) { // does not tell the nodes above
+		update := t.Update
+		t.Update = nil
+		t.Remove(n)
+		t.Update = update
+	}
+	for name, wrong := range map[string]func(p *pair){
+		"no balance":        func(p *pair) { p.insert = hang },
+		"before equal keys": func(p *pair) { p.insert = before },
+		"no update":         func(p *pair) { p.remove = forgets },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPair(count)
+			wrong(p)
+			require.Error(t, p.drive(3, 300_000, 300))
+		})
+	}
+}
+
+// FuzzTree takes insertions and removals from bytes: an even one inserts half of
+// itself, an odd one removes the node at half of itself.
+func FuzzTree(f *testing.F) {
+	f.Add([]byte{0, 2, 4, 6, 8, 10, 1, 3, 5})
+	f.Add([]byte{20, 10, 30, 20, 20, 20, 3, 3, 3})
+	f.Fuzz(func(t *testing.T, ops []byte) {
+		p := newPair(count)
+		for _, op := range ops {
+			if half := int(op / 2); op%2 == 0 {
+				p.add(uint64(half))
+			} else if len(p.model) > 0 {
+				p.take(half % len(p.model))
+			}
+			if err := p.check(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for key := range uint64(129) {
+			if err := p.find(key); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 }

@@ -31,6 +31,12 @@ type Table struct {
 	// package mem.
 	SpinPoll func(c *percpu.CPU)
 
+	// Stalled reports whether a wait of c may be too long because a virtual CPU stands
+	// still: then the wait goes on. It takes a second, so the caller looks again for
+	// what it waits for before it panics. With any lock held, interrupts off. From
+	// packages lock, mem and cross; to package crash.
+	Stalled func(c *percpu.CPU) bool
+
 	// Readable reports whether a word of memory can be read without a page fault.
 	// From package crash; to package mem.
 	Readable func(addr uintptr) bool
@@ -76,9 +82,28 @@ type Table struct {
 	ThreadStart func(c *percpu.CPU, f *cpu.Frame) uintptr
 
 	// ThreadWork does what Thread.Work of the current thread requests, a signal or
-	// the thread's end, and returns how to leave. From package sched; to package
-	// linux.
-	ThreadWork func(c *percpu.CPU, f *cpu.Frame, how uintptr) uintptr
+	// the thread's end, and returns the CPU on which the thread goes on and how to
+	// leave. From package sched; to package linux.
+	ThreadWork func(c *percpu.CPU, f *cpu.Frame, how uintptr) (*percpu.CPU, uintptr)
+
+	// TimerExpired does what a sched.Timer is for, and takes over the reference that
+	// the timer's queue held. In an interrupt, no lock held. From package sched; to
+	// package linux.
+	TimerExpired func(c *percpu.CPU, timer uintptr)
+
+	// Sample makes a CPU record what it executes, for a profile, and arms the timer again.
+	// f is the interrupted context of c. In an interrupt, no lock held. From package
+	// sched; to package profile.
+	Sample func(c *percpu.CPU, f *cpu.Frame, timer uintptr)
+
+	// Redraw wakes the thread that draws the text on the screen. In an interrupt, no lock
+	// held. From package sched; to package linux.
+	Redraw func(c *percpu.CPU)
+
+	// Relieve makes memory come back, because a copy from or to memory of a program
+	// finds none for a page, and reports whether the copy may use the kernel's
+	// reserve meanwhile. From package mem; to package linux.
+	Relieve func(c *percpu.CPU) bool
 
 	// Reap frees a thread that has exited. From package sched; to package linux.
 	Reap func(c *percpu.CPU, thread uintptr)
@@ -88,4 +113,9 @@ type Table struct {
 var To Table
 
 // Panic is To.Panic without a frame.
+//
+//cpucheck:recurses a panic within the panic ends the machine, so there are two at most
 func Panic(c *percpu.CPU, msg string, a, b uint64) { To.Panic(c, nil, msg, a, b) }
+
+// Stalled is To.Stalled, and false in host tests.
+func Stalled(c *percpu.CPU) bool { return To.Stalled != nil && To.Stalled(c) }

@@ -21,8 +21,10 @@ const (
 	Debug      = 1
 	NMI        = 2
 	Breakpoint = 3
+	Overflow   = 4
 	InvalidOp  = 6
 	Double     = 8
+	NotPresent = 11
 	Stack      = 12
 	Protection = 13
 	PageFault  = 14
@@ -53,9 +55,9 @@ const (
 
 // names has what the manual calls a vector; the 8259s' are not in it.
 var names = [Syscall + 1]string{
-	Divide: "divide error", Debug: "debug", NMI: "NMI", Breakpoint: "breakpoint", 4: "overflow", 5: "bound range",
+	Divide: "divide error", Debug: "debug", NMI: "NMI", Breakpoint: "breakpoint", Overflow: "overflow", 5: "bound range",
 	InvalidOp: "invalid opcode", 7: "device not available", Double: "double fault", 10: "invalid TSS",
-	11: "segment not present", Stack: "stack fault", Protection: "general protection", PageFault: "page fault",
+	NotPresent: "segment not present", Stack: "stack fault", Protection: "general protection", PageFault: "page fault",
 	X87: "x87 error", Alignment: "alignment check", Machine: "machine check", SIMD: "SIMD error",
 	20: "virtualization", 21: "control protection", 28: "hypervisor injection", 29: "VMM communication", 30: "security",
 

@@ -1,0 +1,89 @@
+package console
+
+import (
+	"muster/kernel/atom"
+	"muster/kernel/clock"
+	"muster/kernel/percpu"
+)
+
+// The interrupts of all ports together have half of CPU 0's time at most. A UART that an emulator makes
+// sends a byte at once, so that its next interrupt comes right after the last one for as long as other
+// CPUs write. The thread that it interrupts would make no progress, and threads that wait for it would not either.
+// Once the handlers have had half of a window, the ports have no interrupts until CPU 0 has its next tick,
+// or has no thread to run. A real UART takes 1.4 ms for a FIFO full of bytes, whose handling takes
+// some tens of microseconds, so it stays below the bound.
+
+// window is the time of which the interrupts may take half: a tick.
+var window = 10 * clock.Millisecond
+
+// SetWindow sets the time between two ticks of CPU 0.
+//
+// Context: boot CPU, before UseInterrupts.
+func SetWindow(tick clock.Time) { window = tick }
+
+// spent is what the handlers have had of the window that began at since. All ports have their interrupts on
+// CPU 0, which calls Resume too, so no lock guards it.
+var spent struct{ since, used clock.Time }
+
+// paused is 1 while a port may wait for Resume.
+var paused atom.Uint32
+
+// now is clock.Now, but in tests.
+var now = clock.Now
+
+// overrun reports whether a handler that began at a time has used up the window's share.
+//
+// Context: interrupt handler, CPU 0.
+func overrun(began clock.Time) bool {
+	used := now() - began
+	if began-spent.since < window {
+		used += spent.used
+	}
+	return used > window/2
+}
+
+// charge notes a call of a handler that began at a time and ends now. It reports whether the port must
+// wait for Resume.
+//
+// Context: interrupt handler, CPU 0.
+func charge(began clock.Time) (over bool) {
+	if over = overrun(began); over {
+		paused.Store(1)
+	}
+	if began-spent.since >= window {
+		spent.since, spent.used = began, 0
+	}
+	spent.used += now() - began
+	return over
+}
+
+// Resume turns the interrupts on again of the ports that have used up their share.
+//
+// Context: CPU 0, at its tick and before it is idle; no lock held.
+func Resume(c *percpu.CPU) {
+	if paused.Load() == 0 || paused.Swap(0) == 0 {
+		return
+	}
+	spent.since, spent.used = now(), 0
+	mu.Lock(c)
+	if waits {
+		waits = false
+		enableInterrupts()
+	}
+	mu.Unlock(c)
+	Stdio.resume(c)
+	Control.resume(c)
+}
+
+// resume is Resume for a port, which may not be open.
+func (p *Port) resume(c *percpu.CPU) {
+	if !p.IsOpen() {
+		return
+	}
+	p.mu.Lock(c)
+	if p.waits {
+		p.waits = false
+		p.enable()
+	}
+	p.mu.Unlock(c)
+}

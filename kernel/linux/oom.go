@@ -1,0 +1,158 @@
+package linux
+
+import (
+	"unsafe"
+
+	"muster/kernel/clock"
+	"muster/kernel/console"
+	"muster/kernel/cpu"
+	"muster/kernel/layout"
+	"muster/kernel/list"
+	"muster/kernel/lock"
+	"muster/kernel/mem"
+	"muster/kernel/percpu"
+	"muster/kernel/sched"
+	"muster/kernel/upcall"
+)
+
+// When memory is exhausted, the largest program ends: the one whose end gives most
+// back, and not the one that happens to need the next page. The kernel's own process
+// is never chosen. While a program ends, others that need a page wait for its memory.
+
+// programs is every program in ring 3 that runs, or is ending.
+var programs struct {
+	mu   lock.Spin
+	list list.List // of Process.program
+}
+
+func programOf(n *list.Node) *Process {
+	return (*Process)(unsafe.Add(unsafe.Pointer(n), -int(unsafe.Offsetof(Process{}.program))))
+}
+
+// enlist makes p one of the programs. A program is complete then.
+func (p *Process) enlist(c *percpu.CPU) {
+	programs.mu.Lock(c)
+	programs.list.Push(&p.program)
+	programs.mu.Unlock(c)
+}
+
+// delist takes p out: its memory is free, and p may be freed after this.
+func (p *Process) delist(c *percpu.CPU) {
+	programs.mu.Lock(c)
+	if p.program.Linked() {
+		programs.list.Remove(&p.program)
+	}
+	programs.mu.Unlock(c)
+}
+
+// charge adds bytes of kernel memory to what the current process holds: positive when
+// an object for it is made, negative when the object is freed. Host tests have no
+// current process.
+func charge(c *percpu.CPU, bytes int) {
+	if t := current(c); t != nil {
+		t.proc.held.Add(uint64(bytes))
+	}
+}
+
+// footprint is the memory that comes back when a program ends, in bytes.
+type footprint struct{ own, kernel uint64 }
+
+// footprint returns what p holds.
+//
+// Locks: takes p.mu.
+func (p *Process) footprint(c *percpu.CPU) footprint {
+	p.mu.Lock(c)
+	tasks := uint64(p.count)
+	p.mu.Unlock(c)
+	held := uint64(max(int64(p.held.Load()), 0)) // what another process made for it may be freed first
+	return footprint{
+		own:    p.Space.Charged() * layout.PageSize,
+		kernel: p.Space.KernelBytes() + tasks*(sched.StackSize+uint64(unsafe.Sizeof(Task{}))) + held,
+	}
+}
+
+// relief is what relieve found.
+type relief uint8
+
+const (
+	noRelief   relief = iota // there is no program
+	endsSelf                 // the program of the caller ends
+	endsOthers               // another one ends, or is ending
+)
+
+// relieve ends the largest program, unless one is ending already.
+//
+// Context: memory is exhausted.
+// Locks: takes programs.mu, and p.mu of each program inside it.
+func relieve(c *percpu.CPU, self *Process) relief {
+	programs.mu.Lock(c)
+	p, has := largest(c)
+	if p != nil && p.exiting.Load() == 0 {
+		p.sayExhausted(c, has)
+		p.end(c, 128+SIGKILL) // under the lock: p is not freed
+	}
+	programs.mu.Unlock(c)
+	switch p {
+	case nil:
+		return noRelief
+	case self:
+		return endsSelf
+	}
+	return endsOthers
+}
+
+// largest returns the program that holds most memory, or one that is ending; nil if
+// there is no program.
+//
+// Locks: programs.mu held. Takes p.mu of each program.
+func largest(c *percpu.CPU) (p *Process, has footprint) {
+	programs.mu.AssertHeld(c)
+	for n := programs.list.First(); n != nil; n = programs.list.Next(n) {
+		o := programOf(n)
+		if o.exiting.Load() != 0 {
+			return o, footprint{}
+		}
+		if f := o.footprint(c); p == nil || f.own+f.kernel > has.own+has.kernel {
+			p, has = o, f
+		}
+	}
+	return p, has
+}
+
+// sayExhausted prints which program ends because memory is exhausted, and how much it
+// has.
+func (p *Process) sayExhausted(c *percpu.CPU, has footprint) {
+	var l console.Line
+	l.Str("process ").Dec(uint64(p.ID)).Str(" (").Str(nameText(&p.name)).Str("): out of memory, the largest program, ended; it had ").
+		Dec(has.own >> 10).Str(" KiB, and ").Dec(has.kernel >> 10).Str(" KiB of the kernel's; free ").
+		Dec(mem.ReadStats(c).Free * (layout.PageSize >> 10)).Str(" KiB")
+	console.Warn(c, &l)
+}
+
+// reliefWait is how long a thread without a page waits before it tries again.
+const reliefWait = clock.Millisecond
+
+// outOfMemory handles a page fault for which there is no page. If another program
+// ends, the thread waits a moment, and then repeats the instruction.
+//
+// Context: a fault outside the core; no lock held. Returns the CPU on which the
+// thread goes on.
+func (t *Task) outOfMemory(c *percpu.CPU, f *cpu.Frame) *percpu.CPU {
+	switch relieve(c, t.proc) {
+	case noRelief: // so t is the kernel's
+		s := mem.ReadStats(c)
+		upcall.To.Panic(c, f, "memory of the kernel's own runtime exhausted; free pages, of", s.Free, s.Total)
+	case endsOthers:
+		c, _ = sched.ParkUntil(c, clock.Now()+reliefWait)
+	}
+	return c
+}
+
+// RelieveCopy is outOfMemory for a page that the core needs when it copies from or to
+// memory of a program, where it cannot wait. It reports whether the copy may take the
+// page from the kernel's reserve, because another program's memory comes back. See
+// upcall.Table.
+func RelieveCopy(c *percpu.CPU) bool {
+	t := current(c)
+	return relieve(c, t.proc) == endsOthers
+}

@@ -1,0 +1,303 @@
+package linux
+
+import (
+	"unsafe"
+
+	"muster/kernel/clock"
+	"muster/kernel/list"
+	"muster/kernel/mem"
+	"muster/kernel/percpu"
+	"muster/kernel/sched"
+	"muster/kernel/tree"
+)
+
+// Timers that send signals. Each belongs to a process and counts on one clock: on the
+// machine's time, by a timer of package sched, or on CPU time, by a cpuClock. When a
+// timer expires its signal becomes pending, with the timer as its place. The timer
+// goes on with its interval when a task takes the signal, not before; so a program
+// whose timers expire faster than it takes signals is busy with them itself, and no
+// interrupt handler is. The expiries between count as overruns.
+//
+// A timer ends by the rules for objects: it is taken out of the tables first, and its
+// memory is freed with the last reference. The table has one reference. The queue of
+// package sched has one while the timer is armed there, which goes along to
+// TimerExpired.
+
+// timer is one timer of a process; everything is guarded by proc.mu but the fields
+// that do not change.
+type timer struct {
+	wall   sched.Timer // first; armed on a clock of the machine's time
+	byCPU  tree.Node   // in the due of cpu, Key is the time
+	signal tree.Node   // in set.timers, Key is the signal
+	byID   tree.Node   // in timerTable.byID, Key is the id
+	member list.Node   // in the timers of cpu
+
+	proc *Process // has a reference
+	refs int
+
+	clock    timerClock
+	cpu      *cpuClock // of a timer on CPU time; nil when the thread has ended
+	notify   notify
+	internal bool   // of setitimer: the signal comes from the kernel
+	sig      uint64 // does not change
+	target   uint32 // the task for notifyThread
+	value    uint64
+
+	at       clock.Time // the expiry that comes next, or whose signal is pending; clock.Never for none
+	interval clock.Time // 0 for none
+	overruns uint32     // between the last signal's expiry and its delivery
+	set      *pendingSet
+	armings  int  // references of the queues of package sched: calls of TimerExpired that are to come
+	queued   bool // in the due of cpu
+	dead     bool // deleted: TimerExpired must leave it alone
+}
+
+// timerClock is the kind of time that a timer counts.
+type timerClock uint8
+
+const (
+	timerWall     timerClock = iota // since boot
+	timerRealtime                   // since 1970: absolute times differ
+	timerCPU
+)
+
+// notify is what a timer does when it expires.
+type notify uint8
+
+const (
+	notifyProcess notify = iota
+	notifyNone
+	notifyThread
+)
+
+const timerBytes = uint64(unsafe.Sizeof(timer{}))
+
+var timerCache = mem.Cache{Name: "timer"}
+
+func initTimers() { timerCache.Init(unsafe.Sizeof(timer{})) }
+
+func timerOfSignal(n *tree.Node) *timer {
+	return (*timer)(unsafe.Add(unsafe.Pointer(n), -int(unsafe.Offsetof(timer{}.signal))))
+}
+
+// newTimer makes a timer of p with one reference, which nothing can find yet; nil when
+// memory is exhausted.
+func newTimer(c *percpu.CPU, p *Process) *timer {
+	if !p.mayGrow(c) {
+		return nil
+	}
+	tm := (*timer)(timerCache.Alloc(c))
+	if tm != nil {
+		p.refs.Get(c) // from the current task, which is one of p's
+		tm.proc, tm.refs, tm.at = p, 1, clock.Never
+		p.held.Add(timerBytes)
+	}
+	return tm
+}
+
+// free gives the memory of a timer without references back.
+func (tm *timer) free(c *percpu.CPU) {
+	p := tm.proc
+	p.held.Add(^uint64(timerBytes - 1))
+	freeTimer(c, tm)
+	p.put(c)
+}
+
+// now is the time on the timer's clock.
+func (tm *timer) now() clock.Time {
+	if tm.clock != timerCPU {
+		return clock.Now()
+	}
+	if tm.cpu == nil {
+		return 0
+	}
+	return tm.cpu.now()
+}
+
+// arm makes the timer expire at a time of its clock; clock.Never for never. The timer
+// is not armed.
+//
+// Locks: tm.proc.mu held.
+func (tm *timer) arm(c *percpu.CPU, at clock.Time) {
+	tm.proc.mu.AssertHeld(c)
+	tm.at = at
+	switch {
+	case at == clock.Never || tm.notify == notifyNone:
+	case tm.clock != timerCPU:
+		tm.refs++
+		tm.armings++
+		tm.wall.Arm(c, at)
+	case tm.cpu != nil:
+		tm.cpu.insert(tm)
+	}
+}
+
+// disarm withdraws what arm did, and the signal if it is pending.
+//
+// Locks: tm.proc.mu held.
+func (tm *timer) disarm(c *percpu.CPU) {
+	tm.proc.mu.AssertHeld(c)
+	tm.at = clock.Never
+	if tm.clock != timerCPU {
+		if tm.wall.Disarm(c) {
+			tm.refs--
+			tm.armings--
+		}
+	} else if tm.queued {
+		tm.cpu.remove(tm)
+	}
+	if s := tm.set; s != nil {
+		s.timers.Remove(&tm.signal)
+		tm.set = nil
+		if s.plain&bit(tm.sig) == 0 && s.timer(tm.sig) == nil {
+			s.bits.And(^bit(tm.sig))
+		}
+	}
+}
+
+// TimerExpired makes the signal of a timer on the machine's time pending, if the timer
+// has not been set anew or deleted meanwhile. If it has been set anew, another call comes,
+// even if the new time has passed already: until then a queue of package sched has the
+// timer, and a timer that is delivered must not be in one, because deliver arms it.
+// See upcall.Table.
+func TimerExpired(c *percpu.CPU, wall uintptr) {
+	tm := (*timer)(unsafe.Pointer(wall))
+	p := tm.proc
+	p.mu.Lock(c)
+	tm.armings--
+	if tm.expired(clock.Now()) {
+		tm.fire(c, nil)
+	}
+	tm.refs-- // the queue's
+	last := tm.refs == 0
+	p.mu.Unlock(c)
+	if last {
+		tm.free(c)
+	}
+}
+
+// expired reports whether a call of TimerExpired makes the signal pending.
+//
+// Locks: Process.mu held; not asserted: TimerExpired has just taken it.
+func (tm *timer) expired(now clock.Time) bool {
+	return !tm.dead && tm.armings == 0 && tm.set == nil && tm.at <= now
+}
+
+// fire makes the signal pending. prefer is the task that should take it, if it may.
+//
+// Locks: tm.proc.mu held.
+func (tm *timer) fire(c *percpu.CPU, prefer *Task) {
+	tm.proc.mu.AssertHeld(c)
+	p := tm.proc
+	s := &p.pending
+	var to *Task
+	if tm.notify == notifyThread {
+		if to = p.find(c, tm.target); to == nil {
+			tm.at = clock.Never // the thread has ended
+			return
+		}
+		s = &to.pending
+	}
+	tm.set = s
+	tm.signal.Key = tm.sig
+	s.timers.Insert(&tm.signal)
+	s.bits.Or(bit(tm.sig)) // before taker looks at masks: see setMask
+	if to == nil {
+		shows := timerShows
+		to = p.taker(c, prefer, tm.sig, &shows)
+	}
+	if to != nil {
+		to.wakeForSignal(c)
+	}
+}
+
+// deliver takes the timer's signal out of a set for a task, and makes the timer go on.
+//
+// Locks: tm.proc.mu held.
+func (tm *timer) deliver(c *percpu.CPU, s *pendingSet) info {
+	tm.proc.mu.AssertHeld(c)
+	p := tm.proc
+	s.timers.Remove(&tm.signal)
+	tm.set = nil
+	next := clock.Never
+	tm.overruns = 0
+	if tm.interval != 0 {
+		now := tm.now()
+		next, tm.overruns = following(tm.at, tm.interval, now)
+		if p.ignores(c, tm.sig) { // no handler slows the program down
+			next = max(next, later(now, sched.Tick()))
+		}
+	}
+	tm.arm(c, next)
+	if tm.internal {
+		return info{sig: tm.sig, code: codeKernel}
+	}
+	return info{sig: tm.sig, code: codeTimer, addr: tm.byID.Key | uint64(tm.overruns)<<32}
+}
+
+// following returns the first time after now, counted from at in intervals, and how
+// many of the times after at have passed.
+func following(at, interval, now clock.Time) (next clock.Time, passed uint32) {
+	if now < at {
+		return at, 0
+	}
+	k := (now - at) / interval
+	return later(at, later(k*interval, interval)), uint32(min(k, 1<<31-1))
+}
+
+// setTime makes the timer expire after a span of time, 0 for never, or at a time of its
+// clock, and then in intervals. It returns what was left before.
+//
+// Locks: tm.proc.mu held.
+func (tm *timer) setTime(c *percpu.CPU, value, interval clock.Time, absolute bool) (left, every clock.Time) {
+	tm.proc.mu.AssertHeld(c)
+	left, every = tm.left()
+	tm.disarm(c)
+	tm.interval, tm.overruns = interval, 0
+	switch {
+	case value == 0:
+	case !absolute:
+		tm.arm(c, later(tm.now(), value))
+	case tm.clock == timerRealtime:
+		tm.arm(c, max(value-clock.Time(clock.Epoch()), 0))
+	default:
+		tm.arm(c, value)
+	}
+	return left, every
+}
+
+// left returns the time to the next expiry, 0 for none, and the interval.
+//
+// Locks: Process.mu held; not asserted: the callers have just taken it.
+func (tm *timer) left() (left, every clock.Time) {
+	if tm.at == clock.Never {
+		return 0, tm.interval
+	}
+	now, at := tm.now(), tm.at
+	if tm.interval != 0 {
+		at, _ = following(at, tm.interval, now)
+	}
+	if at <= now {
+		if tm.notify == notifyNone {
+			return 0, tm.interval
+		}
+		return 1, tm.interval // about to expire: 0 would say that it is not armed
+	}
+	return at - now, tm.interval
+}
+
+// end takes a timer out of everything but the table, and gives the table's reference
+// up. last says that the caller frees it, without the lock.
+//
+// Locks: tm.proc.mu held.
+func (tm *timer) end(c *percpu.CPU) (last bool) {
+	tm.proc.mu.AssertHeld(c)
+	tm.disarm(c)
+	tm.dead = true
+	if tm.cpu != nil {
+		tm.cpu.timers.Remove(&tm.member)
+		tm.cpu = nil
+	}
+	tm.refs--
+	return tm.refs == 0
+}

@@ -1,0 +1,209 @@
+package mem
+
+import (
+	"sync/atomic"
+
+	"muster/kernel/layout"
+	"muster/kernel/percpu"
+)
+
+// Changes of page tables in steps. A caller holds its mutex (linux.Process.mapMu)
+// across all steps of a change, and lets interrupts in between two of them. Page
+// faults come in between too: they see the areas, which are changed before the page
+// tables.
+
+// chunk is the number of steps of Zap and Reprotect at a time, which bounds the
+// stretch with interrupts off.
+const chunk = 256
+
+// walk visits the last-level entries of [at, end) that have a table, in order, for
+// up to chunk steps: a step is one entry, or one table that is missing.
+//
+// Locks: s.mu held from the first call of next to the use of the last entry.
+type walk struct {
+	s       *Space
+	at, end uintptr // at follows the entry that next returned
+	steps   int
+	row     PhysAddr // last-level table of at, 0 to look it up
+}
+
+// next returns the next entry, nil when there is none or the steps are used up.
+func (w *walk) next() *uint64 {
+	for w.at < w.end && w.steps < chunk {
+		w.steps++
+		if w.row == 0 {
+			table, skip := w.s.lastTable(w.at)
+			if table == 0 {
+				w.at = skip
+				continue
+			}
+			w.row = table
+		}
+		e := entryAt(w.row, index(w.at, 0))
+		w.at += layout.PageSize
+		if w.at&(layout.LargePage-1) == 0 {
+			w.row = 0
+		}
+		return e
+	}
+	return nil
+}
+
+// page is the address that the entry from next belongs to.
+func (w *walk) page() uintptr { return w.at - layout.PageSize }
+
+// reached is where the next walk continues; end when this walk is complete.
+func (w *walk) reached() uintptr { return min(w.at, w.end) }
+
+// lastTable returns the last-level table of va, or 0 and the address at which the
+// first table that is missing would end.
+func (s *Space) lastTable(va uintptr) (table PhysAddr, skip uintptr) {
+	e, skip := s.entryAtLevel(va, 1)
+	if e == nil || *e&ptePresent == 0 {
+		return 0, skip
+	}
+	return tableOf(*e), 0
+}
+
+// Zap takes pages in [start, end) away and frees them, up to chunk at a time. It
+// returns where to continue; end when all are gone.
+//
+// Locks: takes s.mu; none held. Waits for other CPUs' TLB flushes.
+func (s *Space) Zap(c *percpu.CPU, start, end uintptr) uintptr {
+	var gone chain
+	w := walk{s: s, at: start, end: end}
+	s.mu.Lock(c)
+	for e := w.next(); e != nil; e = w.next() {
+		if v := atomic.SwapUint64(e, 0); v != 0 {
+			gone.add(c, PhysAddr(v&pteAddr))
+		}
+	}
+	atomic.AddUint64(&s.charged, -gone.n)
+	s.mu.Unlock(c)
+	if gone.n > 0 {
+		s.flush(c)
+		gone.release(c)
+	}
+	return w.reached()
+}
+
+// Reprotect gives the pages in [start, end), a part of an area, the area's rights, up
+// to chunk at a time. It returns where to continue; end when all are done. A right that
+// a page loses is gone on every CPU then. One that it gets needs no flush: a CPU with
+// the old entry in its TLB has a page fault, which drops that entry.
+//
+// Locks: as Zap.
+// Source: Intel SDM vol. 3A, "Operations that Invalidate TLBs and Paging-Structure Caches".
+func (s *Space) Reprotect(c *percpu.CPU, start, end uintptr) uintptr {
+	lost := false
+	w := walk{s: s, at: start, end: end}
+	s.mu.Lock(c)
+	for e := w.next(); e != nil; e = w.next() {
+		if *e == 0 {
+			continue
+		}
+		if a := s.find(w.page()); a != nil {
+			now := *e&pteAddr | s.pageBits(a.prot)
+			was := atomic.SwapUint64(e, now)
+			lost = lost || was&^now&(ptePresent|pteWrite)|now&^was&pteNoExec != 0 && was&ptePresent != 0
+		}
+	}
+	s.mu.Unlock(c)
+	if lost {
+		s.flush(c)
+	}
+	return w.reached()
+}
+
+// Move moves the pages of [start, end) to the addresses from to on, up to chunk at a
+// time. It returns where to continue; end when all are moved. ok is false when no
+// frame is left for a page table. The areas at both places are unusable meanwhile.
+//
+// Locks: as Zap.
+func (s *Space) Move(c *percpu.CPU, start, to, end uintptr) (next uintptr, ok bool) {
+	w := walk{s: s, at: start, end: end}
+	moved := false
+	ok = true
+	s.mu.Lock(c)
+	for e := w.next(); e != nil; e = w.next() {
+		if *e == 0 {
+			continue
+		}
+		into := entryMake(s.root, w.page()-start+to, s.tableBits(), c, &s.tables)
+		if ok = into != nil; !ok {
+			w.at = w.page()
+			break
+		}
+		atomic.StoreUint64(into, atomic.SwapUint64(e, 0))
+		moved = true
+	}
+	s.mu.Unlock(c)
+	if moved {
+		s.flush(c)
+	}
+	return w.reached(), ok
+}
+
+// FreeTables frees the page tables of [start, end) at one level, 1 to 3, below which
+// there is no area, up to chunk/4 at a time. It returns where to continue; end when
+// all are gone. Levels are done in ascending order, after EndUnmap: a table is there
+// only while an area lies in its range, so the tables below one that is freed are
+// gone already, and a page fault cannot bring one back.
+//
+// The CPUs flush before a table's frame is used again: each CPU caches the entries
+// of upper levels, too (Intel SDM vol. 3A, "Paging-Structure Caches").
+//
+// Locks: as Zap.
+func (s *Space) FreeTables(c *percpu.CPU, level uint, start, end uintptr) uintptr {
+	if level == 3 && !s.user {
+		return end // all spaces share these entries
+	}
+	var gone chain
+	size := uintptr(1) << (12 + 9*level)
+	at := roundDown(start, size)
+	s.mu.Lock(c)
+	for steps := 0; at < end && steps < chunk/4; steps++ {
+		e, skip := s.entryAtLevel(at, level)
+		if e != nil && *e&ptePresent != 0 && s.vacant(at, at+size) {
+			gone.add(c, tableOf(*e))
+			atomic.StoreUint64(e, 0)
+		}
+		at = skip
+	}
+	s.tables -= gone.n
+	s.mu.Unlock(c)
+	if gone.n > 0 {
+		s.flush(c)
+		gone.release(c)
+	}
+	return min(at, end)
+}
+
+// vacant reports whether no area lies in [start, end).
+func (s *Space) vacant(start, end uintptr) bool {
+	a := s.next(start)
+	return a == nil || a.start() >= end
+}
+
+// entryAtLevel returns the entry of va in a table of a level, nil if the table is
+// missing, and the end of what the entry, or the missing one above it, covers.
+func (s *Space) entryAtLevel(va uintptr, level uint) (e *uint64, skip uintptr) {
+	table := s.root
+	for l := uint(3); ; l-- {
+		size := uintptr(1) << (12 + 9*l)
+		e := entryAt(table, index(va, l))
+		if l == level {
+			return e, roundDown(va, size) + size
+		}
+		if *e&ptePresent == 0 {
+			return nil, roundDown(va, size) + size
+		}
+		table = tableOf(*e)
+	}
+}
+
+// flush removes the space's old translations everywhere.
+func (s *Space) flush(c *percpu.CPU) {
+	flushOwn(c)
+	flushOthers(c, s.cpus)
+}

@@ -1,0 +1,27 @@
+//go:build !explore
+
+package sched
+
+import (
+	"muster/kernel/percpu"
+	"muster/kernel/trap"
+)
+
+// parked leaves the current thread, which waits for a token. In models of other
+// packages it is a wait of the CPU: see simulated.go. Threads that come back and park
+// again, one after the other, do not add up to a long stretch: each opens a window.
+func parked(c *percpu.CPU) *percpu.CPU {
+	c = reschedule(c, leaveParked)
+	window(c)
+	return c
+}
+
+// switchTo leaves prev's stack for next's. It returns when a CPU goes on with prev: that
+// CPU.
+func switchTo(_ *percpu.CPU, prev, next *Thread) *percpu.CPU {
+	switchStack(&prev.sp, next.sp, next.g.FSBase())
+	return percpu.This()
+}
+
+// window opens a window for interrupts.
+func window(c *percpu.CPU) { trap.Window(c) }

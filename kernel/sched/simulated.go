@@ -1,0 +1,24 @@
+//go:build explore
+
+package sched
+
+import (
+	"muster/kernel/atom"
+	"muster/kernel/percpu"
+)
+
+// In models of other packages each CPU has one thread, its current one. A thread that
+// parks makes its CPU wait for the token. What happens between the token and the
+// switch of stacks has models of its own in this package.
+
+func parked(c *percpu.CPU) *percpu.CPU {
+	atom.Pause()
+	return c
+}
+
+// switched is what a model of this package does at a switch of stacks.
+var switched func(c *percpu.CPU, prev, next *Thread) *percpu.CPU
+
+func switchTo(c *percpu.CPU, prev, next *Thread) *percpu.CPU { return switched(c, prev, next) }
+
+func window(*percpu.CPU) {}

@@ -1,0 +1,25 @@
+package shell
+
+// habits are commands of other systems, with what to type here.
+var habits = map[string]string{
+	"exit": toEnd, "quit": toEnd, "logout": toEnd, "halt": toEnd, "shutdown": toEnd,
+	"restart": "reboot restarts the machine",
+	"ls":      noFiles, "dir": noFiles, "cat": noFiles, "cd": noFiles, "pwd": noFiles,
+	"man": "COMMAND -h explains a command", "?": "help lists all commands",
+	"clear": "control-L clears the screen", "cls": "control-L clears the screen",
+	"free": "mem shows the memory", "lscpu": "cpus lists the CPUs", "lspci": "pci lists the functions",
+	"htop": "top shows the machine", "status": "top shows what the status screen does", "date": "uptime has the date", "history": "the arrow keys bring back earlier lines",
+}
+
+const (
+	toEnd   = "poweroff ends the machine"
+	noFiles = "there are no files; run NAME runs a program of the image or the stick"
+)
+
+// instead returns the end of the error about an unknown command: what to type instead.
+func instead(word string, names []string) string {
+	if hint := habits[word]; hint != "" {
+		return "; " + hint
+	}
+	return suggest(word, names) + "; help lists all"
+}
