@@ -5,11 +5,12 @@ set -u
 
 usage() {
 	cat <<'TEXT'
-usage: bochs-run.sh [--cpus N] [--mem MB] [--model M] [--append STR] [--run 'CMD; CMD'] [--timeout S]
+usage: bochs-run.sh [--cpus N] [--mem MB] [--model M] [--append STR] [--run 'CMD; CMD'] [--module FILE] [--timeout S]
 
 Boots the kernel from an ISO image, by BIOS and GRUB. What the guest prints on its
 serial port is printed here when the machine has gone off. Defaults: 4 CPUs,
 256 MB, corei7_skylake_x, --run uptime, 300 s. bochs --help cpu lists the models.
+--module gives the kernel a program, which the shell's command app runs.
 
 Exit status: 0 if the machine went off by itself, 124 if the time ran out, 125 if
 Bochs ended otherwise or is not installed, 2 for a wrong option.
@@ -18,7 +19,7 @@ TEXT
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 say() { echo "bochs-run.sh: $*" >&2; }
-cpus=4 mem=256 model=corei7_skylake_x append= run=uptime timeout=300
+cpus=4 mem=256 model=corei7_skylake_x append= run=uptime module= timeout=300
 while (($#)); do
 	case $1 in -h | --help) usage; exit 0 ;; esac
 	(($# >= 2)) || { say "$1 needs a value; --help explains"; exit 2; }
@@ -28,6 +29,7 @@ while (($#)); do
 	--model) model=$2 ;;
 	--append) append+=" $2" ;;
 	--run) run=$2 ;;
+	--module) module=$2 ;;
 	--timeout) timeout=$2 ;;
 	*) say "unknown option $1; --help lists them"; exit 2 ;;
 	esac
@@ -45,15 +47,26 @@ tmp=$(mktemp -d) || exit 125
 trap 'rm -rf "$tmp"' EXIT
 quoted=${run//\\/\\\\}
 quoted=${quoted//\"/\\\"}
-# Bochs runs its CPUs in turn, on one CPU of the host.
-"$root/scripts/mkiso.sh" "$tmp/run.iso" "$root/build/kernel.elf" "deadline-scale=$((cpus * 2 * slow))$append run=\"$quoted; poweroff\"" >"$tmp/iso.log" 2>&1 ||
+# Bochs runs its CPUs in turn, on one CPU of the host. Its screen on a terminal has no mode
+# with pixels.
+GRUB_MODE=text "$root/scripts/mkiso.sh" "$tmp/run.iso" "$root/build/kernel.elf" "deadline-scale=$((cpus * 2 * slow))$append run=\"$quoted; poweroff\"" "$module" >"$tmp/iso.log" 2>&1 ||
 	{ cat "$tmp/iso.log" >&2; exit 125; }
+# Bochs lacks IA32_MISC_ENABLE, IA32_DEBUGCTL and the registers of machine checks (here with no
+# bank), which every Intel CPU with long mode has. Each
+# line has address, type, value at reset, bits that must not change, and bits that are
+# ignored; the last three are two halves each.
+cat >"$tmp/msrs" <<MSRS
+0x1a0 0 00000000 00000001 00000000 00000000 00000000 00000000
+0x1d9 0 00000000 00000000 00000000 00000000 00000000 00000000
+0x179 0 00000000 00000000 ffffffff ffffffff 00000000 00000000
+0x17a 0 00000000 00000000 00000000 00000000 00000000 00000000
+MSRS
 cat >"$tmp/bochsrc" <<CONFIG
 config_interface: textconfig
 display_library: term
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
-cpu: model=$model, count=$cpus, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=0
+cpu: model=$model, count=$cpus, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=0, msrs=$tmp/msrs
 memory: guest=$mem, host=$mem
 boot: cdrom
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # lint.sh: what a reviewer should not have to look for. Without a word all checks, else
-# those named: staticcheck, unreached, waits, subjects.
+# those named: staticcheck, unreached, waits, python, subjects.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
@@ -14,6 +14,26 @@ unreached() {
 }
 
 waits() { go run ./tools/waits; }
+
+# gdb has the only Python of the tree. A file that does not compile is a finding; nothing is written.
+python() {
+	command -v python3 >/dev/null || { echo "python: python3 is not installed: nothing checked"; return; }
+	python3 - <<'TEXT'
+import glob, sys, warnings
+warnings.simplefilter("error")
+names = glob.glob("scripts/**/*.py", recursive=True)
+bad = 0
+for name in names:
+    try:
+        with open(name) as f:
+            compile(f.read(), name, "exec")
+    except (SyntaxError, ValueError, Warning) as e:
+        print("%s:%s: %s" % (name, getattr(e, "lineno", 0), e))
+        bad = 1
+print("python: %d files compiled" % len(names))
+sys.exit(bad)
+TEXT
+}
 
 # Commits written before this second, by their author's clock, have the subjects that
 # they have. A date, since a shallow clone may lack any given commit.
@@ -33,9 +53,9 @@ subjects() {
 }
 
 failed=()
-for check in "${@:-staticcheck unreached waits subjects}"; do
+for check in "${@:-staticcheck unreached waits python subjects}"; do
 	for c in $check; do
-		[[ " staticcheck unreached waits subjects " == *" $c "* ]] || { echo "lint.sh: $c: no such check" >&2; exit 2; }
+		[[ " staticcheck unreached waits python subjects " == *" $c "* ]] || { echo "lint.sh: $c: no such check" >&2; exit 2; }
 		"$c" || failed+=("$c")
 	done
 done

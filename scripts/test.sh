@@ -4,6 +4,7 @@
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 began=$SECONDS
+limit=$((80 * 60)) # of the suites that run tests, together, in seconds
 failed=()
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
@@ -12,13 +13,28 @@ touch "$record"
 go build -o "$tmp/" ./tools/tally ./tools/tagsets || exit 1
 PATH=$tmp:$PATH
 
+# An interrupt ends the suite that runs, all its processes included. The summary comes all the same.
+interrupted= job= unrun=()
+trap 'interrupted=yes; [[ ! $job ]] || kill -TERM -- -"$job"' INT TERM HUP QUIT
+
 suite() { # name, command...
-	local name=$1 start=$SECONDS lines status how=ok
+	[[ ! $interrupted ]] || { unrun+=("$1"); return 0; }
+	local name=$1 start=$SECONDS lines status how=ok i
 	lines=$(wc -l <"$record")
 	shift
 	echo "== $name"
-	"$@"
+	set -m # it has a process group
+	"$@" </dev/null &
+	job=$!
+	set +m
+	{ wait "$job"; } 2>/dev/null # bash would print the command that a signal ended
 	status=$?
+	for ((i = 0; i < 600; i++)); do # interrupted: tally still notes what ended
+		kill -0 -- -"$job" 2>/dev/null || break
+		sleep 0.1
+	done
+	((i < 600)) || { echo "== $name: it left processes, which are ended now"; kill -KILL -- -"$job"; }
+	job=
 	[[ $status == 0 ]] || { how=FAILED; failed+=("$name"); }
 	echo "== $name: $how, $((SECONDS - start)) s"
 	tally suite "$record" "$name" $status "$lines" || exit 1
@@ -39,11 +55,16 @@ generated() {
 	rm -f "$fresh"
 	go run ./tools/gencalls -check && return $r
 }
-gotest=(tally test "$record" -count=1 -timeout 60m -vet=off) # suite vet covers them all
+gotest=(tally test "$record" -count=1 -vet=off) # suite vet covers them all
+# left prints what is left of the limit, as go test's option; 0 would be none.
+left() {
+	local n=$((limit - (SECONDS - began)))
+	echo "-timeout=$((n > 60 ? n : 60))s"
+}
 # The race detector covers every package under every set of tags but these. Each of the
 # tests here works in child processes, or in one thread of a library.
 alone=(muster/test/models muster/test/lint muster/tools/{unreached,cpucheck,checkenglish})
-hosted() { "${gotest[@]}" "${alone[@]}"; }
+hosted() { "${gotest[@]}" "$(left)" "${alone[@]}"; }
 raced() {
 	local skips=() p
 	for p in "${alone[@]}"; do skips+=(-skip "$p:suite host runs it"); done
@@ -54,11 +75,12 @@ raced() {
 		-skip qemu:'suite qemu has -race' \
 		-skip soak:'make soak runs these' \
 		-skip explore:'its atomic words are ordinary variables, for one CPU at a time' \
-		"${gotest[@]}" -race -gcflags=all=-d=checkptr=0
+		"${gotest[@]}" "$(left)" -race -gcflags=all=-d=checkptr=0
 }
 # What each search went through is in its log, with its bounds.
-explored() { tagsets -tests -only explore tally test -show ' programs[ ,]' "${gotest[@]:2}"; }
-machines() { CGO_ENABLED=1 tally test -v "${gotest[@]:2}" -race -tags qemu ./test; }
+explored() { tagsets -tests -only explore tally test -show ' programs[ ,]' "${gotest[@]:2}" "$(left)"; }
+# Two machines at a time, whatever the host: each may have 4 CPUs and 1 GiB.
+machines() { CGO_ENABLED=1 tally test -v "${gotest[@]:2}" "$(left)" -parallel 2 -race -tags qemu ./test; }
 
 suite format formatted
 suite vet vetted
@@ -77,4 +99,8 @@ fi
 
 echo "== total: $((SECONDS - began)) s"
 [[ ${#failed[@]} == 0 ]] || echo "== FAILED suites: ${failed[*]}"
+[[ ! $interrupted ]] || echo "== interrupted; suites that were not run: ${unrun[*]:-none}"
 tally report "$record"
+status=$?
+[[ ! $interrupted ]] || status=130
+exit $status

@@ -18,6 +18,9 @@ import (
 	"muster/kernel/ktest"
 )
 
+// startedLine is the log's line about the start of the CPUs.
+var startedLine = regexp.MustCompile(`smp: (\d+) of (\d+) CPUs online, ([\d.]+) ms after`)
+
 // many are the arguments for a machine of n CPUs.
 func many(n int) []string {
 	return []string{"--boot", "pvh", "--accel", "tcg", "--mem", "2048", "--timeout", "200", "--cpus", strconv.Itoa(n)}

@@ -32,6 +32,7 @@ var outside = map[string]bool{
 	"MurmurHash3":      true, // a hash function
 	"PC16550D":         true, // National Semiconductor's UART
 	"SeaBIOS":          true, // QEMU's firmware
+	"ChaCha20":         true, // a cipher
 	"TiB":              true, // a unit
 	"ttyS0":            true, // Linux's name of COM1
 	"vm.max_map_count": true, // a sysctl of Linux

@@ -48,6 +48,8 @@ func newCalls(pass *analysis.Pass, m *marks, funcs []*ssa.Function) *calls {
 			pass.ExportObjectFact(obj, &switching{})
 		case "other":
 			pass.ExportObjectFact(obj, &another{})
+		case "recurses":
+			mark.used = true // checkRecursion looks at these
 		case "noreturn":
 			pass.ExportObjectFact(obj, &noReturn{})
 		}

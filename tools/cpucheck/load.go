@@ -30,6 +30,8 @@ type result struct {
 	packages int      // core packages
 	switches int      // calls in them that may switch threads
 	locks    int      // comments that begin with Locks:
+
+	functions int // of core packages, in the call graph
 }
 
 // check checks the tree under a set of build tags.
@@ -53,6 +55,9 @@ func (t tree) check(tags string) (r result, err error) {
 	}
 	r.packages = len(core)
 	if err := t.checkCPU(tags, core, &r); err != nil {
+		return r, err
+	}
+	if err := t.checkRecursion(tags, core, &r); err != nil {
 		return r, err
 	}
 	slices.Sort(r.findings)

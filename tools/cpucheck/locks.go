@@ -17,20 +17,19 @@ import (
 //	takes q.mu                  and releases it
 //	as Zap                      what the comment of function Zap says, which holds none
 //	q.mu held                   the caller holds it; also "a.mu and b.mu held"
-//	a.mu or b.mu held           the caller holds one of two
 //	q.mu held, dropped meanwhile
 //	not asserted: why           why the function cannot check what is held
 //
 // Any other clause may follow these. A lock is named as the function's code names
 // it. A function with a clause "held" begins with q.mu.AssertHeld(c) for each lock,
-// or lock.AssertEither(c, &a.mu, &b.mu), and a function that begins so has the
-// clause. Sentences after the first are for the reader alone.
+// and a function that begins so has the clause. Sentences after the first are for the
+// reader alone.
 
 // contract is what a comment says.
 type contract struct {
-	all, either []string // locks that are held: each of all, or one of either
-	unasserted  bool
-	as          string
+	all        []string // locks that are held
+	unasserted bool
+	as         string
 }
 
 var (
@@ -97,26 +96,23 @@ func parseContract(text string) (k contract, err error) {
 
 // hold adds the locks of a clause.
 func (k *contract) hold(list string) error {
-	into, names := &k.all, strings.Split(list, " and ")
-	if either := strings.Split(list, " or "); len(either) == 2 {
-		into, names = &k.either, either
-	}
+	names := strings.Split(list, " and ")
 	for _, name := range names {
 		if !lockName.MatchString(name) {
 			return fmt.Errorf("%q: name the lock as the code does", name)
 		}
 	}
-	*into = append(*into, names...)
+	k.all = append(k.all, names...)
 	return nil
 }
 
 // holds reports whether the caller holds a lock.
-func (k *contract) holds() bool { return len(k.all)+len(k.either) > 0 }
+func (k *contract) holds() bool { return len(k.all) > 0 }
 
 // asserted returns the locks that a function asserts before it does anything else.
-func asserted(body *ast.BlockStmt) (all, either []string) {
+func asserted(body *ast.BlockStmt) (all []string) {
 	if body == nil {
-		return nil, nil
+		return nil
 	}
 	for _, s := range body.List {
 		e, ok := s.(*ast.ExprStmt)
@@ -128,19 +124,12 @@ func asserted(body *ast.BlockStmt) (all, either []string) {
 			break
 		}
 		f, ok := call.Fun.(*ast.SelectorExpr)
-		switch {
-		case ok && f.Sel.Name == "AssertHeld":
-			all = append(all, types.ExprString(f.X))
-			continue
-		case ok && f.Sel.Name == "AssertEither" && len(call.Args) == 3:
-			for _, a := range call.Args[1:] {
-				either = append(either, strings.TrimPrefix(types.ExprString(a), "&"))
-			}
-			continue
+		if !ok || f.Sel.Name != "AssertHeld" {
+			break
 		}
-		break
+		all = append(all, types.ExprString(f.X))
 	}
-	return all, either
+	return all
 }
 
 // checkLocks compares the comments of a package's functions with their first
@@ -183,7 +172,7 @@ func checkFunction(fn *ast.FuncDecl, report func(token.Pos, string)) (k contract
 	if text, _ := section(fn.Doc, "Context:"); heldElsewhere.MatchString(text) {
 		say("Context says that a lock is held: that belongs under Locks")
 	}
-	all, either := asserted(fn.Body)
+	all := asserted(fn.Body)
 	text, found := section(fn.Doc, "Locks:")
 	if found {
 		var err error
@@ -193,13 +182,11 @@ func checkFunction(fn *ast.FuncDecl, report func(token.Pos, string)) (k contract
 		}
 	}
 	switch {
-	case k.unasserted && len(all)+len(either) > 0:
+	case k.unasserted && len(all) > 0:
 		say("the comment says that nothing is asserted, but something is")
 	case k.unasserted:
 	case !sameSet(k.all, all):
 		say("held by its comment: %s; asserted first: %s", list(k.all), list(all))
-	case !sameSet(k.either, either):
-		say("one of them held by its comment: %s; asserted first: %s", list(k.either), list(either))
 	}
 	return k, found
 }

@@ -1,11 +1,12 @@
-// Command cpucheck checks two rules of the tree that no compiler checks.
+// Command cpucheck checks three rules of the tree that no compiler checks.
 //
 // Core code passes the block of the CPU that runs it as an argument. A call that
 // may switch threads returns the CPU on which the thread goes on, and the caller
 // uses that one: c = sched.Park(c). The command finds uses of the old value,
 // results that are dropped, and functions that switch although their signature does not
 // show it. And a comment "Locks: q.mu held" stands over a function that begins with
-// q.mu.AssertHeld(c), or says why it cannot.
+// q.mu.AssertHeld(c), or says why it cannot. And no core function calls itself, directly,
+// through others or through function values, unless a mark gives the bound of the depth.
 //
 //	cpucheck [-tags list] [packages]
 //
@@ -44,8 +45,8 @@ func main() {
 			}
 			seen[f] = true
 		}
-		fmt.Printf("cpucheck: tags %q: %d core packages, %d calls that may switch; %d Locks comments\n",
-			variant, r.packages, r.switches, r.locks)
+		fmt.Printf("cpucheck: tags %q: %d core packages, %d calls that may switch; %d Locks comments; %d functions in the call graph\n",
+			variant, r.packages, r.switches, r.locks, r.functions)
 	}
 	if len(seen) > 0 {
 		os.Exit(1)

@@ -16,6 +16,7 @@ import (
 //	//cpucheck:noreturn why   on one without a body: does not return
 //	//cpucheck:other why      on a function: the CPU that it returns is another one,
 //	                          and it does not switch
+//	//cpucheck:recurses why   on a function: it may call itself, and what bounds the depth
 //	//cpucheck:stays why      at a call: the thread goes on with the same CPU
 //
 // A mark without a reason, and one that changes nothing, are findings.
@@ -89,7 +90,7 @@ func (m *marks) readDeclared(pass *analysis.Pass, file *ast.File) map[*ast.Comme
 					continue
 				}
 				seen[c] = true
-				if !k.check(pass, "switches", "noreturn", "other") {
+				if !k.check(pass, "switches", "noreturn", "other", "recurses") {
 					continue
 				}
 				for _, name := range names {

@@ -32,26 +32,28 @@ type mutation struct {
 // same way as without it.
 func TestMutationsAreFound(t *testing.T) {
 	mutations := map[string]mutation{
-		"park: assignment dropped": {"kernel/linux/thread.go", "c = sched.Park(c)", "sched.Park(c)", []string{
+		"park: assignment dropped": {"kernel/linux/sigmask.go", "c = sched.Park(c)", "sched.Park(c)", []string{
 			"the CPU that sched.Park returns is dropped", "c is stale: sched.Park"}},
-		"breathe: result to blank": {"kernel/linux/pipe.go", "c = sched.Breathe(c)", "_ = sched.Breathe(c)", []string{
+		"breathe: result to blank": {"kernel/linux/pipeio.go", "c = sched.Breathe(c)", "_ = sched.Breathe(c)", []string{
 			"the CPU that sched.Breathe returns is dropped", "c is stale: sched.Breathe"}},
 		"one of several results dropped": {"kernel/linux/futex.go", "c, expired = sched.ParkUntil(c, deadline)", "_, expired = sched.ParkUntil(c, deadline)", []string{
 			"the CPU that sched.ParkUntil returns is dropped", "c is stale: sched.ParkUntil"}},
-		"result in another variable": {"kernel/linux/vm.go", "c = p.mapMu.Lock(c)\n\tr := errno(ENOMEM)", "d := p.mapMu.Lock(c)\n\td.Resched = 0\n\tr := errno(ENOMEM)", []string{
+		"result in another variable": {"kernel/linux/vm.go", "c = p.mapMu.Lock(c)\n\tc, ok = p.unmap(", "d := p.mapMu.Lock(c)\n\td.Resched = 0\n\tc, ok = p.unmap(", []string{
 			"c is stale: sched.Lock"}},
 		"old value returned": {"kernel/linux/thread.go", "return sched.Yield(c), 0", "d := sched.Yield(c)\n\td.Resched = 0\n\treturn c, 0", []string{
 			"c is stale: sched.Yield"}},
-		"stale in the next round": {"kernel/linux/vm.go", "if from < to {\n\t\t\t\tc = sched.Breathe(c)", "if from < to {\n\t\t\t\td := sched.Breathe(c)\n\t\t\t\td.Resched = 0", []string{
+		"stale in the next round": {"kernel/linux/vm.go", "Space.Zap(c, start, end); start < end {\n\t\t\tc = sched.Breathe(c)", "Space.Zap(c, start, end); start < end {\n\t\t\td := sched.Breathe(c)\n\t\t\td.Resched = 0", []string{
 			"c is stale: sched.Breathe"}},
-		"a handler's result dropped": {"kernel/linux/syscall.go", "c, r = h(c, t, f)\n\t\t} else", "_, r = h(c, t, f)\n\t\t} else", []string{
+		"a handler's result dropped": {"kernel/linux/syscall.go", "\tc, r := h(c, t, f)\n", "\t_, r := h(c, t, f)\n", []string{
 			"the CPU that a function value returns is dropped", "c is stale: a function value"}},
 		"a callback's result dropped": {"kernel/mem/percpu.go", "c = breathe(c)\n\t\t}\n\t}\n\treturn c, p, true", "breathe(c)\n\t\t}\n\t}\n\treturn c, p, true", []string{
 			"the CPU that breathe returns is dropped", "c is stale: breathe"}},
-		"block not read anew after the switch": {"kernel/sched/switch.go", "c = percpu.This()\n", "", []string{
+		"block not read anew after the switch": {"kernel/sched/seam.go", "func switchTo(_ *percpu.CPU, prev, next *Thread) *percpu.CPU {\n\tswitchStack(&prev.sp, next.sp, next.g.FSBase())\n\treturn percpu.This()\n", "func switchTo(c *percpu.CPU, prev, next *Thread) *percpu.CPU {\n\tswitchStack(&prev.sp, next.sp, next.g.FSBase())\n\treturn c\n", []string{
 			"c is stale: sched.switchStack"}},
-		"old CPU's queue used": {"kernel/sched/switch.go", "c = percpu.This()\n", "c = percpu.This()\n\tq.how = leaveReady\n", []string{
-			"this address in a CPU's block is stale: sched.switchStack"}},
+		"old CPU after the switch": {"kernel/sched/switch.go", "\tc = switchTo(c, prev, next)\n", "\tswitchTo(c, prev, next)\n", []string{
+			"the CPU that sched.switchTo returns is dropped", "c is stale: sched.switchTo"}},
+		"old CPU's queue used": {"kernel/sched/switch.go", "c = switchTo(c, prev, next)\n", "c = switchTo(c, prev, next)\n\tq.how = leaveReady\n", []string{
+			"this address in a CPU's block is stale: sched.switchTo"}},
 		"block kept over an upward call": {"kernel/trap/trap.go", "how := upcall.To.Syscall(c, f)\n\tif lock.Checked {\n\t\tLeft(percpu.This())", "how := upcall.To.Syscall(c, f)\n\tif lock.Checked {\n\t\tLeft(c)", []string{
 			"c is stale: upcall.Syscall"}},
 		"a switch that the signature hides": {"kernel/sched/switch.go", "{ Current(c).pinned = false }", "{ Current(c).pinned = false; c = Yield(c); c.Resched = 0 }", []string{
@@ -59,17 +61,15 @@ func TestMutationsAreFound(t *testing.T) {
 		"mark removed from a function": {"kernel/linux/syscall.go", "//cpucheck:switches the entry stub goes on, and finds the block by GS\nfunc Syscall", "func Syscall", []string{
 			"Syscall may switch threads"}},
 		"mark removed from a call": {"kernel/sched/idle.go", " //cpucheck:stays the idle thread never moves to another CPU", "", []string{
-			"runFromIdle may switch threads in sched.switchStack", "c is stale: sched.switchStack"}},
+			"runFromIdle may switch threads in sched.switchTo", "the CPU that sched.switchTo returns is dropped", "c is stale: sched.switchTo"}},
 		"mark without a reason": {"kernel/sched/idle.go", " the idle thread never moves to another CPU", "", []string{
 			"cpucheck:stays without a reason"}},
 		"mark removed from another's function": {"kernel/sched/watch.go", "//cpucheck:other the CPU to watch\n", "", []string{
 			"watch may switch threads in sched.neighbour", "c is stale: sched.neighbour"}},
-		"assert removed": {"kernel/linux/ready.go", "func (f *File) changed(c *percpu.CPU) {\n\tf.mu.AssertHeld(c)\n", "func (f *File) changed(c *percpu.CPU) {\n", []string{
-			"changed: held by its comment: f.mu; asserted first: none"}},
-		"one assert of two removed": {"kernel/linux/epoll.go", "\tw.file.mu.AssertHeld(c)\n\tw.ep.mu.AssertHeld(c)\n", "\tw.file.mu.AssertHeld(c)\n", []string{
+		"assert removed": {"kernel/linux/watch.go", "func (ep *epoll) find(c *percpu.CPU, f *File, fd uint64) *watch {\n\tep.mu.AssertHeld(c)\n", "func (ep *epoll) find(c *percpu.CPU, f *File, fd uint64) *watch {\n", []string{
+			"find: held by its comment: ep.mu; asserted first: none"}},
+		"one assert of two removed": {"kernel/linux/watch.go", "(free bool) {\n\tw.file.mu.AssertHeld(c)\n\tw.ep.mu.AssertHeld(c)\n", "(free bool) {\n\tw.file.mu.AssertHeld(c)\n", []string{
 			"unlink: held by its comment: w.file.mu, w.ep.mu; asserted first: w.file.mu"}},
-		"assert of either removed": {"kernel/linux/signal.go", "lock.AssertEither(c, &tasks.mu, &t.proc.mu)", "_ = lock.AssertEither", []string{
-			"send: one of them held by its comment: tasks.mu, t.proc.mu; asserted first: none"}},
 		"comment removed": {"kernel/mem/kmap.go", "// Locks: mapped.mu held.\n", "", []string{
 			"cut: held by its comment: none; asserted first: mapped.mu"}},
 		"reason removed": {"kernel/startcpus.go", "; not asserted: a sync.Mutex does not record its holder.", ".", []string{

@@ -44,27 +44,12 @@ type function struct {
 // every call or jump to a function that is neither core nor allowed, and the number
 // of calls.
 func checkCalls(file string, core []string, allowed map[string]string) (findings []string, n int, err error) {
-	f, err := elf.Open(file)
+	functions, bodies, err := coreCode(file, core)
 	if err != nil {
 		return nil, 0, err
 	}
-	defer f.Close()
-	functions, err := functionsOf(f)
-	if err != nil {
-		return nil, 0, err
-	}
-	text := f.Section(".text")
-	data, err := text.Data()
-	if err != nil {
-		return nil, 0, err
-	}
-	checked := 0
-	for _, fn := range functions {
-		if !inCore(fn.name, core) || exceptions[fn.name] != "" {
-			continue
-		}
-		checked++
-		code := data[fn.start-text.Addr : fn.end-text.Addr]
+	for _, fn := range bodies {
+		code := fn.code
 		for off := 0; off < len(code); {
 			in, err := x86asm.Decode(code[off:], 64)
 			if err != nil {
@@ -87,11 +72,41 @@ func checkCalls(file string, core []string, allowed map[string]string) (findings
 			}
 		}
 	}
-	if checked == 0 {
-		return nil, 0, fmt.Errorf("%s: no core function found", file)
-	}
 	slices.Sort(findings)
 	return slices.Compact(findings), n, nil
+}
+
+// body is a function with its code.
+type body struct {
+	function
+	code []byte
+}
+
+// coreCode returns all functions of an ELF file by address, and the code of those in
+// core packages that are not exceptions.
+func coreCode(file string, core []string) (all []function, bodies []body, err error) {
+	f, err := elf.Open(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	if all, err = functionsOf(f); err != nil {
+		return nil, nil, err
+	}
+	text := f.Section(".text")
+	data, err := text.Data()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, fn := range all {
+		if inCore(fn.name, core) && exceptions[fn.name] == "" {
+			bodies = append(bodies, body{fn, data[fn.start-text.Addr : fn.end-text.Addr]})
+		}
+	}
+	if len(bodies) == 0 {
+		return nil, nil, fmt.Errorf("%s: no core function found", file)
+	}
+	return all, bodies, nil
 }
 
 // functionsOf returns the functions of a file by address.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/arch/x86/x86asm"
 )
 
 func TestOwnImports(t *testing.T) {
@@ -120,6 +122,79 @@ func main() {
 	require.NotContains(t, all, "core.Good")
 	_, _, err = checkCalls(exe, []string{"no/such"}, allowed)
 	require.Error(t, err)
+}
+
+// Negative control: core functions that copy by memmove, compute in floating point or
+// have AVX and x87 instructions, and one that does nothing wrong.
+func TestVectorRegistersAreFound(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	}
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "core"), 0o755))
+	write("go.mod", "module bad\n")
+	write("core/a.go", `package core
+
+//go:noinline
+func Copies(to, from []byte) int { return copy(to, from) }
+
+//go:noinline
+func Computes(a, b, c, d float64) float64 { return a*b + c*d }
+
+//go:noinline
+func Good(to *[16]byte, from *[16]byte) { *to = *from }
+
+func AVX()
+func X87()
+`)
+	write("core/a.s", `#include "textflag.h"
+
+TEXT ·AVX(SB), NOSPLIT, $0
+	VZEROUPPER
+	RET
+
+TEXT ·X87(SB), NOSPLIT, $0
+	FADDD F0, F1
+	RET
+`)
+	write("main.go", `package main
+
+import "bad/core"
+
+func main() {
+	var a, b [16]byte
+	core.Copies(a[:], b[:])
+	core.Good(&a, &b)
+	println(core.Computes(1, 2, 3, 4))
+	core.AVX()
+	core.X87()
+}
+`)
+	exe := filepath.Join(dir, "bad")
+	cmd := exec.Command("go", "build", "-o", exe, ".")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	findings, n, err := checkVectors(exe, []string{"bad/core"})
+	require.NoError(t, err)
+	require.Greater(t, n, 10)
+	all := strings.Join(findings, "\n")
+	for _, want := range []string{"core.Copies calls runtime.memmove", "core.Computes uses X3", "core.AVX has an AVX instruction", "core.X87 uses F1"} {
+		require.Contains(t, all, want)
+	}
+	require.NotContains(t, all, "core.Good")
+}
+
+// The list here is the one that the entry for system calls saves.
+func TestKeptRegisters(t *testing.T) {
+	b, err := os.ReadFile("../../kernel/trap/state.go")
+	require.NoError(t, err)
+	var numbers []string
+	for _, r := range keptRegisters {
+		numbers = append(numbers, fmt.Sprint(int(r-x86asm.X0)))
+	}
+	require.Contains(t, string(b), fmt.Sprintf("var kept = [%d]uintptr{%s}\n", len(numbers), strings.Join(numbers, ", ")))
 }
 
 func TestInCore(t *testing.T) {

@@ -31,12 +31,12 @@ import (
 
 // order lists the core packages, lowest first: each imports only those before it.
 var order = []string{
-	"muster/kernel/layout", "muster/kernel/abi", "muster/kernel/cmdline", "muster/kernel/tree", "muster/kernel/list",
-	"muster/kernel/cpu", "muster/kernel/mmio", "muster/kernel/atom", "muster/kernel/clock",
-	"muster/kernel/percpu", "muster/kernel/vector", "muster/kernel/upcall", "muster/kernel/lock",
-	"muster/kernel/trace", "muster/kernel/symtab", "muster/kernel/fakeg", "muster/kernel/console", "muster/kernel/setting",
+	"muster/kernel/layout", "muster/kernel/abi", "muster/kernel/memmap", "muster/kernel/cmdline", "muster/kernel/tree", "muster/kernel/list",
+	"muster/kernel/cpu", "muster/kernel/oldcpu", "muster/kernel/mmio", "muster/kernel/atom", "muster/kernel/clock",
+	"muster/kernel/percpu", "muster/kernel/vector", "muster/kernel/upcall", "muster/kernel/refs", "muster/kernel/lock",
+	"muster/kernel/trace", "muster/kernel/symtab", "muster/kernel/fakeg", "muster/kernel/random", "muster/kernel/screen", "muster/kernel/persist", "muster/kernel/console", "muster/kernel/setting",
 	"muster/kernel/apic", "muster/kernel/ipi", "muster/kernel/crash", "muster/kernel/cross",
-	"muster/kernel/trap", "muster/kernel/mem", "muster/kernel/sched", "muster/kernel/linux",
+	"muster/kernel/trap", "muster/kernel/mem", "muster/kernel/sched", "muster/kernel/profile", "muster/kernel/linux",
 	"muster/boot", "muster/trampoline", "muster/kernel/cpus", "muster/kernel/intr",
 	"muster/kernel/private", "muster/kernel/selftest", "muster/kernel/start",
 }
@@ -76,8 +76,12 @@ func main() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Printf("layers: %d calls of core functions checked\n", n)
-		findings = append(findings, more...)
+		vectors, m, err := checkVectors(*elfFile, order)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("layers: %d calls and %d instructions of core functions checked\n", n, m)
+		findings = append(append(findings, more...), vectors...)
 	}
 	for _, f := range findings {
 		fmt.Fprintln(os.Stderr, "layers:", f)

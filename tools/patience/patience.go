@@ -36,6 +36,10 @@ const (
 // For returns the limit of a wait that takes at most d on an idle machine.
 func For(d time.Duration) time.Duration { return time.Duration(float64(d) * Factor()) }
 
+// Fixed returns a duration that limits nothing: how long a test does something to
+// a machine whose own limits do not grow with the host.
+func Fixed(d time.Duration) time.Duration { return d }
+
 // Env returns the assignment that hands the factor to a script, rounded up to a power
 // of two: it becomes part of the kernel's command line, and images are kept by that.
 func Env() string { return fmt.Sprintf("%s=%d", Variable, power(Factor())) }

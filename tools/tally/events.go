@@ -2,15 +2,24 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log"
+	"maps"
 	"os"
 	"os/exec"
+	"os/signal"
 	"regexp"
+	"slices"
 	"strings"
+	"syscall"
+	"time"
+
+	"muster/tools/patience"
 )
 
 // event is a line of go test -json ("go doc test2json").
@@ -21,9 +30,14 @@ type event struct {
 	Test        string
 	Output      string
 	FailedBuild string
+	Elapsed     float64 // seconds, of what ended
 }
 
-// test runs go test -json, shows what it prints and notes how each test ended.
+// grace is how long an interrupted go test may take to end, and what a test has left.
+func grace() time.Duration { return patience.For(3 * time.Second) }
+
+// test runs go test -json, shows what it prints and notes how each test ended. If it is
+// interrupted, it notes what has ended, and those that ran as failed.
 func test(args []string) (ok bool, err error) {
 	flags := flag.NewFlagSet("test", flag.ContinueOnError)
 	verbose := flags.Bool("v", false, "show everything")
@@ -40,18 +54,37 @@ func test(args []string) (ok bool, err error) {
 	}
 	cmd := exec.Command("go", append([]string{"test", "-json"}, args[1:]...)...)
 	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
+	out, in, err := os.Pipe()
 	if err != nil {
 		return false, err
 	}
+	cmd.Stdout = in
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // go test would leave its programs running
+	stop, end := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer end()
 	if err := cmd.Start(); err != nil {
 		return false, err
 	}
+	in.Close()
+	defer context.AfterFunc(stop, func() {
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) // go test removes its folder then
+		out.SetReadDeadline(time.Now().Add(grace()))   // what go test started may keep the pipe open
+	})()
 	f := newFollower(os.Stdout, *verbose, pattern)
-	if err := f.follow(out); err != nil {
+	err = f.follow(out)
+	if stop.Err() != nil {
+		endGroup(cmd.Process.Pid)
+		cmd.Wait()
+		f.interrupted()
+		return false, note(args[0], f.results...)
+	}
+	if err != nil {
 		return false, err
 	}
 	err = cmd.Wait()
+	if endGroup(cmd.Process.Pid) {
+		log.Print("go test left processes, which are ended now")
+	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return false, err
@@ -60,6 +93,21 @@ func test(args []string) (ok bool, err error) {
 		f.results = append(f.results, result{Suite: "go test", Outcome: failed, Reason: err.Error()})
 	}
 	return !f.results.failed(), note(args[0], f.results...)
+}
+
+// endGroup ends what is left of a process group, and reports whether there was anything.
+func endGroup(id int) (left bool) {
+	tick := time.NewTicker(grace() / 100)
+	defer tick.Stop()
+	for range 100 {
+		if syscall.Kill(-id, syscall.SIGTERM) != nil {
+			return left
+		}
+		left = true
+		<-tick.C
+	}
+	syscall.Kill(-id, syscall.SIGKILL)
+	return left
 }
 
 // follower turns events into output and results.
@@ -83,8 +131,10 @@ type running struct {
 // one is one test.
 type one struct {
 	outcome string
+	seconds int
 	output  strings.Builder
 	parent  bool // has subtests
+	paused  bool // it waits for its turn
 }
 
 func newFollower(w io.Writer, verbose bool, lines *regexp.Regexp) *follower {
@@ -127,8 +177,10 @@ func (f *follower) take(e event) {
 		if f.verbose {
 			io.WriteString(f.w, e.Output)
 		}
+	case e.Test != "" && (e.Action == "pause" || e.Action == "cont"):
+		p.test(e.Test).paused = e.Action == "pause"
 	case e.Test != "" && (e.Action == passed || e.Action == failed || e.Action == skipped):
-		p.test(e.Test).outcome = e.Action
+		p.test(e.Test).outcome, p.test(e.Test).seconds = e.Action, int(e.Elapsed)
 	case e.Test == "" && (e.Action == passed || e.Action == failed || e.Action == skipped):
 		f.end(e, p)
 	}
@@ -169,38 +221,51 @@ func (f *follower) end(e event, p *running) {
 	for _, name := range p.order {
 		x := p.tests[name]
 		if x.outcome == "" {
-			x.outcome = failed // it was running when its program ended
+			x.outcome = outcome(strings.Contains(x.output.String(), "--- PASS: "+name+" (")) // if not, it was running at the end
+		}
+		if x.paused {
+			continue // its turn did not come
 		}
 		if x.parent && x.outcome != failed {
 			continue
 		}
-		r := result{Package: e.Package, Test: name, Outcome: x.outcome}
+		r := result{Package: e.Package, Test: name, Outcome: x.outcome, Seconds: x.seconds}
 		if x.outcome == skipped {
 			r.Reason = reason(x.output.String())
 		}
 		if x.parent && p.below(name) {
 			continue // its subtests say what failed
 		}
-		bad = bad || r.Outcome == failed
+		if r.Outcome == failed {
+			bad, r.Printed = true, excerpt(x.output.String())
+		}
 		f.results = append(f.results, r)
 	}
 	switch {
 	case e.Action == failed && !bad:
-		why := "it failed outside its tests"
+		r := result{Package: e.Package, Outcome: failed, Reason: "it failed outside its tests", Printed: excerpt(p.output.String())}
 		if e.FailedBuild != "" {
-			why = "it does not build"
+			r.Reason, r.Printed = "it does not build", excerpt(f.builds[e.FailedBuild])
 		}
-		f.results = append(f.results, result{Package: e.Package, Outcome: failed, Reason: why})
+		f.results = append(f.results, r)
 	case p.nothing:
 		f.results = append(f.results, result{Package: e.Package, Outcome: failed, Reason: "it has tests, and none was run"})
 	}
 	f.show(e, p)
 }
 
+// interrupted ends the packages that have not ended.
+func (f *follower) interrupted() {
+	for _, name := range slices.Sorted(maps.Keys(f.packages)) {
+		f.end(event{Action: "interrupted", Package: name}, f.packages[name])
+	}
+	f.results = append(f.results, result{Suite: "go test", Outcome: failed, Reason: "it was interrupted"})
+}
+
 // below says whether a subtest of a test failed.
 func (p *running) below(name string) bool {
 	for other, x := range p.tests {
-		if strings.HasPrefix(other, name+"/") && x.outcome != passed && x.outcome != skipped {
+		if strings.HasPrefix(other, name+"/") && !x.paused && x.outcome != passed && x.outcome != skipped {
 			return true
 		}
 	}

@@ -10,8 +10,9 @@
 // package that failed, one line for one that passed, with those of its tests' lines that
 // match -show. -v shows everything as it comes.
 //
-// A skipped test is listed with its reason. Where the variable CI is true it counts as
-// failed, unless MUSTER_SKIPS_ALLOWED, a list with spaces, has its exact name
+// The report lists the slowest tests of 10 s and more, each failed test with an excerpt of what it printed, and each skipped
+// test with its reason. An interrupt ends go test, and what has ended by then is noted. Where the
+// variable CI is true a skipped test counts as failed, unless MUSTER_SKIPS_ALLOWED, a list with spaces, has its exact name
 // ("TestA TestB/sub"). A package that has tests and runs none of them failed too. The last
 // line of a report is "N passed, N failed, N skipped", and its status is 1 if any failed.
 //

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,7 +32,9 @@ type result struct {
 	Package string `json:",omitempty"`
 	Test    string `json:",omitempty"` // "" for a package that failed as a whole
 	Outcome string
+	Seconds int    `json:",omitempty"`
 	Reason  string `json:",omitempty"` // of a skip, or why a package failed
+	Printed string `json:",omitempty"` // by a failed test: an excerpt
 }
 
 func (r result) name() string {
@@ -95,6 +98,63 @@ func report(args []string) (ok bool, err error) {
 	return ok, nil
 }
 
+// Of what a failed test printed the summary has some lines from the beginning and some from the end.
+const (
+	headLines = 15
+	tailLines = 25
+	lineWidth = 160
+)
+
+// excerpt returns the lines of output that have text, the middle left out, each shortened.
+func excerpt(output string) string {
+	var lines []string
+	for line := range strings.Lines(output) {
+		line = strings.Map(visible, line)
+		if line = strings.TrimRight(line, " \t"); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if left := len(lines) - headLines - tailLines; left > 1 {
+		lines = slices.Replace(lines, headLines, headLines+left, fmt.Sprintf("[%d lines]", left))
+	}
+	var b strings.Builder
+	for _, line := range lines {
+		if len(line) > lineWidth {
+			line = strings.ToValidUTF8(line[:lineWidth], "") + " ..."
+		}
+		b.WriteString("         " + line + "\n")
+	}
+	return b.String()
+}
+
+// visible drops control characters, which would change the terminal.
+func visible(r rune) rune {
+	if r < ' ' && r != '\t' || r == 0x7f {
+		return -1
+	}
+	return r
+}
+
+// Tests that take this long are worth a look.
+const (
+	slow   = 10 // seconds
+	listed = 12
+)
+
+// slowest lists the tests that took longest.
+func slowest(r record) string {
+	r = slices.DeleteFunc(slices.Clone(r), func(x result) bool { return x.Seconds < slow })
+	slices.SortStableFunc(r, func(a, b result) int { return cmp.Compare(b.Seconds, a.Seconds) })
+	text := ""
+	for _, x := range r[:min(len(r), listed)] {
+		text += fmt.Sprintf("     %4d s %s\n", x.Seconds, x.name())
+	}
+	if text != "" {
+		text = "== slowest:\n" + text
+	}
+	return text
+}
+
 // summary lists what failed and what was skipped, and counts. With strict, a skip
 // that is not allowed failed.
 func summary(r record, strict bool, allowed []string) (text string, ok bool) {
@@ -114,6 +174,7 @@ func summary(r record, strict bool, allowed []string) (text string, ok bool) {
 			list.WriteString(": " + x.Reason)
 		}
 		list.WriteByte('\n')
+		list.WriteString(x.Printed)
 	}
 	if skips.Len() > 0 {
 		text += "== skipped:\n" + skips.String()
@@ -121,6 +182,7 @@ func summary(r record, strict bool, allowed []string) (text string, ok bool) {
 	if fails.Len() > 0 {
 		text += "== FAILED:\n" + fails.String()
 	}
+	text += slowest(r)
 	text += fmt.Sprintf("%d passed, %d failed, %d skipped\n", counts[passed], counts[failed], counts[skipped])
 	return text, counts[failed] == 0
 }

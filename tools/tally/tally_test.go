@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,9 +12,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"muster/tools/patience"
 )
 
 // sample has a test of every fate, in packages of every fate.
@@ -67,6 +74,9 @@ func follow(t *testing.T, verbose bool, packages ...string) (shown string, r rec
 	}
 	f := newFollower(&b, verbose, regexp.MustCompile("^    .*:6: shown$"))
 	require.NoError(t, f.follow(strings.NewReader(some.String())))
+	for i := range f.results {
+		f.results[i].Seconds = 0 // of this host
+	}
 	return b.String(), f.results
 }
 
@@ -97,13 +107,16 @@ func TestFailuresAreFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, verbose := range []bool{false, true} {
 				shown, r := follow(t, verbose, "good", name)
-				require.Contains(t, r, tc.want)
 				fails := 0
-				for _, x := range r {
+				for i, x := range r {
 					if x.Outcome == failed {
 						fails++
 					}
+					require.Equal(t, x.Outcome == failed && x.Reason != "it has tests, and none was run", x.Printed != "", x)
+					require.NotContains(t, x.Printed, "quiet")
+					r[i].Printed = ""
 				}
+				require.Contains(t, r, tc.want)
 				require.Equal(t, 1, fails, r)
 				for _, text := range tc.shows {
 					require.Contains(t, shown, text)
@@ -135,6 +148,31 @@ func TestSummary(t *testing.T) {
 	text, ok = summary(append(r, result{Suite: "lint", Outcome: failed}), false, nil)
 	require.False(t, ok)
 	require.True(t, strings.HasSuffix(text, "== FAILED:\n     lint\n2 passed, 1 failed, 1 skipped\n"), text)
+
+	text, _ = summary(record{{Test: "TestC", Seconds: 9}, {Test: "TestD", Seconds: 10}, {Test: "TestE", Seconds: 300}}, false, nil)
+	require.Equal(t, "== slowest:\n      300 s TestE\n       10 s TestD\n0 passed, 0 failed, 0 skipped\n", text)
+
+	text, _ = summary(record{{Test: "TestC", Outcome: failed, Printed: excerpt("why\n")}, {Test: "TestD", Outcome: failed}}, false, nil)
+	require.Equal(t, "== FAILED:\n     TestC\n         why\n     TestD\n0 passed, 2 failed, 0 skipped\n", text)
+}
+
+// An excerpt has the first and the last lines, none of them long, and says how many are left out.
+func TestExcerpt(t *testing.T) {
+	var lines []string
+	for i := range headLines + tailLines + 7 {
+		lines = append(lines, "line."+strings.Repeat("x", i))
+	}
+	got := strings.Split(excerpt("\n  \n"+strings.Join(lines, "\r\n\n")), "\n")
+	require.Len(t, got, headLines+1+tailLines+1)
+	require.Equal(t, "         "+lines[0], got[0])
+	require.Equal(t, "         "+lines[headLines-1], got[headLines-1])
+	require.Equal(t, "         [7 lines]", got[headLines])
+	require.Equal(t, "         "+lines[len(lines)-1], got[headLines+tailLines])
+
+	require.Equal(t, "         \tred\n", excerpt("\tred\a\x7f\n\x1b\n"))
+	require.Equal(t, "         "+strings.Repeat("a", 160)+" ...\n", excerpt(strings.Repeat("a", 161)))
+	require.Equal(t, "         "+strings.Repeat("a", 159)+" ...\n", excerpt(strings.Repeat("a", 159)+"é"), "no half letter")
+	require.Equal(t, strings.Repeat("         x\n", headLines+tailLines+1), excerpt(strings.Repeat("x\n", headLines+tailLines+1)), "one line is not left out for another")
 }
 
 // A suite that runs no tests of Go counts as one test; one that does counts by them,
@@ -167,6 +205,61 @@ func TestSuite(t *testing.T) {
 	}
 	_, err := suite([]string{"record", "some", "x", "0"})
 	require.Error(t, err)
+}
+
+const busyTests = `package m
+
+import (
+	"os"
+	"testing"
+	"time"
+)
+
+func TestA(t *testing.T) {}
+
+func TestB(t *testing.T) {
+	t.Run("early", func(t *testing.T) {})
+	t.Run("group", func(t *testing.T) {
+		t.Run("waits", func(t *testing.T) { t.Parallel() })
+		println("at work", os.Getpid())
+		for { // a test without a goroutine that can run would end by itself
+			time.Sleep(time.Millisecond)
+		}
+	})
+}
+`
+
+// What had ended when tally was interrupted is noted, what ran then has failed, and what
+// waited for its turn was not run.
+func TestInterrupt(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"go.mod": "module m\n", "a_test.go": busyTests} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	}
+	tally, file := filepath.Join(dir, "tally"), filepath.Join(dir, "record")
+	out, err := exec.Command("go", "build", "-o", tally, ".").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	cmd := exec.Command(tally, "test", "-v", file, ".")
+	cmd.Dir = dir
+	shown, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(shown)
+	pid := 0
+	for pid == 0 && lines.Scan() {
+		fmt.Sscanf(lines.Text(), "at work %d", &pid)
+	}
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	io.Copy(io.Discard, shown)
+	require.Error(t, cmd.Wait())
+	require.Eventually(t, func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }, patience.For(5*time.Second), 10*time.Millisecond, "the test's process is left")
+	r, err := read(file)
+	require.NoError(t, err)
+	outcomes := map[string]string{}
+	for _, x := range r {
+		outcomes[x.Test+x.Reason] = x.Outcome
+	}
+	require.Equal(t, map[string]string{"TestA": passed, "TestB/early": passed, "TestB/group": failed, "it was interrupted": failed}, outcomes)
 }
 
 func TestReportOfNothing(t *testing.T) {

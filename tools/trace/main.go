@@ -1,7 +1,9 @@
 // Command trace boots the kernel in QEMU and draws how its CPUs were started, as
-// an SVG: a lane for each CPU, a mark for each step.
+// an SVG: a lane for each CPU, a mark for each step. With -run it records the events of
+// all CPUs while commands of the shell run, for Perfetto or Chrome's about:tracing.
 //
 //	trace [-cpus 4] [-o docs/bringup.svg]
+//	trace [-cpus 4] -o build/trace.json -run 'test threads'
 //
 // Layer: host.
 // Chapter: docs/08-starting-cpus.md.
@@ -27,7 +29,14 @@ import (
 func main() {
 	cpus := flag.Int("cpus", 4, "CPUs of the machine")
 	out := flag.String("o", "docs/bringup.svg", "file to write")
+	run := flag.String("run", "", "commands whose events are recorded")
 	flag.Parse()
+	if *run != "" {
+		if err := recordTo(*out, *cpus, *run); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	rows, err := measure(*cpus)
 	if err != nil {
 		log.Fatal(err)
@@ -46,13 +55,25 @@ const command = "smp trace -json"
 
 // measure boots and returns the output of the shell's command.
 func measure(cpus int) (rows []shell.BringUp, err error) {
-	cmd := patience.Command(context.Background(), "scripts/qemu-run.sh", "--boot", "pvh", "--cpus", strconv.Itoa(cpus), "--mem", "1024", "--timeout", "120", "--run", command)
+	after, err := output(cpus, command, command)
+	if err != nil {
+		return nil, err
+	}
+	return rows, json.NewDecoder(strings.NewReader(after)).Decode(&rows)
+}
+
+// output boots, runs commands, and returns what the console shows after the last of them.
+func output(cpus int, commands, last string) (string, error) {
+	cmd := patience.Command(context.Background(), "scripts/qemu-run.sh", "--boot", "pvh", "--cpus", strconv.Itoa(cpus), "--mem", "1024", "--timeout", "300", "--run", commands)
 	text, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, text)
+		return "", fmt.Errorf("%w\n%s", err, text)
 	}
-	_, after, _ := strings.Cut(strings.ReplaceAll(string(text), "\r", ""), "muster> "+command+"\n")
-	return rows, json.NewDecoder(strings.NewReader(after)).Decode(&rows)
+	_, after, ok := strings.Cut(strings.ReplaceAll(string(text), "\r", ""), "muster> "+last+"\n")
+	if !ok {
+		return "", fmt.Errorf("%q was not run:\n%s", last, text)
+	}
+	return after, nil
 }
 
 // Measures of the drawing, in pixels.

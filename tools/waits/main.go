@@ -3,7 +3,7 @@
 //	waits [-root .]
 //
 // In the folders test and tools, a duration that is written out stands within a call of
-// patience.For, which multiplies it by what this host needs; the interval of
+// patience.For, which multiplies it by what this host needs, or of patience.Fixed; the interval of
 // require.Eventually is none that anything waits out. In the tests of the other
 // folders, where many durations are values of a fake clock, this holds for files that
 // read the real one or wait by it. time.Sleep is refused in all of them: a test that
@@ -102,8 +102,8 @@ func inFile(f *ast.File, host bool) (all []finding) {
 		switch n := n.(type) {
 		case *ast.CallExpr:
 			switch name := selector(n.Fun); {
-			case name == "patience.For":
-				return false // scaled
+			case name == "patience.For", name == "patience.Fixed":
+				return false // scaled, or no limit
 			case rounds(n.Fun):
 				n.Args = nil // the unit of a printed duration
 			case strings.HasPrefix(name, "require.Eventually"):

@@ -33,6 +33,7 @@ func TestUnscaledWaitsAreFound(t *testing.T) {
 		"t.Log(time.Since(began).Round(time.Second))":                                                     {},
 		"start(Config{Limit: time.Second})":                                                               {"", "time.Second outside"},
 		"start(Config{Limit: patience.For(time.Second)})":                                                 {},
+		"stop(patience.Fixed(15*time.Second)); time.Now()":                                                {},
 	} {
 		t.Run(line, func(t *testing.T) {
 			for i, dir := range []string{"kernel/p", "test"} {

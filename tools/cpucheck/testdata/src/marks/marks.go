@@ -38,8 +38,8 @@ func same(c *percpu.CPU) *percpu.CPU                 { return sched.Park(c) } //
 /* want `cpucheck:other changes nothing for number` */ //cpucheck:other no function
 var number int                                         // want number:"another"
 
-/* want `cpucheck:stays means nothing here; one of switches, noreturn, other does` */ //cpucheck:stays no call
-func declared(c *percpu.CPU)                                                          {}
+/* want `cpucheck:stays means nothing here; one of switches, noreturn, other, recurses does` */ //cpucheck:stays no call
+func declared(c *percpu.CPU)                                                                    {}
 
 //cpucheck:noreturn assembly
 func assembly(c *percpu.CPU) // want assembly:"noReturn"
