@@ -90,6 +90,7 @@ func TestACPIDump(t *testing.T) {
 	}
 	for name, args := range machines {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			commands := "acpi -json; acpi madt -json; acpi facp -json; acpi hpet -json; acpi dump; uptime"
 			if name == "numa" {
 				commands += "; acpi srat -json; acpi slit -json"
@@ -161,7 +162,7 @@ func checkMADT(t *testing.T, m acpi.MADT, d disassembled) {
 func checkFADT(t *testing.T, f acpi.FADT, d disassembled) {
 	t.Helper()
 	for off, want := range map[int]uint64{36: uint64(f.FACS), 40: uint64(f.DSDT), 46: uint64(f.SCI), 48: uint64(f.SMICommand),
-		56: uint64(f.PM1aEvent), 64: uint64(f.PM1aControl), 76: uint64(f.PMTimer), 96: uint64(f.C2Latency), 109: uint64(f.BootArch), 112: uint64(f.Flags)} {
+		52: uint64(f.ACPIEnable), 56: uint64(f.PM1aEvent), 64: uint64(f.PM1aControl), 76: uint64(f.PMTimer), 80: uint64(f.GPE0), 88: uint64(f.PM1EventLen), 92: uint64(f.GPE0Len), 96: uint64(f.C2Latency), 109: uint64(f.BootArch), 112: uint64(f.Flags)} {
 		d.is(t, off, want)
 	}
 	if f.ResetReg != nil {
@@ -209,6 +210,7 @@ func TestTopology(t *testing.T) {
 		n := tc.sockets * tc.dies * tc.cores * tc.threads
 		layout := fmt.Sprintf("%d,sockets=%d,dies=%d,cores=%d,threads=%d", n, tc.sockets, tc.dies, tc.cores, tc.threads)
 		t.Run(layout, func(t *testing.T) {
+			t.Parallel()
 			args := []string{"--qemu", "-smp " + layout, "--run", "cpus -topology -json; cpus -topology; cpus -json"}
 			if tc.dies > 1 {
 				// QEMU has leaf 1FH for Intel's CPUs alone, and SeaBIOS makes it abort there

@@ -3,8 +3,10 @@
 package test
 
 import (
+	"fmt"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -33,4 +35,17 @@ func TestBochs(t *testing.T) {
 	require.Contains(t, out, "ok   rights")
 	require.Contains(t, out, "ok   cpus")
 	require.NotContains(t, out, "PANIC")
+}
+
+// Bochs raises what QEMU does not: alignment checks, the stack exception, and those of SSE.
+// Here the kernel's answer is Linux's in every line, without a table of differences.
+func TestBochsExceptions(t *testing.T) {
+	exe, want := exceptions(t)
+	log := strings.ReplaceAll(bochs(t, "--cpus", "1", "--module", exe, "--run", "app exceptions"), "\r", "")
+	for _, line := range want {
+		require.Contains(t, log, line+"\n")
+	}
+	for _, vector := range []int{12, 17, 19} {
+		require.Contains(t, log, fmt.Sprintf(", vector %d error 0x0", vector), "these are what this test is for")
+	}
 }

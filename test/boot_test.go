@@ -3,6 +3,7 @@
 package test
 
 import (
+	"cmp"
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -27,7 +29,7 @@ var bootLog = []string{
 	`cpu\d: acpi: RSDP revision \d from "BOCHS", \d+ tables from the [RX]SDT$`,
 	`cpu\d: irq: local APIC at 0xfee00000 in x2APIC mode$`,
 	`cpu\d: irq: I/O APIC 0 at 0xfec00000, GSI 0-23$`,
-	`cpu\d: irq: ISA 0 is GSI 2$`,
+	`cpu\d: irq: ISA IRQ 0 is GSI 2$`,
 	`cpu\d: smp: CPU with APIC ID 0, ACPI id 0, boot CPU$`,
 	`cpu\d: smp: CPU with APIC ID 1, ACPI id 1$`,
 	`cpu\d: smp: CPU with APIC ID 2, ACPI id 2$`,
@@ -35,7 +37,7 @@ var bootLog = []string{
 	`cpu\d: smp: 4 of 4 CPUs online, \d+\.\d ms after the first INIT$`,
 	`cpu\d: cpu: mitigations: NX, SMEP, SMAP, UMIP$`,
 	`cpu\d: cpu: shadow stacks not enabled: the CPU does not offer it$`,
-	`cpu\d: irq: GSI 4 is vector 0xdf on cpu0$`,
+	`cpu\d: irq: GSI 4 is vector 0xde on cpu0$`, // after the power button's,
 }
 
 func TestBootLog(t *testing.T) {
@@ -99,6 +101,15 @@ func TestX2APICGiven(t *testing.T) {
 	boot(t, "--boot", "bios", "--run", "uptime").ok().lacks("as the firmware left it")
 }
 
+// Firmware of Intel CPUs can hide NX and most CPUID leaves by two bits of an MSR, which
+// the kernel clears. The boot loader sets them here, and prints the register afterwards.
+// QEMU keeps the MSR, but hides nothing, so this shows that the bits are cleared.
+func TestHiddenFeatures(t *testing.T) {
+	const hides = "0x400400001"
+	t.Setenv("GRUB_BEFORE", "insmod wrmsr; wrmsr 0x1a0 "+hides+"; insmod rdmsr; insmod serial; serial; terminal_output serial; rdmsr 0x1a0; terminal_output console")
+	boot(t, "--boot", "bios", "--cpu", "max,vendor=GenuineIntel", "--run", "test mitigations").ok().matches("(?m)^.*" + hides + "$")
+}
+
 func TestSparseAPICIDs(t *testing.T) {
 	r := boot(t, "--qemu", "-smp 6,sockets=2,cores=3,threads=1", "--run", "test cpus; cpus -json").ok()
 	var ids []uint32
@@ -122,6 +133,19 @@ func TestCollidingAPICIDs(t *testing.T) {
 		ids = append(ids, c.APICID)
 	}
 	require.Equal(t, []uint32{0, 8, 16, 21}, ids)
+}
+
+// A CPU that lacks what the boot CPU has and threads use anywhere is not used, and the
+// log says why; and one that has more uses no more.
+func TestCPUsThatDiffer(t *testing.T) {
+	const other = "-device max-x86_64-cpu,core-id=0,thread-id=0,socket-id="
+	r := boot(t, "--qemu", "-smp 1,maxcpus=8,sockets=8,cores=1,threads=1", "--qemu", other+"1", "--qemu", other+"2,xsave=off", "--qemu", other+"3,fsgsbase=off",
+		"--qemu", other+"4,avx=off", "--qemu", other+"5,popcnt=off", "--run", "test cpus").ok()
+	r.has("smp: 2 of 6 CPUs online")
+	require.Equal(t, 4, strings.Count(r.log, "it lacks features that the boot CPU has"))
+	r = boot(t, "--cpu", "max,xsave=off,fsgsbase=off", "--qemu", "-smp 1,maxcpus=8,sockets=8,cores=1,threads=1",
+		"--qemu", "-device max-x86_64-cpu,core-id=0,thread-id=0,socket-id=1,xsave=on,fsgsbase=on", "--run", "test cpus; test mitigations; cpus -features").ok()
+	r.has("smp: 2 of 2 CPUs online", "cpu 1 differs from cpu 0 in CPUID")
 }
 
 func TestOneCPUByChoice(t *testing.T) {
@@ -166,9 +190,9 @@ func TestMPTables(t *testing.T) {
 
 func TestLittleMemory(t *testing.T) {
 	boot(t, "--mem", "64", "--run", "test").ok()
-	r := boot(t, "--mem", "32", "--timeout", "20", "--run", "uptime")
+	r := boot(t, "--qemu", "-m 32", "--timeout", "20", "--run", "uptime")
 	require.Equal(t, 125, r.status)
-	r.has("muster: too little RAM: 48 MiB are needed\n")
+	r.has("muster: too little RAM: 64 MiB are needed\n")
 }
 
 func TestMuchMemory(t *testing.T) {
@@ -181,6 +205,7 @@ func TestLoaders(t *testing.T) {
 	for _, boots := range []string{"bios", "uefi"} {
 		for _, media := range []string{"cd", "usb"} {
 			t.Run(boots+" "+media, func(t *testing.T) {
+				t.Parallel()
 				r := boot(t, "--boot", boots, "--media", media, "--mem", "512", "--timeout", "180", "--append", "tick=20", "--run", "test cpus; uptime").ok()
 				r.has("loaded by multiboot2 at 0x", `command line "tick=20 `, "smp: 4 of 4 CPUs online")
 			})
@@ -188,14 +213,44 @@ func TestLoaders(t *testing.T) {
 	}
 }
 
-// make run shows the image itself, without a command line.
+// The image that make iso leaves, without a command line.
 func TestPlainImage(t *testing.T) {
-	t.Setenv(patience.Variable, "1")               // a slow host would make the script tell the kernel of it
-	m := start(t, "--boot", "bios", "--cpus", "1") // fewer CPUs than the host: nothing to tell the kernel
+	m := menu(t, "bios")
 	m.expect("muster> ").say("uptime\r").expect("\nup ").expect("muster> ")
 	m.say("poweroff\r").end(0)
 	require.Contains(t, m.log(), `command line ""`)
 	require.Contains(t, m.log(), "help lists the commands.")
+}
+
+// menu boots what make iso leaves, and waits for GRUB's menu on the serial port.
+func menu(t *testing.T, firmware string) *session {
+	t.Setenv(patience.Variable, "1")                           // a slow host would make the script tell the kernel of it
+	m := start(t, "--boot", firmware, "--cpus", "1", "--menu") // fewer CPUs than the host: nothing to tell the kernel
+	return m.expect("Muster, verbose (loglevel=8)").expect("executed automatically in")
+}
+
+// A key chooses an entry, and another one edits it: words follow its own.
+func TestMenu(t *testing.T) {
+	t.Run("choose", func(t *testing.T) {
+		m := menu(t, "bios").say("\x0e\r") // control-N: one down
+		m.expect(`command line "nosmp"`).expect("muster> ").say("poweroff\r").end(0)
+	})
+	t.Run("edit", func(t *testing.T) {
+		m := menu(t, "bios").say("e").expect("muster")
+		m.say("\x0e\x05 loglevel=4\x18") // control-N, control-E: the end of the second line; control-X: boot
+		m.expect("muster> ").say("dmesg\r").expect(`command line "loglevel=4"`).say("poweroff\r").end(0)
+	})
+	t.Run("uefi", func(t *testing.T) {
+		// A digit: the firmware reads the port too, and drops control characters.
+		menu(t, "uefi").say("3").expect(`command line "smp=serial"`).expect("muster> ").say("poweroff\r").end(0)
+	})
+	// Nothing that GRUB or the kernel says is seen, and the machine boots all the same.
+	for _, firmware := range []string{"bios", "uefi"} {
+		t.Run(firmware+" without a serial port", func(t *testing.T) {
+			r := boot(t, "--boot", firmware, "--menu", "--console", "none", "--run", "uptime").ok()
+			require.Empty(t, r.log)
+		})
+	}
 }
 
 func TestBadOptions(t *testing.T) {
@@ -230,13 +285,37 @@ func TestTick(t *testing.T) {
 
 // The stub refuses CPUs that lack what the kernel needs, and names it.
 func TestRefusedCPUs(t *testing.T) {
-	for flag, name := range map[string]string{"lm": "long mode", "nx": "NX", "sse2": "SSE2", "fsgsbase": "FSGSBASE", "xsave": "XSAVE"} {
+	for flag, name := range map[string]string{"lm": "long mode", "nx": "NX", "sse2": "SSE2"} {
 		t.Run(name, func(t *testing.T) {
 			r := boot(t, "--cpu", "max,-"+flag, "--cpus", "1", "--timeout", "20", "--run", "uptime")
 			require.Equal(t, 125, r.status)
 			require.Equal(t, "muster: this CPU has no "+name+"\n", r.log)
 		})
 	}
+}
+
+// QEMU's loader writes a long command line over what it hands to the kernel. The script
+// refuses such a line, so this runs QEMU itself.
+func TestLongCommandLine(t *testing.T) {
+	for bytes, want := range map[int]string{
+		4095:  "muster> uptime\nup ",
+		4200:  "muster: command line over QEMU's 4,095 bytes\n",
+		20000: "muster: command line over QEMU's 4,095 bytes\n",
+	} {
+		line := "run=uptime env=BIG="
+		line += strings.Repeat("x", bytes-len(line))
+		cmd := patience.Command(t.Context(), "timeout", fmt.Sprint(int(patience.For(time.Minute).Seconds())), cmp.Or(os.Getenv("QEMU"), "qemu-system-x86_64"), "-m", "256", "-nodefaults", "-display", "none",
+			"-accel", "tcg", "-cpu", "max", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-serial", "stdio",
+			"-kernel", filepath.Join(root, "build", "kernel.elf"), "-append", line)
+		out, _ := cmd.Output() // the status is QEMU's own
+		require.Contains(t, strings.ReplaceAll(string(out), "\r", ""), want, "%d bytes", bytes)
+	}
+}
+
+// A variable that is too long is named, and the others arrive.
+func TestLongVariable(t *testing.T) {
+	boot(t, "--append", "GOGC=77 LONG="+strings.Repeat("x", 300), "--run", "uptime").ok().
+		has("options: LONG: 305 bytes with its name, at most 255 are passed on\n").lacks("options: GOGC")
 }
 
 // A loader of another kind: the test changes both magic numbers that the stub

@@ -3,15 +3,19 @@
 package test
 
 import (
+	"debug/elf"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/arch/x86/x86asm"
+
+	"muster/kernel/oldcpu"
 )
 
 // wanted returns the instructions that the comments after "//|" promise for a
@@ -83,6 +87,10 @@ func TestDecodeStub(t *testing.T) {
 	}
 }
 
+func TestDecodePaint(t *testing.T) {
+	decodes(t, "boot/paint_amd64.s", "muster/boot", "paint", 32)
+}
+
 func TestDecodeLongMode(t *testing.T) {
 	decodes(t, "boot/longmode_amd64.s", "muster/boot", "longMode", 32)
 }
@@ -136,6 +144,70 @@ func TestDecodeWindow(t *testing.T) {
 		off += uint64(in.Len)
 	}
 	require.Equal(t, []x86asm.Op{x86asm.STI, x86asm.PAUSE, x86asm.CLI, x86asm.RET}, ops)
+}
+
+// The instructions that an old CPU lacks are where package start's list says, and the
+// patterns of package oldcpu match them and nothing else there.
+func TestOldCPUInstructions(t *testing.T) {
+	for _, name := range []string{"kernel.elf", "kernel-debug.elf"} {
+		t.Run(name, func(t *testing.T) { oldCPUInstructions(t, name) })
+	}
+}
+
+func oldCPUInstructions(t *testing.T, kernel string) {
+	file, err := elf.Open(filepath.Join(root, "build", kernel))
+	require.NoError(t, err, "make build debug first")
+	defer file.Close()
+	rewritten := []string{"trap.common", "trap.restoreState", "trap.threadStart", "trap.syscallEntry", "trap.paranoid", "sched.switchStack",
+		"cpu.SetUserGSBase", "cpu.UserGSBase", "cpu.SaveState", "cpu.RestoreState", "cpu.ClearSelectors"}
+	text := file.Section(".text")
+	data, err := text.Data()
+	require.NoError(t, err)
+	kinds := map[x86asm.Op]oldcpu.Kind{x86asm.RDFSBASE: oldcpu.Base, x86asm.RDGSBASE: oldcpu.Base, x86asm.WRFSBASE: oldcpu.Base,
+		x86asm.WRGSBASE: oldcpu.Base, x86asm.XSAVE64: oldcpu.Vectors, x86asm.XRSTOR64: oldcpu.Vectors}
+	list, err := file.Symbols()
+	require.NoError(t, err)
+	var found []string
+	total := 0
+	for _, s := range list {
+		if elf.ST_TYPE(s.Info) != elf.STT_FUNC || s.Value < text.Addr || s.Value+s.Size > text.Addr+uint64(len(data)) {
+			continue
+		}
+		name := strings.TrimSuffix(strings.TrimPrefix(s.Name, "muster/kernel/"), ".abi0")
+		listed := slices.Contains(rewritten, name)
+		code := data[s.Value-text.Addr:][:s.Size]
+		n := 0
+		for off := 0; off < len(code); {
+			in, err := x86asm.Decode(code[off:], 64)
+			if err != nil {
+				in.Len = 1
+			}
+			kind := kinds[in.Op]
+			if kind != oldcpu.None {
+				n++
+				require.True(t, listed, "%s is not in package start's list, and has %s", name, in.Op)
+			}
+			for i := range in.Len {
+				want := oldcpu.None
+				if i == 0 {
+					want = kind
+				}
+				if listed {
+					require.Equal(t, want, oldcpu.At(code[off+i:]), "%s+%#x: %s", name, off+i, in)
+				}
+			}
+			off += in.Len
+		}
+		if listed && s.Size > 0 {
+			require.NotZero(t, n, "%s has none", name)
+			found = append(found, name)
+			total += n
+		}
+	}
+	slices.Sort(found)
+	slices.Sort(rewritten)
+	require.Equal(t, rewritten, slices.Compact(found))
+	require.Equal(t, 29, total, "instructions")
 }
 
 // Negative control: the comparison notices a comment that is wrong.

@@ -7,6 +7,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"testing"
@@ -77,6 +78,38 @@ func TestSegments(t *testing.T) {
 	require.Equal(t, []uint64{loads[2].Vaddr, end(loads[2])}, []uint64{word(3), word(4)})
 	require.Equal(t, []uint64{loads[3].Vaddr, end(loads[3])}, []uint64{word(5), word(6)})
 	require.Zero(t, word(6)%layout.LargePage, "the image ends on a 2 MiB boundary")
+}
+
+// Two builds of the image give the same bytes: in folders with names of other lengths, at
+// other times, in another time zone, and with other rights of new files.
+func TestImageIsReproducible(t *testing.T) {
+	list := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	list.Dir = root
+	files, err := list.Output()
+	require.NoError(t, err)
+	image := func(folder string, environment ...string) []byte {
+		folder = filepath.Join(t.TempDir(), folder)
+		run := func(dir, script string) {
+			c := exec.Command("bash", "-euc", script)
+			c.Dir, c.Env = dir, append(os.Environ(), environment...)
+			c.Stdin = bytes.NewReader(files)
+			out, err := c.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+		}
+		run(root, "git clone -q --no-checkout . "+folder+" && xargs -0 cp --parents -t "+folder)
+		run(folder, "umask ${MASK:-022}; make --no-print-directory iso")
+		data, err := os.ReadFile(filepath.Join(folder, "build", "muster.iso"))
+		require.NoError(t, err)
+		return data
+	}
+	first := image("a", "TZ=UTC")
+	second := image("another/folder", "TZ=America/St_Johns", "MASK=077") // it begins seconds later: what has a clock's seconds differs
+	require.Equal(t, len(first), len(second))
+	for i := range first {
+		if first[i] != second[i] {
+			require.Fail(t, "the images differ", "first at byte %#x", i)
+		}
+	}
 }
 
 // The multiboot2 header lies in the first 32 KiB, with the right checksum.

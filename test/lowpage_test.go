@@ -41,7 +41,7 @@ func TestLowPageRestored(t *testing.T) {
 	}
 	pattern, socket := filepath.Join(dir, "pattern"), filepath.Join(dir, "monitor")
 	require.NoError(t, os.WriteFile(pattern, before, 0o600))
-	s := start(t, "--append", "fault=ap2:stage3 fault=page:spoil=1", "--qemu", "-monitor unix:"+socket+",server=on,wait=off",
+	s := start(t, "--append", expires+" fault=ap2:stage3 fault=page:spoil=1", "--qemu", "-monitor unix:"+socket+",server=on,wait=off",
 		"--qemu", "-device loader,file="+pattern+",addr=0x9d000,force-raw=on")
 	s.expect("starting through the page at ")
 	dump := func(name string) []byte {
@@ -75,7 +75,7 @@ func TestLowPageSpoilt(t *testing.T) {
 	r.has("smp: cpu 1 (APIC ID 1): SIPI not sent: the trampoline was overwritten", "smp: 4 of 4 CPUs online")
 	r.lacks("silent for")
 
-	r = boot(t, "--append", "fault=page:spoil=255", "--run", "test cpus; smp start 2; smp start 1; smp start 3; test cpus; test ipi").ok()
+	r = boot(t, "--append", expires+" fault=page:spoil=255", "--run", "test cpus; smp start 2; smp start 1; smp start 3; test cpus; test ipi").ok()
 	r.has("smp: 1 of 4 CPUs online", "smp: cpu 2 (APIC ID 2): silent for", "smp: cpu 3 (APIC ID 3) online")
 }
 
@@ -104,7 +104,7 @@ func query(t *testing.T, socket string, cpu int, command string) string {
 // use. The test uses the tables of a CPU that halts with them loaded.
 func TestLowPageMapping(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "monitor")
-	s := start(t, "--append", "fault=ap2:stage5", "--qemu", "-monitor unix:"+socket+",server=on,wait=off")
+	s := start(t, "--append", expires+" fault=ap2:stage5", "--qemu", "-monitor unix:"+socket+",server=on,wait=off")
 	s.expect("starting through the page at ").expect("\n")
 	page := regexp.MustCompile(`through the page at (0x[0-9a-f]+)\n`).FindStringSubmatch(s.log())[1]
 	seen := func(cpu int) string { return query(t, socket, cpu, "gva2gpa "+page) }

@@ -44,6 +44,9 @@ func TestPowerOffByACPI(t *testing.T) {
 			out := bare(t, "cpus; poweroff", "-machine", machine)
 			require.Contains(t, out, "muster> poweroff")
 			require.NotContains(t, out, "muster: off", "the line of a machine that stays on")
+			if machine == "microvm" {
+				require.Contains(t, out, "button: not used: the hardware is of the reduced kind")
+			}
 		})
 	}
 }
@@ -58,6 +61,31 @@ func TestResetByRegister(t *testing.T) {
 	for _, machine := range []string{"q35", "pc", "pc,acpi=off", "microvm"} {
 		t.Run(machine, func(t *testing.T) {
 			require.Contains(t, bare(t, "reboot", "-machine", machine, "-no-reboot"), "muster> reboot")
+		})
+	}
+}
+
+// The power button ends the machine as poweroff does: at the prompt, and while a program runs in ring 3.
+// The SCI is level-triggered, and active high on QEMU's machines.
+func TestPowerButton(t *testing.T) {
+	const ready = "button: by the SCI, GSI 9, level, active high\n"
+	for name, tc := range map[string]struct {
+		args  []string
+		until string
+	}{
+		"prompt":  {[]string{"--machine", "q35"}, "muster> "},
+		"program": {[]string{"--machine", "pc", "--app", build(t, "build", "./testdata/job"), "forever"}, "job forever: ready\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q, socket := withQMP(t)
+			s := start(t, append(socket, tc.args...)...)
+			s.expect(tc.until)
+			s.seen = 0
+			s.expect(ready)
+			q.do("system_powerdown", nil)
+			s.expect("button: pressed, the machine goes off\n").expect("other CPUs stopped\n").end(0)
+			require.NotContains(t, s.log(), "muster: off", "the line of a machine that stays on")
+			require.NotContains(t, s.log(), "button: its interrupt is not used")
 		})
 	}
 }

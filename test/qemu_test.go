@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,8 @@ const root = ".."
 // result is what a machine left behind.
 type result struct {
 	t      *testing.T
-	log    string // serial output, without carriage returns
+	log    string // serial output without carriage returns; after it, what a program wrote to descriptor 1
+	out    string // standard output, byte by byte: with --app, the program's descriptor 1
 	stderr string
 	status int
 	took   time.Duration
@@ -53,7 +55,11 @@ func boot(t *testing.T, args ...string) *result {
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	began := time.Now()
 	err := cmd.Run()
-	r := &result{t: t, log: strings.ReplaceAll(out.String(), "\r", ""), stderr: errs.String(), took: time.Since(began)}
+	r := &result{t: t, out: out.String(), stderr: errs.String(), took: time.Since(began)}
+	r.log = strings.ReplaceAll(r.out, "\r", "")
+	if slices.Contains(args, "--app") { // then the console is on standard error
+		r.log = r.stderr + "\n" + r.log
+	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		r.status = exit.ExitCode()

@@ -40,17 +40,17 @@ func script(t *testing.T, env []string, args ...string) (status int, out, errs s
 // What is wrong with a call is said in one line, at once.
 func TestScriptRefuses(t *testing.T) {
 	for want, args := range map[string][]string{
-		"unknown option --cpu-count; --help lists them":                {"--cpu-count", "4"},
-		fmt.Sprintf("--cpus 0: not a number from 1 to %d", percpu.Max): {"--cpus", "0"},
-		"--mem x: not a number from 1 to 4194304":                      {"--mem", "x"},
-		"--boot floppy: not one of: bios uefi pvh":                     {"--boot", "floppy"},
-		"--timeout needs a value; --help explains":                     {"--timeout"},
-		"--app /nonexistent: no such file":                             {"--app", "/nonexistent"},
-		"--env A: not NAME=value":                                      {"--env", "A"},
-		"--icount counts one CPU's instructions: --cpus 1":             {"--icount", "--cpus", "2"},
-		"--app and --run exclude each other":                           {"--run", "ps", "--app", os.Args[0]},
-		"/nonexistent.elf does not exist; make build makes it":         {"--kernel", "/nonexistent.elf"},
-		"nosuchqemu is not installed; make setup installs it":          {"--run", "ps"},
+		"unknown option --cpu-count; --help lists them":                      {"--cpu-count", "4"},
+		fmt.Sprintf("--cpus 0: not a number from 1 to %d", percpu.Max):       {"--cpus", "0"},
+		"--mem x: not a number from 64 to 4194304":                           {"--mem", "x"},
+		"--boot floppy: not one of: bios uefi pvh":                           {"--boot", "floppy"},
+		"--timeout needs a value; --help explains":                           {"--timeout"},
+		"--app /nonexistent: no such file":                                   {"--app", "/nonexistent"},
+		"--env A: not NAME=value":                                            {"--env", "A"},
+		"--icount counts one CPU's instructions: --cpus 1":                   {"--icount", "--cpus", "2"},
+		"--app and --run exclude each other":                                 {"--run", "ps", "--app", os.Args[0]},
+		"/nonexistent.elf does not exist; make build makes build/kernel.elf": {"--kernel", "/nonexistent.elf"},
+		"nosuchqemu is not installed; make setup installs it":                {"--run", "ps"},
 	} {
 		status, out, errs := script(t, []string{"QEMU=" + map[bool]string{true: "nosuchqemu"}[strings.HasPrefix(want, "nosuch")]}, args...)
 		require.Equal(t, "qemu-run.sh: "+want+"\n", errs)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,14 +26,18 @@ type session struct {
 	in   io.WriteCloser
 	mu   sync.Mutex
 	more *sync.Cond
-	out  strings.Builder // serial output, without carriage returns
+	out  strings.Builder // serial output and with --app the program's, without carriage returns
 	errs strings.Builder
 	seen int // how far expect has read
-	done bool
+	open int // streams that have not ended
+	slow int // how many times longer than usual the machine may take; 0 is 1
 }
 
 // answer is how long expect waits.
 func answer() time.Duration { return patience.For(60 * time.Second) }
+
+// answer is how long this machine may take.
+func (s *session) answer() time.Duration { return time.Duration(max(s.slow, 1)) * answer() }
 
 // start boots a machine and leaves it running.
 func start(t *testing.T, args ...string) *session {
@@ -40,16 +45,23 @@ func start(t *testing.T, args ...string) *session {
 	if !strings.Contains(strings.Join(args, " "), "--boot ") {
 		args = append([]string{"--boot", "pvh"}, args...)
 	}
-	s := &session{t: t, cmd: patience.Command(context.Background(), filepath.Join(root, "scripts", "qemu-run.sh"), append([]string{"--timeout", "300"}, args...)...)}
+	s := &session{t: t, open: 2, cmd: patience.Command(context.Background(), filepath.Join(root, "scripts", "qemu-run.sh"), append([]string{"--timeout", "300"}, args...)...)}
 	s.more = sync.NewCond(&s.mu)
 	var err error
 	s.in, err = s.cmd.StdinPipe()
 	require.NoError(t, err)
 	out, err := s.cmd.StdoutPipe()
 	require.NoError(t, err)
-	s.cmd.Stderr = &s.errs
+	log := io.Reader(strings.NewReader(""))
+	if slices.Contains(args, "--app") { // standard output is the program's alone
+		log, err = s.cmd.StderrPipe()
+		require.NoError(t, err)
+	} else {
+		s.cmd.Stderr = &s.errs
+	}
 	require.NoError(t, s.cmd.Start())
 	go s.read(out)
+	go s.read(log)
 	t.Cleanup(func() {
 		s.in.Close()
 		if !s.ended() {
@@ -69,7 +81,9 @@ func (s *session) read(out io.Reader) {
 		n, err := out.Read(p)
 		s.mu.Lock()
 		s.out.WriteString(strings.ReplaceAll(string(p[:n]), "\r", ""))
-		s.done = err != nil
+		if err != nil {
+			s.open--
+		}
 		s.more.Broadcast()
 		s.mu.Unlock()
 		if err != nil {
@@ -89,13 +103,17 @@ func (s *session) ended() bool { return s.cmd.ProcessState != nil }
 // expect waits until the machine has printed a text after what was expected before.
 func (s *session) expect(text string) *session {
 	s.t.Helper()
-	limit := answer()
-	late := time.AfterFunc(limit, func() { s.mu.Lock(); s.more.Broadcast(); s.mu.Unlock() })
-	defer late.Stop()
-	if !s.await(text, time.Now().Add(limit)) {
+	if !s.within(s.answer(), text) {
 		require.Fail(s.t, "the machine did not print it", "%q", text)
 	}
 	return s
+}
+
+// within reports whether the machine prints a text in a time.
+func (s *session) within(limit time.Duration, text string) bool {
+	late := time.AfterFunc(limit, func() { s.mu.Lock(); s.more.Broadcast(); s.mu.Unlock() })
+	defer late.Stop()
+	return s.await(text, time.Now().Add(limit))
 }
 
 func (s *session) await(text string, end time.Time) bool {
@@ -106,7 +124,7 @@ func (s *session) await(text string, end time.Time) bool {
 			s.seen += i + len(text)
 			return true
 		}
-		if s.done || time.Now().After(end) {
+		if s.open == 0 || time.Now().After(end) {
 			return false
 		}
 		s.more.Wait()
@@ -125,7 +143,7 @@ func (s *session) say(keys string) *session {
 func (s *session) end(status int) {
 	s.t.Helper()
 	s.mu.Lock()
-	for !s.done {
+	for s.open > 0 {
 		s.more.Wait()
 	}
 	s.mu.Unlock()

@@ -3,6 +3,7 @@
 package test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -21,7 +22,7 @@ func TestListings(t *testing.T) {
 	r := boot(t, "--run", "help; cpus; cpus -json; acpi; acpi -json; irq; irq -json; ps; ps -json; mem; mem -json; "+
 		"dmesg; dmesg -json; uptime; uptime -json; trace -cpu 0 5; trace -json -cpu 1 3; test list -json; bench list -json").ok()
 
-	for _, c := range []string{"acpi", "bench", "cpus", "dmesg", "help", "irq", "mem", "poweroff", "ps", "reboot", "test", "uptime"} {
+	for _, c := range []string{"acpi", "bench", "cpus", "dmesg", "help", "irq", "mem", "poweroff", "ps", "reboot", "test", "top", "uptime"} {
 		require.Regexp(t, "(?m)^"+c+"\\b", r.output("help"))
 	}
 	require.Regexp(t, `(?m)^ +0 +0 +0 +\* +online +IdleLoop +\d+ +\d+ +\d+\.\d{3}$`, r.output("cpus"))
@@ -79,7 +80,7 @@ func TestShellErrors(t *testing.T) {
 	tests := map[string]string{
 		"cpsu":                `cpsu: unknown command, nearest is "cpus"; help lists all`,
 		"cpus -jsn":           `cpus: unknown option -jsn, nearest is "-json"; usage: cpus `,
-		"cpus 3":              "cpus: usage: cpus [-topology] [-features] [-json]",
+		"cpus 3":              `cpus: "3" is one word too many; usage: cpus [-topology] [-features] [-json]`,
 		"poweroff -json":      `{"error":"poweroff: unknown option -json; usage: poweroff"}`,
 		"trace -cpu 99":       "trace: there is no CPU 99",
 		"trace x":             `trace: "x" is not a number of events`,
@@ -164,6 +165,32 @@ func TestTraceIsConsistent(t *testing.T) {
 	r.matches(`(?m) interrupt 0x[0-9a-f]+, .*, at [a-z]+[\w/.()*]*\.\S+\+0x[0-9a-f]+$`)
 }
 
+// A recording has a row for each CPU, in which one thread runs after the other, and what
+// happened meanwhile: system calls too, which are not recorded otherwise.
+func TestRecordedEvents(t *testing.T) {
+	r := boot(t, "--cpus", "2", "--run", "trace start; test ipi; test threads; trace stop").ok()
+	_, text, ok := strings.Cut(r.output("trace stop"), "{")
+	require.True(t, ok)
+	var got shell.Timeline
+	require.NoError(t, json.NewDecoder(strings.NewReader("{"+text)).Decode(&got))
+	end, kinds := map[int]float64{}, map[string]int{}
+	for _, e := range got.Events {
+		switch e.Kind {
+		case "X":
+			require.InDelta(t, e.Time, max(end[e.TID], e.Time), 0.001, "%v begins before the CPU has left another thread", e)
+			require.NotNil(t, e.Span)
+			end[e.TID] = e.Time + *e.Span
+			kinds["span"]++
+		case "i":
+			kinds[e.Name]++
+		}
+	}
+	require.Len(t, end, 2)
+	for _, kind := range []string{"span", "wake", "interrupt", "ipi", "syscall", "fault"} {
+		require.Greater(t, kinds[kind], 10, kind)
+	}
+}
+
 // The line editor: echo, editing, history, completion, control-C.
 func TestLineEditor(t *testing.T) {
 	m := start(t)
@@ -171,10 +198,23 @@ func TestLineEditor(t *testing.T) {
 	m.say("\x1b[A\r").expect("uptime").expect("\nup ").expect("muster> ")        // history
 	m.say("upt\t\r").expect("uptime ").expect("\nup ").expect("muster> ")        // completion
 	m.say("cpus -j\t\r").expect("cpus -json ").expect(`[{"cpu":0`).expect("muster> ")
-	m.say("p\t").expect("poweroff  ps").say("\x03").expect("muster> ") // candidates; give up
+	m.say("p\t").expect("poweroff  profile  ps").say("\x03").expect("muster> ") // candidates; give up
 	m.say("test\r").expect("ok   basics")
 	m.say("\x03").expect("test: interrupted").expect("muster> ")
 	m.say("\r").expect("muster> ").say("poweroff\r").end(0)
+}
+
+// What is typed before the kernel runs is not lost.
+func TestTypedAhead(t *testing.T) {
+	start(t).say("uptime; cpus\rpoweroff\r").expect("muster> uptime; cpus\n").expect("IdleLoop").expect("muster> poweroff").end(0)
+}
+
+// Control-C sends SIGINT to every program that the shell's app runs.
+func TestShellInterruptsPrograms(t *testing.T) {
+	m := start(t, "--qemu", "-initrd "+build(t, "build", "./testdata/stdio"))
+	m.expect("muster> ").say("app stdio signal / stdio signal\r").expect("stdio: waiting").expect("stdio: waiting")
+	m.say("\x03").expect("stdio signal: status 5").expect("stdio signal: status 5")
+	m.expect("muster> ").say("poweroff\r").end(0)
 }
 
 // Keys that have ended or stopped the shell: the command after them still answers. The

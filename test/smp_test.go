@@ -25,9 +25,10 @@ func states(cpus []shell.CPU) map[string]int {
 // A CPU that halts at any stage of its start is named with that stage, and the
 // machine runs on with the others: TLB flushes, which wait for every CPU, too.
 func TestFaultStages(t *testing.T) {
-	for k := uint32(1); k <= trampoline.StageIdleLoop; k++ {
+	for k := uint32(1); k <= trampoline.StageIdleLoop; k += uint32(length(3, 1)) {
 		t.Run(trampoline.StageName(k), func(t *testing.T) {
-			r := boot(t, "--append", fmt.Sprintf("fault=ap2:stage%d", k), "--run", "cpus -json; test tlb; test cpus").ok()
+			t.Parallel() // each machine mostly waits
+			r := boot(t, "--append", fmt.Sprintf(expires+" fault=ap2:stage%d", k), "--run", "cpus -json; test tlb; test cpus").ok()
 			r.matches(fmt.Sprintf(`smp: cpu 2 \(APIC ID 2\): silent for [\d.]+s, last stage %d \(%s\)`, k, trampoline.StageName(k)))
 			r.has("smp: 3 of 4 CPUs online")
 			// One that has left the trampoline may still come; any other was reset.
@@ -42,7 +43,8 @@ func TestFaultStages(t *testing.T) {
 
 // A CPU that did not come can be started again by itself, wherever it halted.
 func TestStartAgain(t *testing.T) {
-	r := boot(t, "--cpus", "5", "--append", "fault=ap1:silent fault=ap2:stage2 fault=ap3:stage7 fault=ap4:stage14",
+	t.Parallel() // it mostly waits
+	r := boot(t, "--cpus", "5", "--append", expires+" fault=ap1:silent fault=ap2:stage2 fault=ap3:stage7 fault=ap4:stage14",
 		"--run", "smp start 1; smp start 2; smp start 3; smp start 4; cpus -json; test ipi; test tlb; test mitigations; test cpus").ok()
 	r.has("smp: 1 of 5 CPUs online", "smp: cpu 1 (APIC ID 1) online", "smp: cpu 4 (APIC ID 4) online")
 	require.Equal(t, map[string]int{"online": 5}, states(decode[[]shell.CPU](r, "cpus -json")))
@@ -71,7 +73,8 @@ func TestStartBeyondLimit(t *testing.T) {
 
 // The benchmark of an IPI measures one, though the CPUs next to those online are offline.
 func TestBenchmarkPassesOfflineCPUs(t *testing.T) {
-	r := boot(t, "--append", "fault=ap1:silent fault=ap3:silent", "--run", "bench IPIRoundTrip; ipi -json").ok()
+	t.Parallel() // it mostly waits
+	r := boot(t, "--append", expires+" fault=ap1:silent fault=ap3:silent", "--run", "bench IPIRoundTrip; ipi -json").ok()
 	sent := sum(decode[[]shell.IPI](r, "ipi -json"), "flush", "sent")
 	require.Greater(t, sent, uint64(4000), "of 5000 round trips; a few IPIs are merged")
 }
@@ -162,12 +165,13 @@ func TestAudit(t *testing.T) {
 // A CPU that takes no interrupts is found when it is idle, and its stack shown; one
 // whose timer stops is made to go on.
 func TestWatchdog(t *testing.T) {
-	s := start(t, "--cpus", "2")
+	t.Parallel() // it mostly waits
+	s := start(t, "--cpus", "2", "--append", expires)
 	s.expect(shell.Prompt).say("crash deaf\r")
 	s.expect("PANIC on cpu").expect("watchdog: an idle CPU does not answer an IPI within 1 s; CPU, ticks before 0x").
 		expect("stopped at").expect("kernel/sched.Idle")
 	s.end(125)
-	s = start(t, "--cpus", "2")
+	s = start(t, "--cpus", "2", "--append", expires)
 	s.expect(shell.Prompt).say("crash timer\r").expect("gave no interrupt; started again after")
 	s.say("poweroff\r").end(0)
 }
@@ -184,7 +188,8 @@ func TestMitigationsOnOldCPU(t *testing.T) {
 }
 
 func TestFaultSilent(t *testing.T) {
-	r := boot(t, "--append", "fault=ap1:silent fault=ap3:silent", "--run", "cpus -json; test tlb").ok()
+	t.Parallel() // it mostly waits
+	r := boot(t, "--append", expires+" fault=ap1:silent fault=ap3:silent", "--run", "cpus -json; test tlb").ok()
 	r.has("smp: cpu 1 (APIC ID 1): silent", "smp: cpu 3 (APIC ID 3): silent", "smp: 2 of 4 CPUs online")
 	require.Equal(t, map[string]int{"online": 2, "offline": 2}, states(decode[[]shell.CPU](r, "cpus -json")))
 }
@@ -193,9 +198,10 @@ func TestFaultSilent(t *testing.T) {
 // it was reported is taken in. Which of the two it is depends on the limit, which the
 // test therefore fixes for all hosts.
 func TestFaultLate(t *testing.T) {
-	r := boot(t, "--append", "deadline-scale=2 fault=ap1:late=300", "--run", "cpus -json").ok()
+	t.Parallel() // it mostly waits
+	r := boot(t, "--append", expires+" fault=ap1:late=300", "--run", "cpus -json").ok()
 	r.has("smp: 4 of 4 CPUs online").lacks("silent")
-	r = boot(t, "--append", "deadline-scale=2 fault=ap3:late=4500", "--run", "test stress 3; cpus -json; test cpus").ok()
+	r = boot(t, "--append", expires+" fault=ap3:late=4500", "--run", "test stress 3; cpus -json; test cpus").ok()
 	r.matches(`smp: cpu 3 \(APIC ID 3\): silent for 4[\d.]*s, last stage 6 \(Control\)`,
 		`smp: cpu 3 \(APIC ID 3\) online late, \d+\.\d ms after the others`)
 	require.Equal(t, map[string]int{"online": 4}, states(decode[[]shell.CPU](r, "cpus -json")))
@@ -205,7 +211,7 @@ func TestFaultLate(t *testing.T) {
 func TestFaultIPI(t *testing.T) {
 	for _, f := range []string{"drop=1/4", "dup=1/2", "delay=300"} {
 		t.Run(strings.ReplaceAll(f, "/", ":"), func(t *testing.T) {
-			boot(t, "--append", "fault=ipi:"+f, "--timeout", "120", "--run", "test; test stress 5").ok().has("smp: 4 of 4 CPUs online")
+			boot(t, "--append", "fault=ipi:"+f, "--timeout", "120", "--run", fmt.Sprintf("test; test stress %d", length(1, 5))).ok().has("smp: 4 of 4 CPUs online")
 		})
 	}
 }
@@ -233,8 +239,8 @@ func TestCrossCalls(t *testing.T) {
 
 // All CPUs call all others for a while, with IPIs that are late.
 func TestCrossStorm(t *testing.T) {
-	boot(t, "--append", "fault=ipi:delay=50", "--timeout", "120", "--run", "test storm 30; irq").ok()
-	boot(t, "--kernel", root+"/build/kernel-debug.elf", "--timeout", "120", "--run", "test storm 5; test ipi").ok()
+	boot(t, "--append", "fault=ipi:delay=50", "--timeout", "120", "--run", fmt.Sprintf("test storm %d; irq", length(4, 30))).ok()
+	boot(t, "--kernel", root+"/build/kernel-debug.elf", "--timeout", "120", "--run", fmt.Sprintf("test storm %d; test ipi", length(2, 5))).ok()
 }
 
 // The time line has every stage of every CPU, in order, after INIT and SIPI.

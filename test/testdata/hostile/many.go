@@ -3,15 +3,19 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
+
+	"muster/test/testdata/internal/sys"
 )
 
 // areas makes the kernel keep as many areas as it will: neighbours with other
 // rights, none of them touched.
 func areas() {
-	const base, page = 0x200000000000, 4096
+	const page = 4096
+	base := sys.Room(1 << 32)
 	for i := uintptr(0); ; i++ {
 		prot := [2]uintptr{syscall.PROT_READ, syscall.PROT_READ | syscall.PROT_WRITE}[i&1]
 		_, _, e := syscall.RawSyscall6(syscall.SYS_MMAP, base+i*page, page, prot, syscall.MAP_ANON|syscall.MAP_PRIVATE|syscall.MAP_FIXED, ^uintptr(0), 0)
@@ -36,4 +40,22 @@ func sleepers() {
 	}
 	wg.Wait()
 	fmt.Println("hostile: still here")
+}
+
+// threads makes many, and leaves while they run.
+func threads() {
+	var up sync.WaitGroup
+	for range 100 {
+		up.Add(1)
+		go func() {
+			runtime.LockOSThread()
+			up.Done()
+			for {
+				ts := syscall.Timespec{Nsec: 500000}
+				syscall.Nanosleep(&ts, nil)
+			}
+		}()
+	}
+	up.Wait()
+	os.Exit(7)
 }

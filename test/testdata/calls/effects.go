@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"syscall"
+	"unsafe"
+
+	"muster/test/testdata/internal/sys"
+)
+
+// effects looks at what calls do beside what they return.
+func effects() {
+	waitidStores()
+	requeueWithoutPage()
+}
+
+// waitidStores shows which bytes waitid stores to its siginfo: signal, error and code, and
+// after four bytes that it leaves, process, user and status.
+func waitidStores() {
+	const size = 128 // of a siginfo
+	b := unsafe.Slice((*byte)(unsafe.Pointer(word(data[1], 0))), size)
+	for i := range b {
+		b[i] = 0x55
+	}
+	_, e := call(sysWaitid, 0, 0, data[1], 4|1)
+	fmt.Printf("waitid: errno %d, the siginfo is %x\n", int(e), b)
+	for _, fits := range []uintptr{28, 27, 24, 16, 12} {
+		_, e := call(sysWaitid, 0, 0, outEdge+1-fits, 4|1)
+		fmt.Printf("waitid with %d bytes: errno %d\n", fits, int(e))
+	}
+}
+
+// Operations of a futex that processes share.
+const (
+	futexWait = iota
+	futexWake
+	_
+	futexRequeue
+	futexCmpRequeue
+)
+
+// waiter is a thread that waits for a word.
+type waiter struct {
+	word  uintptr
+	other uintptr // a word for which nothing else waits
+	ended chan syscall.Errno
+}
+
+func newWaiter(at uintptr) *waiter {
+	w := &waiter{word: at, other: at + 64, ended: make(chan syscall.Errno)}
+	go func() {
+		_, e := sys.Call(syscall.SYS_FUTEX, at, futexWait, 0, 0)
+		w.ended <- e
+	}()
+	for moved := uintptr(0); moved == 0; { // away and back, as soon as it waits
+		moved, _ = call(syscall.SYS_FUTEX, at, futexRequeue, 0, 1, w.other)
+	}
+	call(syscall.SYS_FUTEX, w.other, futexRequeue, 0, 1, at)
+	return w
+}
+
+// requeueWithoutPage moves a waiter to a word whose page has gone before, or goes after.
+func requeueWithoutPage() {
+	at := mapped(1)
+	second := sys.Room(page)
+	appear := func() {
+		if _, e := call(syscall.SYS_MMAP, second, page, rw, syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_FIXED, minus, 0); e != 0 {
+			panic(e)
+		}
+		*word(second, 0) = 0
+	}
+	vanish := func() { call(syscall.SYS_MUNMAP, second, page) }
+	show := func(what string, n, op uintptr, a ...uintptr) {
+		r, e := call(syscall.SYS_FUTEX, append([]uintptr{n, op}, a...)...)
+		fmt.Printf("%s: %d, errno %d\n", what, int(r), int(e))
+	}
+
+	w := newWaiter(at)
+	appear()
+	vanish()
+	show("requeue to a page that is gone", at, futexRequeue, 1, 1, second)
+	show("compare and requeue to a page that is gone", at, futexCmpRequeue, 1, 1, second, 0)
+	show("wake where the waiter was", at, futexWake, 1)
+	fmt.Printf("the waiter: errno %d\n", int(<-w.ended))
+
+	w = newWaiter(at)
+	appear()
+	call(syscall.SYS_MADVISE, second, page, syscall.MADV_DONTNEED)
+	show("requeue to a page that was discarded", at, futexRequeue, 0, 1, second)
+	vanish()
+	show("wake at a page that is gone", second, futexWake, 1)
+	show("wake where the waiter was", at, futexWake, 1)
+	appear()
+	show("wake at the page that is there again", second, futexWake, 1)
+	fmt.Printf("the waiter: errno %d\n", int(<-w.ended))
+	vanish()
+}
