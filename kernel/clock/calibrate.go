@@ -73,15 +73,7 @@ func crystalHz(den, num, crystal uint32) uint64 {
 	return uint64(crystal) * uint64(num) / uint64(den)
 }
 
-// Ports and frequency of the 8254 interval timer. Bits of port 61H gate channel 2.
-const (
-	pitHz       = 1193182
-	pitChannel2 = 0x42
-	pitCommand  = 0x43
-	pitGate     = 0x61
-
-	pitSpan = pitHz / 200 // count over 5 ms
-)
+const pitSpan = pitHz / 200 // count over 5 ms
 
 // sample is one reading of the 8254 and the counter: the timer was latched
 // between the counter values before and before+width.
@@ -97,16 +89,16 @@ func (s sample) tsc() uint64 { return s.before + s.width/2 }
 // is wide and is not used. ok is false when the timer stands still, as on machines
 // that gate its clock.
 func againstPIT() (hz uint64, ok bool) {
-	cpu.Out8(pitGate, cpu.In8(pitGate)&^2|1) // speaker off, gate on
-	cpu.Out8(pitCommand, 0xb0)               // channel 2, low then high byte, mode 0
-	cpu.Out8(pitChannel2, 0xff)
-	cpu.Out8(pitChannel2, 0xff)
+	if counters[PIT].frozen {
+		return 0, false
+	}
+	StartPIT()
 	first, ok := tightest(0xffff)
 	if !ok {
 		return 0, false
 	}
 	last, ok := tightest(first.count - pitSpan)
-	cpu.Out8(pitGate, cpu.In8(pitGate)&^3)
+	StopPIT()
 	if !ok || last.count >= first.count {
 		return 0, false
 	}
@@ -126,7 +118,7 @@ func tightest(from uint16) (best sample, ok bool) {
 		if tries == 100000 {
 			return best, false
 		}
-		s := readPIT()
+		s := samplePIT()
 		if tries == 0 {
 			start = s.count
 		}
@@ -141,9 +133,9 @@ func tightest(from uint16) (best sample, ok bool) {
 	return best, true
 }
 
-func readPIT() sample {
+func samplePIT() sample {
 	before := cpu.TSCOrdered()
-	cpu.Out8(pitCommand, 0x80) // latch channel 2
+	cpu.Out8(pitCommand, pitLatch)
 	width := cpu.TSCOrdered() - before
 	lo := cpu.In8(pitChannel2)
 	hi := cpu.In8(pitChannel2)

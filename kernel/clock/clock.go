@@ -5,9 +5,10 @@
 // Context: any, once Calibrate has run. Before that Now is 0, and deadlines assume
 // a fast CPU, so they are late rather than early.
 // Locks: none; the parameters are written once, on the boot CPU, before others start.
-// Manual: Intel SDM vol. 3B, "Time-Stamp Counter"; 8254 data sheet.
+// Manual: Intel SDM vol. 3B, "Time-Stamp Counter"; IA-PC HPET Specification 1.0a; ACPI
+// Specification, "Power Management Timer"; 8254 data sheet.
 // Chapter: docs/06-interrupts.md.
-// Left out: HPET and ACPI PM timer as references; TSC skew between CPUs.
+// Left out: TSC skew between CPUs.
 package clock
 
 import (

@@ -59,13 +59,16 @@ type Faults struct {
 }
 
 // Add reads the value of one word fault=: apN:silent, apN:late=MS, apN:stageK,
-// ipi:drop=1/K, ipi:dup=1/K, ipi:delay=US, page:spoil=N or demo:PART. It is long because each
-// has its case.
+// ipi:drop=1/K, ipi:dup=1/K, ipi:delay=US, page:spoil=N, demo:PART or one of counterFaults. It is
+// long because each has its case.
 func (f *Faults) Add(value string) error {
 	who, what, _ := strings.Cut(value, ":")
 	name, arg, hasArg := strings.Cut(what, "=")
 	if who == "ipi" && hasArg {
 		return f.addIPI(name, arg)
+	}
+	if counter, err := checkCounter(who, what); counter {
+		return err
 	}
 	if who == "page" {
 		n, err := strconv.ParseUint(arg, 10, 8)
@@ -84,7 +87,7 @@ func (f *Faults) Add(value string) error {
 	}
 	n, err := strconv.ParseUint(strings.TrimPrefix(who, "ap"), 10, 16)
 	if !strings.HasPrefix(who, "ap") || err != nil || n == 0 {
-		return fmt.Errorf("%q is not apN (N from 1 on), ipi, page or demo", who)
+		return fmt.Errorf("%q is not apN (N from 1 on), ipi, page, demo, hpet, pm or pit", who)
 	}
 	a := f.AP[int(n)]
 	switch {

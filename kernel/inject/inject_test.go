@@ -9,7 +9,7 @@ import (
 
 func TestAdd(t *testing.T) {
 	var f Faults
-	for _, v := range []string{"ap2:silent", "ap3:late=1500", "ap1:stage6", "ap3:stage14", "ipi:drop=1/3", "ipi:dup=1/50", "ipi:delay=200", "page:spoil=2", "demo:sort"} {
+	for _, v := range []string{"ap2:silent", "ap3:late=1500", "ap1:stage6", "ap3:stage14", "ipi:drop=1/3", "ipi:dup=1/50", "ipi:delay=200", "page:spoil=2", "demo:sort", "hpet:still", "pm:still", "pit:dead"} {
 		require.NoError(t, f.Add(v), v)
 	}
 	require.Equal(t, Faults{
@@ -22,9 +22,9 @@ func TestAdd(t *testing.T) {
 
 func TestAddErrors(t *testing.T) {
 	for v, want := range map[string]string{
-		"":                `"" is not apN (N from 1 on), ipi, page or demo`,
-		"ap0:silent":      `"ap0" is not apN (N from 1 on), ipi, page or demo`,
-		"cpu2:silent":     `"cpu2" is not apN (N from 1 on), ipi, page or demo`,
+		"":                `"" is not apN (N from 1 on), ipi, page, demo, hpet, pm or pit`,
+		"ap0:silent":      `"ap0" is not apN (N from 1 on), ipi, page, demo, hpet, pm or pit`,
+		"cpu2:silent":     `"cpu2" is not apN (N from 1 on), ipi, page, demo, hpet, pm or pit`,
 		"ap2":             `"": a CPU can be silent, late=MS or stageK`,
 		"ap2:dead":        `"dead": a CPU can be silent, late=MS or stageK`,
 		"ap2:late=soon":   "late=soon: not milliseconds",
@@ -36,6 +36,7 @@ func TestAddErrors(t *testing.T) {
 		"page:spoil":      `"spoil": a page can be overwritten (spoil=N), N from 1 to 255`,
 		"page:spoil=0":    `"spoil=0": a page can be overwritten (spoil=N), N from 1 to 255`,
 		"page:gone":       `"gone": a page can be overwritten (spoil=N), N from 1 to 255`,
+		"hpet:dead":       `"dead": what can be wrong with hpet: still`,
 		"demo:dance":      `"dance": what can fail of the demonstration is one of [sort gc pingpong hang]`,
 		"ipi:eat=1/2":     `"eat": IPIs can be lost (drop), doubled (dup) or late (delay)`,
 	} {

@@ -193,6 +193,7 @@ func startTraps(c *percpu.CPU) {
 }
 
 func startClock(c *percpu.CPU) {
+	findCounters(c)
 	hz, from := clock.Calibrate()
 	var l console.Line
 	console.Say(c, l.Str("clock: time-stamp counter at ").Dec(hz/1000).Str(" kHz by ").Str(from.String()))
@@ -236,6 +237,7 @@ func startAPIC(c *percpu.CPU) {
 		return
 	}
 	apic.RetirePIC(vector.PIC)
+	clock.SilencePIT()
 	addr, _, x2 := apic.Physical()
 	given := x2 // set by the firmware
 	va := uintptr(0)
