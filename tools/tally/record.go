@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -98,14 +99,19 @@ func report(args []string) (ok bool, err error) {
 	return ok, nil
 }
 
-// Of what a failed test printed the summary has some lines from the beginning and some from the end.
+// Of what a failed test printed the summary has some lines from the beginning and some from the end,
+// and between them the first ones that tell why: the report of a panic is longer than all of these together.
 const (
-	headLines = 15
-	tailLines = 25
+	headLines = 8
+	keyLines  = 10
+	tailLines = 12
 	lineWidth = 160
 )
 
-// excerpt returns the lines of output that have text, the middle left out, each shortened.
+// tells matches lines that tell why a machine, a program or a test failed.
+var tells = regexp.MustCompile(`PANIC|^see |noticed as:|stopped at|panic: |fatal error: |watchdog: |Error(s| Trace)?:`)
+
+// excerpt returns the lines of output that have text, most of the middle left out, each shortened.
 func excerpt(output string) string {
 	var lines []string
 	for line := range strings.Lines(output) {
@@ -115,7 +121,13 @@ func excerpt(output string) string {
 		}
 	}
 	if left := len(lines) - headLines - tailLines; left > 1 {
-		lines = slices.Replace(lines, headLines, headLines+left, fmt.Sprintf("[%d lines]", left))
+		keys := slices.DeleteFunc(slices.Clone(lines[headLines:headLines+left]), func(l string) bool { return !tells.MatchString(l) })
+		keys = keys[:min(len(keys), keyLines)]
+		middle := append([]string{fmt.Sprintf("[%d lines, of which these tell:]", left)}, keys...)
+		if len(keys) == 0 {
+			middle = []string{fmt.Sprintf("[%d lines]", left)}
+		}
+		lines = slices.Replace(lines, headLines, headLines+left, middle...)
 	}
 	var b strings.Builder
 	for _, line := range lines {
@@ -179,10 +191,10 @@ func summary(r record, strict bool, allowed []string) (text string, ok bool) {
 	if skips.Len() > 0 {
 		text += "== skipped:\n" + skips.String()
 	}
+	text += slowest(r) // before the failures, of which the end of a long log is to have much
 	if fails.Len() > 0 {
 		text += "== FAILED:\n" + fails.String()
 	}
-	text += slowest(r)
 	text += fmt.Sprintf("%d passed, %d failed, %d skipped\n", counts[passed], counts[failed], counts[skipped])
 	return text, counts[failed] == 0
 }

@@ -169,6 +169,16 @@ func TestExcerpt(t *testing.T) {
 	require.Equal(t, "         [7 lines]", got[headLines])
 	require.Equal(t, "         "+lines[len(lines)-1], got[headLines+tailLines])
 
+	// Of the middle, lines that tell why are left.
+	many := append(slices.Repeat([]string{"event"}, 50), "muster: PANIC on cpu2", "in muster/kernel/x.F")
+	many = append(append(many, slices.Repeat([]string{"watchdog: cpu1"}, keyLines+3)...), slices.Repeat([]string{"end"}, tailLines)...)
+	got = strings.Split(excerpt(strings.Join(many, "\n")), "\n")
+	require.Len(t, got, headLines+1+keyLines+tailLines+1)
+	require.Equal(t, "         [57 lines, of which these tell:]", got[headLines])
+	require.Equal(t, "         muster: PANIC on cpu2", got[headLines+1])
+	require.Equal(t, "         watchdog: cpu1", got[headLines+keyLines])
+	require.Equal(t, "         end", got[headLines+keyLines+1])
+
 	require.Equal(t, "         \tred\n", excerpt("\tred\a\x7f\n\x1b\n"))
 	require.Equal(t, "         "+strings.Repeat("a", 160)+" ...\n", excerpt(strings.Repeat("a", 161)))
 	require.Equal(t, "         "+strings.Repeat("a", 159)+" ...\n", excerpt(strings.Repeat("a", 159)+"é"), "no half letter")
