@@ -44,7 +44,7 @@ func findCounters(c *percpu.CPU) {
 		switch {
 		case !r.Found():
 		case r.Probe():
-			console.Say(c, l.Str(": ").Dec(uint64(r.Bits)).Str(" bits at ").Dec(r.Hz()/1000).Str(" kHz"))
+			console.Log(c, console.Debug, l.Str(": ").Dec(uint64(r.Bits)).Str(" bits at ").Dec(r.Hz()/1000).Str(" kHz").Bytes())
 		default:
 			console.Warn(c, l.Str(": ").Str(r.Problem).Str(": not used"))
 		}
