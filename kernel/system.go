@@ -77,6 +77,19 @@ func (s *system) IRQs() (list []shell.IRQ) {
 	return list
 }
 
+func (s *system) SerialPorts() (list []shell.SerialPort) {
+	for port, use := range map[int]string{abi.PortConsole: "console", abi.PortStdio: "stdio", abi.PortControl: "control"} {
+		p, err := kcall.SerialPort(port)
+		if err != nil {
+			continue // not in use
+		}
+		list = append(list, shell.SerialPort{Address: uint64(p.Addr), Memory: p.Memory != 0, For: use,
+			Received: p.Received, Overruns: p.Overruns, Dropped: p.Dropped})
+	}
+	slices.SortFunc(list, func(a, b shell.SerialPort) int { return strings.Compare(a.For, b.For) })
+	return list
+}
+
 // field returns the text in a fixed array that ends at the first zero.
 func field(b []byte) string {
 	text, _, _ := strings.Cut(string(b), "\x00")

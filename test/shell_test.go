@@ -20,7 +20,7 @@ var interrupt = os.Interrupt
 // Every listing, in words and as JSON.
 func TestListings(t *testing.T) {
 	r := boot(t, "--run", "help; cpus; cpus -json; acpi; acpi -json; irq; irq -json; ps; ps -json; mem; mem -json; "+
-		"dmesg; dmesg -json; uptime; uptime -json; trace -cpu 0 5; trace -json -cpu 1 3; test list -json; bench list -json").ok()
+		"dmesg; dmesg -json; uptime; uptime -json; trace -cpu 0 5; trace -json -cpu 1 3; serial; serial -json; test list -json; bench list -json").ok()
 
 	for _, c := range []string{"acpi", "bench", "cpus", "dmesg", "help", "irq", "mem", "poweroff", "ps", "reboot", "test", "top", "uptime"} {
 		require.Regexp(t, "(?m)^"+c+"\\b", r.output("help"))
@@ -51,6 +51,9 @@ func TestListings(t *testing.T) {
 	for _, name := range []string{"page fault", "reschedule", "local timer", "device"} {
 		require.Positive(t, names[name], name)
 	}
+
+	ports := decode[[]shell.SerialPort](r, "serial -json")
+	require.Equal(t, []shell.SerialPort{{Address: 0x3f8, For: "console", Received: ports[0].Received}}, ports)
 
 	threads := decode[[]shell.Thread](r, "ps -json")
 	require.NotEmpty(t, threads)

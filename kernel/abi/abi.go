@@ -133,6 +133,15 @@ type Ports struct {
 	Mirrors uint32  // further ports, for output alone
 }
 
+// SerialPort is a serial port from which the kernel receives, and what came.
+type SerialPort struct {
+	Addr     uintptr // its first register: a port, or an address
+	Memory   uint64  // 1: an address
+	Received uint64  // bytes
+	Overruns uint64  // times at which the UART said that bytes were lost
+	Dropped  uint64  // bytes for which the kernel had no room
+}
+
 // Terminals: the two halves of the console. 0 is both.
 const (
 	TerminalSerial = 1
@@ -143,6 +152,7 @@ const (
 const (
 	PortStdio   = 0 // descriptors 0 and 1
 	PortControl = 1 // words of the other end; descriptor 2, if UsePorts says so
+	PortConsole = 2 // the console's, for SerialPort alone
 )
 
 // Processor is one CPU as the firmware lists it: the record goes from the MADT to the

@@ -108,6 +108,11 @@ type Calls interface {
 	//muster:core consolePorts
 	ConsolePorts() (info *Ports, err error)
 
+	// SerialPort returns the state of a port from which the kernel receives. EINVAL: no such port;
+	// ENODEV: it is not in use.
+	//muster:core serialPort
+	SerialPort(port int) (info *SerialPort, err error)
+
 	// OpenPort finds the UART of a port for programs, PortStdio or PortControl, at a base
 	// address. EINVAL: no such port or address; ENODEV: no UART answers.
 	//muster:core openPort

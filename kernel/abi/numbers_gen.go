@@ -25,6 +25,7 @@ const (
 	NumPollConsole
 	NumAddConsolePort
 	NumConsolePorts
+	NumSerialPort
 	NumOpenPort
 	NumUsePorts
 	NumControlRead
@@ -104,6 +105,7 @@ var names = [Count]string{
 	"PollConsole",
 	"AddConsolePort",
 	"ConsolePorts",
+	"SerialPort",
 	"OpenPort",
 	"UsePorts",
 	"ControlRead",

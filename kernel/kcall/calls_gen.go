@@ -139,6 +139,14 @@ func ConsolePorts() (info *abi.Ports, err error) {
 	return info, err
 }
 
+// SerialPort returns the state of a port from which the kernel receives. EINVAL: no such port;
+// ENODEV: it is not in use.
+func SerialPort(port int) (info *abi.SerialPort, err error) {
+	info = new(abi.SerialPort)
+	_, err = quick(abi.NumSerialPort, uintptr(port), uintptr(unsafe.Pointer(info)), 0, 0)
+	return info, err
+}
+
 // OpenPort finds the UART of a port for programs, PortStdio or PortControl, at a base
 // address. EINVAL: no such port or address; ENODEV: no UART answers.
 func OpenPort(port int, base uint64) (err error) {

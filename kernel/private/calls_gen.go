@@ -67,6 +67,9 @@ var calls = [...]linux.Handler{
 	abi.NumConsolePorts - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return consolePorts(c, t, uintptr(f.DI))
 	},
+	abi.NumSerialPort - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return serialPort(c, t, int(f.DI), uintptr(f.SI))
+	},
 	abi.NumOpenPort - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return openPort(c, t, int(f.DI), f.SI)
 	},

@@ -112,6 +112,31 @@ func consolePorts(c *percpu.CPU, t *linux.Task, info uintptr) (*percpu.CPU, uint
 	return c, copyOut(c, t, info, &out, 0)
 }
 
+func serialPort(c *percpu.CPU, t *linux.Task, port int, info uintptr) (*percpu.CPU, uint64) {
+	out, n, ok := abi.SerialPort{}, console.Counts{}, false
+	switch port {
+	case abi.PortStdio:
+		out.Addr, n, ok = console.Stdio.Counts(c)
+	case abi.PortControl:
+		out.Addr, n, ok = console.Control.Counts(c)
+	case abi.PortConsole:
+		var at console.Place
+		if at, ok, _ = console.Ports(c); ok {
+			out.Addr, n = at.Addr, console.ConsoleCounts(c)
+		}
+		if at.Stride != 0 {
+			out.Memory = 1
+		}
+	default:
+		return c, linux.Fail(linux.EINVAL)
+	}
+	if !ok {
+		return c, linux.Fail(linux.ENODEV)
+	}
+	out.Received, out.Overruns, out.Dropped = n.Received, n.Overruns, n.Dropped
+	return c, copyOut(c, t, info, &out, 0)
+}
+
 // openPort opens a serial port for programs.
 func openPort(c *percpu.CPU, _ *linux.Task, port int, base uint64) (*percpu.CPU, uint64) {
 	p := &console.Stdio

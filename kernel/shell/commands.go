@@ -21,6 +21,7 @@ func commands() []command {
 		{name: "acpi", usage: "[TABLE|dump]", most: 1, about: "the firmware's tables: a list, one decoded, or all in acpidump's form", json: true, run: acpi, words: tableNames},
 		{name: "irq", about: "interrupts by vector and CPU", json: true, run: irq},
 		{name: "pci", about: "functions on the PCI buses: class, addresses, capabilities", json: true, run: pci},
+		{name: "serial", about: "serial ports from which the kernel receives, and bytes that were lost", json: true, run: serial},
 		{name: "ps", about: "threads, where they run and for how long", json: true, run: ps},
 		{name: "mem", about: "memory in use and free", json: true, run: mem},
 		{name: "dmesg", options: []option{{name: "-last", about: "the log of the boot before, and the report of its panic, if memory kept them over a reset"}}, about: "the kernel log", json: true, run: dmesg},
@@ -92,6 +93,12 @@ func irq(_ context.Context, s *Shell, a args) error {
 		for _, n := range r.Counts {
 			fmt.Fprintf(w, "%d\t", n)
 		}
+	})
+}
+
+func serial(_ context.Context, s *Shell, a args) error {
+	return list(s, a, s.sys.SerialPorts(), "PORT FOR RECEIVED OVERRUNS DROPPED", func(w io.Writer, p SerialPort) {
+		fmt.Fprintf(w, "%#x\t%s\t%d\t%d\t%d\t", p.Address, p.For, p.Received, p.Overruns, p.Dropped)
 	})
 }
 

@@ -32,6 +32,7 @@ type System interface {
 	IPIs() []IPI
 	Audit() []Audited // nil without a debug build
 	IRQs() []IRQ
+	SerialPorts() []SerialPort
 	PCI() []PCI
 	Threads() []Thread
 	Memory() Memory

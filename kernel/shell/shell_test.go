@@ -49,6 +49,9 @@ func (f *fake) IPIs() []IPI {
 }
 func (f *fake) Audit() []Audited { return nil }
 func (f *fake) IRQs() []IRQ      { return nil }
+func (f *fake) SerialPorts() []SerialPort {
+	return []SerialPort{{Address: 0x3f8, For: "console", Received: 12, Overruns: 1}}
+}
 func (f *fake) PCI() []PCI {
 	return []PCI{{Function: "00:01.0", Vendor: 0x8086, Device: 0xd, Class: 0xc0330, Name: "xHCI", BARs: []BAR{{Base: 0xfe000000, Size: 0x4000}, {Index: 2, Base: 0xc000, IO: true}}, Capabilities: []string{"MSI-X"}},
 		{Function: "00:02.0", Name: "PCI bridge", Below: 3}}
@@ -156,6 +159,7 @@ func TestCommands(t *testing.T) {
 		`""`:             {want: "\"\": unknown command; help lists all\n", bad: true},
 		"uptime":         {want: "up 1.5s, 2025-01-01T00:00:00Z\n"},
 		"irq -json":      {want: "[]\n"},
+		"serial":         {want: "   PORT      FOR  RECEIVED  OVERRUNS  DROPPED\n  0x3f8  console        12         1        0\n"},
 		"dmesg -last":    {want: "nothing kept: cold\n"},
 		"ipi":            {want: "   IPI  COUNTER  CPU0  CPU1\n  call     sent     3     0\n"},
 		"smp start 1":    {want: ""},

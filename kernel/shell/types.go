@@ -51,6 +51,16 @@ type IRQ struct {
 	Counts []uint64 `json:"counts"` // by CPU
 }
 
+// SerialPort is a serial port from which the kernel receives.
+type SerialPort struct {
+	Address  uint64 `json:"address"` // of its first register: a port, or memory's
+	Memory   bool   `json:"memory"`
+	For      string `json:"for"` // console, stdio, control
+	Received uint64 `json:"received"`
+	Overruns uint64 `json:"overruns"` // times at which the UART said that bytes were lost
+	Dropped  uint64 `json:"dropped"`  // bytes for which the kernel had no room
+}
+
 // IPI is one kind of IPI, and what has happened to IPIs of that kind.
 type IPI struct {
 	Kind     string    `json:"kind"`
