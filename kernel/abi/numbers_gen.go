@@ -70,6 +70,7 @@ const (
 	NumTestYield
 	NumTestIPI
 	NumMeasure
+	NumTestTimers
 	NumIPIFaults
 	NumAuditCount
 	NumPin
@@ -145,6 +146,7 @@ var names = [Count]string{
 	"TestYield",
 	"TestIPI",
 	"Measure",
+	"TestTimers",
 	"IPIFaults",
 	"AuditCount",
 	"Pin",

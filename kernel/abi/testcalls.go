@@ -24,6 +24,11 @@ type TestCalls interface {
 	//muster:inner
 	Measure(kind, times int) (ns uint64, err error)
 
+	// TestTimers arms or withdraws n of the TestTimers timers for tests, from first on, which
+	// lie in one piece of 200. what is a constant such as TimersArm. EINVAL, ENOMEM.
+	//muster:core testTimers
+	TestTimers(what, first, n int, ns uint64) (count uint64, err error)
+
 	// IPIFaults makes IPIs fail: one of every drop is lost, one of every dup is
 	// sent twice, each is sent delayNS late; 0 for none.
 	//muster:core ipiFaults
@@ -136,7 +141,21 @@ const (
 	MeasureInterrupt         // handle it, with entry and exit
 	MeasureSendCall          // request a call, of one CPU
 	MeasureHandleCall        // handle it, between entry and exit
+	MeasureArm               // arm a timer
+	MeasureCancel            // withdraw a timer
 	MeasureKinds
+)
+
+// TestTimers is how many timers there are for tests.
+const TestTimers = 100_000
+
+// What TestTimers does.
+const (
+	TimersArm      = iota // on this CPU, spread over a second, which begins ns from now
+	TimersArmEqual        // on this CPU, all at the time ns
+	TimersCancel          // returns how many had not expired
+	TimersExpired         // returns how many have expired since the boot
+	TimersMove            // gives this CPU timers of CPU first, of any purpose; returns 1 if there are more
 )
 
 // Functions of CrossCall.

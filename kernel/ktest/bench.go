@@ -62,6 +62,8 @@ func Benchmarks() []Benchmark {
 		core("InterruptReschedule", "the same with entry and exit", abi.MeasureInterrupt),
 		core("SendCall", "the caller's side of a call, for each target", abi.MeasureSendCall),
 		core("HandleCall", "the target's side, between entry and exit of the interrupt", abi.MeasureHandleCall),
+		{Name: "TimerArm", About: "a timer is armed while 100,000 are", N: 20000, Inside: withTimers(abi.MeasureArm)},
+		{Name: "TimerCancel", About: "a timer is withdrawn while 100,000 are armed", N: 20000, Inside: withTimers(abi.MeasureCancel)},
 		run("ChannelPingPong", "two goroutines exchange a value and back", 20000, channelPingPong),
 	}
 }

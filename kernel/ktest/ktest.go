@@ -32,6 +32,7 @@ func Tests() []Test {
 		{Name: "basics", About: "maps, closures, channels, fmt", Run: basics},
 		{Name: "panics", About: "recovered panics: explicit, nil dereference, division, index", Run: panics},
 		{Name: "timers", About: "sleep, tickers, deadlines", Run: timers},
+		{Name: "manytimers", About: "100,000 timers are armed, withdrawn on other CPUs, and expire at one moment", Run: manyTimers},
 		{Name: "preempt", About: "call-free loops give way with GOMAXPROCS=1", Run: preempt},
 		{Name: "gc", About: "garbage collection keeps what is reachable", Run: collect},
 		{Name: "sort", About: "all CPUs sort numbers and merge them", Run: func(ctx context.Context) error { return sortAll(ctx, false) }},

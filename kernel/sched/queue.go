@@ -24,6 +24,7 @@ type runQueue struct {
 	how      leaving
 	since    uint64 // counter value of the last switch
 	nextTick clock.Time
+	armed    clock.Time // when the timer's hardware interrupts at the latest, clock.Never if it may not
 	timers   timerQueue
 	late     late
 

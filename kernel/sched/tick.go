@@ -51,7 +51,18 @@ func StartTick(c *percpu.CPU) {
 	q.nextTick = clock.Now() + tickPeriod
 	c.TickAt.Store(cpu.TSC())
 	apic.StartTimer()
-	apic.ArmTimer(tickPeriod)
+	q.armed = clock.Never
+	q.program(q.nextTick)
+}
+
+// program makes the timer's hardware interrupt at a time, unless it does so earlier.
+//
+// Context: the CPU of the queue.
+func (q *runQueue) program(at clock.Time) {
+	if at < q.armed {
+		q.armed = at
+		apic.ArmTimer(at - clock.Now())
+	}
 }
 
 // onTimer handles the timer's interrupt. It finds IPIs that were lost, or that the
@@ -91,7 +102,8 @@ func due(c *percpu.CPU, f *cpu.Frame) {
 		}
 	}
 	q.timers.expire(c, f, now)
-	apic.ArmTimer(min(q.nextTick, q.timers.earliest()) - clock.Now())
+	q.armed = clock.Never // it has interrupted, or is to do so at another time
+	q.program(min(q.nextTick, q.timers.earliest()))
 }
 
 // tick lets the next thread of this CPU's queue run, and offers one to an idle CPU.
