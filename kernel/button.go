@@ -47,7 +47,7 @@ func (m *hardware) openButton(opts options.Options) (b *button.Button, wait func
 	if m.madt != nil {
 		line = m.madt.SCI(m.fadt.SCI)
 	}
-	event, err := irq.Bind(line, abi.ActionEvent)
+	event, err := irq.Bind("power button", line, abi.ActionEvent)
 	b.Enable()
 	if err != nil {
 		return b, func() error { return err }

@@ -10,6 +10,7 @@ import (
 	"muster/kernel/abi"
 	"muster/kernel/cpu"
 	"muster/kernel/ipi"
+	"muster/kernel/irq"
 	"muster/kernel/kcall"
 	"muster/kernel/layout"
 	"muster/kernel/options"
@@ -62,6 +63,9 @@ func (s *system) Firmware() shell.Firmware {
 func (s *system) IRQs() (list []shell.IRQ) {
 	n := len(s.CPUs())
 	for v := range 256 {
+		if v >= vector.DeviceFirst && v <= vector.DeviceLast {
+			continue // a device's vector means another line on each CPU
+		}
 		row := shell.IRQ{Vector: v, Name: vector.Name(uint64(v)), Counts: make([]uint64, n)}
 		for i := range n {
 			row.Counts[i] = kcall.IRQCount(i, v)
@@ -69,9 +73,12 @@ func (s *system) IRQs() (list []shell.IRQ) {
 		if slices.Max(row.Counts) == 0 {
 			continue
 		}
-		if row.Name == "" {
-			row.Name = "device"
-		}
+		list = append(list, row)
+	}
+	for _, l := range irq.Lines() {
+		row := shell.IRQ{Vector: l.Vector, Name: l.Name, Counts: make([]uint64, n), Line: l.Label, Trigger: l.Trigger,
+			Polarity: l.Polarity, CPU: &l.CPU, Allowed: l.Allowed, State: l.State}
+		copy(row.Counts, l.Counts)
 		list = append(list, row)
 	}
 	return list
@@ -89,6 +96,10 @@ func (s *system) SerialPorts() (list []shell.SerialPort) {
 	slices.SortFunc(list, func(a, b shell.SerialPort) int { return strings.Compare(a.For, b.For) })
 	return list
 }
+
+func (s *system) Affinity(line string, cpus []int) error { return irq.SetAffinity(line, cpus) }
+func (s *system) DrainCPU(cpu int) error                 { return irq.Drain(cpu) }
+func (s *system) AdmitCPU(cpu int) error                 { return irq.Admit(cpu) }
 
 // field returns the text in a fixed array that ends at the first zero.
 func field(b []byte) string {

@@ -48,7 +48,7 @@ func TestListings(t *testing.T) {
 			names[q.Name] += n
 		}
 	}
-	for _, name := range []string{"page fault", "reschedule", "local timer", "device"} {
+	for _, name := range []string{"page fault", "reschedule", "local timer", "console"} {
 		require.Positive(t, names[name], name)
 	}
 
@@ -263,6 +263,6 @@ func TestReboot(t *testing.T) {
 // Input arrives by interrupt: the device's line counts with every key.
 func TestKeyboardInterrupts(t *testing.T) {
 	m := start(t)
-	m.expect("muster> ").say("irq -json\r").expect(`"name":"device"`).expect("muster> ")
+	m.expect("muster> ").say("irq -json\r").expect(`"name":"console"`).expect("muster> ")
 	m.say("poweroff\r").end(0)
 }

@@ -124,7 +124,38 @@ const (
 	ActionConsole = 1 // the console's port; the eventfd counts when there is input
 	ActionStdio   = 2 // the port of PortStdio; the eventfd counts when PortsChanged has work
 	ActionControl = 3 // the port of PortControl; the eventfd counts when there is input
+	ActionNothing = 4 // nothing serves the device: for tests
 )
+
+// Further flags of a line.
+const (
+	IRQMessage = 1 << 2 // the line is a device's MSI
+	IRQMasked  = 1 << 3 // IRQLine: masked, by the handler or by the kernel
+	IRQLeaving = 1 << 4 // IRQLine: a move is not settled
+)
+
+// IRQName is the length of a line's name.
+const IRQName = 24
+
+// IRQRequest says what BindIRQ is to claim.
+type IRQRequest struct {
+	GSI, Flags uint32
+	Action     uint32
+	CPU        uint32 // to which it goes
+	EventFD    int64
+	Name       [IRQName]byte // of the device, padded with zeros
+}
+
+// IRQLine is the state of a line.
+type IRQLine struct {
+	GSI, Flags  uint32
+	Action      uint32
+	CPU, Vector uint32 // where it goes, and as what
+	OldCPU      uint32 // with IRQLeaving: where it went before the move
+	OldVector   uint32
+	APICID      uint32        // of CPU
+	Name        [IRQName]byte // padded with zeros
+}
 
 // Ports says which serial ports have the console's output.
 type Ports struct {

@@ -51,23 +51,40 @@ type Calls interface {
 	//muster:core intr.AddIOAPIC
 	AddIOAPIC(id uint8, addr uint64, gsiBase uint32) (inputs int, err error)
 
-	// BindIRQ routes a global system interrupt, wired as flags say, to the core's action
-	// and an eventfd, and returns the vector. EBADF: not an eventfd; ENODEV: no I/O APIC
-	// has the GSI; ERANGE: the boot CPU's APIC id does not fit; EBUSY: no vector is free.
+	// BindIRQ claims an interrupt line, or makes one for a device's MSI, and routes it to
+	// a CPU. The result is the line's number. EBADF: not an eventfd; ENODEV: no I/O APIC
+	// has the GSI, or the CPU is not online; ERANGE: the CPU's APIC id does not fit the 8
+	// bits of a destination; EBUSY: the line is claimed, or is the firmware's; ENOSPC: no
+	// vector of the CPU is free, or there are too many lines.
 	//muster:core intr.Bind
-	BindIRQ(gsi, flags, action uint32, eventfd int) (vector int, err error)
+	BindIRQ(request *IRQRequest) (line int, err error)
 
-	// BindMSI gives the MSI of a device a vector, for a CPU, and an eventfd
-	// that counts it, and returns the vector. EBADF: not an eventfd; EINVAL: no such CPU;
-	// ENODEV: no local APIC, or the CPU is not online; ERANGE: its APIC id does not fit;
-	// EBUSY: no vector is free.
-	//muster:core intr.BindMSI
-	BindMSI(cpu, eventfd int) (vector int, err error)
+	// MoveIRQ leads a line to another CPU. An interrupt that is on its way to the old CPU
+	// is still taken there. For a line of the I/O APICs the entry has been written; for an MSI the caller then programs the
+	// device. SettleIRQ must follow. ENODEV, ERANGE,
+	// ENOSPC as for BindIRQ; EINVAL: no such line or CPU; EAGAIN: an interrupt of the line
+	// is in service, or an earlier move is not settled. force ends that interrupt.
+	//muster:core intr.Move
+	MoveIRQ(line, cpu int, force bool) error
 
-	// UnmaskIRQ unmasks a level-triggered line after its device was served. ENODEV:
-	// no I/O APIC has the GSI.
+	// SettleIRQ ends a move: it makes up for an edge or an MSI that came during the move, and
+	// gives the old vector back once the old CPU has taken its last interrupt.
+	// EINVAL: no such line; EAGAIN: the old CPU has not; ETIMEDOUT: it does not answer.
+	//muster:core intr.Settle
+	SettleIRQ(line int) error
+
+	// IRQInfo returns the state of a line. EINVAL: there is no such line.
+	//muster:core intr.Info
+	IRQInfo(line int) (info *IRQLine, err error)
+
+	// IRQLineCount returns how often a line has interrupted a CPU. EINVAL.
+	//muster:core intr.Count
+	IRQLineCount(line, cpu int) (count uint64, err error)
+
+	// UnmaskIRQ unmasks a level-triggered line after its device was served. EINVAL: there
+	// is no such line.
 	//muster:core intr.Unmask
-	UnmaskIRQ(gsi uint32) error
+	UnmaskIRQ(line int) error
 
 	// SetBootCPU gives the boot CPU its record, and programs those of its local interrupt
 	// pins that are NMIs. EINVAL: the record is another CPU's.

@@ -15,7 +15,10 @@ const (
 	NumAllocPage
 	NumAddIOAPIC
 	NumBindIRQ
-	NumBindMSI
+	NumMoveIRQ
+	NumSettleIRQ
+	NumIRQInfo
+	NumIRQLineCount
 	NumUnmaskIRQ
 	NumSetBootCPU
 	NumConsoleRead
@@ -96,7 +99,10 @@ var names = [Count]string{
 	"AllocPage",
 	"AddIOAPIC",
 	"BindIRQ",
-	"BindMSI",
+	"MoveIRQ",
+	"SettleIRQ",
+	"IRQInfo",
+	"IRQLineCount",
 	"UnmaskIRQ",
 	"SetBootCPU",
 	"ConsoleRead",

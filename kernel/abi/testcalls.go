@@ -158,7 +158,7 @@ const (
 	TimersMove            // gives this CPU timers of CPU first, of any purpose; returns 1 if there are more
 )
 
-// Functions of CrossCall.
+// Functions of CrossCall. Those from CallFuncs on are the core's own.
 const (
 	CallNop         = iota // does nothing
 	CallCount              // adds the word to the CPU's counter
@@ -167,6 +167,9 @@ const (
 	CallMitigations        // tries the CPU's mitigations
 	CallSpin               // keeps the CPU busy for the word's nanoseconds
 	CallFuncs              // how many
+
+	CallHolds    = CallFuncs     // package intr: whether the CPU still has an interrupt of a line that was moved
+	AllCallFuncs = CallFuncs + 1 // how many, those of the core too
 )
 
 // AllCPUs stands for all CPUs in CrossCall, AnyCPU for any CPU in Pin.

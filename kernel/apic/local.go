@@ -164,11 +164,18 @@ func present(off uintptr) bool {
 // Source: Intel SDM vol. 3A, "Interrupt Acceptance for Fixed Interrupts".
 func InService() bool {
 	for i := uintptr(0); i < 8; i++ {
-		if read(0x100+16*i) != 0 {
+		if read(offISR+16*i) != 0 {
 			return true
 		}
 	}
 	return false
+}
+
+// Holds reports whether this CPU has accepted an interrupt with a vector, for which no EOI
+// was written: it is requested, or in service.
+func Holds(v uint8) bool {
+	off, bit := uintptr(v>>5)*16, uint32(1)<<(v&31)
+	return (read(offISR+off)|read(offIRR+off))&bit != 0
 }
 
 // ID returns this CPU's APIC id: 32 bits in x2APIC mode, 8 in xAPIC mode.

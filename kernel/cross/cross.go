@@ -30,7 +30,7 @@ type Func uint64
 
 // table has the functions. They run with interrupts off, on the stack of the
 // interrupted code, take no lock that is held around a call, and make no call.
-var table [abi.CallFuncs]func(c *percpu.CPU, word uint64)
+var table [abi.AllCallFuncs]func(c *percpu.CPU, word uint64)
 
 // Handle installs a function.
 //

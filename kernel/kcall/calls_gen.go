@@ -60,27 +60,51 @@ func AddIOAPIC(id uint8, addr uint64, gsiBase uint32) (inputs int, err error) {
 	return int(r), err
 }
 
-// BindIRQ routes a global system interrupt, wired as flags say, to the core's action
-// and an eventfd, and returns the vector. EBADF: not an eventfd; ENODEV: no I/O APIC
-// has the GSI; ERANGE: the boot CPU's APIC id does not fit; EBUSY: no vector is free.
-func BindIRQ(gsi uint32, flags uint32, action uint32, eventfd int) (vector int, err error) {
-	r, err := quick(abi.NumBindIRQ, uintptr(gsi), uintptr(flags), uintptr(action), uintptr(eventfd))
+// BindIRQ claims an interrupt line, or makes one for a device's MSI, and routes it to
+// a CPU. The result is the line's number. EBADF: not an eventfd; ENODEV: no I/O APIC
+// has the GSI, or the CPU is not online; ERANGE: the CPU's APIC id does not fit the 8
+// bits of a destination; EBUSY: the line is claimed, or is the firmware's; ENOSPC: no
+// vector of the CPU is free, or there are too many lines.
+func BindIRQ(request *abi.IRQRequest) (line int, err error) {
+	r, err := quick(abi.NumBindIRQ, uintptr(unsafe.Pointer(request)), 0, 0, 0)
 	return int(r), err
 }
 
-// BindMSI gives the MSI of a device a vector, for a CPU, and an eventfd
-// that counts it, and returns the vector. EBADF: not an eventfd; EINVAL: no such CPU;
-// ENODEV: no local APIC, or the CPU is not online; ERANGE: its APIC id does not fit;
-// EBUSY: no vector is free.
-func BindMSI(cpu int, eventfd int) (vector int, err error) {
-	r, err := quick(abi.NumBindMSI, uintptr(cpu), uintptr(eventfd), 0, 0)
-	return int(r), err
+// MoveIRQ leads a line to another CPU. An interrupt that is on its way to the old CPU
+// is still taken there. For a line of the I/O APICs the entry has been written; for an MSI the caller then programs the
+// device. SettleIRQ must follow. ENODEV, ERANGE,
+// ENOSPC as for BindIRQ; EINVAL: no such line or CPU; EAGAIN: an interrupt of the line
+// is in service, or an earlier move is not settled. force ends that interrupt.
+func MoveIRQ(line int, cpu int, force bool) (err error) {
+	_, err = quick(abi.NumMoveIRQ, uintptr(line), uintptr(cpu), flag(force), 0)
+	return err
 }
 
-// UnmaskIRQ unmasks a level-triggered line after its device was served. ENODEV:
-// no I/O APIC has the GSI.
-func UnmaskIRQ(gsi uint32) (err error) {
-	_, err = quick(abi.NumUnmaskIRQ, uintptr(gsi), 0, 0, 0)
+// SettleIRQ ends a move: it makes up for an edge or an MSI that came during the move, and
+// gives the old vector back once the old CPU has taken its last interrupt.
+// EINVAL: no such line; EAGAIN: the old CPU has not; ETIMEDOUT: it does not answer.
+func SettleIRQ(line int) (err error) {
+	_, err = quick(abi.NumSettleIRQ, uintptr(line), 0, 0, 0)
+	return err
+}
+
+// IRQInfo returns the state of a line. EINVAL: there is no such line.
+func IRQInfo(line int) (info *abi.IRQLine, err error) {
+	info = new(abi.IRQLine)
+	_, err = quick(abi.NumIRQInfo, uintptr(line), uintptr(unsafe.Pointer(info)), 0, 0)
+	return info, err
+}
+
+// IRQLineCount returns how often a line has interrupted a CPU. EINVAL.
+func IRQLineCount(line int, cpu int) (count uint64, err error) {
+	r, err := quick(abi.NumIRQLineCount, uintptr(line), uintptr(cpu), 0, 0)
+	return uint64(r), err
+}
+
+// UnmaskIRQ unmasks a level-triggered line after its device was served. EINVAL: there
+// is no such line.
+func UnmaskIRQ(line int) (err error) {
+	_, err = quick(abi.NumUnmaskIRQ, uintptr(line), 0, 0, 0)
 	return err
 }
 

@@ -79,8 +79,9 @@ type CPU struct {
 	Go            atom.Uint32 // 1: may join; see handshake.go
 	OutLeft       atom.Uint32 // CPUs that have not ended this CPU's call
 	_             [4]byte
-	Profile       atom.Uint64 // *profile.buffer, 0 before the first profile
-	_             [24]byte
+	Profile       atom.Uint64  // *profile.buffer, 0 before the first profile
+	Devices       atom.Uintptr // *intr.vectors, 0 before a device's interrupt goes to this CPU
+	_             [16]byte
 
 	// Written by this CPU, read by others.
 	Stage     atom.Uint32 // how far the CPU's start came

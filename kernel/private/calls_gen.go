@@ -35,13 +35,22 @@ var calls = [...]linux.Handler{
 		return intr.AddIOAPIC(c, t, uint8(f.DI), f.SI, uint32(f.DX))
 	},
 	abi.NumBindIRQ - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-		return intr.Bind(c, t, uint32(f.DI), uint32(f.SI), uint32(f.DX), int(f.R10))
+		return intr.Bind(c, t, uintptr(f.DI))
 	},
-	abi.NumBindMSI - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-		return intr.BindMSI(c, t, int(f.DI), int(f.SI))
+	abi.NumMoveIRQ - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return intr.Move(c, t, int(f.DI), int(f.SI), f.DX != 0)
+	},
+	abi.NumSettleIRQ - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return intr.Settle(c, t, int(f.DI))
+	},
+	abi.NumIRQInfo - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return intr.Info(c, t, int(f.DI), uintptr(f.SI))
+	},
+	abi.NumIRQLineCount - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return intr.Count(c, t, int(f.DI), int(f.SI))
 	},
 	abi.NumUnmaskIRQ - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-		return intr.Unmask(c, t, uint32(f.DI))
+		return intr.Unmask(c, t, int(f.DI))
 	},
 	abi.NumSetBootCPU - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return cpus.SetBoot(c, t, uintptr(f.DI))

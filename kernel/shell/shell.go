@@ -33,6 +33,9 @@ type System interface {
 	Audit() []Audited // nil without a debug build
 	IRQs() []IRQ
 	SerialPorts() []SerialPort
+	Affinity(line string, cpus []int) error // the CPUs to which a device's line may go
+	DrainCPU(cpu int) error                 // leads all lines away from a CPU
+	AdmitCPU(cpu int) error                 // ends that
 	PCI() []PCI
 	Threads() []Thread
 	Memory() Memory

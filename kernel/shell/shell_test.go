@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -22,6 +23,8 @@ type fake struct {
 	kinds   uint32       // of the events that are recorded
 	rate    int          // of the profile, 0 for none
 	samples []abi.Sample // of the next CPU that is read
+
+	affinity []int // of line 4
 
 	last     *LastBoot
 	programs []string
@@ -51,6 +54,23 @@ func (f *fake) Audit() []Audited { return nil }
 func (f *fake) IRQs() []IRQ      { return nil }
 func (f *fake) SerialPorts() []SerialPort {
 	return []SerialPort{{Address: 0x3f8, For: "console", Received: 12, Overruns: 1}}
+}
+
+func (f *fake) DrainCPU(cpu int) error { return f.AdmitCPU(cpu) }
+
+func (f *fake) AdmitCPU(cpu int) error {
+	if cpu > 1 {
+		return fmt.Errorf("there is no cpu%d", cpu)
+	}
+	return nil
+}
+
+func (f *fake) Affinity(line string, cpus []int) error {
+	if line != "4" {
+		return fmt.Errorf("no line %q; irq lists them", line)
+	}
+	f.affinity = cpus
+	return nil
 }
 func (f *fake) PCI() []PCI {
 	return []PCI{{Function: "00:01.0", Vendor: 0x8086, Device: 0xd, Class: 0xc0330, Name: "xHCI", BARs: []BAR{{Base: 0xfe000000, Size: 0x4000}, {Index: 2, Base: 0xc000, IO: true}}, Capabilities: []string{"MSI-X"}},
@@ -150,6 +170,8 @@ func run(t *testing.T, line string) (string, error) {
 	return out.String(), err
 }
 
+const irqUsage = "irq: usage: irq [-json] [affinity LINE CPUS | drain CPU | admit CPU]\n"
+
 func TestCommands(t *testing.T) {
 	tests := map[string]struct {
 		want string
@@ -160,6 +182,12 @@ func TestCommands(t *testing.T) {
 		"uptime":         {want: "up 1.5s, 2025-01-01T00:00:00Z\n"},
 		"irq -json":      {want: "[]\n"},
 		"serial":         {want: "   PORT      FOR  RECEIVED  OVERRUNS  DROPPED\n  0x3f8  console        12         1        0\n"},
+		"irq affinity 4": {want: irqUsage, bad: true},
+		"irq list":       {want: irqUsage, bad: true},
+		"irq drain":      {want: irqUsage, bad: true},
+		"irq drain 1":    {want: ""},
+		"irq drain 7":    {want: "irq: there is no cpu7\n", bad: true},
+		"irq admit x":    {want: "irq: \"x\" is not a CPU number; cpus lists them\n", bad: true},
 		"dmesg -last":    {want: "nothing kept: cold\n"},
 		"ipi":            {want: "   IPI  COUNTER  CPU0  CPU1\n  call     sent     3     0\n"},
 		"smp start 1":    {want: ""},

@@ -44,11 +44,18 @@ type ACPITable struct {
 	Checksum  string `json:"checksum"` // ok, or the error
 }
 
-// IRQ is one vector that has interrupted some CPU.
+// IRQ is one vector that has interrupted some CPU, or a line that a device's driver has
+// claimed. The fields from Line on are a line's.
 type IRQ struct {
-	Vector int      `json:"vector"`
-	Name   string   `json:"name"`
-	Counts []uint64 `json:"counts"` // by CPU
+	Vector   int      `json:"vector"` // of a line: on the CPU to which it goes
+	Name     string   `json:"name"`
+	Counts   []uint64 `json:"counts"`             // by CPU
+	Line     string   `json:"line,omitempty"`     // the GSI, or msi0 and so on
+	Trigger  string   `json:"trigger,omitempty"`  // edge, level, msi
+	Polarity string   `json:"polarity,omitempty"` // high, low
+	CPU      *int     `json:"cpu,omitempty"`      // to which it goes
+	Allowed  []int    `json:"allowed,omitempty"`  // CPUs to which it may go; absent for all
+	State    string   `json:"state,omitempty"`    // open, masked, moving
 }
 
 // SerialPort is a serial port from which the kernel receives.
