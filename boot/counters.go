@@ -8,13 +8,11 @@ package boot
 // "Generic Address Structure (GAS)"; IA-PC HPET Specification, "The HPET ACPI Description
 // Table").
 const (
-	fadtTimer   = 76  // PM_TMR_BLK, a port
-	fadtBoot    = 109 // IAPC_BOOT_ARCH
+	fadtTimer   = 76 // PM_TMR_BLK, a port
 	fadtFlags   = 112
 	fadtTimer64 = 208 // X_PM_TMR_BLK
 	fadtLeast   = 116 // the table of ACPI 1.0
 
-	bootNoCMOS  = 1 << 5
 	flagTimer32 = 1 << 8
 	flagReduced = 1 << 20
 
@@ -32,7 +30,6 @@ type Counters struct {
 	PM       uint64 // port or physical address of the power management timer, 0 without one
 	PMMemory bool   // PM is a physical address
 	PM32     bool   // the timer has 32 bits, not 24
-	NoCMOS   bool   // there is no CMOS clock
 }
 
 // note takes what a table says of counters; others are passed over. The first table of a
@@ -52,7 +49,6 @@ func (k *Counters) note(t []byte) {
 
 func (k *Counters) noteFADT(t []byte) {
 	flags := u32(t[fadtFlags:])
-	k.NoCMOS = number(t[fadtBoot:], 2)&bootNoCMOS != 0
 	if flags&flagReduced != 0 {
 		return // hardware-reduced ACPI has no timer, whatever the fields say
 	}

@@ -7,10 +7,9 @@ import (
 )
 
 // fadtOf makes a FADT of n bytes with the fields that matter here.
-func fadtOf(n int, flags uint32, port uint32, space byte, addr uint64, arch uint16) []byte {
+func fadtOf(n int, flags uint32, port uint32, space byte, addr uint64) []byte {
 	b := make([]byte, n)
 	le.PutUint32(b[fadtTimer:], port)
-	le.PutUint16(b[fadtBoot:], arch)
 	le.PutUint32(b[fadtFlags:], flags)
 	if n >= fadtTimer64+gasSize {
 		b[fadtTimer64] = space
@@ -33,20 +32,20 @@ func TestCounters(t *testing.T) {
 		want   Counters
 	}{
 		"no tables":                 {},
-		"q35 in QEMU":               {[][]byte{fadtOf(q35, 0x84a5, 0x608, gasPort, 0x608, 2), hpetOf(0, 0xfed00000)}, Counters{HPET: 0xfed00000, PM: 0x608}},
-		"a table of ACPI 1.0":       {[][]byte{fadtOf(old, 0x184a5, 0x408, 0, 0, 0)}, Counters{PM: 0x408}},
-		"32 bits":                   {[][]byte{fadtOf(old, flagTimer32, 0x408, 0, 0, 0)}, Counters{PM: 0x408, PM32: true}},
-		"the timer in memory":       {[][]byte{fadtOf(q35, flagTimer32, 0x408, gasMemory, 0xfed80808, 0)}, Counters{PM: 0xfed80808, PMMemory: true, PM32: true}},
-		"an extended field of 0":    {[][]byte{fadtOf(q35, 0, 0x408, gasPort, 0, 0)}, Counters{PM: 0x408}},
-		"in PCI space":              {[][]byte{fadtOf(q35, 0, 0x408, 2, 0x1234, 0)}, Counters{PM: 0x408}},
-		"hardware-reduced":          {[][]byte{fadtOf(q35, flagReduced|flagTimer32, 0x408, gasPort, 0x408, bootNoCMOS)}, Counters{NoCMOS: true}},
+		"q35 in QEMU":               {[][]byte{fadtOf(q35, 0x84a5, 0x608, gasPort, 0x608), hpetOf(0, 0xfed00000)}, Counters{HPET: 0xfed00000, PM: 0x608}},
+		"a table of ACPI 1.0":       {[][]byte{fadtOf(old, 0x184a5, 0x408, 0, 0)}, Counters{PM: 0x408}},
+		"32 bits":                   {[][]byte{fadtOf(old, flagTimer32, 0x408, 0, 0)}, Counters{PM: 0x408, PM32: true}},
+		"the timer in memory":       {[][]byte{fadtOf(q35, flagTimer32, 0x408, gasMemory, 0xfed80808)}, Counters{PM: 0xfed80808, PMMemory: true, PM32: true}},
+		"an extended field of 0":    {[][]byte{fadtOf(q35, 0, 0x408, gasPort, 0)}, Counters{PM: 0x408}},
+		"in PCI space":              {[][]byte{fadtOf(q35, 0, 0x408, 2, 0x1234)}, Counters{PM: 0x408}},
+		"hardware-reduced":          {[][]byte{fadtOf(q35, flagReduced|flagTimer32, 0x408, gasPort, 0x408)}, Counters{}},
 		"an HPET in port space":     {[][]byte{hpetOf(1, 0xfed00000)}, Counters{}},
 		"the first of two HPETs":    {[][]byte{hpetOf(0, 0xfed00000), hpetOf(0, 0xfed01000)}, Counters{HPET: 0xfed00000}},
 		"a short HPET table":        {[][]byte{hpetOf(0, 0xfed00000)[:hpetAddress+gasSize-1]}, Counters{}},
-		"a FADT that is too short":  {[][]byte{fadtOf(q35, 0, 0x408, 0, 0, bootNoCMOS)[:fadtLeast-1]}, Counters{}},
+		"a FADT that is too short":  {[][]byte{fadtOf(q35, 0, 0x408, 0, 0)[:fadtLeast-1]}, Counters{}},
 		"a table of another kind":   {[][]byte{acpiTable("APIC", make([]byte, 300))}, Counters{}},
-		"no timer, and no CMOS":     {[][]byte{fadtOf(q35, 0, 0, 0, 0, bootNoCMOS)}, Counters{NoCMOS: true}},
-		"the second FADT is not it": {[][]byte{fadtOf(old, 0, 0x408, 0, 0, 0), fadtOf(old, 0, 0x508, 0, 0, 0)}, Counters{PM: 0x408}},
+		"no timer":                  {[][]byte{fadtOf(q35, 0, 0, 0, 0)}, Counters{}},
+		"the second FADT is not it": {[][]byte{fadtOf(old, 0, 0x408, 0, 0), fadtOf(old, 0, 0x508, 0, 0)}, Counters{PM: 0x408}},
 	} {
 		var k Counters
 		for _, b := range tc.tables {
@@ -61,7 +60,7 @@ func TestTablesNotesCounters(t *testing.T) {
 	m := memory{
 		0xf0010: rootPointer(0x10000, 0),
 		0x10000: acpiTable("RSDT", words(0x20000, 0x22000)),
-		0x20000: fadtOf(132, 0, 0x608, 0, 0, 0),
+		0x20000: fadtOf(132, 0, 0x608, 0, 0),
 		0x22000: hpetOf(0, 0xfed00000),
 	}
 	in := Info{RSDPAddr: 0xf0010}

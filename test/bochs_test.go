@@ -34,6 +34,7 @@ func TestBochs(t *testing.T) {
 	require.Contains(t, out, "ok   basics")
 	require.Contains(t, out, "ok   rights")
 	require.Contains(t, out, "ok   cpus")
+	require.Regexp(t, `clock: CPUID 16H says 3500000 kHz, \d+% from what HPET says: not used`, out, "it is the real CPU's")
 	require.NotContains(t, out, "PANIC")
 }
 

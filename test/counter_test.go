@@ -2,13 +2,92 @@
 
 package test
 
-import "testing"
+import (
+	"regexp"
+	"strconv"
+	"testing"
 
-// Counters of time that stand still are reported and not used.
-func TestCountersStill(t *testing.T) {
+	"github.com/stretchr/testify/require"
+)
+
+// Words for the command line that take counters away, and what remains.
+const (
+	noPM    = "fault=pm:still"
+	noPIT   = "fault=pit:dead"
+	noCMOS  = "fault=cmos:still"
+	stillPM = "clock: ACPI PM timer: it stands still: not used\n"
+)
+
+var frequency = regexp.MustCompile(`clock: time-stamp counter at (\d+) kHz by (.+)\n`)
+
+// tscKHz returns the frequency in the log, and its source.
+func tscKHz(r *result) (kHz float64, source string) {
+	r.t.Helper()
+	m := frequency.FindStringSubmatch(r.log)
+	require.NotNil(r.t, m, "no frequency in the log")
+	n, err := strconv.Atoi(m[1])
+	require.NoError(r.t, err)
+	return float64(n), m[2]
+}
+
+// Each machine finds the frequency of its time-stamp counter by the best counter that it has
+// and that counts: the same frequency on all, since the host is the same.
+func TestClockSources(t *testing.T) {
 	t.Parallel()
-	r := boot(t, "--cpus", "1", "--append", "fault=hpet:still fault=pm:still", "--run", "test timers; uptime").ok()
-	r.has("clock: HPET: it stands still: not used\n", "clock: ACPI PM timer: it stands still: not used\n").lacks("options: fault=")
-	boot(t, "--cpus", "1", "--append", "loglevel=8", "--run", "uptime").ok().has("clock: HPET: 64 bits at 100000 kHz\n", "clock: ACPI PM timer: 24 bits at 3579 kHz\n")
-	boot(t, "--cpus", "1", "--machine", "q35,hpet=off", "--run", "uptime").ok().lacks("HPET", "it stands still")
+	usual := boot(t, "--cpus", "1", "--append", "loglevel=8", "--run", "uptime").ok()
+	usual.has("clock: HPET: 64 bits at 100000 kHz\n", "clock: ACPI PM timer: 24 bits at 3579 kHz\n").lacks("% from what", "stands still")
+	want, source := tscKHz(usual)
+	require.Equal(t, "HPET", source)
+	for name, tc := range map[string]struct {
+		machine, words string
+		source, says   string
+	}{
+		"no HPET":                         {"q35,hpet=off", "", "ACPI PM timer", ""},
+		"an HPET that stands still":       {"q35", "fault=hpet:still", "ACPI PM timer", "clock: HPET: it stands still: not used\n"},
+		"PC without a PIT":                {"pc,pit=off", "", "HPET", ""},
+		"a PIT that never counts":         {"pc,hpet=off", noPIT, "ACPI PM timer", ""},
+		"the PIT alone":                   {"q35,hpet=off", noPM, "PIT", stillPM},
+		"microvm":                         {"microvm", "", "PIT", ""},
+		"a wrong CPUID leaf, two against": {"q35", "fault=cpuid15:wrong", "HPET", "clock: CPUID 15H says 700000 kHz, "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := boot(t, "--cpus", "1", "--machine", tc.machine, "--append", tc.words, "--run", "test timers; uptime").ok()
+			r.has(tc.says).lacks("options: fault=")
+			kHz, source := tscKHz(r)
+			require.Equal(t, tc.source, source)
+			require.InEpsilon(t, want, kHz, 0.01)
+		})
+	}
+}
+
+// One counter against a CPUID leaf does not decide, but it is reported.
+func TestClockDisagreement(t *testing.T) {
+	t.Parallel()
+	r := boot(t, "--cpus", "1", "--append", "fault=cpuid15:wrong "+noPM+" "+noPIT, "--run", "uptime").ok()
+	r.has("clock: time-stamp counter at 700000 kHz by CPUID 15H\n").matches(`clock: HPET says \d+ kHz, \d+% from what CPUID 15H says\n`)
+}
+
+// Without any other source the second of the CMOS clock is the reference. A host that stops the
+// virtual CPU for long at each of a few ends of seconds leaves nothing to measure with.
+func TestClockByCMOS(t *testing.T) {
+	t.Parallel()
+	const waits = "waiting for the second of the CMOS clock\n"
+	for name, args := range map[string][]string{
+		"all counters dead": {"--machine", "q35,hpet=off", "--append", noPM + " " + noPIT},
+		"no counters":       {"--machine", "microvm,pit=off,pic=off"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := boot(t, append(args, "--cpus", "1", "--run", "test timers; uptime")...).ok()
+			r.has(waits).matches(`clock: time-stamp counter at \d+ kHz by CMOS clock\n|clock: CMOS clock: it does not count steadily: `)
+		})
+	}
+}
+
+// When even that clock stands still, the kernel says that its time means nothing, and runs.
+func TestClockByNothing(t *testing.T) {
+	t.Parallel()
+	r := boot(t, "--cpus", "1", "--machine", "q35,hpet=off", "--append", noPM+" "+noPIT+" "+noCMOS, "--run", "test basics; uptime").ok()
+	r.has(stillPM, "clock: CMOS clock: it stands still: the time-stamp counter is taken for one of 8000 MHz without a reason, so date and spans of time are wrong\n")
 }

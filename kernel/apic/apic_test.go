@@ -119,13 +119,6 @@ func TestCounts(t *testing.T) {
 	require.Equal(t, uint32(0xffffffff), counts(1000*clock.Second))
 }
 
-func TestTimerFrequency(t *testing.T) {
-	first := sample{before: 1000, width: 10, count: 0xffffffff}
-	last := sample{before: 1000 + 4e6, width: 10, count: 0xffffffff - 125000}
-	require.InEpsilon(t, 62.5e6, timerFrequency(first, last, 2e9), 1e-6)
-	require.Zero(t, timerFrequency(first, first, 2e9))
-}
-
 func TestRedirection(t *testing.T) {
 	lo, hi := redirection(0x34, 5, true, true)
 	require.Equal(t, uint32(0xa034), lo)

@@ -2,7 +2,6 @@ package apic
 
 import (
 	"muster/kernel/clock"
-	"muster/kernel/cpu"
 	"muster/kernel/vector"
 )
 
@@ -12,50 +11,25 @@ var (
 	perNS   clock.Ratio // counts per nanosecond
 )
 
-// CalibrateTimer measures the timer against the time-stamp counter with the method
-// of package clock: the tightest of some readings at both ends of 2 ms.
+// TimerDivider is what Enable sets: the timer counts at its clock over this number.
+const TimerDivider = 16
+
+// CalibrateTimer measures the timer against the time-stamp counter, with the method of package
+// clock. problem is why the timer cannot be used, "" if it counts.
 //
 // Context: boot CPU, after Enable and clock.Calibrate.
-func CalibrateTimer() (hz uint64) {
+func CalibrateTimer() (hz uint64, problem string) {
 	write(offLVTTimer, lvtMasked)
 	write(offInitial, 0xffffffff)
-	first := tightest()
-	for end := first.before + clock.Ticks(2*clock.Millisecond); cpu.TSC() < end; {
-		cpu.Pause()
-	}
-	last := tightest()
+	hz, problem = clock.MeasureTimer(elapsed)
 	write(offInitial, 0)
-	hz = timerFrequency(first, last, clock.Hz())
 	timerHz = max(hz, 1)
 	perNS = clock.NewRatio(timerHz, 1e9)
-	return hz
+	return hz, problem
 }
 
-// sample is the count at a moment between the counter values before and before+width.
-type sample struct {
-	before, width uint64
-	count         uint32
-}
-
-func tightest() (best sample) {
-	best.width = ^uint64(0)
-	for range 8 {
-		before := cpu.TSCOrdered()
-		count := read(offCurrent)
-		if w := cpu.TSCOrdered() - before; w < best.width {
-			best = sample{before, w, count}
-		}
-	}
-	return best
-}
-
-func timerFrequency(first, last sample, tscHz uint64) uint64 {
-	ticks := last.before + last.width/2 - first.before - first.width/2
-	if ticks == 0 {
-		return 0
-	}
-	return uint64(first.count-last.count) * tscHz / ticks
-}
+// elapsed returns how far the timer has counted.
+func elapsed(*clock.Counter) uint64 { return uint64(^read(offCurrent)) }
 
 // ArmTimer makes the timer interrupt this CPU once, d from now: at least one
 // count, at most what fits the register.

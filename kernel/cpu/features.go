@@ -111,6 +111,14 @@ func (f *Features) Has(x Feature) bool {
 //
 // Context: ring 0; the result holds for this CPU alone.
 func (f *Features) Detect() {
+	f.detect()
+	if f.Has(ArchCaps) {
+		f.Caps = uint32(ReadMSR(MSRArchCaps))
+	}
+}
+
+// detect reads CPUID, which ring 3 may do.
+func (f *Features) detect() {
 	var b, c, d uint32
 	f.MaxLeaf, b, c, d = CPUID(0, 0)
 	f.Vendor = vendor(b, c, d)
@@ -135,9 +143,6 @@ func (f *Features) Detect() {
 	}
 	if maxExt >= 0x80000021 {
 		f.Ext21A, _, _, _ = CPUID(0x80000021, 0)
-	}
-	if f.Has(ArchCaps) {
-		f.Caps = uint32(ReadMSR(MSRArchCaps))
 	}
 	f.Leaf1C &^= 1 << 27 // OSXSAVE mirrors CR4, not the CPU
 }

@@ -6,12 +6,14 @@ import (
 )
 
 // counterFaults are the faults of each counter of time. The core reads these words itself,
-// before the Go runtime starts (kernel/start/counters.go:counterFaults); here they are only
+// before the Go runtime starts (kernel/start/counters.go:counterFaults, kernel/start/calibrate.go:calibrate); here they are only
 // checked.
 var counterFaults = map[string][]string{
-	"hpet": {"still"},
-	"pm":   {"still"},
-	"pit":  {"dead"},
+	"hpet":    {"still"},
+	"pm":      {"still"},
+	"pit":     {"dead"},
+	"cmos":    {"still"},
+	"cpuid15": {"wrong"},
 }
 
 // checkCounter reports whether a fault is one of a counter, and what is wrong with it.

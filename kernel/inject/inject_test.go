@@ -9,7 +9,7 @@ import (
 
 func TestAdd(t *testing.T) {
 	var f Faults
-	for _, v := range []string{"ap2:silent", "ap3:late=1500", "ap1:stage6", "ap3:stage14", "ipi:drop=1/3", "ipi:dup=1/50", "ipi:delay=200", "page:spoil=2", "demo:sort", "hpet:still", "pm:still", "pit:dead"} {
+	for _, v := range []string{"ap2:silent", "ap3:late=1500", "ap1:stage6", "ap3:stage14", "ipi:drop=1/3", "ipi:dup=1/50", "ipi:delay=200", "page:spoil=2", "demo:sort", "hpet:still", "pm:still", "pit:dead", "cmos:still", "cpuid15:wrong"} {
 		require.NoError(t, f.Add(v), v)
 	}
 	require.Equal(t, Faults{
@@ -22,9 +22,9 @@ func TestAdd(t *testing.T) {
 
 func TestAddErrors(t *testing.T) {
 	for v, want := range map[string]string{
-		"":                `"" is not apN (N from 1 on), ipi, page, demo, hpet, pm or pit`,
-		"ap0:silent":      `"ap0" is not apN (N from 1 on), ipi, page, demo, hpet, pm or pit`,
-		"cpu2:silent":     `"cpu2" is not apN (N from 1 on), ipi, page, demo, hpet, pm or pit`,
+		"":                `"" is not apN (N from 1 on), ipi, page, demo, hpet, pm, pit, cmos or cpuid15`,
+		"ap0:silent":      `"ap0" is not apN (N from 1 on), ipi, page, demo, hpet, pm, pit, cmos or cpuid15`,
+		"cpu2:silent":     `"cpu2" is not apN (N from 1 on), ipi, page, demo, hpet, pm, pit, cmos or cpuid15`,
 		"ap2":             `"": a CPU can be silent, late=MS or stageK`,
 		"ap2:dead":        `"dead": a CPU can be silent, late=MS or stageK`,
 		"ap2:late=soon":   "late=soon: not milliseconds",

@@ -193,27 +193,24 @@ func startTraps(c *percpu.CPU) {
 }
 
 func startClock(c *percpu.CPU) {
-	findCounters(c)
-	hz, from := clock.Calibrate()
-	var l console.Line
-	console.Say(c, l.Str("clock: time-stamp counter at ").Dec(hz/1000).Str(" kHz by ").Str(from.String()))
+	found := calibrate(c)
 	ns, ok := clock.ReadRTC()
 	seedRandom(c, ns)
 	if ok {
 		clock.SetEpoch(ns - int64(clock.Now()))
 	} else {
-		l = console.Line{}
+		var l console.Line
 		console.Warn(c, l.Str("clock: no date in the real-time clock, counting from 1970"))
 	}
 	clock.UseVDSO()
 	stretch, _ := setting.Stretch.Read(info.CommandLine)
 	if stretch != 0 && !lock.Checked {
-		l = console.Line{}
+		var l console.Line
 		console.Warn(c, l.Str("options: stretch=: only the debug kernel measures that, ignored"))
 	}
 	trap.SetStretchLimit(clock.Time(stretch))
 	startAPIC(c)
-	bootData.TSCHz, bootData.TSCSource = hz, uint32(from)
+	bootData.TSCHz, bootData.TSCSource = found.Hz(), uint32(found.Chosen)
 }
 
 // mixEntropy is a function for boot.Info.Entropy.
@@ -246,7 +243,7 @@ func startAPIC(c *percpu.CPU) {
 	}
 	apic.Use(x2, va)
 	apic.Enable(c)
-	bootData.TimerHz = apic.CalibrateTimer()
+	calibrateTimer(c)
 	if x2 {
 		bootData.X2APIC = abi.X2Mode
 		if given {

@@ -173,7 +173,7 @@ func refuseSelectors(f *cpu.Frame) {
 }
 
 // onInside handles traps of the core itself: page faults of functions that touch
-// user memory, interrupts while it waits, and bugs.
+// user memory, registers that the CPU does not have, interrupts while it waits, and bugs.
 func onInside(c *percpu.CPU, f *cpu.Frame) {
 	count(c, f.Vector)
 	switch {
@@ -181,6 +181,7 @@ func onInside(c *percpu.CPU, f *cpu.Frame) {
 		onCoreFault(c, f, cpu.ReadCR2())
 	case f.Vector == vector.Protection && f.IP == uint64(restorePC):
 		f.BX = uint64(initialState) // run it again
+	case f.Vector == vector.Protection && cpu.SkipMSR(f):
 	case f.Vector < vector.Exceptions:
 		upcall.To.Panic(c, f, "exception in the core; vector, error", f.Vector, f.Error)
 	default:
