@@ -50,7 +50,7 @@ func TestRestorePC(t *testing.T) {
 // What lies below the frame of a system call replaces what XSAVE stores for these registers.
 func TestSaveLive(t *testing.T) {
 	UseState(true)
-	memory := make([]byte, 4096)
+	memory := make([]byte, 32<<10) // with AMX, the area has 11 KiB
 	at := (uintptr(unsafe.Pointer(&memory[0])) + 63) &^ 63
 	f := (*cpu.Frame)(unsafe.Pointer(at + 1024))
 	for i := range keptBytes {
