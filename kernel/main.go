@@ -64,6 +64,7 @@ func main() {
 	go m.watchButton(opts, button)
 	m.startCPUs(opts)
 	logMitigations(opts.Full)
+	m.makeVDSO()
 	m.addCards(opts, m.addNamedPort())
 	var port io.Reader
 	if p := serial.Open(m.isa); p != nil {

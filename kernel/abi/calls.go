@@ -288,6 +288,17 @@ type Calls interface {
 	//muster:inner
 	MapProcess(process uintptr, addr, bytes uint64, rights int) error
 
+	// SetVDSO gives the core the ELF image with the functions that read the clock, one page at
+	// most, for MapVDSO. EINVAL: its length; EEXIST: there is one.
+	//muster:core linux.SetVDSO
+	SetVDSO(image []byte) error
+
+	// MapVDSO lends a process the page of time data at addr, and the image in the page after it. EINVAL:
+	// the addresses are not free; ENOENT: there is no image; ENOMEM.
+	//muster:core linux.MapVDSO
+	//muster:inner
+	MapVDSO(process uintptr, addr uint64) error
+
 	// WriteProcess copies data to an address, with or without the right to write
 	// there, up to the end of its page, and returns the number of bytes. EFAULT.
 	//muster:core linux.WriteProcess

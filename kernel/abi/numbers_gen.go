@@ -60,6 +60,8 @@ const (
 	NumProfileCounts
 	NumNewProcess
 	NumMapProcess
+	NumSetVDSO
+	NumMapVDSO
 	NumWriteProcess
 	NumStartProcess
 	NumWaitProcess
@@ -144,6 +146,8 @@ var names = [Count]string{
 	"ProfileCounts",
 	"NewProcess",
 	"MapProcess",
+	"SetVDSO",
+	"MapVDSO",
 	"WriteProcess",
 	"StartProcess",
 	"WaitProcess",

@@ -68,6 +68,7 @@ const (
 	MSRFSBase          = 0xc0000100
 	MSRGSBase          = 0xc0000101
 	MSRKernelGSBase    = 0xc0000102
+	MSRTSCAux          = 0xc0000103
 	EFERSyscall        = 1 << 0
 	EFERLongMode       = 1 << 8
 	EFERLongModeActive = 1 << 10

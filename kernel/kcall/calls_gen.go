@@ -386,6 +386,20 @@ func mapProcess(process uintptr, addr uint64, bytes uint64, rights int) (err err
 	return err
 }
 
+// SetVDSO gives the core the ELF image with the functions that read the clock, one page at
+// most, for MapVDSO. EINVAL: its length; EEXIST: there is one.
+func SetVDSO(image []byte) (err error) {
+	_, err = quick(abi.NumSetVDSO, uintptr(unsafe.Pointer(unsafe.SliceData(image))), uintptr(len(image)), 0, 0)
+	return err
+}
+
+// mapVDSO lends a process the page of time data at addr, and the image in the page after it. EINVAL:
+// the addresses are not free; ENOENT: there is no image; ENOMEM.
+func mapVDSO(process uintptr, addr uint64) (err error) {
+	_, err = quick(abi.NumMapVDSO, uintptr(process), uintptr(addr), 0, 0)
+	return err
+}
+
 // writeProcess copies data to an address, with or without the right to write
 // there, up to the end of its page, and returns the number of bytes. EFAULT.
 func writeProcess(process uintptr, addr uint64, data []byte) (n int, err error) {

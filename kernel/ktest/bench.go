@@ -47,6 +47,7 @@ func Benchmarks() []Benchmark {
 	}
 	return []Benchmark{
 		run("Getpid", "the cheapest system call", 100000, repeat(func() { syscall.RawSyscall(syscall.SYS_GETPID, 0, 0, 0) })),
+		run("TimeNow", "time.Now, which makes no system call", 100000, timeNow),
 		run("Yield", "sched_yield without another thread to run", 100000, repeat(func() { syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) })),
 		run("FutexPingPong", "two threads wake each other in turn", 5000, futexPingPong),
 		run("ThreadCreateJoin", "a thread is made, ends and is waited for", 500, threadCreateJoin),
@@ -112,6 +113,17 @@ func RunBenchmarks(ctx context.Context, w io.Writer, name string, counted bool) 
 		return nil, fmt.Errorf("no benchmark %q", name)
 	}
 	return all, nil
+}
+
+// timeNow calls time.Now, four times in a turn, because a turn costs as much as a tenth of a call.
+func timeNow(n int) error {
+	for i := 0; i < n; i += 4 {
+		_ = time.Now()
+		_ = time.Now()
+		_ = time.Now()
+		_ = time.Now()
+	}
+	return nil
 }
 
 func repeat(f func()) func(int) error {

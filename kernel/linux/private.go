@@ -88,6 +88,9 @@ func WriteProcess(c *percpu.CPU, t *Task, process uintptr, to uint64, data uintp
 	s := processOf(process).Space
 	addr := uintptr(to)
 	n := min(uintptr(bytes), layout.PageSize-addr&pageMask)
+	if _, lent := s.Lent(c, addr); lent {
+		return c, errno(EFAULT)
+	}
 	page, ok := s.Page(c, addr)
 	if !ok {
 		return c, errno(EFAULT)

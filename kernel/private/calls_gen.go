@@ -172,6 +172,12 @@ var calls = [...]linux.Handler{
 	abi.NumMapProcess - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return linux.MapProcess(c, t, uintptr(f.DI), f.SI, f.DX, int(f.R10))
 	},
+	abi.NumSetVDSO - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return linux.SetVDSO(c, t, uintptr(f.DI), f.SI)
+	},
+	abi.NumMapVDSO - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return linux.MapVDSO(c, t, uintptr(f.DI), f.SI)
+	},
 	abi.NumWriteProcess - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return linux.WriteProcess(c, t, uintptr(f.DI), f.SI, uintptr(f.DX), f.R10)
 	},

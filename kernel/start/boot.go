@@ -193,6 +193,8 @@ func startTraps(c *percpu.CPU) {
 }
 
 func startClock(c *percpu.CPU) {
+	mem.MapClock(c)
+	clock.UsePage(features.Has(cpu.RDTSCP))
 	found := calibrate(c)
 	ns, ok := clock.ReadRTC()
 	seedRandom(c, ns)
@@ -202,7 +204,7 @@ func startClock(c *percpu.CPU) {
 		var l console.Line
 		console.Warn(c, l.Str("clock: no date in the real-time clock, counting from 1970"))
 	}
-	clock.UseVDSO()
+	clock.UseVDSO(features.Has(cpu.RDTSCP))
 	stretch, _ := setting.Stretch.Read(info.CommandLine)
 	if stretch != 0 && !lock.Checked {
 		var l console.Line

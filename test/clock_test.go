@@ -1,0 +1,63 @@
+//go:build qemu
+
+package test
+
+import (
+	"os/exec"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What the functions of the vDSO answer lies between what system calls answer before and after,
+// for each clock, and is what the Linux that runs this test answers. A program cannot write
+// the two pages, and may unmap them.
+func TestVDSO(t *testing.T) {
+	t.Parallel()
+	exe := build(t, "build", "./testdata/vdso")
+	linux, err := exec.Command(exe, "compare", "large").Output()
+	require.NoError(t, err)
+	require.NotContains(t, string(linux), "false")
+	for _, options := range [][]string{
+		{"--kernel", root + "/build/kernel.elf"},
+		{"--kernel", root + "/build/kernel-debug.elf"},
+		{"--cpu", "qemu64"}, // no RDTSCP
+	} {
+		options = append(options, "--mem", "256", "--append", "loglevel=4")
+		runApp(t, exe, []string{"compare"}, options...).ok().has(string(linux))
+		r := runApp(t, exe, []string{"pages"}, options...).ok().lacks("faults: false", "again: false", "still: false")
+		r.has("sum of what is behind the time data: 0\n",
+			"mprotect of the data to execute: permission denied\n",
+			"hidden and shown: errno 0 true errno 0 true\n",
+			"mremap, larger: bad address\n",
+			"a page of its own there: true errno 0 1 0\n",
+			"unmapped: errno 0 true true\n")
+	}
+}
+
+// The Go runtime and the C library of programs find the functions: a reading costs less than
+// the shortest system call, counted in instructions.
+func TestVDSOCost(t *testing.T) {
+	t.Parallel()
+	for _, cpu := range []string{"max,-x2apic", "qemu64"} {
+		r := runApp(t, build(t, "build", "./testdata/vdso"), []string{"cost"}, "--icount", "--cpu", cpu, "--mem", "256", "--append", "loglevel=4").ok()
+		costs(t, r, 5, 130)
+	}
+	r := runApp(t, buildC(t, "clock", "-O1"), nil, "--icount", "--mem", "256", "--append", "loglevel=4").ok()
+	costs(t, r, 5, 100)
+	r.has("in order: 1", "of the process: 1")
+}
+
+// costs looks for n lines with a cost, all of them at most most.
+func costs(t *testing.T, r *result, n, most int) {
+	t.Helper()
+	lines := regexp.MustCompile(`(?m)^(?:cost of )?[\w. ]+: (\d{2,})\r?$`).FindAllStringSubmatch(r.log, -1)
+	require.Len(t, lines, n, r.log)
+	for _, l := range lines {
+		cost, err := strconv.Atoi(l[1])
+		require.NoError(t, err)
+		require.LessOrEqual(t, cost, most, l[0])
+	}
+}
