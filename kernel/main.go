@@ -71,6 +71,9 @@ func main() {
 		port = p
 	}
 	<-button
+	if opts.Faults.Storm {
+		m.storm()
+	}
 
 	preparePanic()
 	sys := system{hardware: m, opts: opts, info: info, before: before, sensor: thermal.Sensor{CPUID: cpu.CPUID, MSR: msr.Read}}

@@ -2,12 +2,14 @@ package main
 
 import (
 	"fmt"
+	"iter"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"muster/kernel/abi"
+	"muster/kernel/apic"
 	"muster/kernel/cpu"
 	"muster/kernel/ipi"
 	"muster/kernel/irq"
@@ -75,9 +77,26 @@ func (s *system) IRQs() (list []shell.IRQ) {
 		}
 		list = append(list, row)
 	}
+	for i, name := range otherCounters() {
+		row := shell.IRQ{Vector: vector.Error, Name: name, Counts: make([]uint64, n)}
+		switch i {
+		case abi.CountUnclaimed:
+			row.Vector = -1
+		case abi.CountSpurious7:
+			row.Vector = vector.PIC + 7
+		case abi.CountSpurious15:
+			row.Vector = vector.PIC + 15
+		}
+		for cpu := range n {
+			row.Counts[cpu] = kcall.IRQCount(cpu, i)
+		}
+		if slices.Max(row.Counts) > 0 {
+			list = append(list, row)
+		}
+	}
 	for _, l := range irq.Lines() {
 		row := shell.IRQ{Vector: l.Vector, Name: l.Name, Counts: make([]uint64, n), Line: l.Label, Trigger: l.Trigger,
-			Polarity: l.Polarity, CPU: &l.CPU, Allowed: l.Allowed, State: l.State}
+			Polarity: l.Polarity, CPU: &l.CPU, Allowed: l.Allowed, State: l.State, Strays: l.Strays}
 		copy(row.Counts, l.Counts)
 		list = append(list, row)
 	}
@@ -97,9 +116,23 @@ func (s *system) SerialPorts() (list []shell.SerialPort) {
 	return list
 }
 
+// otherCounters names the counters of a CPU that are not a vector's, in their order.
+func otherCounters() iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		for i := abi.CountErrors; i < abi.CountUnclaimed; i++ {
+			if !yield(i, apic.ErrorName(uint64(i-abi.CountErrors))) {
+				return
+			}
+		}
+		_ = yield(abi.CountUnclaimed, "unclaimed") && yield(abi.CountSpurious7, "spurious, 8259 IRQ 7") &&
+			yield(abi.CountSpurious15, "spurious, 8259 IRQ 15")
+	}
+}
+
 func (s *system) Affinity(line string, cpus []int) error { return irq.SetAffinity(line, cpus) }
 func (s *system) DrainCPU(cpu int) error                 { return irq.Drain(cpu) }
 func (s *system) AdmitCPU(cpu int) error                 { return irq.Admit(cpu) }
+func (s *system) ResumeIRQ(line string) error            { return irq.Resume(line) }
 
 // field returns the text in a fixed array that ends at the first zero.
 func field(b []byte) string {

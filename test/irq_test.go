@@ -84,7 +84,7 @@ func TestIRQAffinityErrors(t *testing.T) {
 		"irq affinity 77 1":     "irq: no line \"77\"; irq lists them\n",
 		"irq affinity 4 9":      "irq: there is no cpu9; cpus lists them\n",
 		"irq affinity 4 2-1":    "irq: \"2-1\" is not a set of CPUs, as 2, 0-3,6 or all\n",
-		"irq affinity 4":        "irq: usage: irq [-json] [affinity LINE CPUS | drain CPU | admit CPU]\n",
+		"irq affinity 4":        "irq: usage: irq [-json] [affinity LINE CPUS | drain CPU | admit CPU | resume LINE]\n",
 		"irq affinity 5 0-json": "irq: \"0-json\" is not a set of CPUs, as 2, 0-3,6 or all\n",
 	}
 	var list []string
@@ -140,6 +140,26 @@ func TestIRQAffinityOfKeyboards(t *testing.T) {
 					require.Equal(t, i == cpu, after[i] > before[i], "cpu%d, line on cpu%d: %v, %v", i, cpu, before, after)
 				}
 			}
+		})
+	}
+}
+
+// A level-triggered line that no device releases is masked and reported, and the machine
+// goes on. It is not unmasked by a move, and storms again when it is resumed.
+func TestIRQStorm(t *testing.T) {
+	for _, cpus := range []string{"1", "2"} {
+		t.Run(cpus, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, "--cpus", cpus, "--append", "fault=irq:storm")
+			s.expect("irq: GSI 8 (storm) masked: ").expect(" ms that no device claims; its driver polls\n")
+			s.expect("muster> ").say("irq -json\r").expect(`"line":"8","trigger":"level","polarity":"high","cpu":0,"state":"stuck","strays":`).expect("muster> ")
+			if cpus == "2" {
+				s.say("irq affinity 8 1 -json\r").expect(`"cpu":1,"allowed":[1],"state":"stuck"`).expect("muster> ")
+			}
+			s.say("test timers\r").expect("ok   timers").expect("muster> ")
+			s.say("irq resume 8\r").expect("irq: GSI 8 (storm) masked: ")
+			s.say("irq resume 4\r").expect("irq: the line is not stuck\n").expect("muster> ")
+			s.say("poweroff\r").end(0)
 		})
 	}
 }

@@ -127,11 +127,21 @@ const (
 	ActionNothing = 4 // nothing serves the device: for tests
 )
 
+// Counters of a CPU after those of its 256 vectors, for IRQCount.
+const (
+	CountErrors     = 256                // by bit of the local APIC's error status register, 8 of them
+	CountUnclaimed  = CountErrors + 8    // interrupts with a vector that means nothing
+	CountSpurious7  = CountUnclaimed + 1 // spurious interrupts of the first 8259
+	CountSpurious15 = CountSpurious7 + 1 // and of the second
+	Counters        = CountSpurious15 + 1
+)
+
 // Further flags of a line.
 const (
 	IRQMessage = 1 << 2 // the line is a device's MSI
 	IRQMasked  = 1 << 3 // IRQLine: masked, by the handler or by the kernel
 	IRQLeaving = 1 << 4 // IRQLine: a move is not settled
+	IRQStuck   = 1 << 5 // IRQLine: masked, because it interrupts without a device that claims it
 )
 
 // IRQName is the length of a line's name.
@@ -154,6 +164,7 @@ type IRQLine struct {
 	OldCPU      uint32 // with IRQLeaving: where it went before the move
 	OldVector   uint32
 	APICID      uint32        // of CPU
+	Strays      uint64        // interrupts that no device has claimed; of level-triggered lines
 	Name        [IRQName]byte // padded with zeros
 }
 

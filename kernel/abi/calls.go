@@ -81,10 +81,23 @@ type Calls interface {
 	//muster:core intr.Count
 	IRQLineCount(line, cpu int) (count uint64, err error)
 
-	// UnmaskIRQ unmasks a level-triggered line after its device was served. EINVAL: there
-	// is no such line.
+	// UnmaskIRQ unmasks a level-triggered line after its device was served. claimed says
+	// that the last interrupt was that device's. EINVAL: there is no such line.
 	//muster:core intr.Unmask
-	UnmaskIRQ(line int) error
+	UnmaskIRQ(line int, claimed bool) error
+
+	// WatchStorms gives the core the eventfd of the goroutine that polls for stuck lines:
+	// it counts when a line becomes stuck. EBADF: not an eventfd; EBUSY: there is one.
+	//muster:core intr.WatchStorms
+	WatchStorms(eventfd int) error
+
+	// PollIRQ does for a stuck line what its interrupt does. EINVAL: it is not stuck.
+	//muster:core intr.Poll
+	PollIRQ(line int) error
+
+	// ResumeIRQ lets a stuck line interrupt again. EINVAL: it is not stuck.
+	//muster:core intr.Resume
+	ResumeIRQ(line int) error
 
 	// SetBootCPU gives the boot CPU its record, and programs those of its local interrupt
 	// pins that are NMIs. EINVAL: the record is another CPU's.
@@ -236,7 +249,8 @@ type Calls interface {
 	//muster:inner
 	ThreadInfo(id uint32) (info *Thread, err error)
 
-	// IRQCount returns how often a vector has interrupted a CPU. EINVAL.
+	// IRQCount returns how often a vector has interrupted a CPU, or another counter from
+	// CountErrors on. EINVAL.
 	//muster:core irqCount
 	//muster:inner
 	IRQCount(cpu, vector int) (count uint64, err error)

@@ -20,6 +20,9 @@ const (
 	NumIRQInfo
 	NumIRQLineCount
 	NumUnmaskIRQ
+	NumWatchStorms
+	NumPollIRQ
+	NumResumeIRQ
 	NumSetBootCPU
 	NumConsoleRead
 	NumOpenTerminal
@@ -106,6 +109,9 @@ var names = [Count]string{
 	"IRQInfo",
 	"IRQLineCount",
 	"UnmaskIRQ",
+	"WatchStorms",
+	"PollIRQ",
+	"ResumeIRQ",
 	"SetBootCPU",
 	"ConsoleRead",
 	"OpenTerminal",

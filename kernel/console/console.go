@@ -181,10 +181,11 @@ const maxRounds = 16
 
 // Interrupt is the top half of COM1's interrupt. The line is edge-triggered: Interrupt
 // leaves no cause pending, or makes a new edge for what is left. input says that Read has
-// something to return, space that Write has room again.
+// something to return, space that Write has room again, cause that the UART had a reason to
+// interrupt.
 //
 // Context: interrupt handler.
-func Interrupt(c *percpu.CPU) (input, space bool) {
+func Interrupt(c *percpu.CPU) (input, space, cause bool) {
 	began, i := now(), 0 // with the wait for the lock
 	mu.Lock(c)
 	for ; i < maxRounds; i++ {
@@ -211,8 +212,9 @@ func Interrupt(c *percpu.CPU) (input, space bool) {
 		out8(uartEnable, 0)
 		enableInterrupts()
 	}
+	cause = i > 0 || waits
 	mu.Unlock(c)
-	return input, space
+	return input, space, cause
 }
 
 // receive takes a byte that the UART has.

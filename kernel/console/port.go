@@ -108,10 +108,11 @@ func (p *Port) get(reg uint16) uint8 { return p.in(p.base + reg) }
 func (p *Port) set(reg uint16, v uint8) { p.out(p.base+reg, v) }
 
 // Interrupt is the top half of the port's interrupt, as console.Interrupt is COM1's. input
-// says that Peek has something to return, space that Write has room again.
+// says that Peek has something to return, space that Write has room again, cause that the
+// UART had a reason to interrupt.
 //
 // Context: interrupt handler.
-func (p *Port) Interrupt(c *percpu.CPU) (input, space bool) {
+func (p *Port) Interrupt(c *percpu.CPU) (input, space, cause bool) {
 	began, i := now(), 0 // with the wait for the lock
 	p.mu.Lock(c)
 	for ; i < maxRounds; i++ {
@@ -119,12 +120,12 @@ func (p *Port) Interrupt(c *percpu.CPU) (input, space bool) {
 		if p.waits && !p.taken.allowed() {
 			break
 		}
-		cause := p.get(regIdent)
-		if cause&identNone != 0 {
+		ident := p.get(regIdent)
+		if ident&identNone != 0 {
 			break
 		}
 		sure := 0
-		if cause&identMask == identRx {
+		if ident&identMask == identRx {
 			sure = rxTrigger
 		}
 		input = p.receive(sure) || input
@@ -140,8 +141,9 @@ func (p *Port) Interrupt(c *percpu.CPU) (input, space bool) {
 	if p.full && p.tx.len() <= len(p.txBytes)/2 {
 		p.full, space = false, true
 	}
+	cause = i > 0 || p.waits
 	p.mu.Unlock(c)
-	return input, space
+	return input, space, cause
 }
 
 // receive takes up to a FIFO full of bytes, as long as there is room, and reports whether

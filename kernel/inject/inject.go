@@ -56,10 +56,12 @@ type Faults struct {
 	IPI  IPI
 	Page Page
 	Demo Demo
+
+	Storm bool // a level-triggered line interrupts without end
 }
 
 // Add reads the value of one word fault=: apN:silent, apN:late=MS, apN:stageK,
-// ipi:drop=1/K, ipi:dup=1/K, ipi:delay=US, page:spoil=N, demo:PART or one of counterFaults. It is
+// ipi:drop=1/K, ipi:dup=1/K, ipi:delay=US, page:spoil=N, demo:PART, irq:storm or one of counterFaults. It is
 // long because each has its case.
 func (f *Faults) Add(value string) error {
 	who, what, _ := strings.Cut(value, ":")
@@ -78,6 +80,13 @@ func (f *Faults) Add(value string) error {
 		f.Page.Spoil = int(n)
 		return nil
 	}
+	if who == "irq" {
+		if what != "storm" {
+			return fmt.Errorf("%q: what a line can do is storm", what)
+		}
+		f.Storm = true
+		return nil
+	}
 	if who == "demo" {
 		if !slices.Contains(demos, Demo(what)) {
 			return fmt.Errorf("%q: what can fail of the demonstration is one of %v", what, demos)
@@ -87,7 +96,7 @@ func (f *Faults) Add(value string) error {
 	}
 	n, err := strconv.ParseUint(strings.TrimPrefix(who, "ap"), 10, 16)
 	if !strings.HasPrefix(who, "ap") || err != nil || n == 0 {
-		return fmt.Errorf("%q is not apN (N from 1 on), ipi, page, demo, hpet, pm, pit, cmos or cpuid15", who)
+		return fmt.Errorf("%q is not apN (N from 1 on), ipi, page, demo, irq, hpet, pm, pit, cmos or cpuid15", who)
 	}
 	a := f.AP[int(n)]
 	switch {

@@ -3,6 +3,7 @@ package intr
 import (
 	"muster/kernel/abi"
 	"muster/kernel/apic"
+	"muster/kernel/clock"
 	"muster/kernel/console"
 	"muster/kernel/cpu"
 	"muster/kernel/linux"
@@ -19,6 +20,7 @@ func onDevice(c *percpu.CPU, f *cpu.Frame) {
 	}
 	if n == 0 {
 		apic.EOI()
+		c.Count(abi.CountUnclaimed)
 		return
 	}
 	t.counts[n-1]++
@@ -26,7 +28,7 @@ func onDevice(c *percpu.CPU, f *cpu.Frame) {
 }
 
 // deliver masks a level-triggered line until its device has been served: by the handler, or
-// by the goroutine.
+// by the goroutine. A line that storms stays masked.
 func (l *line) deliver(c *percpu.CPU) {
 	if !l.level {
 		apic.EOI()
@@ -35,39 +37,49 @@ func (l *line) deliver(c *percpu.CPU) {
 	}
 	l.io.Mask(c, l.gsi, true)
 	apic.EOI()
-	l.serve(c)
-	if l.served() {
+	served := l.serve(c)
+	switch {
+	case l.action == abi.ActionEvent:
+		if l.stray(clock.Now()) { // until the goroutine says that it was its device's
+			l.stop(c)
+		}
+	case served:
+		l.run = 0
+		l.io.Mask(c, l.gsi, false)
+	case l.stray(clock.Now()):
+		l.stop(c)
+	default:
 		l.io.Mask(c, l.gsi, false)
 	}
 }
 
-// served reports whether the handler serves the device completely: no goroutine unmasks
-// the line.
-func (l *line) served() bool { return l.action == abi.ActionStdio || l.action == abi.ActionControl }
-
-// serve does what the line's action says.
-func (l *line) serve(c *percpu.CPU) {
+// serve does what the line's action says. It reports whether the device had a reason to
+// interrupt, as far as the handler sees that.
+func (l *line) serve(c *percpu.CPU) bool {
 	switch l.action {
 	case abi.ActionConsole:
-		onConsole(c, l.event)
+		return onConsole(c, l.event)
 	case abi.ActionStdio:
-		linux.StdioInterrupt(c, l.event)
+		return linux.StdioInterrupt(c, l.event)
 	case abi.ActionControl:
-		linux.ControlInterrupt(c, l.event)
-	case abi.ActionNothing:
-	default:
-		l.event.Signal(c)
+		return linux.ControlInterrupt(c, l.event)
+	case abi.ActionEvent:
+		if !apic.Simulated { // those tests have no eventfd
+			l.event.Signal(c)
+		}
 	}
+	return false
 }
 
 // onConsole empties and fills the serial port, and wakes the threads that wait for
 // it.
-func onConsole(c *percpu.CPU, event *linux.File) {
-	input, space := console.Interrupt(c)
+func onConsole(c *percpu.CPU, event *linux.File) (cause bool) {
+	input, space, cause := console.Interrupt(c)
 	if input {
 		event.Signal(c)
 	}
 	if space {
 		linux.ConsoleSpace(c)
 	}
+	return cause
 }

@@ -20,11 +20,28 @@ var atPIC [vector.PICLines]uint32
 //
 // Context: boot CPU, on a machine without a local APIC, before it enables interrupts.
 func InstallLegacy() {
-	vector.HandleRest(func(_ *percpu.CPU, f *cpu.Frame) {
-		if irq := f.Vector - vector.PIC; irq < vector.PICLines {
-			apic.LegacyEOI(uint8(irq))
-		}
-	})
+	vector.HandleRest(onStrayLegacy)
+}
+
+// onStrayLegacy ends an interrupt that no device has claimed.
+func onStrayLegacy(c *percpu.CPU, f *cpu.Frame) {
+	if irq := f.Vector - vector.PIC; irq >= vector.PICLines || endLegacy(c, irq) {
+		c.Count(abi.CountUnclaimed)
+	}
+}
+
+// endLegacy ends an interrupt of the 8259s. It counts a spurious one, and reports false for
+// it.
+func endLegacy(c *percpu.CPU, irq uint64) (real bool) {
+	if apic.LegacyEOI(uint8(irq)) {
+		return true
+	}
+	if irq == 7 {
+		c.Count(abi.CountSpurious7)
+	} else {
+		c.Count(abi.CountSpurious15)
+	}
+	return false
 }
 
 // bindLegacy claims an edge-triggered interrupt of the 8259s, and unmasks it.
@@ -50,7 +67,7 @@ func bindLegacy(c *percpu.CPU, r *abi.IRQRequest, event *linux.File) (n uint32, 
 
 func onLegacy(c *percpu.CPU, f *cpu.Frame) {
 	irq := f.Vector - vector.PIC
-	if apic.LegacyEOI(uint8(irq)) {
+	if endLegacy(c, irq) {
 		n := atPIC[irq] - 1
 		vectorsOf(c).counts[n]++
 		lines[n].serve(c)

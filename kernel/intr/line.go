@@ -43,7 +43,9 @@ type line struct {
 	moving  bool  // Move is at work
 	remake  bool  // an interrupt may have been lost during the move
 
-	held atom.Uint32 // answer of onHolds
+	held  atom.Uint32 // answer of onHolds
+	stuck atom.Uint32 // 1: it storms, and stays masked
+	strays
 }
 
 var lines [maxLines]line
@@ -199,18 +201,6 @@ func find(n int) *line {
 	return &lines[n]
 }
 
-// Unmask unmasks a level-triggered line after its device was served.
-func Unmask(c *percpu.CPU, _ *linux.Task, n int) (*percpu.CPU, uint64) {
-	l := find(n)
-	if l == nil {
-		return c, linux.Fail(linux.EINVAL)
-	}
-	if l.level && l.io != nil {
-		l.io.Mask(c, l.gsi, false)
-	}
-	return c, 0
-}
-
 // Count returns how often a line has interrupted a CPU.
 func Count(c *percpu.CPU, _ *linux.Task, n, cpu int) (*percpu.CPU, uint64) {
 	o := percpu.Find(cpu)
@@ -236,6 +226,10 @@ func Info(c *percpu.CPU, t *linux.Task, n int, out uintptr) (*percpu.CPU, uint64
 	if l.leaving {
 		i.Flags |= abi.IRQLeaving
 	}
+	if l.stuck.Load() != 0 {
+		i.Flags |= abi.IRQStuck
+	}
+	i.Strays = l.all
 	mu.Unlock(c)
 	i.APICID = percpu.Get(i.CPU).APICID
 	if l.io != nil && l.io.Masked(c, l.gsi) {

@@ -149,7 +149,7 @@ func (b *board) complaints(n int, served uint64) (list []string) {
 	before := memory.tables[1].counts[n]
 	b.pin = false
 	if lines[n].level {
-		Unmask(&memory.cpus[0], nil, n)
+		Unmask(&memory.cpus[0], nil, n, true)
 	}
 	b.raise()
 	b.run()
@@ -191,7 +191,7 @@ func TestMaskedMove(t *testing.T) {
 	moveAsIs(b, n)
 	require.NotZero(t, b.entries[input][0]&bitMasked)
 	require.Zero(t, b.run())
-	Unmask(&memory.cpus[0], nil, n)
+	Unmask(&memory.cpus[0], nil, n, true)
 	require.Equal(t, 1, b.run(), "the device was not served")
 	require.EqualValues(t, 1, memory.tables[1].counts[n])
 }

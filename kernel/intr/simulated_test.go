@@ -202,9 +202,9 @@ func (b *board) take(id int, v uint8) {
 // on makes a CPU the one that runs.
 func (b *board) on(id int) { apic.Use(false, uintptr(unsafe.Pointer(b.local[id].page))) }
 
-// claim claims the device's line for a CPU, without an event.
+// claim claims the device's line for a CPU. A level line is masked until Unmask.
 func (b *board) claim(flags uint32) (n int) {
-	m, e := bind(&memory.cpus[0], &abi.IRQRequest{GSI: gsiBase + input, Flags: flags, Action: abi.ActionNothing}, nil)
+	m, e := bind(&memory.cpus[0], &abi.IRQRequest{GSI: gsiBase + input, Flags: flags, Action: abi.ActionEvent}, nil)
 	require.Zero(b.t, e)
 	return int(m)
 }

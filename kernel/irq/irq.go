@@ -105,6 +105,7 @@ func bind(l *line, r abi.IRQRequest) (*Event, error) {
 		return nil, err
 	}
 	lines.add(l)
+	startWatch()
 	return &Event{file: os.NewFile(uintptr(fd), "irq:"+l.name), line: l}, nil
 }
 
@@ -134,9 +135,16 @@ func newEvent() (int, error) {
 // Wait parks the goroutine until there was an interrupt since the last Wait. The
 // caller has served the device: a level-triggered line, which the core masked at
 // the last interrupt, is unmasked again.
-func (e *Event) Wait() error {
+func (e *Event) Wait() error { return e.wait(true) }
+
+// WaitForOwn is Wait for a caller whose device had no part in the last interrupt: another
+// one at the same line had, or none. A line that has such interrupts without end is masked,
+// and reported, and WaitForOwn then returns every 10 ms.
+func (e *Event) WaitForOwn() error { return e.wait(false) }
+
+func (e *Event) wait(claimed bool) error {
 	if e.line != nil && e.line.wiring.Level {
-		if err := kcall.UnmaskIRQ(e.line.id); err != nil {
+		if err := kcall.UnmaskIRQ(e.line.id, claimed); err != nil {
 			return fmt.Errorf("irq: GSI %d: %w", e.line.wiring.GSI, err)
 		}
 	}

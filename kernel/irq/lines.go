@@ -1,6 +1,7 @@
 package irq
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -10,6 +11,8 @@ import (
 	"muster/kernel/klog"
 	"muster/kernel/percpu"
 )
+
+var errNotStuck = errors.New("the line is not stuck")
 
 // line is a claimed line.
 type line struct {

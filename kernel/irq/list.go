@@ -15,7 +15,8 @@ type Line struct {
 	CPU      int    // to which it goes
 	Vector   int    // as what
 	Allowed  []int  // CPUs; nil for all
-	State    string // open, masked, moving
+	State    string // open, masked, moving, stuck
+	Strays   uint64 // interrupts that no device has claimed
 	Counts   []uint64
 }
 
@@ -31,7 +32,7 @@ func (t *table) state() (list []Line) {
 			continue
 		}
 		x := Line{Label: l.label, Name: l.name, Trigger: "edge", Polarity: "high", CPU: int(i.CPU), Vector: int(i.Vector),
-			Allowed: slices.Clone(l.allowed), State: "open"}
+			Allowed: slices.Clone(l.allowed), State: "open", Strays: i.Strays}
 		switch {
 		case i.Flags&abi.IRQMessage != 0:
 			x.Trigger, x.Polarity = "msi", ""
@@ -42,6 +43,8 @@ func (t *table) state() (list []Line) {
 			x.Polarity = "low"
 		}
 		switch {
+		case i.Flags&abi.IRQStuck != 0:
+			x.State = "stuck"
 		case i.Flags&abi.IRQLeaving != 0:
 			x.State = "moving"
 		case i.Flags&abi.IRQMasked != 0:

@@ -101,10 +101,29 @@ func IRQLineCount(line int, cpu int) (count uint64, err error) {
 	return uint64(r), err
 }
 
-// UnmaskIRQ unmasks a level-triggered line after its device was served. EINVAL: there
-// is no such line.
-func UnmaskIRQ(line int) (err error) {
-	_, err = quick(abi.NumUnmaskIRQ, uintptr(line), 0, 0, 0)
+// UnmaskIRQ unmasks a level-triggered line after its device was served. claimed says
+// that the last interrupt was that device's. EINVAL: there is no such line.
+func UnmaskIRQ(line int, claimed bool) (err error) {
+	_, err = quick(abi.NumUnmaskIRQ, uintptr(line), flag(claimed), 0, 0)
+	return err
+}
+
+// WatchStorms gives the core the eventfd of the goroutine that polls for stuck lines:
+// it counts when a line becomes stuck. EBADF: not an eventfd; EBUSY: there is one.
+func WatchStorms(eventfd int) (err error) {
+	_, err = quick(abi.NumWatchStorms, uintptr(eventfd), 0, 0, 0)
+	return err
+}
+
+// PollIRQ does for a stuck line what its interrupt does. EINVAL: it is not stuck.
+func PollIRQ(line int) (err error) {
+	_, err = quick(abi.NumPollIRQ, uintptr(line), 0, 0, 0)
+	return err
+}
+
+// ResumeIRQ lets a stuck line interrupt again. EINVAL: it is not stuck.
+func ResumeIRQ(line int) (err error) {
+	_, err = quick(abi.NumResumeIRQ, uintptr(line), 0, 0, 0)
 	return err
 }
 
@@ -317,7 +336,8 @@ func threadInfo(id uint32) (info *abi.Thread, err error) {
 	return info, err
 }
 
-// irqCount returns how often a vector has interrupted a CPU. EINVAL.
+// irqCount returns how often a vector has interrupted a CPU, or another counter from
+// CountErrors on. EINVAL.
 func irqCount(cpu int, vector int) (count uint64, err error) {
 	r, err := quick(abi.NumIRQCount, uintptr(cpu), uintptr(vector), 0, 0)
 	return uint64(r), err

@@ -69,7 +69,7 @@ type CPU struct {
 	Memory        uintptr // *cpus.memory: all that is this CPU's
 	Trace         uintptr // ring of trace records
 	Sched         uintptr // *sched.runQueue
-	Counts        uintptr // *[256]uint64, interrupts by vector
+	Counts        uintptr // *[abi.Counters]uint64, interrupts by vector, and others
 	IPI           uintptr // *ipi.Stats
 
 	// Written by other CPUs.
@@ -126,6 +126,15 @@ var (
 
 // SelfOffset is where a block holds its own address.
 const SelfOffset = unsafe.Offsetof(CPU{}.self)
+
+// Count adds one to a counter: that of a vector, or abi.CountUnclaimed and so on.
+//
+// Context: on c.
+func (c *CPU) Count(counter uint64) {
+	if c.Counts != 0 && counter < abi.Counters {
+		(*[abi.Counters]uint64)(unsafe.Pointer(c.Counts))[counter]++
+	}
+}
 
 // This returns the block of the CPU that runs the call.
 //

@@ -50,7 +50,16 @@ var calls = [...]linux.Handler{
 		return intr.Count(c, t, int(f.DI), int(f.SI))
 	},
 	abi.NumUnmaskIRQ - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-		return intr.Unmask(c, t, int(f.DI))
+		return intr.Unmask(c, t, int(f.DI), f.SI != 0)
+	},
+	abi.NumWatchStorms - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return intr.WatchStorms(c, t, int(f.DI))
+	},
+	abi.NumPollIRQ - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return intr.Poll(c, t, int(f.DI))
+	},
+	abi.NumResumeIRQ - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return intr.Resume(c, t, int(f.DI))
 	},
 	abi.NumSetBootCPU - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return cpus.SetBoot(c, t, uintptr(f.DI))

@@ -33,7 +33,7 @@ func cpuInfo(c *percpu.CPU, t *linux.Task, cpu int, info uintptr) (*percpu.CPU, 
 		LongestNS: uint64(clock.Span(o.Longest)), LongestAt: o.LongestAt,
 		Features: cpus.FeaturesOf(o).Words(),
 	}
-	for _, n := range cpus.VectorCounts(o.ID)[vector.Exceptions:] { // the CPU counts on, without a lock
+	for _, n := range cpus.VectorCounts(o.ID)[vector.Exceptions:256] { // the CPU counts on, without a lock
 		out.Interrupts += n
 	}
 	if o.Boot {
@@ -44,7 +44,7 @@ func cpuInfo(c *percpu.CPU, t *linux.Task, cpu int, info uintptr) (*percpu.CPU, 
 
 func irqCount(c *percpu.CPU, _ *linux.Task, cpu, vector int) (*percpu.CPU, uint64) {
 	o := percpu.Find(cpu)
-	if o == nil || vector < 0 || vector > 255 {
+	if o == nil || vector < 0 || vector >= abi.Counters {
 		return c, linux.Fail(linux.EINVAL)
 	}
 	return c, cpus.VectorCounts(o.ID)[vector]

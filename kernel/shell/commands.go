@@ -19,7 +19,7 @@ func commands() []command {
 		{name: "ipi", about: "IPIs: how many of each kind, and what happened to them", json: true, run: ipis},
 		{name: "audit", about: "privileged operations by class, in a debug build", json: true, run: audit},
 		{name: "acpi", usage: "[TABLE|dump]", most: 1, about: "the firmware's tables: a list, one decoded, or all in acpidump's form", json: true, run: acpi, words: tableNames},
-		{name: "irq", usage: "[affinity LINE CPUS | drain CPU | admit CPU]", most: 3, about: "interrupts by source and CPU, and where lines go; let a line go to CPUS alone, as 2, 0-3,6 or all; lead all lines away from a CPU, or end that", json: true, run: irq, words: func(*Shell) []string { return []string{"affinity", "drain", "admit"} }},
+		{name: "irq", usage: "[affinity LINE CPUS | drain CPU | admit CPU | resume LINE]", most: 3, about: "interrupts by source and CPU, and where lines go; let a line go to CPUS alone, as 2, 0-3,6 or all; lead all lines away from a CPU, or end that; let a stuck line interrupt again", json: true, run: irq, words: func(*Shell) []string { return []string{"affinity", "drain", "admit", "resume"} }},
 		{name: "pci", about: "functions on the PCI buses: class, addresses, capabilities", json: true, run: pci},
 		{name: "serial", about: "serial ports from which the kernel receives, and bytes that were lost", json: true, run: serial},
 		{name: "ps", about: "threads, where they run and for how long", json: true, run: ps},

@@ -20,6 +20,8 @@ func irq(_ context.Context, s *Shell, a args) error {
 		return withCPU(a.list[1], s.sys.DrainCPU)
 	case a.first() == "admit" && len(a.list) == 2:
 		return withCPU(a.list[1], s.sys.AdmitCPU)
+	case a.first() == "resume" && len(a.list) == 2:
+		return s.sys.ResumeIRQ(a.list[1])
 	}
 	return errUsage
 }
@@ -35,7 +37,7 @@ func withCPU(text string, f func(cpu int) error) error {
 
 func listIRQs(s *Shell, a args) error {
 	rows := s.sys.IRQs()
-	head := "VECTOR NAME LINE TRIGGER GOES-TO STATE"
+	head := "VECTOR NAME LINE TRIGGER GOES-TO STATE STRAYS"
 	if len(rows) > 0 {
 		for i := range rows[0].Counts {
 			head += fmt.Sprintf(" CPU%d", i)
@@ -46,7 +48,15 @@ func listIRQs(s *Shell, a args) error {
 		if r.CPU != nil {
 			to = fmt.Sprintf("cpu%d of %s", *r.CPU, cpuSet(r.Allowed))
 		}
-		fmt.Fprintf(w, "%#02x\t%s\t%s\t%s\t%s\t%s\t", r.Vector, r.Name, r.Line, trigger, to, r.State)
+		strays := ""
+		if r.Trigger == "level" {
+			strays = strconv.FormatUint(r.Strays, 10)
+		}
+		number := ""
+		if r.Vector >= 0 {
+			number = fmt.Sprintf("%#02x", r.Vector)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t", number, r.Name, r.Line, trigger, to, r.State, strays)
 		for _, n := range r.Counts {
 			fmt.Fprintf(w, "%d\t", n)
 		}

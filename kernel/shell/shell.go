@@ -36,6 +36,7 @@ type System interface {
 	Affinity(line string, cpus []int) error // the CPUs to which a device's line may go
 	DrainCPU(cpu int) error                 // leads all lines away from a CPU
 	AdmitCPU(cpu int) error                 // ends that
+	ResumeIRQ(line string) error            // lets a stuck line interrupt again
 	PCI() []PCI
 	Threads() []Thread
 	Memory() Memory

@@ -56,6 +56,8 @@ func (f *fake) SerialPorts() []SerialPort {
 	return []SerialPort{{Address: 0x3f8, For: "console", Received: 12, Overruns: 1}}
 }
 
+func (f *fake) ResumeIRQ(line string) error { return f.Affinity(line, nil) }
+
 func (f *fake) DrainCPU(cpu int) error { return f.AdmitCPU(cpu) }
 
 func (f *fake) AdmitCPU(cpu int) error {
@@ -170,7 +172,7 @@ func run(t *testing.T, line string) (string, error) {
 	return out.String(), err
 }
 
-const irqUsage = "irq: usage: irq [-json] [affinity LINE CPUS | drain CPU | admit CPU]\n"
+const irqUsage = "irq: usage: irq [-json] [affinity LINE CPUS | drain CPU | admit CPU | resume LINE]\n"
 
 func TestCommands(t *testing.T) {
 	tests := map[string]struct {
@@ -187,6 +189,8 @@ func TestCommands(t *testing.T) {
 		"irq drain":      {want: irqUsage, bad: true},
 		"irq drain 1":    {want: ""},
 		"irq drain 7":    {want: "irq: there is no cpu7\n", bad: true},
+		"irq resume 4":   {want: ""},
+		"irq resume":     {want: irqUsage, bad: true},
 		"irq admit x":    {want: "irq: \"x\" is not a CPU number; cpus lists them\n", bad: true},
 		"dmesg -last":    {want: "nothing kept: cold\n"},
 		"ipi":            {want: "   IPI  COUNTER  CPU0  CPU1\n  call     sent     3     0\n"},

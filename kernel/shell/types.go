@@ -47,7 +47,7 @@ type ACPITable struct {
 // IRQ is one vector that has interrupted some CPU, or a line that a device's driver has
 // claimed. The fields from Line on are a line's.
 type IRQ struct {
-	Vector   int      `json:"vector"` // of a line: on the CPU to which it goes
+	Vector   int      `json:"vector"` // of a line: on the CPU to which it goes; -1 for any
 	Name     string   `json:"name"`
 	Counts   []uint64 `json:"counts"`             // by CPU
 	Line     string   `json:"line,omitempty"`     // the GSI, or msi0 and so on
@@ -55,7 +55,8 @@ type IRQ struct {
 	Polarity string   `json:"polarity,omitempty"` // high, low
 	CPU      *int     `json:"cpu,omitempty"`      // to which it goes
 	Allowed  []int    `json:"allowed,omitempty"`  // CPUs to which it may go; absent for all
-	State    string   `json:"state,omitempty"`    // open, masked, moving
+	State    string   `json:"state,omitempty"`    // open, masked, moving, stuck
+	Strays   uint64   `json:"strays,omitempty"`   // interrupts that no device has claimed; of level-triggered lines
 }
 
 // SerialPort is a serial port from which the kernel receives.
