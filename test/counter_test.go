@@ -5,9 +5,12 @@ package test
 import (
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"muster/kernel/shell"
 )
 
 // Words for the command line that take counters away, and what remains.
@@ -41,22 +44,37 @@ func TestClockSources(t *testing.T) {
 	for name, tc := range map[string]struct {
 		machine, words string
 		source, says   string
+		states         map[string]string // of sources
 	}{
-		"no HPET":                         {"q35,hpet=off", "", "ACPI PM timer", ""},
-		"an HPET that stands still":       {"q35", "fault=hpet:still", "ACPI PM timer", "clock: HPET: it stands still: not used\n"},
-		"PC without a PIT":                {"pc,pit=off", "", "HPET", ""},
-		"a PIT that never counts":         {"pc,hpet=off", noPIT, "ACPI PM timer", ""},
-		"the PIT alone":                   {"q35,hpet=off", noPM, "PIT", stillPM},
-		"microvm":                         {"microvm", "", "PIT", ""},
-		"a wrong CPUID leaf, two against": {"q35", "fault=cpuid15:wrong", "HPET", "clock: CPUID 15H says 700000 kHz, "},
+		"no HPET":                         {"q35,hpet=off", "", "ACPI PM timer", "", map[string]string{"HPET": "absent", "PIT": "agrees"}},
+		"an HPET that stands still":       {"q35", "fault=hpet:still", "ACPI PM timer", "clock: HPET: it stands still: not used\n", map[string]string{"HPET": "it stands still", "PIT": "agrees"}},
+		"PC without a PIT":                {"pc,pit=off", "", "HPET", "", map[string]string{"PIT": "it stands still", "ACPI PM timer": "agrees"}},
+		"a PIT that never counts":         {"pc,hpet=off", noPIT, "ACPI PM timer", "", map[string]string{"PIT": "it stands still"}},
+		"the PIT alone":                   {"q35,hpet=off", noPM, "PIT", stillPM, map[string]string{"ACPI PM timer": "it stands still", "HPET": "absent"}},
+		"microvm":                         {"microvm", "", "PIT", "", map[string]string{"ACPI PM timer": "absent", "HPET": "absent", "CMOS clock": "not needed"}},
+		"a wrong CPUID leaf, two against": {"q35", "fault=cpuid15:wrong", "HPET", "clock: CPUID 15H says 700000 kHz, ", map[string]string{"CPUID 15H": "refused: more sources agree with one another"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := boot(t, "--cpus", "1", "--machine", tc.machine, "--append", tc.words, "--run", "test timers; uptime").ok()
-			r.has(tc.says).lacks("options: fault=")
+			r := boot(t, "--cpus", "1", "--machine", tc.machine, "--append", tc.words, "--run", "test timers; time -v; time -json").ok()
+			r.has(tc.says, "chosen: "+tc.source+": ").lacks("options: fault=")
 			kHz, source := tscKHz(r)
 			require.Equal(t, tc.source, source)
 			require.InEpsilon(t, want, kHz, 0.01)
+
+			listing := decode[shell.Time](r, "time -json")
+			require.Equal(t, source, listing.From)
+			require.EqualValues(t, kHz, listing.Hz/1000)
+			require.NotZero(t, listing.Timer.Hz)
+			states := map[string]string{}
+			for _, s := range listing.Sources {
+				states[s.Name] = s.State
+				require.Equal(t, s.State == "chosen" || s.State == "agrees" || strings.HasPrefix(s.State, "refused"), s.Hz != 0, "%+v", s)
+			}
+			require.Equal(t, "chosen", states[source])
+			for name, state := range tc.states {
+				require.Equal(t, state, states[name], name)
+			}
 		})
 	}
 }
@@ -90,4 +108,15 @@ func TestClockByNothing(t *testing.T) {
 	t.Parallel()
 	r := boot(t, "--cpus", "1", "--machine", "q35,hpet=off", "--append", noPM+" "+noPIT+" "+noCMOS, "--run", "test basics; uptime").ok()
 	r.has(stillPM, "clock: CMOS clock: it stands still: the time-stamp counter is taken for one of 8000 MHz without a reason, so date and spans of time are wrong\n")
+}
+
+// QEMU's CPUs name no frequency, and HLT is their only idle state.
+func TestFreq(t *testing.T) {
+	t.Parallel()
+	r := boot(t, "--cpus", "1", "--accel", "tcg", "--run", "freq; freq -json").ok()
+	f := decode[shell.Freq](r, "freq -json")
+	require.Zero(t, f.Base)
+	require.Equal(t, "nothing: the CPU does not tell", f.From)
+	require.Zero(t, f.Firmware.Named)
+	require.Contains(t, r.output("freq"), "the kernel reads all this and drives none of it")
 }

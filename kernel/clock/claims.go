@@ -157,12 +157,18 @@ func (q *claimant) amd(family uint16) uint64 {
 	if !ok || v&pstateValid == 0 {
 		return 0
 	}
+	return PStateHz(v, family)
+}
+
+// PStateHz decodes the frequency of an AMD P-state's register, 0 for a reserved value. family is
+// 17H or later.
+func PStateHz(v uint64, family uint16) uint64 {
 	if family >= 0x1a {
 		return v & 0xfff * 5_000_000
 	}
 	fid, did := v&0xff, v>>8&0x3f
 	if fid < 0x10 || did < 8 {
-		return 0 // the manual reserves these
+		return 0
 	}
 	return fid * 200_000_000 / did
 }
@@ -182,23 +188,30 @@ var intelModels = [...]struct {
 	{0x97, false}, {0x9a, false}, {0xb7, false}, {0xba, false}, {0xbf, false}, {0x8f, false}, {0xcf, false}, // Alder and Raptor Lake, Sapphire and Emerald Rapids
 }
 
-// intel returns the largest ratio without turbo times the bus clock.
-func (q *claimant) intel(family uint16, model uint8) uint64 {
-	if family != 6 {
-		return 0
-	}
+// BusOf returns the bus clock, to which the ratios of Intel's registers refer, of a model of
+// family 6; 0 if MSR_PLATFORM_INFO is not documented for the model.
+func BusOf(model uint8) uint64 {
 	for i := range intelModels {
-		if intelModels[i].model != model {
-			continue
+		switch {
+		case intelModels[i].model != model:
+		case intelModels[i].nehalem:
+			return nehalemBus
+		default:
+			return intelBus
 		}
-		v, ok := q.msr(msrPlatformInfo)
-		if !ok {
-			return 0
-		}
-		if intelModels[i].nehalem {
-			return v >> platformRatio & 0xff * nehalemBus
-		}
-		return v >> platformRatio & 0xff * intelBus
 	}
 	return 0
+}
+
+// intel returns the largest ratio without turbo times the bus clock.
+func (q *claimant) intel(family uint16, model uint8) uint64 {
+	bus := BusOf(model)
+	if family != 6 || bus == 0 {
+		return 0
+	}
+	v, ok := q.msr(msrPlatformInfo)
+	if !ok {
+		return 0
+	}
+	return v >> platformRatio & 0xff * bus
 }

@@ -11,7 +11,7 @@ import (
 type measuring func(m *meter, list *[Kinds]Counter, exact bool) [Kinds]Reading
 
 // worlds is how many simulated machines each property gets.
-const worlds = 600
+const worlds = 200
 
 // wrongBounds returns the measurements whose error is larger than their bound, or which are
 // missing though the counter counts.

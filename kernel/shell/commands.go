@@ -26,6 +26,8 @@ func commands() []command {
 		{name: "mem", about: "memory in use and free", json: true, run: mem},
 		{name: "dmesg", options: []option{{name: "-last", about: "the log of the boot before, and the report of its panic, if memory kept them over a reset"}}, about: "the kernel log", json: true, run: dmesg},
 		{name: "uptime", about: "time since the first instruction, and the date", json: true, run: uptime},
+		{name: "freq", about: "frequencies and idle states of a CPU, by CPUID, registers and the firmware: read, not driven", json: true, run: frequencies},
+		{name: "time", options: []option{{name: "-v", about: "where the time comes from: every source and counter, what it says, which one was chosen and why"}}, about: "the date, and the frequency of the time-stamp counter with its source", json: true, run: timing},
 		{name: "trace", usage: "[N] | start | stop", most: 1, options: []option{
 			{name: "-kind", value: "NAME", about: "only events of this kind; may be a list: switch,wake", words: kindNames},
 			{name: "-cpu", value: "N", about: "only events of this CPU"},

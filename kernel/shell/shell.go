@@ -45,6 +45,8 @@ type System interface {
 	LastBoot() LastBoot
 	Machine() Machine
 	Uptime() Uptime
+	Time() Time
+	Freq() Freq
 	Trace(cpu int, from uint64) []Event // from number from on, without their texts, newest first
 	TraceKinds(kinds uint32) (old uint32)
 	StartProfile(cpu, rate int) error // samples a second

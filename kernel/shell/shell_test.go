@@ -14,6 +14,7 @@ import (
 
 	"muster/kernel/abi"
 	tables "muster/kernel/acpi"
+	"muster/kernel/freq"
 )
 
 // fake is a machine with two CPUs and fixed answers.
@@ -92,6 +93,17 @@ func (f *fake) Machine() Machine {
 	return Machine{Version: "0.1", Go: "go1", Loader: "PVH", CPU: "Fast CPU", TSCHz: 2e9, TSCFrom: "PIT", Screen: "no framebuffer", Free: []Range{{1 << 20, 2 << 20}}}
 }
 func (f *fake) Uptime() Uptime { return Uptime{UpNS: 1500e6, Date: "2025-01-01T00:00:00Z"} }
+func (f *fake) Time() Time {
+	return Time{Uptime: f.Uptime(), Hz: 2_600_000_123, From: "HPET", Why: "it counts",
+		Sources:  []TimeSource{{Name: "CPUID 15H", Kind: "exact", State: "absent"}, {Name: "HPET", Kind: "measured", Hz: 2_600_000_123, Bound: 70, State: "chosen"}},
+		Counters: []TimeCounter{{Name: "HPET", Bits: 64, Hz: 100e6, State: "counts"}}, Timer: TimeTimer{Hz: 62_500_001, Bound: 90, State: "measured"}}
+}
+func (f *fake) Freq() Freq {
+	return Freq{Frequencies: freq.Frequencies{Base: 3600e6, Bus: 100e6, P: []uint64{3600e6, 2200e6}, From: "P-states", Turbo: true},
+		Idle: freq.Idle{Monitor: true, Smallest: 64, Largest: 64, States: []freq.IdleState{{Name: "C1", Subs: 2}}},
+		Firmware: FirmwareIdle{Named: 2, Methods: 1, C2: 101, C3: 57,
+			States: []tables.IdleState{{Type: 1, Entry: tables.GAS{Space: tables.SpaceFixed}, Latency: 1}, {Type: 2, Entry: tables.GAS{Space: tables.SpaceIO, BitWidth: 8, Address: 0x414}, Latency: 20, Power: 500}}}}
+}
 func (f *fake) Trace(cpu int, from uint64) (list []Event) {
 	for _, e := range f.events[cpu] {
 		if e.Seq >= from {
@@ -179,9 +191,19 @@ func TestCommands(t *testing.T) {
 		want string
 		bad  bool
 	}{
-		"":               {want: ""},
-		`""`:             {want: "\"\": unknown command; help lists all\n", bad: true},
-		"uptime":         {want: "up 1.5s, 2025-01-01T00:00:00Z\n"},
+		"":       {want: ""},
+		`""`:     {want: "\"\": unknown command; help lists all\n", bad: true},
+		"uptime": {want: "up 1.5s, 2025-01-01T00:00:00Z\n"},
+		"time":   {want: "2025-01-01T00:00:00Z, time-stamp counter at 2600.000123 MHz by HPET\n"},
+		"time -v": {want: "2025-01-01T00:00:00Z, time-stamp counter at 2600.000123 MHz by HPET\nchosen: HPET: it counts\n" +
+			"SOURCE     KIND      SAYS             BOUND   APART  STATE\nCPUID 15H  exact     -                -       -      absent\n" +
+			"HPET       measured  2600.000123 MHz  70 ppm  -      chosen\n\nCOUNTER  BITS  COUNTS AT       STATE\n" +
+			"HPET     64    100.000000 MHz  counts\n\ntimer of the local APICs: measured, 62.500001 MHz, bound 90 ppm\n"},
+		"freq": {want: "frequency: base 3600.000000 MHz, most -, least -, bus 100.000000 MHz, now -, turbo yes; by P-states\n" +
+			"P-state 0: 3600.000000 MHz\nP-state 1: 2200.000000 MHz\n" +
+			"MWAIT: states, with the number of substates: C1 (2); monitor line 64 to 64 bytes; interrupts break it when they are off: no; the timer runs in all: no\n" +
+			"_CST: 2 packages, 1 made by AML\n  C1 by MWAIT 0x0: at most 1 us to leave, 0 mW\n  C2 by I/O 0x414, 8 bits: at most 20 us to leave, 500 mW\n" +
+			"FADT: C2 absent, C3 57 us\nthe kernel reads all this and drives none of it: idle CPUs halt\n"},
 		"irq -json":      {want: "[]\n"},
 		"serial":         {want: "   PORT      FOR  RECEIVED  OVERRUNS  DROPPED\n  0x3f8  console        12         1        0\n"},
 		"irq affinity 4": {want: irqUsage, bad: true},
