@@ -114,6 +114,7 @@ func between(fn uintptr, id int32) bool {
 }
 
 func compare(f map[string]uintptr) {
+	runtime.LockOSThread() // clock 3 is the thread's
 	gettime := f["__vdso_clock_gettime"]
 	for id := int32(-10); id < 20; id++ {
 		_, want := read(0, id)
@@ -138,7 +139,6 @@ func compare(f map[string]uintptr) {
 	fmt.Println("time:", s == *seconds, after/1e6-s <= 1 && s >= before/1e6-1)
 	fmt.Println("time without an argument:", int64(call(f["__vdso_time"], 0, 0))-s <= 1)
 
-	runtime.LockOSThread()
 	cpu, node := new(uint32), new(uint32)
 	*node = 77
 	r = call(f["__vdso_getcpu"], uintptr(unsafe.Pointer(cpu)), uintptr(unsafe.Pointer(node)))
