@@ -71,6 +71,9 @@ func main() {
 		port = p
 	}
 	<-button
+	if !opts.Static && len(m.top.CPUs) > 1 {
+		go irq.Balance()
+	}
 	if opts.Faults.Storm {
 		m.storm()
 	}

@@ -96,7 +96,7 @@ func (s *system) IRQs() (list []shell.IRQ) {
 	}
 	for _, l := range irq.Lines() {
 		row := shell.IRQ{Vector: l.Vector, Name: l.Name, Counts: make([]uint64, n), Line: l.Label, Trigger: l.Trigger,
-			Polarity: l.Polarity, CPU: &l.CPU, Allowed: l.Allowed, State: l.State, Strays: l.Strays}
+			Polarity: l.Polarity, CPU: &l.CPU, Allowed: l.Allowed, State: l.State, Strays: l.Strays, Balanced: l.Balanced}
 		copy(row.Counts, l.Counts)
 		list = append(list, row)
 	}

@@ -163,3 +163,25 @@ func TestIRQStorm(t *testing.T) {
 		})
 	}
 }
+
+// Where there is no local APIC, the lines are those of the 8259s, at the one CPU.
+func TestIRQOf8259(t *testing.T) {
+	r := boot(t, "--machine", "isapc", "--cpu", "max,-apic", "--cpus", "1", "--run", "irq -json; irq affinity 4 0; irq drain 0")
+	require.Equal(t, 1, r.status)
+	console := irqLine(t, decode[[]shell.IRQ](r, "irq -json"), "4")
+	require.Equal(t, "edge", console.Trigger)
+	require.Equal(t, 0x24, console.Vector)
+	require.Positive(t, console.Counts[0])
+	require.Equal(t, "irq: cpu0 keeps lines: line 4 (console): no other CPU takes device interrupts", strings.TrimSpace(r.output("irq drain 0")))
+}
+
+// The firmware's table says that local pin 1 of each CPU is an NMI. QEMU raises it on
+// request, and each CPU counts and reports the NMI.
+func TestNMIPin(t *testing.T) {
+	t.Parallel()
+	q, socket := withQMP(t)
+	s := start(t, socket...).expect("muster> ")
+	q.open()
+	q.do("inject-nmi", nil)
+	s.expect("nmi: 4 NMIs so far were not sent by a CPU").say("irq -json\r").expect(`{"vector":2,"name":"NMI","counts":[1,1,1,1]}`)
+}

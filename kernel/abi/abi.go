@@ -139,6 +139,7 @@ const (
 // Further flags of a line.
 const (
 	IRQMessage = 1 << 2 // the line is a device's MSI
+	IRQNMI     = 1 << 6 // the line is an NMI source: it interrupts without a vector
 	IRQMasked  = 1 << 3 // IRQLine: masked, by the handler or by the kernel
 	IRQLeaving = 1 << 4 // IRQLine: a move is not settled
 	IRQStuck   = 1 << 5 // IRQLine: masked, because it interrupts without a device that claims it

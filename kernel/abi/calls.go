@@ -47,7 +47,7 @@ type Calls interface {
 	AllocPage() (physical int, err error)
 
 	// AddIOAPIC takes an I/O APIC into use, masks all its inputs, and returns their
-	// number. ENODEV: there is no local APIC.
+	// number. ENODEV: there is no local APIC; EIO: nothing answers at the address.
 	//muster:core intr.AddIOAPIC
 	AddIOAPIC(id uint8, addr uint64, gsiBase uint32) (inputs int, err error)
 

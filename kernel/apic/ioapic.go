@@ -31,6 +31,7 @@ const (
 	redirVector  = 0xff
 	redirMode    = 7 << 8 // delivery mode
 	redirModeSMI = 2 << 8
+	redirModeNMI = 4 << 8
 )
 
 // IOAPIC is one I/O APIC. Its inputs are the global system interrupts from
@@ -103,6 +104,20 @@ func (a *IOAPIC) Route(c *percpu.CPU, gsi uint32, vector uint8, dest uint32, low
 	a.write(r, redirMasked) // the CPU never sees half an entry
 	a.write(r+1, hi)
 	a.write(r, lo)
+	a.mu.Unlock(c)
+}
+
+// RouteNMI makes an input an NMI of the CPU with APIC id dest, and unmasks it. An input of
+// this kind has no vector, and is edge-triggered whatever its wiring is.
+//
+// Source: Intel 82093AA data sheet, "I/O Redirection Table Registers", delivery mode.
+func (a *IOAPIC) RouteNMI(c *percpu.CPU, gsi uint32, dest uint32, low bool) {
+	lo, hi := redirection(0, dest, low, false)
+	r := a.entry(gsi)
+	a.mu.Lock(c)
+	a.write(r, redirMasked)
+	a.write(r+1, hi)
+	a.write(r, lo|redirModeNMI)
 	a.mu.Unlock(c)
 }
 

@@ -37,14 +37,21 @@ type ioapic struct {
 
 var ioapics *ioapic
 
-func findIOAPIC(gsi uint32) *ioapic {
+// findIOAPIC returns the I/O APIC of a global system interrupt, nil if there is none. Where
+// one has more inputs than there are numbers up to the next, the next has the number.
+func findIOAPIC(gsi uint32) (best *ioapic) {
 	for a := ioapics; a != nil; a = a.next {
-		if a.Has(gsi) {
-			return a
+		if a.Has(gsi) && (best == nil || a.GSIBase > best.GSIBase) {
+			best = a
 		}
 	}
-	return nil
+	return best
 }
+
+// maxInputs is the largest number of inputs that an I/O APIC can have.
+//
+// Source: Intel 82093AA data sheet, "I/O APIC Version Register".
+const maxInputs = 240
 
 // Install makes this package handle all vectors of devices.
 //
@@ -66,6 +73,9 @@ func AddIOAPIC(c *percpu.CPU, _ *linux.Task, id uint8, addr uint64, gsiBase uint
 	a := (*ioapic)(unsafe.Pointer(mem.AllocMapped(c, unsafe.Sizeof(ioapic{}), 64)))
 	va := mem.MapPhys(c, mem.PhysAddr(addr), layout.PageSize, mem.Device)
 	a.Init(c, va, id, gsiBase)
+	if a.Inputs > maxInputs { // it reads as all ones
+		return c, linux.Fail(linux.EIO)
+	}
 	end := &ioapics
 	for *end != nil {
 		end = &(*end).next

@@ -152,14 +152,20 @@ func bind(c *percpu.CPU, r *abi.IRQRequest, event *linux.File) (n uint32, e linu
 	var v uint8
 	if e == 0 {
 		l := &lines[n]
-		if v = assign(c, to, n); v == 0 {
+		if l.nmi() {
+			l.now = route{to.ID, vector.NMI}
+		} else if v = assign(c, to, n); v == 0 {
 			l.used, e = false, linux.ENOSPC
 		} else {
 			l.now = route{to.ID, v}
 		}
 	}
 	mu.Unlock(c)
-	if e == 0 && a != nil {
+	switch {
+	case e != 0 || a == nil:
+	case r.Flags&abi.IRQNMI != 0:
+		a.RouteNMI(c, r.GSI, to.APICID, r.Flags&abi.IRQLow != 0)
+	default:
 		a.Route(c, r.GSI, v, to.APICID, r.Flags&abi.IRQLow != 0, r.Flags&abi.IRQLevel != 0)
 	}
 	return n, e
@@ -187,11 +193,14 @@ func claim(c *percpu.CPU, r *abi.IRQRequest, a *ioapic, event *linux.File) (n ui
 	}
 	l := &lines[free]
 	l.used, l.gsi, l.action, l.name = true, r.GSI, r.Action, r.Name
-	l.flags = r.Flags & (abi.IRQLow | abi.IRQLevel | abi.IRQMessage)
-	l.level = l.flags&abi.IRQLevel != 0 && !isMSI
+	l.flags = r.Flags & (abi.IRQLow | abi.IRQLevel | abi.IRQMessage | abi.IRQNMI)
+	l.level = l.flags&abi.IRQLevel != 0 && !isMSI && !l.nmi()
 	l.io, l.event = a, event
 	return free, 0
 }
+
+// nmi reports whether the line is an NMI source.
+func (l *line) nmi() bool { return l.flags&abi.IRQNMI != 0 }
 
 // find returns the line with a number, nil if there is none.
 func find(n int) *line {

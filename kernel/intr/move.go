@@ -32,6 +32,10 @@ func Move(c *percpu.CPU, _ *linux.Task, n, cpu int, force bool) (*percpu.CPU, ui
 	if e != 0 {
 		return c, linux.Fail(e)
 	}
+	if l.nmi() {
+		l.moveNMI(c, to)
+		return c, 0
+	}
 	ready(c, to)
 	v, e := l.begin(c, uint32(n), to)
 	if e != 0 || v == 0 {
@@ -46,6 +50,14 @@ func Move(c *percpu.CPU, _ *linux.Task, n, cpu int, force bool) (*percpu.CPU, ui
 		return c, linux.Fail(linux.EAGAIN)
 	}
 	return c, 0
+}
+
+// moveNMI leads an NMI source to another CPU. It has no vector, so nothing of it pends.
+func (l *line) moveNMI(c, to *percpu.CPU) {
+	l.io.RouteNMI(c, l.gsi, to.APICID, l.flags&abi.IRQLow != 0)
+	mu.Lock(c)
+	l.now.cpu = to.ID
+	mu.Unlock(c)
 }
 
 // begin gives a line a vector of another CPU. Neither a vector nor an error: the line goes

@@ -37,6 +37,9 @@ func SetUp(t *acpi.Topology) {
 	for _, o := range t.Overrides {
 		klog.Infof("irq: ISA IRQ %d is GSI %d", o.Source, o.GSI)
 	}
+	for _, n := range t.NMIs {
+		bindNMI(n)
+	}
 	high := 0
 	for _, c := range t.CPUs {
 		if c.APICID > MaxAPICID {
@@ -46,6 +49,19 @@ func SetUp(t *acpi.Topology) {
 	if high > 0 {
 		klog.Infof("irq: %d CPUs get no device interrupts: their APIC ids are above %d, and there is no interrupt remapping", high, MaxAPICID)
 	}
+}
+
+// bindNMI makes an input of an I/O APIC an NMI of the boot CPU, as the firmware says that it
+// is one.
+//
+// Source: ACPI Specification 6.5, "Non-Maskable Interrupt (NMI) Source Structure".
+func bindNMI(n acpi.NMISource) {
+	l := &line{name: "NMI", wiring: acpi.Line{GSI: n.GSI, Low: n.Flags.Polarity() == acpi.ActiveLow}, label: fmt.Sprint(n.GSI)}
+	if _, err := bind(l, abi.IRQRequest{GSI: n.GSI, Flags: abi.IRQNMI | n.Flags.IRQ(), Action: abi.ActionNothing}); err != nil {
+		klog.Warnf("irq: GSI %d is no source of NMIs: %v", n.GSI, err)
+		return
+	}
+	klog.Infof("irq: GSI %d is an NMI on cpu0", n.GSI)
 }
 
 // MaxAPICID is the highest APIC id that a device interrupt reaches: the destination has 8

@@ -22,6 +22,8 @@ type line struct {
 	wiring  acpi.Line
 	program func(address uint64, data uint32) error // of an MSI: writes the device's registers
 	allowed []int                                   // CPUs, ascending; nil for all
+
+	balanced uint64 // moves by the balancer
 }
 
 // core is the private calls that this package makes.

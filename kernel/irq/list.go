@@ -16,6 +16,7 @@ type Line struct {
 	Vector   int    // as what
 	Allowed  []int  // CPUs; nil for all
 	State    string // open, masked, moving, stuck
+	Balanced uint64 // moves by the balancer
 	Strays   uint64 // interrupts that no device has claimed
 	Counts   []uint64
 }
@@ -32,11 +33,11 @@ func (t *table) state() (list []Line) {
 			continue
 		}
 		x := Line{Label: l.label, Name: l.name, Trigger: "edge", Polarity: "high", CPU: int(i.CPU), Vector: int(i.Vector),
-			Allowed: slices.Clone(l.allowed), State: "open", Strays: i.Strays}
+			Allowed: slices.Clone(l.allowed), State: "open", Strays: i.Strays, Balanced: l.balanced}
 		switch {
 		case i.Flags&abi.IRQMessage != 0:
 			x.Trigger, x.Polarity = "msi", ""
-		case i.Flags&abi.IRQLevel != 0:
+		case i.Flags&abi.IRQLevel != 0 && i.Flags&abi.IRQNMI == 0: // an NMI is edge-triggered
 			x.Trigger = "level"
 		}
 		if i.Flags&abi.IRQLow != 0 {

@@ -54,7 +54,7 @@ func AllocPage() (physical int, err error) {
 }
 
 // AddIOAPIC takes an I/O APIC into use, masks all its inputs, and returns their
-// number. ENODEV: there is no local APIC.
+// number. ENODEV: there is no local APIC; EIO: nothing answers at the address.
 func AddIOAPIC(id uint8, addr uint64, gsiBase uint32) (inputs int, err error) {
 	r, err := quick(abi.NumAddIOAPIC, uintptr(id), uintptr(addr), uintptr(gsiBase), 0)
 	return int(r), err

@@ -48,6 +48,16 @@ func nothing() uint64 {
 	return cpu.TSC() - began
 }
 
+// window returns the time that the pending interrupt takes, from entry to exit.
+func window(c *percpu.CPU) uint64 {
+	began := cpu.TSC()
+	trap.Window(c)
+	took := cpu.TSC() - began
+	began = cpu.TSC()
+	trap.Window(c) // no interrupt is pending
+	return took - min(took, cpu.TSC()-began)
+}
+
 // measureOnce does the operation once, and returns the counter ticks from its first
 // instruction to its last. It is one function, so that no call lies between the two
 // readings but the operation.
@@ -66,12 +76,10 @@ func measureOnce(c *percpu.CPU, kind int) uint64 {
 		return cpu.TSC() - began
 	case abi.MeasureInterrupt: // with entry and exit
 		ipi.Repeat(c, c, ipi.Reschedule)
-		began := cpu.TSC()
-		trap.Window(c)
-		took := cpu.TSC() - began
-		began = cpu.TSC()
-		trap.Window(c) // no interrupt is pending
-		return took - min(took, cpu.TSC()-began)
+		return window(c)
+	case abi.MeasureEmpty:
+		apic.SendVector(c, c, vector.Empty)
+		return window(c)
 	case abi.MeasureSendCall:
 		c.Pending.And(^uint32(1 << ipi.Call))
 		began := cpu.TSC()

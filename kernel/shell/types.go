@@ -56,6 +56,7 @@ type IRQ struct {
 	CPU      *int     `json:"cpu,omitempty"`      // to which it goes
 	Allowed  []int    `json:"allowed,omitempty"`  // CPUs to which it may go; absent for all
 	State    string   `json:"state,omitempty"`    // open, masked, moving, stuck
+	Balanced uint64   `json:"balanced,omitempty"` // how often the balancer has moved it
 	Strays   uint64   `json:"strays,omitempty"`   // interrupts that no device has claimed; of level-triggered lines
 }
 
