@@ -45,7 +45,7 @@ func (s *system) CPUs() (list []shell.CPU) {
 			return list
 		}
 		row := shell.CPU{CPU: i, APICID: c.APICID, UID: c.UID, BSP: c.BSP != 0, State: stateNames[c.State],
-			Stage: trampoline.StageName(c.Stage), Ticks: c.Ticks, Switches: c.Switches, Interrupts: c.Interrupts, IdleNS: c.IdleNS, Longest: c.LongestNS}
+			Stage: trampoline.StageName(c.Stage), Ticks: c.Ticks, Switches: c.Switches, Interrupts: c.Interrupts, IdleNS: c.IdleNS, Wakes: c.Wakes, Longest: c.LongestNS}
 		f := cpu.FromWords(c.Features)
 		row.Core = f.Core().String()
 		if c.State != percpu.Online {

@@ -217,10 +217,15 @@ type CPU struct {
 	Switches     uint64
 	Interrupts   uint64 // without exceptions
 	IdleNS       uint64
-	LongestNS    uint64     // debug builds: longest stretch with interrupts off
-	LongestAt    uint64     // debug builds: the entry at which it began: vector<<32 | system call
-	Features     [14]uint32 // for cpu.FromWords
+	Wakes        [WakeReasons]uint64 // how often it has left its halt
+	LongestNS    uint64              // debug builds: longest stretch with interrupts off
+	LongestAt    uint64              // debug builds: the entry at which it began: vector<<32 | system call
+	Features     [14]uint32          // for cpu.FromWords
 }
+
+// WakeReasons is the number of reasons for which an idle CPU wakes up: its tick, a timer,
+// a thread that another CPU has for it, another IPI, a device.
+const WakeReasons = 5
 
 // Stages is the number of stages of a CPU's start, plus one.
 const Stages = 16

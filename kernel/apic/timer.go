@@ -36,6 +36,9 @@ func elapsed(*clock.Counter) uint64 { return uint64(^read(offCurrent)) }
 //
 // Context: interrupts off.
 func ArmTimer(d clock.Time) {
+	if Simulated && Sent != nil {
+		return
+	}
 	if legacy {
 		armLegacy(d)
 		return

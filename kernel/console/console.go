@@ -208,6 +208,9 @@ func Interrupt(c *percpu.CPU) (input, space, cause bool) {
 		}
 	}
 	waits = charge(began) || waits
+	if waits {
+		c.Retick = 1 // the tick calls Resume
+	}
 	if i == maxRounds || waits {
 		out8(uartEnable, 0)
 		enableInterrupts()

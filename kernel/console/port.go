@@ -137,6 +137,9 @@ func (p *Port) Interrupt(c *percpu.CPU) (input, space, cause bool) {
 		p.set(regEnable, 0) // a new edge for what is left
 	}
 	p.waits = charge(began) || p.waits
+	if p.waits {
+		c.Retick = 1 // the tick calls Resume
+	}
 	p.enable()
 	if p.full && p.tx.len() <= len(p.txBytes)/2 {
 		p.full, space = false, true

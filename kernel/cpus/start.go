@@ -115,7 +115,7 @@ func Prepare(c *percpu.CPU, t *linux.Task, record uintptr) (*percpu.CPU, uint64)
 //
 // Context: the CPU waits for a SIPI, and has never been online.
 func renew(o *percpu.CPU) {
-	o.Resched, o.LockDepth, o.NoFault, o.Depth = 0, 0, 0, 0
+	o.Resched, o.Retick, o.LockDepth, o.NoFault, o.Depth = 0, 0, 0, 0, 0
 	o.Space, o.CallTicks = 0, 0
 	o.Pending.Store(0)
 	o.NMIRequests.Store(0)

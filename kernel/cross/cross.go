@@ -155,11 +155,12 @@ var sharePeriod clock.Time
 //
 // Context: the IPI's interrupt, the call taken out of the pending word.
 func onCall(c *percpu.CPU, _ *cpu.Frame) {
-	if tick := c.Ticks.Load(); tick != c.CallPeriod {
-		c.CallPeriod, c.CallTicks = tick, 0
+	if now := cpu.TSC(); now-c.CallPeriod >= clock.Ticks(sharePeriod) {
+		c.CallPeriod, c.CallTicks = now, 0
 	}
 	if c.CallTicks > clock.Ticks(sharePeriod)/100*share {
 		ipi.PutBack(c, ipi.Call)
+		c.Retick = 1 // it ticks while a request is pending
 		return
 	}
 	began := cpu.TSC()

@@ -101,7 +101,7 @@ func (t *Task) readClock(c *percpu.CPU, id clockID) (_ clock.Time, ok bool) {
 		return clock.Raw(), true
 	case kindProcessCPU:
 		sched.Charge(c)
-		return t.proc.usage.Time(), id.task == 0 || id.task == t.proc.ID
+		return t.proc.usage.GroupTime(), id.task == 0 || id.task == t.proc.ID
 	case kindThreadCPU:
 		if id.task == 0 || id.task == t.ID {
 			return t.runTime(c), true
@@ -110,7 +110,7 @@ func (t *Task) readClock(c *percpu.CPU, id clockID) (_ clock.Time, ok bool) {
 		t.proc.mu.Lock(c)
 		o := t.proc.clockTask(c, t, id)
 		if o != nil {
-			time = o.Used.Time()
+			time = o.ThreadTime()
 		}
 		t.proc.mu.Unlock(c)
 		return time, o != nil

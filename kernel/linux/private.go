@@ -21,7 +21,7 @@ func ThreadInfo(c *percpu.CPU, t *Task, id uint32, info uintptr) (*percpu.CPU, u
 	n := tasks.tree.AtLeast(uint64(id))
 	if n != nil {
 		o := taskOfNode(n)
-		out = abi.Thread{ID: o.ID, Process: o.proc.ID, CPU: o.CPU(), RanNS: uint64(o.Used.Time()),
+		out = abi.Thread{ID: o.ID, Process: o.proc.ID, CPU: o.CPU(), RanNS: uint64(o.ThreadTime()),
 			Switches: o.Switches.Load(), StackUsed: o.StackUsed(), Name: o.Name}
 		if o.proc.user {
 			out.Ring = 3

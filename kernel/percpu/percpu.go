@@ -39,10 +39,12 @@ type CPU struct {
 	// This CPU alone.
 	Resched   uint32 // 1: switch threads before leaving the core
 	ThreadID  uint32 // of the current thread; 0 is the idle thread
-	LockDepth uint16 // debug builds: locks held
+	LockDepth uint8  // debug builds: locks held
+	WokenBy   uint8  // vector of the last interrupt that came in the core
 	NoFault   uint8  // 1: a page fault of a user access fails at once
 	Lazy      uint8  // 1: Space is loaded, but the current thread does not need it
-	Depth     uint32 // interrupts nested in the core: idle loop and windows
+	Retick    uint16 // 1: look before leaving the core whether this CPU must tick
+	Depth     uint16 // interrupts nested in the core: idle loop and windows
 	LockRanks [8]uint8
 	TracePos  atom.Uint64 // records written; an NMI may interleave
 	Entered   uint64      // debug builds: counter value at entry to the core
@@ -53,8 +55,8 @@ type CPU struct {
 	// This CPU alone, seldom.
 	Space       uintptr // *mem.Space of the program whose tables are loaded
 	CallTicks   uint64  // counter ticks spent on calls of other CPUs in one period of the rate limit
-	CallPeriod  uint64  // that period: Ticks when it began
-	WatchTick   uint64  // Ticks when the watchdog last saw its neighbour alive
+	CallPeriod  uint64  // the counter when that period began
+	WatchTick   uint64  // the watchdog's time when it last saw its neighbour alive
 	Watched     uint64  // that neighbour's TickAt
 	PanicTop    uintptr // stack for the panic report
 	Urgent      uint32  // 1: an allocation for a program may use half of the kernel's reserve

@@ -30,6 +30,7 @@ func cpuInfo(c *percpu.CPU, t *linux.Task, cpu int, info uintptr) (*percpu.CPU, 
 		State:     o.State.Load(), Stage: o.Stage.Load(), Code: o.Code.Load(), ThreadID: o.ThreadID,
 		Ticks: o.Ticks.Load(), Switches: o.Switches.Load(),
 		IdleNS:    uint64(clock.Span(sched.IdleTicks(o))),
+		Wakes:     sched.Wakes(o),
 		LongestNS: uint64(clock.Span(o.Longest)), LongestAt: o.LongestAt,
 		Features: cpus.FeaturesOf(o).Words(),
 	}

@@ -22,13 +22,22 @@ type runQueue struct {
 	idle     *Thread
 	prev     *Thread // left by the switch in progress
 	how      leaving
-	since    uint64 // counter value of the last switch
+	suspects bool       // the neighbour is late, and watched more closely
+	planned  clock.Time // when nextTick was set
+	lived    clock.Time // the sum of the times between ticks, as they were planned: see watch
+	wakes    [wakeReasons]uint64
+	why      wakeReason // what the timer's last interrupt was for
+	sampled  uint64     // counter value at which the current thread was last sampled, or began
+	drawn    clock.Time // when this CPU last woke the thread that draws
 	nextTick clock.Time
 	armed    clock.Time // when the timer's hardware interrupts at the latest, clock.Never if it may not
 	timers   timerQueue
 	late     late
 
-	running atom.Uint32 // class of the running thread, classes for the idle one; others read it to decide on an IPI
+	ticking atom.Uint32  // 1: ticks every tickPeriod; stored by this CPU, wakers read it
+	since   atom.Uint64  // counter value up to which the current thread's time is counted; stored by this CPU
+	group   atom.Uintptr // *Usage of the current thread's group, 0 for none; stored by this CPU
+	running atom.Uint32  // class of the running thread, classes for the idle one; others read it to decide on an IPI
 }
 
 // pop takes the first thread of a list out; with free, the first that is not
@@ -136,13 +145,16 @@ func claim(first uint32) (id uint32, ok bool) {
 	return 0, false
 }
 
-// give puts t on a CPU's queue and interrupts that CPU if it should switch.
+// give puts t on a CPU's queue and interrupts that CPU if it should switch, or if it does not
+// tick: the tick will make it switch.
 func give(c, to *percpu.CPU, t *Thread) {
 	q := local(to)
 	q.put(c, t)
 	trace.Add(c, trace.Wake, uint64(t.ID), uint64(to.ID))
 	if uint32(t.Class) < q.running.Load() {
 		kick(c, to)
+	} else {
+		wantTick(c, to)
 	}
 }
 

@@ -8,7 +8,7 @@
 // waiters of a mutex. They are never held across a switch.
 // Manual: Intel SDM vol. 3A, "Task Management in 64-bit Mode".
 // Chapter: docs/09-scheduler.md.
-// Left out: priorities beyond two classes, affinity, a tickless idle.
+// Left out: priorities beyond two classes, affinity.
 package sched
 
 import (

@@ -26,6 +26,8 @@ var tickPeriod clock.Time
 // Context: boot CPU, before StartTick.
 func SetTick(d clock.Time) {
 	tickPeriod = d
+	idlePeriod = max(d, clock.Second)
+	slowPeriod = max(d, min(slowTicks*d, idlePeriod))
 	console.SetWindow(d)
 }
 
@@ -47,8 +49,10 @@ func Install() {
 // StartTick starts this CPU's timer.
 func StartTick(c *percpu.CPU) {
 	q := local(c)
-	q.since = cpu.TSC()
-	q.nextTick = clock.Now() + tickPeriod
+	q.since.Store(cpu.TSC())
+	q.ticking.Store(1) // at first: the first tick finds out whether that is needed
+	q.planned = clock.Now()
+	q.nextTick = staggered(c.ID, percpu.Count(), q.planned, tickPeriod)
 	c.TickAt.Store(cpu.TSC())
 	apic.StartTimer()
 	q.armed = clock.Never
@@ -60,8 +64,9 @@ func StartTick(c *percpu.CPU) {
 // Context: the CPU of the queue.
 func (q *runQueue) program(at clock.Time) {
 	if at < q.armed {
-		q.armed = at
-		apic.ArmTimer(at - clock.Now())
+		now := clock.Now()
+		q.armed = max(at, now)
+		apic.ArmTimer(at - now)
 	}
 }
 
@@ -75,9 +80,6 @@ func onTimer(c *percpu.CPU, f *cpu.Frame) {
 	}
 	if c.ID == 0 {
 		crash.WarnUnknown(c)
-		if console.TakeDamage() {
-			upcall.To.Redraw(c)
-		}
 	}
 	crash.WarnStalled(c) // on each CPU: the one that stands still may be the boot CPU
 }
@@ -93,21 +95,22 @@ func onLegacyTimer(c *percpu.CPU, f *cpu.Frame) {
 func due(c *percpu.CPU, f *cpu.Frame) {
 	q := local(c)
 	now := clock.Now()
+	q.armed = clock.Never // it has interrupted, or is to do so at another time
+	q.why = wakeTimer
 	if now >= q.nextTick {
-		tick(c, q)
+		q.why = wakeTick
+		tick(c, q, now)
 		q.chargeTick(Current(c), f.User())
-		q.nextTick += tickPeriod
-		if q.nextTick <= now { // ticks were lost because the host was busy
-			q.nextTick = now + tickPeriod
-		}
+		q.plan(c, now) // ticks that were lost because the host was busy are not made up for
 	}
 	q.timers.expire(c, f, now)
-	q.armed = clock.Never // it has interrupted, or is to do so at another time
+	q.retick(c)
 	q.program(min(q.nextTick, q.timers.earliest()))
 }
 
 // tick lets the next thread of this CPU's queue run, and offers one to an idle CPU.
-func tick(c *percpu.CPU, q *runQueue) {
+func tick(c *percpu.CPU, q *runQueue, now clock.Time) {
+	q.lived += q.nextTick - q.planned
 	c.Ticks.Store(c.Ticks.Load() + 1)
 	c.TickAt.Store(cpu.TSC())
 	if q.count.Load() > 0 {
@@ -119,12 +122,32 @@ func tick(c *percpu.CPU, q *runQueue) {
 	if c.ID == 0 {
 		console.Resume(c)
 	}
+	if now-q.drawn >= tickPeriod && console.TakeDamage() {
+		q.drawn = now
+		upcall.To.Redraw(c)
+	}
 	watch(c, q)
 	crash.PollMachine(c)
 }
 
 // Pending reports whether Leave has something to do.
-func Pending(c *percpu.CPU) bool { return c.Resched != 0 || Current(c).Work.Load() != 0 }
+func Pending(c *percpu.CPU) bool {
+	return c.Resched|uint32(c.Retick) != 0 || Current(c).Work.Load() != 0
+}
+
+// resched does what c.Resched and c.Retick request.
+//
+// Context: no lock held. Returns the CPU on which the thread goes on.
+func resched(c *percpu.CPU) *percpu.CPU {
+	if c.Retick != 0 {
+		c.Retick = 0
+		local(c).retick(c)
+	}
+	if c.Resched != 0 {
+		c = Yield(c)
+	}
+	return c
+}
 
 // workRounds is how often Leave does the work of a thread between two windows for
 // interrupts.
@@ -137,8 +160,8 @@ const workRounds = 4
 func Leave(c *percpu.CPU, f *cpu.Frame, how uintptr) uintptr {
 	t := Current(c)
 	for n := 1; ; n++ {
-		if c.Resched != 0 {
-			c = Yield(c)
+		if c.Resched|uint32(c.Retick) != 0 {
+			c = resched(c)
 			continue
 		}
 		if t.Work.Load() == 0 {

@@ -148,13 +148,14 @@ func TestMoveTimers(t *testing.T) {
 	m := newTimerCPUs(t)
 	a, b := &m.cpus[0], &m.cpus[2]
 	m.queues[2].armed = clock.Never
+	now := clock.Now()
 	var first, second, sampler Timer
-	first.Arm(a, 5*clock.Second)
-	second.Arm(a, 6*clock.Second)
+	first.Arm(a, now+500*clock.Second)
+	second.Arm(a, now+600*clock.Second)
 	sampler.StartSampler(a, a, clock.Second)
 	require.False(t, MoveTimers(b, a, b))
 	require.Equal(t, clock.Never, m.queues[0].timers.earliest())
-	require.Equal(t, clock.Time(unitOf(5*clock.Second)<<unitShift), m.queues[2].armed)
+	require.Equal(t, clock.Time(unitOf(now+500*clock.Second)<<unitShift), m.queues[2].armed)
 	require.False(t, sampler.armed)
 	require.True(t, first.Disarm(a))
 	require.True(t, second.Disarm(b))

@@ -14,7 +14,7 @@ import (
 func commands() []command {
 	list := []command{
 		{name: "help", usage: "[COMMAND]", most: 1, about: "list commands, or explain one", json: true, run: help, words: commandNames},
-		{name: "cpus", options: []option{{name: "-topology", about: "packages, dies, cores, threads and nodes"}, {name: "-features", about: "mitigations, and why one is off"}}, about: "CPUs and what they did, their packages and nodes, their mitigations", json: true, run: cpus},
+		{name: "cpus", options: []option{{name: "-topology", about: "packages, dies, cores, threads and nodes"}, {name: "-features", about: "mitigations, and why one is off"}, {name: "-idle", about: "how long each CPU was idle, and what woke it up"}}, about: "CPUs and what they did, their packages and nodes, their mitigations", json: true, run: cpus},
 		{name: "smp", usage: "trace | start CPU", most: 2, about: "the time line of the CPUs' start; start one that is not online", json: true, run: smp, words: func(*Shell) []string { return []string{"trace", "start"} }},
 		{name: "ipi", about: "IPIs: how many of each kind, and what happened to them", json: true, run: ipis},
 		{name: "audit", about: "privileged operations by class, in a debug build", json: true, run: audit},
@@ -57,12 +57,19 @@ func seconds(ns uint64) string { return fmt.Sprintf("%.3f", float64(ns)/1e9) }
 
 func cpus(_ context.Context, s *Shell, a args) error {
 	switch {
-	case a.flag("-topology") && a.flag("-features"):
-		return errors.New("-topology and -features are two listings: give one of them")
+	case a.flag("-topology") && a.flag("-features") || a.flag("-idle") && (a.flag("-topology") || a.flag("-features")):
+		return errors.New("-topology, -features and -idle are listings of their own: give one of them")
 	case a.flag("-topology"):
 		return topology(s, a)
 	case a.flag("-features"):
 		return features(s, a)
+	case a.flag("-idle"):
+		return list(s, a, s.sys.CPUs(), "CPU IDLE-S TICK TIMER THREAD IPI DEVICE", func(w io.Writer, c CPU) {
+			fmt.Fprintf(w, "%d\t%s\t", c.CPU, seconds(c.IdleNS))
+			for _, n := range c.Wakes {
+				fmt.Fprintf(w, "%d\t", n)
+			}
+		})
 	}
 	rows := s.sys.CPUs()
 	hybrid := slices.ContainsFunc(rows, func(c CPU) bool { return c.Core != "" })

@@ -221,10 +221,10 @@ func TestCommands(t *testing.T) {
 		"acpi":           {want: "acpi: RSDP+0x0: not found\n", bad: true},
 		"upttime":        {want: "upttime: unknown command, nearest is \"uptime\"; help lists all\n", bad: true},
 		"frobnicate":     {want: "frobnicate: unknown command; help lists all\n", bad: true},
-		"cpus x":         {want: "cpus: \"x\" is one word too many; usage: cpus [-topology] [-features] [-json]\n", bad: true},
+		"cpus x":         {want: "cpus: \"x\" is one word too many; usage: cpus [-topology] [-features] [-idle] [-json]\n", bad: true},
 		"smp trace":      {want: "cpu 1, APIC ID 4, us: INIT 0.0, RealMode16 12.3\n"},
 		"smp":            {want: "smp: usage: smp [-json] trace | start CPU\n", bad: true},
-		"cpus -tree":     {want: "cpus: unknown option -tree; usage: cpus [-topology] [-features] [-json]\n", bad: true},
+		"cpus -tree":     {want: "cpus: unknown option -tree; usage: cpus [-topology] [-features] [-idle] [-json]\n", bad: true},
 		"cpus -topology": {want: drawn},
 		"cpus -features": {want: "MITIGATION  CPU0  CPU1  WHY NOT\nSMEP        on    -     odd\nIBT         -     -     old\nslower without XSAVE: no AVX\ncpu 1 differs from cpu 0 in CPUID\n"},
 		"smp trace x":    {want: "smp: \"x\" is one word too many; usage: smp [-json] trace | start CPU\n", bad: true},
@@ -233,7 +233,7 @@ func TestCommands(t *testing.T) {
 		"ls -l":          {want: "ls: unknown command; there are no files; run NAME runs a program of the image or the stick\n", bad: true},
 		"crash -h":       {want: "usage: crash KIND\nbreak the core on purpose, to see the report of a panic\nfirst argument:\n  panic  by call\n  nil    a pointer\noptions:\n  -h  print this and do nothing else\n"},
 		"help a b":       {want: "help: \"b\" is one word too many; usage: help [-json] [COMMAND]\n", bad: true},
-		"CPUS -JSN":      {want: "CPUS: unknown option -JSN, nearest is \"-json\"; usage: cpus [-topology] [-features] [-json]\n", bad: true},
+		"CPUS -JSN":      {want: "CPUS: unknown option -JSN, nearest is \"-json\"; usage: cpus [-topology] [-features] [-idle] [-json]\n", bad: true},
 		"smp start x":    {want: "smp: \"x\" is not a CPU number; cpus lists them\n", bad: true},
 		"smp start -1":   {want: "smp: unknown option -1; usage: smp [-json] trace | start CPU\n", bad: true},
 		"app":            {want: "app: usage: app [-json] ARGUMENTS [/ ARGUMENTS]...\n", bad: true},
@@ -244,10 +244,10 @@ func TestCommands(t *testing.T) {
 		"test stres":     {want: "test: no test \"stres\", nearest is \"stress\"; test list shows all\n", bad: true},
 		"bench nosuch":   {want: "bench: no benchmark \"nosuch\"; bench list shows all\n", bad: true},
 		"crash":          {want: "crash: usage: crash KIND: one of panic, nil; crash -h explains them\n", bad: true},
-		"cpus --json": {want: `[{"cpu":0,"apic_id":0,"acpi_id":0,"bsp":true,"state":"online","stage":"","ticks":0,"switches":0,"interrupts":0,"idle_ns":0},` +
-			`{"cpu":1,"apic_id":4,"acpi_id":0,"bsp":false,"state":"offline","stage":"","ticks":0,"switches":0,"interrupts":0,"idle_ns":0}]` + "\n"},
+		"cpus --json": {want: `[{"cpu":0,"apic_id":0,"acpi_id":0,"bsp":true,"state":"online","stage":"","ticks":0,"switches":0,"interrupts":0,"idle_ns":0,"wakes":[0,0,0,0,0]},` +
+			`{"cpu":1,"apic_id":4,"acpi_id":0,"bsp":false,"state":"offline","stage":"","ticks":0,"switches":0,"interrupts":0,"idle_ns":0,"wakes":[0,0,0,0,0]}]` + "\n"},
 
-		"cpus -topology -features":  {want: "cpus: -topology and -features are two listings: give one of them\n", bad: true},
+		"cpus -topology -features":  {want: "cpus: -topology, -features and -idle are listings of their own: give one of them\n", bad: true},
 		"test stress 9999999999999": {want: "test: \"9999999999999\" is not a number of seconds from 1 to 1000000\n", bad: true},
 	}
 	for line, tc := range tests {
@@ -263,7 +263,7 @@ func TestComplete(t *testing.T) {
 	s := New(&fake{}, io.Discard)
 	for line, want := range map[string][]string{
 		"p":               {"pci", "poweroff", "profile", "ps"},
-		"cpus ":           {"-features", "-h", "-json", "-topology"},
+		"cpus ":           {"-features", "-h", "-idle", "-json", "-topology"},
 		"crash ":          {"-h", "nil", "panic"},
 		"test st":         {"stacks", "storm", "stress"},
 		"acpi mad":        {"MADT"},

@@ -1,22 +1,25 @@
 package shell
 
+import "muster/kernel/abi"
+
 // The rows of the listings. Times are nanoseconds, sizes bytes, addresses numbers.
 
 // CPU is one CPU.
 type CPU struct {
-	CPU        int    `json:"cpu"`
-	APICID     uint32 `json:"apic_id"`
-	UID        uint32 `json:"acpi_id"`
-	BSP        bool   `json:"bsp"`
-	Core       string `json:"core,omitempty"` // kind of core, on machines with several kinds
-	State      string `json:"state"`          // offline, booting, ready, online
-	Stage      string `json:"stage"`          // how far the CPU's start came
-	Ticks      uint64 `json:"ticks"`
-	Switches   uint64 `json:"switches"`
-	Interrupts uint64 `json:"interrupts"` // those of the timer too
-	IdleNS     uint64 `json:"idle_ns"`
-	Longest    uint64 `json:"longest_ns,omitempty"` // debug builds: longest stretch with interrupts off
-	LongestF   string `json:"longest_in,omitempty"` // debug builds: the entry at which it began
+	CPU        int                     `json:"cpu"`
+	APICID     uint32                  `json:"apic_id"`
+	UID        uint32                  `json:"acpi_id"`
+	BSP        bool                    `json:"bsp"`
+	Core       string                  `json:"core,omitempty"` // kind of core, on machines with several kinds
+	State      string                  `json:"state"`          // offline, booting, ready, online
+	Stage      string                  `json:"stage"`          // how far the CPU's start came
+	Ticks      uint64                  `json:"ticks"`
+	Switches   uint64                  `json:"switches"`
+	Interrupts uint64                  `json:"interrupts"` // those of the timer too
+	IdleNS     uint64                  `json:"idle_ns"`
+	Wakes      [abi.WakeReasons]uint64 `json:"wakes"`                // from its halt: tick, timer, thread, IPI, device
+	Longest    uint64                  `json:"longest_ns,omitempty"` // debug builds: longest stretch with interrupts off
+	LongestF   string                  `json:"longest_in,omitempty"` // debug builds: the entry at which it began
 }
 
 // ACPI is the firmware's tables.

@@ -188,6 +188,7 @@ func onInside(c *percpu.CPU, f *cpu.Frame) {
 		at := c.EnteredAt
 		Enter(c, f)
 		trace.Add(c, trace.Interrupt, f.Vector, f.IP)
+		c.WokenBy = uint8(f.Vector)
 		c.Depth++
 		vector.Deliver(c, f)
 		c.Depth--
