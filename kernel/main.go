@@ -65,6 +65,7 @@ func main() {
 	m.startCPUs(opts)
 	logMitigations(opts.Full)
 	m.makeVDSO()
+	go keepTime()
 	m.addCards(opts, m.addNamedPort())
 	var port io.Reader
 	if p := serial.Open(m.isa); p != nil {

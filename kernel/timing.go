@@ -6,6 +6,7 @@ import (
 	"muster/kernel/clock"
 	"muster/kernel/cpu"
 	"muster/kernel/freq"
+	"muster/kernel/kcall"
 	"muster/kernel/msr"
 	"muster/kernel/shell"
 )
@@ -46,6 +47,11 @@ func (s *system) Time() shell.Time {
 		t.Counters = append(t.Counters, row)
 	}
 	t.Timer = timerOf(r)
+	k := kcall.KeepTime(false)
+	t.Keeper = shell.TimeKeeper{CPU: k.CPU, Checks: k.Checks, Hz: k.Hz, SlowNS: k.SlowNS, SlewPPB: k.PPB}
+	if kind := clock.Kind(k.Reference); kind < clock.Kinds {
+		t.Keeper.Reference = kind.String()
+	}
 	return t
 }
 

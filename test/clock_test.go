@@ -3,12 +3,15 @@
 package test
 
 import (
+	"fmt"
 	"os/exec"
 	"regexp"
 	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"muster/kernel/shell"
 )
 
 // What the functions of the vDSO answer lies between what system calls answer before and after,
@@ -59,5 +62,28 @@ func costs(t *testing.T, r *result, n, most int) {
 		cost, err := strconv.Atoi(l[1])
 		require.NoError(t, err)
 		require.LessOrEqual(t, cost, most, l[0])
+	}
+}
+
+// All CPUs read the clock in a loop and pass on what they get: none gets less than another one got
+// before, while the rate is corrected. The test in the kernel ends with a control, a CPU
+// that is 5 ms ahead.
+func TestMonotonic(t *testing.T) {
+	t.Parallel()
+	for _, cpus := range []string{"1", "4"} {
+		boot(t, "--cpus", cpus, "--run", fmt.Sprintf("test clock %d", length(3, 60))).ok().has("ok   clock")
+	}
+}
+
+// The timekeeper measures the frequency while the kernel runs, and the clock stays at it.
+func TestTimekeeper(t *testing.T) {
+	t.Parallel()
+	for _, machine := range []string{"q35", "q35,hpet=off"} {
+		r := boot(t, "--cpus", "2", "--machine", machine, "--run", "test clock 4; time -v; time -json").ok()
+		r.matches(`timekeeper: cpu0, by (HPET|ACPI PM timer): \d+\.\d{6} MHz, slow by -?\d+ ns, slewed by -?\d+ ppb, checks: \d+\n`)
+		l := decode[shell.Time](r, "time -json")
+		require.NotZero(t, l.Keeper.Checks)
+		require.InEpsilon(t, l.Hz, l.Keeper.Hz, 0.01)
+		require.LessOrEqual(t, max(l.Keeper.SlewPPB, -l.Keeper.SlewPPB), int64(500_000))
 	}
 }

@@ -302,6 +302,15 @@ type Calls interface {
 	//muster:inner
 	MapProcess(process uintptr, addr, bytes uint64, rights int) error
 
+	// KeepTime returns what the timekeeper knows, and with check makes a check before, on the
+	// timekeeper.
+	//muster:core keepTime
+	KeepTime(check bool) (info *Timekeeping)
+
+	// MoveTimekeeper makes another CPU the timekeeper. EINVAL: no such CPU, or it is not online.
+	//muster:core moveTimekeeper
+	MoveTimekeeper(cpu int) error
+
 	// SetVDSO gives the core the ELF image with the functions that read the clock, one page at
 	// most, for MapVDSO. EINVAL: its length; EEXIST: there is one.
 	//muster:core linux.SetVDSO

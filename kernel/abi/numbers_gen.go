@@ -63,6 +63,8 @@ const (
 	NumProfileCounts
 	NumNewProcess
 	NumMapProcess
+	NumKeepTime
+	NumMoveTimekeeper
 	NumSetVDSO
 	NumMapVDSO
 	NumWriteProcess
@@ -152,6 +154,8 @@ var names = [Count]string{
 	"ProfileCounts",
 	"NewProcess",
 	"MapProcess",
+	"KeepTime",
+	"MoveTimekeeper",
 	"SetVDSO",
 	"MapVDSO",
 	"WriteProcess",

@@ -170,7 +170,8 @@ const (
 	CallFuncs              // how many
 
 	CallHolds    = CallFuncs     // package intr: whether the CPU still has an interrupt of a line that was moved
-	AllCallFuncs = CallFuncs + 1 // how many, those of the core too
+	CallKeep     = CallFuncs + 1 // package private: the timekeeper makes a check
+	AllCallFuncs = CallFuncs + 2 // how many, those of the core too
 )
 
 // AllCPUs stands for all CPUs in CrossCall, AnyCPU for any CPU in Pin.

@@ -31,6 +31,15 @@ func (p *Page) begin() (tsc uint64, now moment) {
 // end closes a change.
 func (p *Page) end() { p.ended.Store(p.begun.Load()) } // pairs with the reader's first load
 
+// adjust makes the clocks run at another rate, from the present time on.
+//
+// Context: interrupts off, on the timekeeper.
+func (p *Page) adjust(rate uint64) {
+	tsc, now := p.begin()
+	p.turn(tsc, now, rate)
+	p.end()
+}
+
 // turn makes the clocks go on from now, plus slack, with a rate.
 //
 // Context: within a change, whose begin returned tsc and now.

@@ -406,6 +406,20 @@ func mapProcess(process uintptr, addr uint64, bytes uint64, rights int) (err err
 	return err
 }
 
+// KeepTime returns what the timekeeper knows, and with check makes a check before, on the
+// timekeeper.
+func KeepTime(check bool) (info *abi.Timekeeping) {
+	info = new(abi.Timekeeping)
+	quick(abi.NumKeepTime, flag(check), uintptr(unsafe.Pointer(info)), 0, 0)
+	return info
+}
+
+// MoveTimekeeper makes another CPU the timekeeper. EINVAL: no such CPU, or it is not online.
+func MoveTimekeeper(cpu int) (err error) {
+	_, err = quick(abi.NumMoveTimekeeper, uintptr(cpu), 0, 0, 0)
+	return err
+}
+
 // SetVDSO gives the core the ELF image with the functions that read the clock, one page at
 // most, for MapVDSO. EINVAL: its length; EEXIST: there is one.
 func SetVDSO(image []byte) (err error) {

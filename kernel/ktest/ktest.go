@@ -49,6 +49,7 @@ func Tests() []Test {
 		{Name: "stacks", About: "every CPU records a backtrace when it gets an NMI", Run: stacks},
 		{Name: "msr", About: "a register that no CPU has gives an error", Run: noMSR},
 		{Name: "pointers", About: "bad pointers in system calls give EFAULT", Run: pointers},
+		{Name: "clock", About: "no CPU reads a time before one that another CPU has read", Run: Monotonic(100 * time.Millisecond), For: Monotonic},
 		{Name: "stress", About: "GC, preemption, nil dereferences and channels at once, for 60 s", Run: Stress(60 * time.Second), Long: true, For: Stress},
 		{Name: "idle", About: "idle CPUs wake up less than twice a second, for 10 s", Run: idleWakes(10 * time.Second), Long: true, For: idleWakes},
 		{Name: "console", About: "threads write long lines while log lines are printed; the reader sees whether each is whole", Run: wholeLines, Long: true},

@@ -181,6 +181,12 @@ var calls = [...]linux.Handler{
 	abi.NumMapProcess - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return linux.MapProcess(c, t, uintptr(f.DI), f.SI, f.DX, int(f.R10))
 	},
+	abi.NumKeepTime - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return keepTime(c, t, f.DI != 0, uintptr(f.SI))
+	},
+	abi.NumMoveTimekeeper - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return moveTimekeeper(c, t, int(f.DI))
+	},
 	abi.NumSetVDSO - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return linux.SetVDSO(c, t, uintptr(f.DI), f.SI)
 	},

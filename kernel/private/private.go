@@ -13,7 +13,9 @@ import (
 	"unsafe"
 
 	"muster/kernel/abi"
+	"muster/kernel/clock"
 	"muster/kernel/console"
+	"muster/kernel/cross"
 	"muster/kernel/layout"
 	"muster/kernel/linux"
 	"muster/kernel/mem"
@@ -31,6 +33,7 @@ var boot *abi.Boot
 func Install(info *abi.Boot) {
 	boot = info
 	linux.HandlePrivate(abi.First, calls[:])
+	cross.Handle(abi.CallKeep, func(*percpu.CPU, uint64) { clock.Keep() })
 }
 
 // copyOut copies a structure of the core to the caller, and returns the call's result: r,

@@ -16,6 +16,7 @@ type Time struct {
 	Sources  []TimeSource  `json:"sources"`
 	Counters []TimeCounter `json:"counters"`
 	Timer    TimeTimer     `json:"timer"`
+	Keeper   TimeKeeper    `json:"keeper"`
 }
 
 // TimeSource is a source of the frequency of the time-stamp counter.
@@ -44,6 +45,16 @@ type TimeTimer struct {
 	State string `json:"state"`
 }
 
+// TimeKeeper is how the clock is kept in agreement with a counter while the kernel runs.
+type TimeKeeper struct {
+	CPU       uint32 `json:"cpu"`
+	Reference string `json:"reference,omitempty"` // absent: there is none
+	Checks    uint64 `json:"checks"`
+	Hz        uint64 `json:"hz,omitempty"` // of the time-stamp counter since the first check; absent: it takes a second
+	SlowNS    int64  `json:"slow_ns"`      // at the last check; negative: the clock was fast
+	SlewPPB   int64  `json:"slew_ppb"`     // because of that
+}
+
 // timing prints the date, and with -v where the kernel's time comes from.
 func timing(_ context.Context, s *Shell, a args) error {
 	t := s.sys.Time()
@@ -68,7 +79,19 @@ func timing(_ context.Context, s *Shell, a args) error {
 		return err
 	}
 	timer(s.out, t.Timer)
+	keeper(s.out, t.Keeper)
 	return nil
+}
+
+func keeper(w io.Writer, k TimeKeeper) {
+	switch {
+	case k.Reference == "":
+		fmt.Fprintf(w, "timekeeper: cpu%d, without a reference: the frequency stays as it was measured at boot\n", k.CPU)
+	case k.Hz == 0:
+		fmt.Fprintf(w, "timekeeper: cpu%d, has begun to compare the clock with %s\n", k.CPU, k.Reference)
+	default:
+		fmt.Fprintf(w, "timekeeper: cpu%d, by %s: %s, slow by %d ns, slewed by %d ppb, checks: %d\n", k.CPU, k.Reference, megahertz(k.Hz), k.SlowNS, k.SlewPPB, k.Checks)
+	}
 }
 
 func timer(w io.Writer, t TimeTimer) {
