@@ -37,7 +37,7 @@ func tscKHz(r *result) (kHz float64, source string) {
 // and that counts: the same frequency on all, since the host is the same.
 func TestClockSources(t *testing.T) {
 	t.Parallel()
-	usual := boot(t, "--cpus", "1", "--append", "loglevel=8", "--run", "uptime").ok()
+	usual := boot(t, "--cpus", "1", "--accel", "tcg", "--append", "loglevel=8", "--run", "uptime").ok()
 	usual.has("clock: HPET: 64 bits at 100000 kHz\n", "clock: ACPI PM timer: 24 bits at 3579 kHz\n").lacks("% from what", "stands still")
 	want, source := tscKHz(usual)
 	require.Equal(t, "HPET", source)
@@ -56,7 +56,7 @@ func TestClockSources(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := boot(t, "--cpus", "1", "--machine", tc.machine, "--append", tc.words, "--run", "test timers; time -v; time -json").ok()
+			r := boot(t, "--cpus", "1", "--accel", "tcg", "--machine", tc.machine, "--append", tc.words, "--run", "test timers; time -v; time -json").ok()
 			r.has(tc.says, "chosen: "+tc.source+": ").lacks("options: fault=")
 			kHz, source := tscKHz(r)
 			require.Equal(t, tc.source, source)
@@ -119,4 +119,21 @@ func TestFreq(t *testing.T) {
 	require.Equal(t, "nothing: the CPU does not tell", f.From)
 	require.Zero(t, f.Firmware.Named)
 	require.Contains(t, r.output("freq"), "the kernel reads all this and drives none of it")
+}
+
+// After the boot, no channel of the PIT makes interrupts or counts for the kernel: channel 0 has mode 0,
+// where firmware leaves mode 2, and the gate of channel 2 is closed.
+func TestPITOff(t *testing.T) {
+	t.Parallel()
+	q, args := withQMP(t)
+	s := start(t, append(args, "--cpus", "1", "--machine", "q35")...).expect("muster> ")
+	const readBack, status, modeBits, gate = 0x43, 0xe2, 0x0e, 0x61
+	q.setPort(readBack, status) // the status of channel 0
+	require.Zero(t, q.port(0x40)&modeBits, "its mode")
+	require.Zero(t, q.port(gate)&1, "the gate of channel 2")
+
+	q.setPort(readBack, 0x34) // as firmware does: the test sees a mode that is not 0
+	q.setPort(readBack, status)
+	require.EqualValues(t, 2<<1, q.port(0x40)&modeBits)
+	s.say("poweroff\r").end(0)
 }

@@ -119,7 +119,7 @@ func (s *Source) intel(f *Frequencies, model uint8) {
 		return
 	}
 	info, err := s.MSR(msrPlatformInfo)
-	if err != nil {
+	if err != nil || info>>8&0xff == 0 {
 		return
 	}
 	if f.Bus == 0 {
