@@ -47,6 +47,10 @@ func (s *system) Time() shell.Time {
 		t.Counters = append(t.Counters, row)
 	}
 	t.Timer = timerOf(r)
+	t.Clock = "time-stamp counter"
+	if kind := clock.Clock(); kind < clock.Kinds {
+		t.Clock = kind.String()
+	}
 	k := kcall.KeepTime(false)
 	t.Keeper = shell.TimeKeeper{CPU: k.CPU, Checks: k.Checks, Hz: k.Hz, SlowNS: k.SlowNS, SlewPPB: k.PPB}
 	if kind := clock.Kind(k.Reference); kind < clock.Kinds {

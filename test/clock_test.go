@@ -87,3 +87,17 @@ func TestTimekeeper(t *testing.T) {
 		require.LessOrEqual(t, max(l.Keeper.SlewPPB, -l.Keeper.SlewPPB), int64(500_000))
 	}
 }
+
+// With tsc=off another counter is the clock: it is named, keeps time on all CPUs, and programs read it
+// by system calls.
+func TestWithoutTSC(t *testing.T) {
+	t.Parallel()
+	exe := build(t, "build", "./testdata/vdso")
+	for machine, clock := range map[string]string{"q35": "HPET", "q35,hpet=off": "ACPI PM timer"} {
+		r := boot(t, "--cpus", "4", "--machine", machine, "--append", "tsc=off", "--run", "test clock; test timers; time -v").ok()
+		r.has("clock: "+clock+" is the clock, because of tsc=off", "ok   clock", "ok   timers", "\nclock: "+clock+"\n")
+		runApp(t, exe, []string{"compare"}, "--machine", machine, "--mem", "256", "--append", "tsc=off loglevel=4").ok().
+			has("between: true", "gettimeofday: 0 true", "time: true true", "getcpu: 0 true").lacks("between: false")
+	}
+	boot(t, "--machine", "microvm", "--append", "tsc=off", "--run", "uptime").ok().has("tsc=off has no effect")
+}

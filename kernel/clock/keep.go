@@ -28,8 +28,12 @@ func (p *Page) begin() (tsc uint64, now moment) {
 	return tsc, p.clock(monotonic, tsc)
 }
 
-// end closes a change.
-func (p *Page) end() { p.ended.Store(p.begun.Load()) } // pairs with the reader's first load
+// end closes a change, unless the page has led to the second clock since.
+func (p *Page) end() {
+	if p.source.Load() != sourceCall {
+		p.ended.Store(p.begun.Load()) // pairs with the reader's first load
+	}
+}
 
 // adjust makes the clocks run at another rate, from the present time on.
 //

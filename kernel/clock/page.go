@@ -41,6 +41,7 @@ type Page struct {
 const (
 	sourceNone = iota // before calibration: times are 0
 	sourceTSC
+	sourceCall // the second clock, by a system call; a change has begun that never ends
 )
 
 // Clocks by Linux's number (include/uapi/linux/time.h), as far as the page has them.
@@ -95,6 +96,13 @@ func (p *Page) read(id int) Time {
 		if p.begun.Load() == ended { // pairs with begin
 			return m.time()
 		}
+		if p.source.Load() == sourceCall {
+			now := second.now()
+			if likeReal>>id&1 != 0 {
+				now += Time(Epoch())
+			}
+			return now
+		}
 	}
 }
 
@@ -119,6 +127,9 @@ func Raw() Time {
 		if p.begun.Load() == ended {
 			return m.time()
 		}
+		if p.source.Load() == sourceCall {
+			return second.now()
+		}
 	}
 }
 
@@ -135,8 +146,8 @@ func At(tsc uint64) Time {
 	for range atTries {
 		ended := p.ended.Load()
 		m = p.clock(monotonic, tsc)
-		if p.begun.Load() == ended {
-			break
+		if p.begun.Load() == ended || p.source.Load() == sourceCall {
+			break // with a second clock, the rate of the boot must do
 		}
 		atom.Pause()
 	}

@@ -40,6 +40,12 @@ func Keep() {
 		return // the timekeeper has just moved
 	}
 	f := &keeper.follow
+	if page.source.Load() == sourceCall {
+		second.now() // renews the base before the counter wraps
+		keeper.next = keepEvery(soonChecks, product(second.ref.Mask, second.per).time())
+		keeper.busy.Store(0)
+		return
+	}
 	if f.ref == nil {
 		if ref := reference(); ref != nil {
 			f.follow(ref)

@@ -16,6 +16,7 @@ type Time struct {
 	Sources  []TimeSource  `json:"sources"`
 	Counters []TimeCounter `json:"counters"`
 	Timer    TimeTimer     `json:"timer"`
+	Clock    string        `json:"clock"` // the counter that is the clock
 	Keeper   TimeKeeper    `json:"keeper"`
 }
 
@@ -79,6 +80,7 @@ func timing(_ context.Context, s *Shell, a args) error {
 		return err
 	}
 	timer(s.out, t.Timer)
+	fmt.Fprintf(s.out, "clock: %s\n", t.Clock)
 	keeper(s.out, t.Keeper)
 	return nil
 }

@@ -207,6 +207,7 @@ func startClock(c *percpu.CPU) {
 		var l console.Line
 		console.Warn(c, l.Str("clock: no date in the real-time clock, counting from 1970"))
 	}
+	chooseClock(c)
 	clock.UseVDSO(features.Has(cpu.RDTSCP))
 	stretch, _ := setting.Stretch.Read(info.CommandLine)
 	if stretch != 0 && !lock.Checked {

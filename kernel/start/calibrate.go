@@ -49,6 +49,21 @@ func calibrate(c *percpu.CPU) *clock.Calibration {
 	return r
 }
 
+// chooseClock makes another counter the clock, if the word tsc=off requests that.
+func chooseClock(c *percpu.CPU) {
+	var word [8]byte
+	n, ok := cmdline.Value(info.CommandLine, "tsc", word[:])
+	if !ok || string(word[:n]) != "off" {
+		return
+	}
+	var l console.Line
+	if clock.LeaveTSC() {
+		console.Say(c, l.Str("clock: ").Str(clock.Clock().String()).Str(" is the clock, because of tsc=off: each reading is a system call"))
+	} else {
+		console.Warn(c, l.Str("clock: no HPET and no ACPI PM timer that counts: tsc=off has no effect"))
+	}
+}
+
 // calibrateTimer measures the timer of the local APIC, and compares it with what CPU or
 // hypervisor say.
 func calibrateTimer(c *percpu.CPU) {
