@@ -139,7 +139,7 @@ const (
 	MeasureSend       = iota // request a reschedule
 	MeasureHandle            // handle it, between entry and exit of the interrupt
 	MeasureInterrupt         // handle it, with entry and exit
-	MeasureEmpty             // entry and exit of an interrupt whose handler only ends it
+	MeasureEmpty             // entry and exit of an interrupt whose handler does nothing
 	MeasureSendCall          // request a call, of one CPU
 	MeasureHandleCall        // handle it, between entry and exit
 	MeasureArm               // arm a timer

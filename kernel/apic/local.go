@@ -46,7 +46,6 @@ func Use(x2apic bool, va uintptr) { x2, base = x2apic, va }
 // Context: boot CPU, before it enables interrupts.
 func Install() {
 	vector.Handle(vector.Error, onError)
-	vector.Handle(vector.Empty, func(*percpu.CPU, *cpu.Frame) { EOI() })
 	vector.Handle(vector.Spurious, func(*percpu.CPU, *cpu.Frame) {}) // a spurious interrupt needs no EOI
 	vector.HandleRest(onUnclaimed)
 }

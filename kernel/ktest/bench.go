@@ -61,7 +61,7 @@ func Benchmarks() []Benchmark {
 		core("SendReschedule", "the sender's side of a reschedule IPI", abi.MeasureSend),
 		core("HandleReschedule", "the target's side, between entry and exit of the interrupt", abi.MeasureHandle),
 		core("InterruptReschedule", "the same with entry and exit", abi.MeasureInterrupt),
-		core("InterruptEmpty", "an interrupt whose handler only ends it, from entry to exit", abi.MeasureEmpty),
+		core("InterruptEmpty", "an interrupt whose handler does nothing, from entry to exit", abi.MeasureEmpty),
 		core("SendCall", "the caller's side of a call, for each target", abi.MeasureSendCall),
 		core("HandleCall", "the target's side, between entry and exit of the interrupt", abi.MeasureHandleCall),
 		{Name: "TimerArm", About: "a timer is armed while 100,000 are", N: 20000, Inside: withTimers(abi.MeasureArm)},

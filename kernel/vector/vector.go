@@ -39,7 +39,7 @@ const (
 	DeviceFirst = 0x30
 	DeviceLast  = 0xdf
 
-	Empty = 0xe0 // its handler only ends it
+	Empty = 0xe0 // its handler does nothing; raised by INT
 
 	Flush      = 0xf1 // the IPIs, in the order of the kinds of package ipi
 	Stop       = 0xf2
