@@ -56,7 +56,7 @@ func newCMOS(seed int64) *simulatedCMOS {
 	w.stopNS = 30e6 * w.rnd.Float64()
 	w.stopOdds /= 20
 	w.ns = 70e9 * w.rnd.Float64() // the minute may end
-	c := &simulatedCMOS{world: w, access: 100 + 900*w.rnd.Float64(), binary: seed%2 == 0, warning: 244e3, updates: 1984e3}
+	c := &simulatedCMOS{world: w, access: 3000 + 9000*w.rnd.Float64(), binary: seed%2 == 0, warning: 244e3, updates: 1984e3}
 	if seed%3 == 0 {
 		c.updates = 0 // as QEMU has it
 	}
@@ -67,7 +67,7 @@ func (c *simulatedCMOS) clock() *cmosClock {
 	return &cmosClock{now: c.tsc, choose: c.choose, data: c.data}
 }
 
-const cmosWorlds = 24
+const cmosWorlds = 12
 
 // wrongCMOS returns the measurements whose error is larger than their bound, or 1%.
 func wrongCMOS(f func(q *cmosClock) (Reading, string)) (wrong []string) {
@@ -110,6 +110,6 @@ func TestCMOSStill(t *testing.T) {
 		v, problem := c.clock().measure()
 		require.Equal(t, name, problem)
 		require.Zero(t, v)
-		require.Less(t, c.ns-began, 25e9)
+		require.Less(t, c.ns-began, 25e9) // the bound of the fastest CPU's TSC
 	}
 }

@@ -21,7 +21,7 @@ const (
 	agreePPM    = 10_000 // 1%: frequencies that differ by more disagree
 
 	// mostPolls bounds the wait for the next point: 3 ms are 60,000 readings of 50 ns.
-	mostPolls = 400_000
+	mostPolls = 100_000
 )
 
 // sample is one reading of a counter: it was made within width ticks around tsc.
