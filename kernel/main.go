@@ -22,6 +22,7 @@ import (
 	"muster/kernel/irq"
 	"muster/kernel/kcall"
 	"muster/kernel/klog"
+	"muster/kernel/ktest"
 	"muster/kernel/msr"
 	"muster/kernel/options"
 	"muster/kernel/qrcode"
@@ -63,6 +64,7 @@ func main() {
 	button := make(chan struct{})
 	go m.watchButton(opts, button)
 	m.startCPUs(opts)
+	ktest.Plug = m.plug
 	logMitigations(opts.Full)
 	m.makeVDSO()
 	go keepTime()

@@ -36,7 +36,7 @@ type system struct {
 	before shell.LastBoot
 }
 
-var stateNames = []string{"offline", "booting", "ready", "online"}
+var stateNames = []string{"offline", "booting", "ready", "online", "leaving", "leaving"}
 
 func (s *system) CPUs() (list []shell.CPU) {
 	for i := 0; ; i++ {

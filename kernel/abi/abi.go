@@ -211,6 +211,7 @@ type CPU struct {
 	Processor
 	State, Stage uint32
 	Code         uint32 // why it is not online: percpu.Code*
+	Step         uint32 // how far it has come on its way offline: percpu.Step*
 	BSP          uint32
 	ThreadID     uint32
 	Ticks        uint64

@@ -99,6 +99,12 @@ type Calls interface {
 	//muster:core intr.Resume
 	ResumeIRQ(line int) error
 
+	// LeaveCPU makes a CPU go offline. CPUInfo shows when it is, and how far it has come. A
+	// repeated call sends the request again. EINVAL: no such CPU; EPERM: it is the boot CPU; ENODEV: it
+	// is not online.
+	//muster:core cpus.Leave
+	LeaveCPU(cpu int) error
+
 	// SetBootCPU gives the boot CPU its record, and programs those of its local interrupt
 	// pins that are NMIs. EINVAL: the record is another CPU's.
 	//muster:core cpus.SetBoot

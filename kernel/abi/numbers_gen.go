@@ -23,6 +23,7 @@ const (
 	NumWatchStorms
 	NumPollIRQ
 	NumResumeIRQ
+	NumLeaveCPU
 	NumSetBootCPU
 	NumConsoleRead
 	NumOpenTerminal
@@ -114,6 +115,7 @@ var names = [Count]string{
 	"WatchStorms",
 	"PollIRQ",
 	"ResumeIRQ",
+	"LeaveCPU",
 	"SetBootCPU",
 	"ConsoleRead",
 	"OpenTerminal",

@@ -164,6 +164,14 @@ func maskLocal() {
 	}
 }
 
+// Disable makes this CPU's local APIC take no interrupt but NMI, SMI, INIT and SIPI.
+//
+// Source: Intel SDM vol. 3A, "Local APIC State After It Has Been Software Disabled".
+func Disable() {
+	maskLocal()
+	write(offSVR, vector.Spurious)
+}
+
 // flatCPUs is how many CPUs have a bit of their own in the flat model of xAPIC
 // mode. It is not eight, because a destination with all eight bits set reaches
 // every CPU.

@@ -127,6 +127,14 @@ func ResumeIRQ(line int) (err error) {
 	return err
 }
 
+// LeaveCPU makes a CPU go offline. CPUInfo shows when it is, and how far it has come. A
+// repeated call sends the request again. EINVAL: no such CPU; EPERM: it is the boot CPU; ENODEV: it
+// is not online.
+func LeaveCPU(cpu int) (err error) {
+	_, err = quick(abi.NumLeaveCPU, uintptr(cpu), 0, 0, 0)
+	return err
+}
+
 // SetBootCPU gives the boot CPU its record, and programs those of its local interrupt
 // pins that are NMIs. EINVAL: the record is another CPU's.
 func SetBootCPU(p *abi.Processor) (err error) {

@@ -87,7 +87,7 @@ type CPU struct {
 
 	// Written by this CPU, read by others.
 	Stage     atom.Uint32 // how far the CPU's start came
-	State     atom.Uint32 // Offline to Online
+	State     atom.Uint32 // Offline to Gone
 	FlushDone atom.Uint64 // TLB flushes done
 	Ticks     atom.Uint64 // timer ticks
 	TickAt    atom.Uint64 // counter value of the last tick; the heartbeat
@@ -96,7 +96,9 @@ type CPU struct {
 	Code      atom.Uint32 // why it is not online: Code*
 	Boot      bool        // IA32_APIC_BASE bit 8
 	NMIsDue   uint8       // NMIs that may come although their requests have been taken
-	_         [10]byte
+	_         [2]byte
+	Step      atom.Uint32 // how far it has come on its way offline: Step*
+	_         [4]byte
 	OutFunc   atom.Uint64 // the call that it makes to other CPUs
 	OutWord   atom.Uint64
 	Called    atom.Uint64 // the sum of the words of CallCount

@@ -61,6 +61,9 @@ var calls = [...]linux.Handler{
 	abi.NumResumeIRQ - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return intr.Resume(c, t, int(f.DI))
 	},
+	abi.NumLeaveCPU - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return cpus.Leave(c, t, int(f.DI))
+	},
 	abi.NumSetBootCPU - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return cpus.SetBoot(c, t, uintptr(f.DI))
 	},

@@ -25,20 +25,31 @@ func PrepareCPU(c *percpu.CPU, queue uintptr, t *Thread, stackLow, stackTop uint
 	q := (*runQueue)(unsafe.Pointer(queue))
 	q.init(t)
 	install(c, t)
+	q.closed = c.ID != 0 // until Open; the boot CPU runs threads at once
 	c.Lazy = 1
 	c.Sched = queue // publishes the queue for other CPUs to steal from
 }
 
+// Open lets other CPUs put threads into c's queue.
+//
+// Context: on c, when nothing can keep it from calling Idle any more.
+func Open(c *percpu.CPU) { local(c).setClosed(c, false) }
+
 // InitIdle gives the set of idle CPUs zeroed memory for n CPUs.
 func InitIdle(memory uintptr, n uint32) { idle.Init(memory, n) }
 
-// Idle runs threads, and halts while there are none. It does not return.
+// Idle runs threads, and halts while there are none. It returns when the CPU has to go
+// offline, and has left its threads and timers to other CPUs.
 //
 // Context: on the idle thread's stack, interrupts off.
 func Idle(c *percpu.CPU) {
 	trap.Restart(c)
 	for q := local(c); ; {
 		c.Resched, c.Retick = 0, 0
+		if c.IsLeaving() {
+			leave(c)
+			return
+		}
 		if next := look(c); next != nil {
 			runFromIdle(c, next)
 			continue
@@ -69,7 +80,7 @@ func (q *runQueue) halt(c *percpu.CPU) (again bool) {
 
 // stays reports whether an idle CPU that an interrupt has woken up may halt again.
 func (q *runQueue) stays(c *percpu.CPU) bool {
-	return c.Resched == 0 && q.count.Load() == 0 && idle.Has(c.ID)
+	return c.Resched == 0 && q.count.Load() == 0 && idle.Has(c.ID) && !c.IsLeaving()
 }
 
 // wakeReason is why an idle CPU woke up.

@@ -14,9 +14,10 @@ import (
 
 // runQueue is the ready threads of one CPU.
 type runQueue struct {
-	mu    lock.Spin
-	lists [classes]list.List
-	count atom.Uint32 // threads in lists; stored under mu, loaded anywhere: an old value only costs a look
+	mu     lock.Spin
+	lists  [classes]list.List
+	closed bool        // takes no threads, since its CPU is not online; guarded by mu
+	count  atom.Uint32 // threads in lists; stored under mu, loaded anywhere: an old value only costs a look
 
 	// This CPU alone.
 	idle     *Thread
@@ -73,14 +74,18 @@ func (q *runQueue) init(idle *Thread) {
 	q.running.Store(uint32(classes))
 }
 
-// put appends a ready thread.
+// put appends a ready thread. It reports false if the queue's CPU is not online, or leaves.
+// Both sides hold the lock, so no thread comes after leave has emptied the queue.
 //
 // Locks: takes q.mu.
-func (q *runQueue) put(c *percpu.CPU, t *Thread) {
+func (q *runQueue) put(c *percpu.CPU, t *Thread) (ok bool) {
 	q.mu.Lock(c)
-	q.lists[t.Class].Push(&t.queued)
-	q.count.Store(q.count.Load() + 1)
+	if ok = !q.closed; ok {
+		q.lists[t.Class].Push(&t.queued)
+		q.count.Store(q.count.Load() + 1)
+	}
 	q.mu.Unlock(c)
+	return ok
 }
 
 // take removes the first thread of the best class, nil if there is none below
@@ -116,15 +121,19 @@ func enqueue(c *percpu.CPU, t *Thread) {
 	last := t.cpu.Load()
 	if t.pinned {
 		idle.Clear(last)
-		give(c, percpu.Get(last), t)
-		return
+		if give(c, percpu.Get(last), t) {
+			return
+		}
+		unbind(c, t)
 	}
-	if id, ok := claim(last); ok {
-		give(c, percpu.Get(id), t)
-		return
+	for id, ok := claim(last); ok; id, ok = claim(last) {
+		if give(c, percpu.Get(id), t) {
+			return
+		}
 	}
-	to := percpu.Get(last)
-	give(c, to, t)
+	if !give(c, percpu.Get(last), t) {
+		refuge(c, last, t)
+	}
 	// A CPU that became idle after the first look, and looked at this queue before
 	// the thread was there, is in the set by now: it may come and steal.
 	if id, ok := claim(last); ok {
@@ -146,16 +155,19 @@ func claim(first uint32) (id uint32, ok bool) {
 }
 
 // give puts t on a CPU's queue and interrupts that CPU if it should switch, or if it does not
-// tick: the tick will make it switch.
-func give(c, to *percpu.CPU, t *Thread) {
+// tick: the tick will make it switch. It reports false if that CPU takes no threads.
+func give(c, to *percpu.CPU, t *Thread) (ok bool) {
 	q := local(to)
-	q.put(c, t)
+	if !q.put(c, t) {
+		return false
+	}
 	trace.Add(c, trace.Wake, uint64(t.ID), uint64(to.ID))
 	if uint32(t.Class) < q.running.Load() {
 		kick(c, to)
 	} else {
 		wantTick(c, to)
 	}
+	return true
 }
 
 // kick makes a CPU look at its queue.

@@ -69,7 +69,10 @@ func reschedule(c *percpu.CPU, how leaving) *percpu.CPU {
 	if how == leaveReady {
 		limit = prev.Class + 1
 	}
-	next := q.take(c, limit, false)
+	next := q.idle
+	if !c.IsLeaving() {
+		next = q.take(c, limit, false)
+	}
 	if next == nil {
 		if how == leaveReady {
 			return c
@@ -172,7 +175,10 @@ func finish(c *percpu.CPU) {
 // requeue puts a thread that was preempted here back into its queue, and offers it
 // to an idle CPU.
 func requeue(c *percpu.CPU, q *runQueue, t *Thread) {
-	q.put(c, t)
+	if !q.put(c, t) {
+		enqueue(c, t)
+		return
+	}
 	wantTick(c, c)
 	if id, ok := idle.Next(0); ok && idle.Clear(id) {
 		kick(c, percpu.Get(id))

@@ -113,6 +113,9 @@ func tick(c *percpu.CPU, q *runQueue, now clock.Time) {
 	q.lived += q.nextTick - q.planned
 	c.Ticks.Store(c.Ticks.Load() + 1)
 	c.TickAt.Store(cpu.TSC())
+	if c.IsLeaving() {
+		c.Resched = 1 // the IPI may be lost
+	}
 	if q.count.Load() > 0 {
 		c.Resched = 1
 		if id, ok := idle.Next(0); ok && id != c.ID && idle.Clear(id) {

@@ -15,6 +15,7 @@ func commands() []command {
 	list := []command{
 		{name: "help", usage: "[COMMAND]", most: 1, about: "list commands, or explain one", json: true, run: help, words: commandNames},
 		{name: "cpus", options: []option{{name: "-topology", about: "packages, dies, cores, threads and nodes"}, {name: "-features", about: "mitigations, and why one is off"}, {name: "-idle", about: "how long each CPU was idle, and what woke it up"}}, about: "CPUs and what they did, their packages and nodes, their mitigations", json: true, run: cpus},
+		{name: "cpu", usage: "offline CPUS | online CPUS", most: 2, about: "take CPUs offline, and bring them online again: CPUS is a list as 2 or 1-3,6", json: true, run: hotplug, words: func(*Shell) []string { return []string{"offline", "online"} }},
 		{name: "smp", usage: "trace | start CPU", most: 2, about: "the time line of the CPUs' start; start one that is not online", json: true, run: smp, words: func(*Shell) []string { return []string{"trace", "start"} }},
 		{name: "ipi", about: "IPIs: how many of each kind, and what happened to them", json: true, run: ipis},
 		{name: "audit", about: "privileged operations by class, in a debug build", json: true, run: audit},

@@ -29,6 +29,7 @@ type System interface {
 	BringUp() []BringUp
 	Features() []Features
 	StartCPU(cpu int) error // one that is not online
+	StopCPU(cpu int) error  // takes one offline
 	IPIs() []IPI
 	Audit() []Audited // nil without a debug build
 	IRQs() []IRQ

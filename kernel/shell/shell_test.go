@@ -42,6 +42,16 @@ func (f *fake) Features() []Features {
 func (f *fake) BringUp() []BringUp {
 	return []BringUp{{CPU: 1, APICID: 4, Steps: []Step{{"INIT", 0}, {"RealMode16", 12.34}}}}
 }
+func (f *fake) StopCPU(n int) error {
+	if n == 7 {
+		return errors.New("there is no CPU 7")
+	}
+	if n == 0 {
+		return errors.New("cpu 0 is the boot CPU")
+	}
+	return nil
+}
+
 func (f *fake) StartCPU(n int) error {
 	if n != 1 {
 		return errors.New("no such CPU")
