@@ -1,19 +1,20 @@
 #include "textflag.h"
 
-// LOAD and STORE are XRSTOR and XSAVE of all components, or FXRSTOR and FXSAVE on a CPU
-// without them. They clobber AX and DX. Compiled code expects a clean state, so each
-// function loads the clean area at its end.
+// LOAD and STORE are XRSTOR and XSAVE of x87, SSE and AVX, or FXRSTOR and FXSAVE on a CPU
+// without them. Other components, as AMX's 8 KiB, would not fit an area. They clobber AX
+// and DX. Compiled code expects a clean state, so each function loads the clean area at its
+// end.
 #define LOAD(area) \
-	MOVL	$-1, AX; \
-	MOVL	$-1, DX; \
+	MOVL	$7, AX; \
+	XORL	DX, DX; \
 	CMPB	·old(SB), $0; \
 	JNE	3(PC); \
 	XRSTOR64 (area); \
 	JMP	2(PC); \
 	FXRSTOR64 (area)
 #define STORE(area) \
-	MOVL	$-1, AX; \
-	MOVL	$-1, DX; \
+	MOVL	$7, AX; \
+	XORL	DX, DX; \
 	CMPB	·old(SB), $0; \
 	JNE	3(PC); \
 	XSAVE64	(area); \
