@@ -101,3 +101,11 @@ func TestWithoutTSC(t *testing.T) {
 	}
 	boot(t, "--machine", "microvm", "--append", "tsc=off", "--run", "uptime").ok().has("tsc=off has no effect")
 }
+
+// A CPU whose time-stamp counter is ahead is found and named, and another counter is the clock.
+func TestSkewedTSC(t *testing.T) {
+	t.Parallel()
+	r := boot(t, "--cpus", "4", "--append", "fault=tsc:2", "--run", "test clock; time -v").ok()
+	r.matches(`clock: the time-stamp counter of cpu2 differs by [45]\.\d{3} ms from another CPU's: HPET is the clock`).has("\nclock: HPET\n")
+	boot(t, "--cpus", "4", "--run", "time -v").ok().has("\nclock: time-stamp counter\n").lacks("differs by")
+}

@@ -313,6 +313,13 @@ type Calls interface {
 	//muster:core keepTime
 	KeepTime(check bool) (info *Timekeeping)
 
+	// CompareTSC compares this CPU's time-stamp counter with another CPU's, which reads aheadNS more
+	// than it has. It returns by how much they differ, in nanoseconds, or 0; if they differ, HPET or
+	// ACPI PM timer is the clock from then on. EINVAL: no such CPU, or it is not online; EBUSY: another
+	// comparison runs; ETIMEDOUT: the other CPU did not answer soon.
+	//muster:core compareTSC
+	CompareTSC(cpu int, aheadNS int64) (differNS int, err error)
+
 	// MoveTimekeeper makes another CPU the timekeeper. EINVAL: no such CPU, or it is not online.
 	//muster:core moveTimekeeper
 	MoveTimekeeper(cpu int) error

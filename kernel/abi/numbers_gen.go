@@ -65,6 +65,7 @@ const (
 	NumNewProcess
 	NumMapProcess
 	NumKeepTime
+	NumCompareTSC
 	NumMoveTimekeeper
 	NumSetVDSO
 	NumMapVDSO
@@ -157,6 +158,7 @@ var names = [Count]string{
 	"NewProcess",
 	"MapProcess",
 	"KeepTime",
+	"CompareTSC",
 	"MoveTimekeeper",
 	"SetVDSO",
 	"MapVDSO",

@@ -171,7 +171,8 @@ const (
 
 	CallHolds    = CallFuncs     // package intr: whether the CPU still has an interrupt of a line that was moved
 	CallKeep     = CallFuncs + 1 // package private: the timekeeper makes a check
-	AllCallFuncs = CallFuncs + 2 // how many, those of the core too
+	CallWarp     = CallFuncs + 2 // package private: two CPUs compare their time-stamp counters
+	AllCallFuncs = CallFuncs + 3 // how many, those of the core too
 )
 
 // AllCPUs stands for all CPUs in CrossCall, AnyCPU for any CPU in Pin.

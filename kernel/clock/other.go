@@ -69,19 +69,23 @@ func (s *secondClock) renew() {
 	s.renewing.Store(0)
 }
 
-// LeaveTSC makes HPET or ACPI PM timer the clock, from the present time on. It reports false if there is
-// neither: then the TSC stays.
+// LeaveTSC makes HPET or ACPI PM timer the clock, from the present time on, plus skew: as much as another
+// CPU's TSC may be ahead. It reports false if there is neither: then the TSC stays.
 //
-// Context: interrupts off, on the timekeeper; the TSC of the CPUs that are online agrees until now.
-func LeaveTSC() bool {
+// Context: interrupts off.
+func LeaveTSC(skew Time) bool {
 	p := page
 	ref := reference()
 	if ref == nil || p.source.Load() != sourceTSC {
 		return p.source.Load() == sourceCall
 	}
+	for !keeper.busy.CompareAndSwap(0, 1) { // a check on another CPU ends soon
+		atom.Pause()
+	}
 	_, now := p.begin() // it never ends, so each reader comes to look at the source
-	second.use(ref, now.plus(momentOf(slack)))
+	second.use(ref, now.plus(momentOf(slack+skew)))
 	p.source.Store(sourceCall)
+	keeper.busy.Store(0)
 	return true
 }
 

@@ -56,12 +56,13 @@ type Faults struct {
 	IPI  IPI
 	Page Page
 	Demo Demo
+	TSC  int // the CPU whose time-stamp counter is 5 ms ahead, 0 for none
 
 	Storm bool // a level-triggered line interrupts without end
 }
 
 // Add reads the value of one word fault=: apN:silent, apN:late=MS, apN:stageK,
-// ipi:drop=1/K, ipi:dup=1/K, ipi:delay=US, page:spoil=N, demo:PART, irq:storm or one of counterFaults. It is
+// ipi:drop=1/K, ipi:dup=1/K, ipi:delay=US, page:spoil=N, tsc:N, demo:PART, irq:storm or one of counterFaults. It is
 // long because each has its case.
 func (f *Faults) Add(value string) error {
 	who, what, _ := strings.Cut(value, ":")
@@ -85,6 +86,14 @@ func (f *Faults) Add(value string) error {
 			return fmt.Errorf("%q: what a line can do is storm", what)
 		}
 		f.Storm = true
+		return nil
+	}
+	if who == "tsc" {
+		n, err := strconv.ParseUint(what, 10, 16)
+		if err != nil || n == 0 {
+			return fmt.Errorf("%q: the time-stamp counter of CPU N can be 5 ms ahead, N from 1 on", what)
+		}
+		f.TSC = int(n)
 		return nil
 	}
 	if who == "demo" {

@@ -24,6 +24,7 @@ func TestAdd(t *testing.T) {
 
 func TestAddErrors(t *testing.T) {
 	for v, want := range map[string]string{
+		"tsc:0":           `"0": the time-stamp counter of CPU N can be 5 ms ahead, N from 1 on`,
 		"":                `"" is not apN (N from 1 on), ipi, page, demo, irq, hpet, pm, pit, cmos or cpuid15`,
 		"ap0:silent":      `"ap0" is not apN (N from 1 on), ipi, page, demo, irq, hpet, pm, pit, cmos or cpuid15`,
 		"cpu2:silent":     `"cpu2" is not apN (N from 1 on), ipi, page, demo, irq, hpet, pm, pit, cmos or cpuid15`,

@@ -422,6 +422,15 @@ func KeepTime(check bool) (info *abi.Timekeeping) {
 	return info
 }
 
+// CompareTSC compares this CPU's time-stamp counter with another CPU's, which reads aheadNS more
+// than it has. It returns by how much they differ, in nanoseconds, or 0; if they differ, HPET or
+// ACPI PM timer is the clock from then on. EINVAL: no such CPU, or it is not online; EBUSY: another
+// comparison runs; ETIMEDOUT: the other CPU did not answer soon.
+func CompareTSC(cpu int, aheadNS int64) (differNS int, err error) {
+	r, err := quick(abi.NumCompareTSC, uintptr(cpu), uintptr(aheadNS), 0, 0)
+	return int(r), err
+}
+
 // MoveTimekeeper makes another CPU the timekeeper. EINVAL: no such CPU, or it is not online.
 func MoveTimekeeper(cpu int) (err error) {
 	_, err = quick(abi.NumMoveTimekeeper, uintptr(cpu), 0, 0, 0)

@@ -187,6 +187,9 @@ var calls = [...]linux.Handler{
 	abi.NumKeepTime - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return keepTime(c, t, f.DI != 0, uintptr(f.SI))
 	},
+	abi.NumCompareTSC - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return compareTSC(c, t, int(f.DI), int64(f.SI))
+	},
 	abi.NumMoveTimekeeper - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return moveTimekeeper(c, t, int(f.DI))
 	},

@@ -34,6 +34,7 @@ func Install(info *abi.Boot) {
 	boot = info
 	linux.HandlePrivate(abi.First, calls[:])
 	cross.Handle(abi.CallKeep, func(*percpu.CPU, uint64) { clock.Keep() })
+	cross.Handle(abi.CallWarp, onWarp)
 }
 
 // copyOut copies a structure of the core to the caller, and returns the call's result: r,
