@@ -38,6 +38,16 @@ func TestBochs(t *testing.T) {
 	require.NotContains(t, out, "PANIC")
 }
 
+// Bochs has the TSC deadline, which QEMU has not. Its CPU is one with an erratum that newer
+// microcode mends, and has no microcode, so the option must admit the mode.
+func TestBochsDeadline(t *testing.T) {
+	t.Parallel()
+	out := bochs(t, "--append", "timer=deadline", "--run", "test timers; test threads; test cpus")
+	require.Contains(t, out, "irq: timer: TSC deadline")
+	require.Contains(t, out, "ok   timers")
+	require.Contains(t, out, "ok   threads")
+}
+
 // Bochs raises what QEMU does not: alignment checks, the stack exception, and those of SSE.
 // Here the kernel's answer is Linux's in every line, without a table of differences.
 func TestBochsExceptions(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 // test counts, by the guest's clock.
 func TestIdleWakes(t *testing.T) {
 	t.Parallel()
-	r := boot(t, "--cpus", "4", "--run", "test idle 5; cpus -json").ok()
+	r := boot(t, "--cpus", "4", "--run", "test idle 2; cpus -json").ok()
 	for _, c := range decode[[]shell.CPU](r, "cpus -json") {
 		require.NotZero(t, c.Wakes[0], "cpu %d: its tick", c.CPU)
 	}
@@ -23,7 +23,7 @@ func TestIdleWakes(t *testing.T) {
 // Negative control: with nohz=off every CPU ticks always, and the test notices.
 func TestIdleTicks(t *testing.T) {
 	t.Parallel()
-	r := boot(t, "--cpus", "4", "--append", "nohz=off", "--run", "test idle 2; test tickless")
+	r := boot(t, "--cpus", "4", "--append", "nohz=off", "--run", "test idle 1; test tickless")
 	require.Equal(t, 1, r.status)
 	r.has("an idle CPU wakes up ", "with one thread had ")
 }

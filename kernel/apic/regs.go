@@ -92,11 +92,13 @@ const svrEnable = 1 << 8
 
 // Local vector table (Intel SDM vol. 3A, "Local Vector Table").
 const (
-	lvtModeNMI  = 4 << 8
-	lvtLow      = 1 << 13 // input is active low
-	lvtLevel    = 1 << 15
-	lvtMasked   = 1 << 16
-	lvtPeriodic = 1 << 17
+	lvtModeNMI    = 4 << 8
+	lvtModeExtINT = 7 << 8
+	lvtLow        = 1 << 13 // input is active low
+	lvtLevel      = 1 << 15
+	lvtMasked     = 1 << 16
+	lvtPeriodic   = 1 << 17
+	lvtDeadline   = 2 << 17
 )
 
 // Divide configuration register: by 16.

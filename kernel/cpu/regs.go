@@ -56,6 +56,8 @@ const (
 	MSRDebugCtl        = 0x1d9
 	MSRSpecCtrl        = 0x048
 	MSRPredCmd         = 0x049
+	MSRMicrocode       = 0x08b
+	MSRTSCDeadline     = 0x6e0
 	MSRArchCaps        = 0x10a
 	MSRMiscEnable      = 0x1a0
 	MSRPAT             = 0x277

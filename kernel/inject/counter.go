@@ -2,6 +2,7 @@ package inject
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -16,8 +17,21 @@ var counterFaults = map[string][]string{
 	"cpuid15": {"wrong"},
 }
 
+// checkTimer checks a fault of the local APIC's timer, which the core reads
+// (kernel/start/timer.go:timerFault).
+func checkTimer(what string) error {
+	ms, late := strings.CutPrefix(what, "late=")
+	if n, err := strconv.ParseUint(ms, 10, 16); what == "dead" || late && err == nil && n >= 1 && n <= 1000 {
+		return nil
+	}
+	return fmt.Errorf("%q: a timer can be dead, or late=MS with MS from 1 to 1000", what)
+}
+
 // checkCounter reports whether a fault is one of a counter, and what is wrong with it.
 func checkCounter(who, what string) (counter bool, err error) {
+	if who == "timer" {
+		return true, checkTimer(what)
+	}
 	known, counter := counterFaults[who]
 	if !counter {
 		return false, nil

@@ -9,7 +9,7 @@ import (
 
 func TestAdd(t *testing.T) {
 	var f Faults
-	for _, v := range []string{"ap2:silent", "ap3:late=1500", "ap1:stage6", "ap3:stage14", "ipi:drop=1/3", "ipi:dup=1/50", "ipi:delay=200", "page:spoil=2", "demo:sort", "irq:storm", "hpet:still", "pm:still", "pit:dead", "cmos:still", "cpuid15:wrong"} {
+	for _, v := range []string{"ap2:silent", "ap3:late=1500", "ap1:stage6", "ap3:stage14", "ipi:drop=1/3", "ipi:dup=1/50", "ipi:delay=200", "page:spoil=2", "demo:sort", "irq:storm", "hpet:still", "pm:still", "pit:dead", "cmos:still", "cpuid15:wrong", "timer:dead", "timer:late=5"} {
 		require.NoError(t, f.Add(v), v)
 	}
 	require.Equal(t, Faults{
@@ -25,9 +25,9 @@ func TestAdd(t *testing.T) {
 func TestAddErrors(t *testing.T) {
 	for v, want := range map[string]string{
 		"tsc:0":           `"0": the time-stamp counter of CPU N can be 5 ms ahead, N from 1 on`,
-		"":                `"" is not apN (N from 1 on), ipi, page, demo, irq, hpet, pm, pit, cmos or cpuid15`,
-		"ap0:silent":      `"ap0" is not apN (N from 1 on), ipi, page, demo, irq, hpet, pm, pit, cmos or cpuid15`,
-		"cpu2:silent":     `"cpu2" is not apN (N from 1 on), ipi, page, demo, irq, hpet, pm, pit, cmos or cpuid15`,
+		"":                `"" is not apN (N from 1 on), ipi, page, demo, irq, hpet, pm, pit, cmos, cpuid15 or timer`,
+		"ap0:silent":      `"ap0" is not apN (N from 1 on), ipi, page, demo, irq, hpet, pm, pit, cmos, cpuid15 or timer`,
+		"cpu2:silent":     `"cpu2" is not apN (N from 1 on), ipi, page, demo, irq, hpet, pm, pit, cmos, cpuid15 or timer`,
 		"ap2":             `"": a CPU can be silent, late=MS or stageK`,
 		"ap2:dead":        `"dead": a CPU can be silent, late=MS or stageK`,
 		"ap2:late=soon":   "late=soon: not milliseconds",

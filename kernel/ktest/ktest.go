@@ -51,7 +51,7 @@ func Tests() []Test {
 		{Name: "pointers", About: "bad pointers in system calls give EFAULT", Run: pointers},
 		{Name: "clock", About: "no CPU reads a time before one that another CPU has read", Run: Monotonic(100 * time.Millisecond), For: Monotonic},
 		{Name: "stress", About: "GC, preemption, nil dereferences and channels at once, for 60 s", Run: Stress(60 * time.Second), Long: true, For: Stress},
-		{Name: "idle", About: "idle CPUs wake up less than twice a second, for 10 s", Run: idleWakes(10 * time.Second), Long: true, For: idleWakes},
+		{Name: "idle", About: "idle CPUs wake up less than twice a second, in one of some spans of 10 s", Run: idleWakes(10 * time.Second), Long: true, For: idleWakes},
 		{Name: "console", About: "threads write long lines while log lines are printed; the reader sees whether each is whole", Run: wholeLines, Long: true},
 		{Name: "hotplug", About: "CPUs go offline and come online, for 30 s, while all of them work", Run: Hotplug(30 * time.Second), Long: true, For: Hotplug},
 		{Name: "storm", About: "all CPUs call functions on one another, for 30 s", Run: storm(30 * time.Second), Long: true, For: storm},

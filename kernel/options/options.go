@@ -144,6 +144,9 @@ func Parse(line string) (o Options, problems []string) {
 			o.Status = value
 		case name == "status":
 			complain("%s: not auto, on or off, using the default", word)
+		case word == "timer=auto" || word == "timer=oneshot" || word == "timer=deadline" || word == "timer=periodic": // for the core
+		case name == "timer":
+			complain("%s: not auto, oneshot, deadline or periodic, using the default", word)
 		case word == "nohz=on" || word == "nohz=off": // for the core
 		case name == "nohz":
 			complain("%s: not on or off, using the default", word)

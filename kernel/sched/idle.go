@@ -104,7 +104,7 @@ func (q *runQueue) reason(by uint8) wakeReason {
 		return wakeThread
 	case by >= vector.Flush && by <= vector.TimerIPI:
 		return wakeIPI
-	case by == vector.PIC && apic.Legacy():
+	case by == vector.PIC && (shared || apic.Legacy()):
 		return q.why
 	}
 	return wakeDevice

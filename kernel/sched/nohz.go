@@ -29,6 +29,7 @@ var always uint32
 // Reasons to tick always.
 const (
 	ByOption = 1 << iota // nohz=off
+	ByMode               // the timer interrupts periodically
 	ByFaults             // IPIs get lost on purpose, and the tick is what finds their requests
 )
 
@@ -45,7 +46,7 @@ func KeepTicking(reason uint32, on bool) {
 
 // needsTick reports whether this CPU must tick.
 func (q *runQueue) needsTick(c *percpu.CPU) bool {
-	return q.count.Load() > 0 || always != 0 || c.Pending.Load() != 0 || q.suspects ||
+	return q.count.Load() > 0 || always != 0 || c.Pending.Load() != 0 || q.suspects || shared && c.ID == 0 ||
 		console.Waiting(c.ID == 0) || Current(c).limited()
 }
 

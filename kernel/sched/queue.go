@@ -38,6 +38,7 @@ type runQueue struct {
 	ticking atom.Uint32  // 1: ticks every tickPeriod; stored by this CPU, wakers read it
 	since   atom.Uint64  // counter value up to which the current thread's time is counted; stored by this CPU
 	group   atom.Uintptr // *Usage of the current thread's group, 0 for none; stored by this CPU
+	wants   atom.Uint64  // armed, if the CPUs share a timer; stored by this CPU, the boot CPU reads it
 	running atom.Uint32  // class of the running thread, classes for the idle one; others read it to decide on an IPI
 }
 

@@ -40,7 +40,8 @@ func Tick() clock.Time { return tickPeriod }
 // Context: boot CPU, after the local APIC or its absence is known.
 func Install() {
 	vector.Handle(vector.Timer, onTimer)
-	if apic.Legacy() {
+	shared = apic.Mode() == apic.Shared
+	if apic.Legacy() || shared {
 		vector.Handle(vector.PIC, onLegacyTimer)
 	}
 	ipi.Handle(ipi.Timer, onTimerIPI)
@@ -67,6 +68,9 @@ func (q *runQueue) program(at clock.Time) {
 		now := clock.Now()
 		q.armed = max(at, now)
 		apic.ArmTimer(at - now)
+		if shared {
+			q.wants.Store(uint64(q.armed))
+		}
 	}
 }
 
@@ -74,6 +78,10 @@ func (q *runQueue) program(at clock.Time) {
 // rate limit has deferred.
 func onTimer(c *percpu.CPU, f *cpu.Frame) {
 	apic.EOI()
+	timerInterrupt(c, f)
+}
+
+func timerInterrupt(c *percpu.CPU, f *cpu.Frame) {
 	due(c, f)
 	if c.Pending.Load() != 0 {
 		ipi.Answer(c, f, ipi.Take(c, ipi.Kinds))
@@ -84,12 +92,27 @@ func onTimer(c *percpu.CPU, f *cpu.Frame) {
 	crash.WarnStalled(c) // on each CPU: the one that stands still may be the boot CPU
 }
 
-// onLegacyTimer handles the 8254's interrupt, on a machine without a local APIC.
+// onLegacyTimer handles the 8254's interrupt, on a machine without a local APIC, or with one
+// whose timer does not work. In the second case the boot CPU, which gets the interrupt, passes
+// it on to each CPU whose time has come, so the others are late by up to a tick.
 func onLegacyTimer(c *percpu.CPU, f *cpu.Frame) {
-	if apic.LegacyEOI(0) {
-		due(c, f)
+	if !apic.LegacyEOI(0) {
+		return
+	}
+	timerInterrupt(c, f)
+	if !shared {
+		return
+	}
+	now := uint64(clock.Now())
+	for i := range percpu.Count() {
+		if to := percpu.Get(i); to != c && to.IsOnline() && local(to).wants.Load() <= now {
+			ipi.Send(c, to, ipi.Timer)
+		}
 	}
 }
+
+// shared says that the CPUs share one timer.
+var shared bool
 
 // due does the work that is due on this CPU, and arms the timer for the next.
 func due(c *percpu.CPU, f *cpu.Frame) {

@@ -249,7 +249,7 @@ func startAPIC(c *percpu.CPU) {
 	}
 	apic.Use(x2, va)
 	apic.Enable(c)
-	calibrateTimer(c)
+	chooseTimer(c, calibrateTimer(c))
 	if x2 {
 		bootData.X2APIC = abi.X2Mode
 		if given {

@@ -65,17 +65,18 @@ func chooseClock(c *percpu.CPU) {
 }
 
 // calibrateTimer measures the timer of the local APIC, and compares it with what CPU or
-// hypervisor say.
-func calibrateTimer(c *percpu.CPU) {
-	hz, problem := apic.CalibrateTimer()
+// hypervisor say. problem is why it cannot be used, "" if it counts.
+func calibrateTimer(c *percpu.CPU) (problem string) {
+	var hz uint64
+	hz, problem = apic.CalibrateTimer()
 	bootData.TimerHz = hz
 	var l console.Line
 	if problem != "" {
-		console.Log(c, console.Error, l.Str("irq: timer of the local APIC: ").Str(problem).Str(": nothing interrupts a thread that runs").Bytes())
-		return
+		return problem
 	}
 	if r := clock.Calibrated(); r.TimerDisagrees(apic.TimerDivider) {
 		console.Warn(c, l.Str("irq: timer of the local APIC counts at ").Dec(hz*apic.TimerDivider/1000).Str(" kHz, and should at ").
 			Dec(r.TimerHz/1000).Str(" kHz: ").Dec(r.TimerApart(apic.TimerDivider)/10_000).Str("% apart"))
 	}
+	return ""
 }
