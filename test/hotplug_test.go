@@ -4,8 +4,6 @@ package test
 
 import (
 	"fmt"
-	"regexp"
-	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -57,20 +55,4 @@ func TestHotplugUnderProgram(t *testing.T) {
 		"muster.cfg": text(t, fmt.Sprintf("run=\"run plug %d &; test hotplug %d; wait; test cpus\"\n", seconds, seconds))})
 	r := boot(t, "--boot", "bios", "--image", image, "--cpus", "4", "--mem", "512").ok()
 	r.matches(`plug: [1-9]\d* rounds, 0 wrong`).has("ok   hotplug", "ok   cpus")
-}
-
-// plugged is the line of the self-test.
-var plugged = regexp.MustCompile(`hotplug: (\d+) times offline`)
-
-// A thousand times a CPU goes offline and comes online under load.
-func TestSoakHotplug(t *testing.T) {
-	if !long {
-		t.Skip("make soak")
-	}
-	r := boot(t, "--mem", "512", "--timeout", "900", "--run", "test hotplug 600; test ipi; test tlb; test cpus").ok()
-	m := plugged.FindStringSubmatch(r.log)
-	require.NotNil(t, m)
-	n, err := strconv.Atoi(m[1])
-	require.NoError(t, err)
-	require.GreaterOrEqual(t, n, 1000)
 }

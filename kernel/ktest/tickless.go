@@ -12,6 +12,13 @@ import (
 	"muster/kernel/kcall"
 )
 
+// mostAlone is more ticks a second than a CPU with one thread has. The runtime's collector has threads on
+// this CPU, too, for some of the aloneTries spans that tickless looks at.
+const (
+	mostAlone  = 25
+	aloneTries = 10
+)
+
 // tickless shows that a CPU with one thread ticks seldom, and that a second thread on it gets
 // its turns all the same. It uses the last CPU; with one CPU alone there is nothing to see.
 func tickless(ctx context.Context) error {
@@ -36,9 +43,12 @@ func tickless(ctx context.Context) error {
 	if err := await(ctx, func() bool { return turns[0].Load() > 0 }); err != nil {
 		return err
 	}
-	alone, err := ticksOf(cpu, 500*time.Millisecond)
-	if err != nil {
-		return err
+	alone := float64(mostAlone)
+	for try := 0; try < aloneTries && alone >= mostAlone; try++ {
+		var err error
+		if alone, err = ticksOf(cpu, 300*time.Millisecond); err != nil {
+			return err
+		}
 	}
 	go spin(1)
 	for range 5 {
@@ -53,7 +63,7 @@ func tickless(ctx context.Context) error {
 			return err
 		}
 	}
-	if alone > 25 {
+	if alone >= mostAlone {
 		return fmt.Errorf("cpu %d with one thread had %.0f ticks a second", cpu, alone)
 	}
 	return nil
