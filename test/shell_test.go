@@ -83,7 +83,7 @@ func TestShellErrors(t *testing.T) {
 	tests := map[string]string{
 		"cpsu":                `cpsu: unknown command, nearest is "cpus"; help lists all`,
 		"cpus -jsn":           `cpus: unknown option -jsn, nearest is "-json"; usage: cpus `,
-		"cpus 3":              `cpus: "3" is one word too many; usage: cpus [-topology] [-features] [-json]`,
+		"cpus 3":              `cpus: "3" is one word too many; usage: cpus [-topology] [-features] [-idle] [-json]`,
 		"poweroff -json":      `{"error":"poweroff: unknown option -json; usage: poweroff"}`,
 		"trace -cpu 99":       "trace: there is no CPU 99",
 		"trace x":             `trace: "x" is not a number of events`,
