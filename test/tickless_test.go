@@ -14,7 +14,7 @@ import (
 // test counts, by the guest's clock.
 func TestIdleWakes(t *testing.T) {
 	t.Parallel()
-	r := boot(t, "--cpus", "4", "--run", "test idle 2; cpus -json").ok()
+	r := boot(t, "--cpus", "4", "--run", "test tickless; test idle 2; cpus -json").ok()
 	for _, c := range decode[[]shell.CPU](r, "cpus -json") {
 		require.NotZero(t, c.Wakes[0], "cpu %d: its tick", c.CPU)
 	}
