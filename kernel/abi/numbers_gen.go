@@ -15,15 +15,8 @@ const (
 	NumAllocPage
 	NumAddIOAPIC
 	NumBindIRQ
-	NumMoveIRQ
-	NumSettleIRQ
-	NumIRQInfo
-	NumIRQLineCount
+	NumBindMSI
 	NumUnmaskIRQ
-	NumWatchStorms
-	NumPollIRQ
-	NumResumeIRQ
-	NumLeaveCPU
 	NumSetBootCPU
 	NumConsoleRead
 	NumOpenTerminal
@@ -32,7 +25,6 @@ const (
 	NumPollConsole
 	NumAddConsolePort
 	NumConsolePorts
-	NumSerialPort
 	NumOpenPort
 	NumUsePorts
 	NumControlRead
@@ -64,11 +56,6 @@ const (
 	NumProfileCounts
 	NumNewProcess
 	NumMapProcess
-	NumKeepTime
-	NumCompareTSC
-	NumMoveTimekeeper
-	NumSetVDSO
-	NumMapVDSO
 	NumWriteProcess
 	NumStartProcess
 	NumWaitProcess
@@ -82,7 +69,6 @@ const (
 	NumTestYield
 	NumTestIPI
 	NumMeasure
-	NumTestTimers
 	NumIPIFaults
 	NumAuditCount
 	NumPin
@@ -108,15 +94,8 @@ var names = [Count]string{
 	"AllocPage",
 	"AddIOAPIC",
 	"BindIRQ",
-	"MoveIRQ",
-	"SettleIRQ",
-	"IRQInfo",
-	"IRQLineCount",
+	"BindMSI",
 	"UnmaskIRQ",
-	"WatchStorms",
-	"PollIRQ",
-	"ResumeIRQ",
-	"LeaveCPU",
 	"SetBootCPU",
 	"ConsoleRead",
 	"OpenTerminal",
@@ -125,7 +104,6 @@ var names = [Count]string{
 	"PollConsole",
 	"AddConsolePort",
 	"ConsolePorts",
-	"SerialPort",
 	"OpenPort",
 	"UsePorts",
 	"ControlRead",
@@ -157,11 +135,6 @@ var names = [Count]string{
 	"ProfileCounts",
 	"NewProcess",
 	"MapProcess",
-	"KeepTime",
-	"CompareTSC",
-	"MoveTimekeeper",
-	"SetVDSO",
-	"MapVDSO",
 	"WriteProcess",
 	"StartProcess",
 	"WaitProcess",
@@ -170,7 +143,6 @@ var names = [Count]string{
 	"TestYield",
 	"TestIPI",
 	"Measure",
-	"TestTimers",
 	"IPIFaults",
 	"AuditCount",
 	"Pin",

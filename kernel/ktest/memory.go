@@ -15,10 +15,8 @@ import (
 
 // shootdown rewrites pages and unmaps them while all CPUs read. A value other than
 // the newest, or zero, came through a stale translation.
-func shootdown(context.Context) error { return shoot(32, 100) }
-
-// shoot does that with a number of pages, for some rounds.
-func shoot(pages int, rounds uint64) error {
+func shootdown(context.Context) error {
+	const pages, rounds = 32, 100
 	m, err := syscall.Mmap(-1, 0, pages*layout.PageSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
 		return err
@@ -27,7 +25,7 @@ func shoot(pages int, rounds uint64) error {
 	word := func(page int) *uint64 { return (*uint64)(unsafe.Pointer(&m[page*layout.PageSize])) }
 	n := cpus()
 	var round, done, stale atomic.Uint64
-	quit := rounds + 1
+	const quit = rounds + 1
 	readers := make(chan error)
 	go func() {
 		readers <- parallel(n, func(int) error {

@@ -6,7 +6,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/percpu"
-	"muster/kernel/sched"
 )
 
 // futexWaiters makes tasks wait, each at an address and for the bits of wakers.
@@ -80,7 +79,7 @@ func TestWakeVisitsOneQueue(t *testing.T) {
 	futexWaiters(c, list[:2000], addrs)
 	b := p.futexes.bucket(addrs[0])
 	b.mu.Lock(c)
-	k, more := b.wake(c, list[2000], addrs[1999], 5, futexMatchAny, &sched.Woken{})
+	k, more := b.wake(c, list[2000], addrs[1999], 5, futexMatchAny)
 	b.mu.Unlock(c)
 	require.EqualValues(t, 1, k)
 	require.False(t, more, "one step")
@@ -100,7 +99,7 @@ func TestWakeByBits(t *testing.T) {
 	for more := true; more; steps++ {
 		var k int32
 		b.mu.Lock(c)
-		k, more = b.wake(c, me, addr, 1000, 2, &sched.Woken{})
+		k, more = b.wake(c, me, addr, 1000, 2)
 		require.LessOrEqual(t, k, int32(wakeBatch))
 		if steps == 1 { // the marked place's neighbours leave by a signal
 			for _, x := range w[125:131] {
@@ -123,7 +122,7 @@ func TestWakeByBits(t *testing.T) {
 	}
 	for more := true; more; {
 		b.mu.Lock(c)
-		_, more = b.wake(c, me, addr, 1000, 1, &sched.Woken{})
+		_, more = b.wake(c, me, addr, 1000, 1)
 		b.mu.Unlock(c)
 	}
 	require.Empty(t, stillWait(list))

@@ -71,20 +71,16 @@ func (s *Space) lastTable(va uintptr) (table PhysAddr, skip uintptr) {
 // Locks: takes s.mu; none held. Waits for other CPUs' TLB flushes.
 func (s *Space) Zap(c *percpu.CPU, start, end uintptr) uintptr {
 	var gone chain
-	lost := false
 	w := walk{s: s, at: start, end: end}
 	s.mu.Lock(c)
 	for e := w.next(); e != nil; e = w.next() {
 		if v := atomic.SwapUint64(e, 0); v != 0 {
-			lost = true
-			if p, ok := owned(v); ok {
-				gone.add(c, p)
-			}
+			gone.add(c, PhysAddr(v&pteAddr))
 		}
 	}
 	atomic.AddUint64(&s.charged, -gone.n)
 	s.mu.Unlock(c)
-	if lost {
+	if gone.n > 0 {
 		s.flush(c)
 		gone.release(c)
 	}
@@ -107,7 +103,7 @@ func (s *Space) Reprotect(c *percpu.CPU, start, end uintptr) uintptr {
 			continue
 		}
 		if a := s.find(w.page()); a != nil {
-			now := *e&kept | s.pageBits(a.prot)
+			now := *e&pteAddr | s.pageBits(a.prot)
 			was := atomic.SwapUint64(e, now)
 			lost = lost || was&^now&(ptePresent|pteWrite)|now&^was&pteNoExec != 0 && was&ptePresent != 0
 		}

@@ -53,7 +53,7 @@ func flushOthers(c *percpu.CPU, set *percpu.Mask) {
 	ipi.RequestSet(c, set, ipi.Flush, func(to *percpu.CPU) { request(to) })
 	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
 		if to := percpu.Get(id); to != c {
-			await(c, to, to.FlushRequests.Load(), set)
+			await(c, to, to.FlushRequests.Load())
 		}
 	}
 }
@@ -65,16 +65,7 @@ func FlushOne(c, to *percpu.CPU) {
 	}
 	n := request(to)
 	ipi.Send(c, to, ipi.Flush)
-	await(c, to, n, Kernel.cpus)
-}
-
-// Leave makes c hold no translation that changes: no CPU waits for its flushes from now on.
-// What it still uses are the kernel's fixed mappings.
-//
-// Context: on c, which goes offline, interrupts off.
-func Leave(c *percpu.CPU) {
-	LeaveUser(c)
-	Kernel.cpus.Clear(c.ID)
+	await(c, to, n)
 }
 
 // flushLimit is the time for an answer.
@@ -84,16 +75,13 @@ const flushLimit = 10 * clock.Second
 // and then at doubled intervals: an IPI may be lost. After ten seconds the kernel
 // panics, because going on would leave a stale translation. While a virtual CPU stands
 // still, the wait begins again: only the CPU that flushes can say that it has.
-//
-// A CPU leaves the set when it holds none of its translations any more, or goes offline. Then
-// nothing waits for it: it may never answer.
-func await(c, to *percpu.CPU, n uint64, set *percpu.Mask) {
+func await(c, to *percpu.CPU, n uint64) {
 	if answered(to, n) {
 		return
 	}
 	gap := 10 * clock.Millisecond
 	again, end := clock.After(gap), clock.After(flushLimit)
-	for turns := 1; !answered(to, n) && set.Has(to.ID); turns++ {
+	for turns := 1; !answered(to, n); turns++ {
 		Answer(c)
 		atom.Pause()
 		if turns%256 != 0 {
@@ -107,7 +95,7 @@ func await(c, to *percpu.CPU, n uint64, set *percpu.Mask) {
 		if !end.Passed() {
 			continue
 		}
-		if stalled := upcall.Stalled(c); !stalled && !answered(to, n) && set.Has(to.ID) {
+		if stalled := upcall.Stalled(c); !stalled && !answered(to, n) {
 			upcall.Panic(c, "mem: TLB flush not answered; CPU, request", uint64(to.ID), n)
 		}
 		end = clock.After(flushLimit)

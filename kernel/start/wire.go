@@ -51,7 +51,6 @@ func installHandlers() {
 	if apic.Legacy() {
 		intr.InstallLegacy()
 	} else {
-		intr.Install()
 		apic.Install()
 	}
 }
