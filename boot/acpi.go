@@ -48,20 +48,25 @@ func (in *Info) Tables(mem Memory, keep func(start, n uint64)) {
 	}
 	if len(root) >= rsdpFullSize && root[rsdpRevision] >= 2 {
 		if list := table(mem, number(root[rsdpXSDT:], 8), keep); list != nil {
-			tablesOf(mem, list, 8, keep)
+			in.tablesOf(mem, list, 8, keep)
 			return
 		}
 	}
 	if list := table(mem, number(root[rsdpRSDT:], 4), keep); list != nil {
-		tablesOf(mem, list, 4, keep)
+		in.tablesOf(mem, list, 4, keep)
 	}
 }
 
-// tablesOf keeps the tables of a list whose entries have width bytes.
-func tablesOf(mem Memory, list []byte, width int, keep func(start, n uint64)) {
+// tablesOf keeps the tables of a list whose entries have width bytes, and notes the counters
+// that they name.
+func (in *Info) tablesOf(mem Memory, list []byte, width int, keep func(start, n uint64)) {
 	for i := 0; i < maxTables && tableHead+(i+1)*width <= len(list); i++ {
 		t := table(mem, number(list[tableHead+i*width:], width), keep)
-		if t == nil || string(t[:4]) != "FACP" {
+		if t == nil {
+			continue
+		}
+		in.Counters.note(t)
+		if string(t[:4]) != "FACP" {
 			continue
 		}
 		// The FADT points to two more.

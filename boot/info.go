@@ -72,6 +72,7 @@ type Info struct {
 	BadScreen   string          // why it cannot be used; "" without a framebuffer
 	Used        [4]memmap.Range // memory that the information itself occupies
 	UsedCount   int
+	Counters    Counters // filled in by Tables
 
 	regions    list
 	modules    list   // PVH

@@ -47,13 +47,13 @@ func (m *hardware) openButton(opts options.Options) (b *button.Button, wait func
 	if m.madt != nil {
 		line = m.madt.SCI(m.fadt.SCI)
 	}
-	event, err := irq.Bind(line, abi.ActionEvent)
+	event, err := irq.Bind("power button", line, abi.ActionEvent)
 	b.Enable()
 	if err != nil {
 		return b, func() error { return err }
 	}
 	klog.Infof("button: by the SCI, %v", line)
-	return b, event.Wait
+	return b, event.WaitForOwn // each call but the first follows an interrupt that was not the button's
 }
 
 // pmRegisters is the registers of power management, and where those in memory are mapped.

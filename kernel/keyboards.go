@@ -60,7 +60,7 @@ func (m *hardware) servePS2(opts options.Options, b *keymap.Board) {
 		return
 	}
 	wait := poll
-	if event, err := irq.Bind(m.isa(ps2Interrupt), abi.ActionEvent); err == nil {
+	if event, err := irq.Bind("PS/2 keyboard", m.isa(ps2Interrupt), abi.ActionEvent); err == nil {
 		wait = event.Wait
 	} else {
 		klog.Warnf("ps2: no interrupt of the keyboard, it is polled: %v", err)

@@ -22,6 +22,7 @@ import (
 	"muster/kernel/irq"
 	"muster/kernel/kcall"
 	"muster/kernel/klog"
+	"muster/kernel/ktest"
 	"muster/kernel/msr"
 	"muster/kernel/options"
 	"muster/kernel/qrcode"
@@ -63,13 +64,23 @@ func main() {
 	button := make(chan struct{})
 	go m.watchButton(opts, button)
 	m.startCPUs(opts)
+	ktest.Plug = m.plug
+	compareTSCs(len(m.top.CPUs), opts.Faults.TSC)
 	logMitigations(opts.Full)
+	m.makeVDSO()
+	go keepTime()
 	m.addCards(opts, m.addNamedPort())
 	var port io.Reader
 	if p := serial.Open(m.isa); p != nil {
 		port = p
 	}
 	<-button
+	if !opts.Static && len(m.top.CPUs) > 1 {
+		go irq.Balance()
+	}
+	if opts.Faults.Storm {
+		m.storm()
+	}
 
 	preparePanic()
 	sys := system{hardware: m, opts: opts, info: info, before: before, sensor: thermal.Sensor{CPUID: cpu.CPUID, MSR: msr.Read}}

@@ -51,7 +51,7 @@ func (m *hardware) openPort(port int, action uint32, p options.Port) (*irq.Event
 	if err := kcall.OpenPort(port, uint64(p.Base)); err != nil {
 		return nil, fmt.Errorf("no UART at %#x: %w", p.Base, err)
 	}
-	return irq.Bind(m.isa(p.IRQ), action)
+	return irq.Bind(fmt.Sprintf("port %#x", p.Base), m.isa(p.IRQ), action)
 }
 
 // controlPort is the receiving side of the control port.

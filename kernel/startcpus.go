@@ -13,6 +13,7 @@ import (
 	"muster/kernel/acpi"
 	"muster/kernel/cpu"
 	"muster/kernel/inject"
+	"muster/kernel/irq"
 	"muster/kernel/kcall"
 	"muster/kernel/klog"
 	"muster/kernel/options"
@@ -152,6 +153,9 @@ func (m *hardware) StartCPU(n int) error {
 		klog.Warnf("%v", err)
 	}
 	klog.Infof("smp: cpu %d (APIC ID %d) online, %.1f ms after its INIT", n, c.APICID, r.Took.Seconds()*1e3)
+	if err := irq.Admit(n); err != nil {
+		klog.Warnf("smp: cpu %d gets no interrupts of devices: %v", n, err)
+	}
 	runtime.SetDefaultGOMAXPROCS()
 	return nil
 }
@@ -230,7 +234,7 @@ func (coreCalls) State(n int) smp.State {
 	if err != nil {
 		return smp.State{}
 	}
-	return smp.State{State: c.State, Stage: c.Stage, Code: c.Code}
+	return smp.State{State: c.State, Stage: c.Stage, Code: c.Code, Step: c.Step}
 }
 
 func (m coreCalls) Slot(page uint64, i int) trampoline.Report {

@@ -2,14 +2,17 @@ package main
 
 import (
 	"fmt"
+	"iter"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"muster/kernel/abi"
+	"muster/kernel/apic"
 	"muster/kernel/cpu"
 	"muster/kernel/ipi"
+	"muster/kernel/irq"
 	"muster/kernel/kcall"
 	"muster/kernel/layout"
 	"muster/kernel/options"
@@ -33,7 +36,7 @@ type system struct {
 	before shell.LastBoot
 }
 
-var stateNames = []string{"offline", "booting", "ready", "online"}
+var stateNames = []string{"offline", "booting", "ready", "online", "leaving", "leaving"}
 
 func (s *system) CPUs() (list []shell.CPU) {
 	for i := 0; ; i++ {
@@ -42,7 +45,7 @@ func (s *system) CPUs() (list []shell.CPU) {
 			return list
 		}
 		row := shell.CPU{CPU: i, APICID: c.APICID, UID: c.UID, BSP: c.BSP != 0, State: stateNames[c.State],
-			Stage: trampoline.StageName(c.Stage), Ticks: c.Ticks, Switches: c.Switches, Interrupts: c.Interrupts, IdleNS: c.IdleNS, Longest: c.LongestNS}
+			Stage: trampoline.StageName(c.Stage), Ticks: c.Ticks, Switches: c.Switches, Interrupts: c.Interrupts, IdleNS: c.IdleNS, Wakes: c.Wakes, Longest: c.LongestNS}
 		f := cpu.FromWords(c.Features)
 		row.Core = f.Core().String()
 		if c.State != percpu.Online {
@@ -62,6 +65,9 @@ func (s *system) Firmware() shell.Firmware {
 func (s *system) IRQs() (list []shell.IRQ) {
 	n := len(s.CPUs())
 	for v := range 256 {
+		if v >= vector.DeviceFirst && v <= vector.DeviceLast {
+			continue // a device's vector means another line on each CPU
+		}
 		row := shell.IRQ{Vector: v, Name: vector.Name(uint64(v)), Counts: make([]uint64, n)}
 		for i := range n {
 			row.Counts[i] = kcall.IRQCount(i, v)
@@ -69,13 +75,64 @@ func (s *system) IRQs() (list []shell.IRQ) {
 		if slices.Max(row.Counts) == 0 {
 			continue
 		}
-		if row.Name == "" {
-			row.Name = "device"
+		list = append(list, row)
+	}
+	for i, name := range otherCounters() {
+		row := shell.IRQ{Vector: vector.Error, Name: name, Counts: make([]uint64, n)}
+		switch i {
+		case abi.CountUnclaimed:
+			row.Vector = -1
+		case abi.CountSpurious7:
+			row.Vector = vector.PIC + 7
+		case abi.CountSpurious15:
+			row.Vector = vector.PIC + 15
 		}
+		for cpu := range n {
+			row.Counts[cpu] = kcall.IRQCount(cpu, i)
+		}
+		if slices.Max(row.Counts) > 0 {
+			list = append(list, row)
+		}
+	}
+	for _, l := range irq.Lines() {
+		row := shell.IRQ{Vector: l.Vector, Name: l.Name, Counts: make([]uint64, n), Line: l.Label, Trigger: l.Trigger,
+			Polarity: l.Polarity, CPU: &l.CPU, Allowed: l.Allowed, State: l.State, Strays: l.Strays, Balanced: l.Balanced}
+		copy(row.Counts, l.Counts)
 		list = append(list, row)
 	}
 	return list
 }
+
+func (s *system) SerialPorts() (list []shell.SerialPort) {
+	for port, use := range map[int]string{abi.PortConsole: "console", abi.PortStdio: "stdio", abi.PortControl: "control"} {
+		p, err := kcall.SerialPort(port)
+		if err != nil {
+			continue // not in use
+		}
+		list = append(list, shell.SerialPort{Address: uint64(p.Addr), Memory: p.Memory != 0, For: use,
+			Received: p.Received, Overruns: p.Overruns, Dropped: p.Dropped})
+	}
+	slices.SortFunc(list, func(a, b shell.SerialPort) int { return strings.Compare(a.For, b.For) })
+	return list
+}
+
+// otherCounters names the counters of a CPU that are not a vector's, in their order.
+func otherCounters() iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		for i := abi.CountErrors; i < abi.CountUnclaimed; i++ {
+			if !yield(i, apic.ErrorName(uint64(i-abi.CountErrors))) {
+				return
+			}
+		}
+		_ = yield(abi.CountUnclaimed, "unclaimed") && yield(abi.CountSpurious7, "spurious, 8259 IRQ 7") &&
+			yield(abi.CountSpurious15, "spurious, 8259 IRQ 15")
+	}
+}
+
+func (s *system) Affinity(line string, cpus []int) error { return irq.SetAffinity(line, cpus) }
+func (s *system) DrainCPU(cpu int) error                 { return irq.Drain(cpu) }
+func (s *system) AdmitCPU(cpu int) error                 { return irq.Admit(cpu) }
+func (s *system) ResumeIRQ(line string) error            { return irq.Resume(line) }
 
 // field returns the text in a fixed array that ends at the first zero.
 func field(b []byte) string {

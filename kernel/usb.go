@@ -57,24 +57,36 @@ func (u *usbController) serve(opts options.Options, b *keymap.Board) {
 	klog.Errorf("xhci: %v: no longer used: %v", u.Addr, c.Serve(wait))
 }
 
-// msiCPU gets the MSIs of devices: the CPU that gets all other interrupts, too.
-const msiCPU = 0
-
 // pollPeriod is how often a controller without MSI is looked at. The line
 // of a PCI function is named only by the firmware's program, AML.
 const pollPeriod = 8 * time.Millisecond
 
 // interrupts returns a function that waits for the next interrupt.
 func (u *usbController) interrupts() (wait func() error) {
-	event, address, data, err := irq.BindMSI(msiCPU)
-	if err == nil {
-		err = u.UseMSI(pci.MSI{Address: address, Data: data}, func(b pci.BAR) (pci.Registers, error) { return mapBAR(u.Function, b.Index) })
-	}
+	table := u.messageTable()
+	event, err := irq.BindMSI(fmt.Sprintf("xhci %v", u.Addr), func(address uint64, data uint32) error {
+		return u.UseMSI(pci.MSI{Address: address, Data: data}, table)
+	})
 	if err != nil {
 		klog.Warnf("xhci: %v: looked at every %v: %v", u.Addr, pollPeriod, err)
 		return func() error { time.Sleep(pollPeriod); return nil }
 	}
 	return event.Wait
+}
+
+// messageTable returns a function that maps the memory with the table of MSI-X, once.
+func (u *usbController) messageTable() func(pci.BAR) (pci.Registers, error) {
+	var mapped pci.Registers
+	return func(b pci.BAR) (pci.Registers, error) {
+		if mapped != nil {
+			return mapped, nil
+		}
+		m, err := mapBAR(u.Function, b.Index)
+		if err == nil {
+			mapped = m
+		}
+		return m, err
+	}
 }
 
 // page returns a page of zeros for the controller.

@@ -61,7 +61,7 @@ func TestBootLog(t *testing.T) {
 func TestCPUCounts(t *testing.T) {
 	for _, n := range []string{"1", "2", "3", "4", "8", "16"} {
 		t.Run(n, func(t *testing.T) {
-			r := boot(t, "--cpus", n, "--run", "test cpus; cpus -json; irq -json").ok()
+			r := boot(t, "--cpus", n, "--append", "nohz=off", "--run", "test cpus; cpus -json; irq -json").ok()
 			r.has("smp: " + n + " of " + n + " CPUs online")
 			cpus := decode[[]shell.CPU](r, "cpus -json")
 			require.Equal(t, n, fmt.Sprint(len(cpus)))
@@ -271,7 +271,7 @@ func TestLogLevel(t *testing.T) {
 
 func TestTick(t *testing.T) {
 	ticks := func(words string) float64 { // a second
-		r := boot(t, "--cpus", "1", "--append", words, "--run", "test vector; test vector; test vector; cpus -json; uptime -json").ok()
+		r := boot(t, "--icount", "--append", words+" nohz=off", "--run", "test vector; cpus -json; uptime -json").ok()
 		up := decode[shell.Uptime](r, "uptime -json").UpNS
 		return float64(decode[[]shell.CPU](r, "cpus -json")[0].Ticks) / (float64(up) / 1e9)
 	}

@@ -4,8 +4,10 @@ package test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -52,8 +54,8 @@ func (q *qmp) open() {
 	q.do("qmp_capabilities", nil)
 }
 
-// do gives a command, and waits for its answer.
-func (q *qmp) do(command string, arguments map[string]any) {
+// do gives a command, and returns its answer.
+func (q *qmp) do(command string, arguments map[string]any) json.RawMessage {
 	q.t.Helper()
 	if q.conn == nil {
 		q.open()
@@ -73,8 +75,31 @@ func (q *qmp) do(command string, arguments map[string]any) {
 			continue
 		}
 		require.Nil(q.t, m.Error, command)
-		return
+		return m.Return
 	}
+}
+
+// monitor gives a command of QEMU's monitor, and returns its text.
+func (q *qmp) monitor(line string) (text string) {
+	q.t.Helper()
+	require.NoError(q.t, json.Unmarshal(q.do("human-monitor-command", map[string]any{"command-line": line}), &text))
+	return text
+}
+
+// port reads a port of the machine, and setPort writes one.
+func (q *qmp) port(number uint16) (v uint8) {
+	q.t.Helper()
+	text := q.monitor(fmt.Sprintf("i/xb %#x", number))
+	_, value, ok := strings.Cut(text, "= ")
+	require.True(q.t, ok, text)
+	n, err := strconv.ParseUint(strings.TrimSpace(value), 0, 8)
+	require.NoError(q.t, err, text)
+	return uint8(n)
+}
+
+func (q *qmp) setPort(number uint16, v uint8) {
+	q.t.Helper()
+	require.Empty(q.t, q.monitor(fmt.Sprintf("o/b %#x %#x", number, v)))
 }
 
 // holdMS is how long keys are held, and the pause after them.

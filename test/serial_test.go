@@ -35,7 +35,8 @@ func TestSerialPorts(t *testing.T) {
 	} {
 		t.Run(port, func(t *testing.T) {
 			s := start(t, "--cpus", "1", "--console", port)
-			s.expect("muster: Muster").expect(says).expect("muster> ").say("uptime\r").expect("\nup ").say("poweroff\r").end(0)
+			s.expect("muster: Muster").expect(says).expect("muster> ").say("uptime\r").expect("\nup ").
+				say("serial\r").expect("console").expect("muster> ").say("poweroff\r").end(0)
 		})
 	}
 }

@@ -20,7 +20,7 @@ var interrupt = os.Interrupt
 // Every listing, in words and as JSON.
 func TestListings(t *testing.T) {
 	r := boot(t, "--run", "help; cpus; cpus -json; acpi; acpi -json; irq; irq -json; ps; ps -json; mem; mem -json; "+
-		"dmesg; dmesg -json; uptime; uptime -json; trace -cpu 0 5; trace -json -cpu 1 3; test list -json; bench list -json").ok()
+		"dmesg; dmesg -json; uptime; uptime -json; trace -cpu 0 5; trace -json -cpu 1 3; serial; serial -json; test list -json; bench list -json").ok()
 
 	for _, c := range []string{"acpi", "bench", "cpus", "dmesg", "help", "irq", "mem", "poweroff", "ps", "reboot", "test", "top", "uptime"} {
 		require.Regexp(t, "(?m)^"+c+"\\b", r.output("help"))
@@ -48,9 +48,12 @@ func TestListings(t *testing.T) {
 			names[q.Name] += n
 		}
 	}
-	for _, name := range []string{"page fault", "reschedule", "local timer", "device"} {
+	for _, name := range []string{"page fault", "reschedule", "local timer", "console"} {
 		require.Positive(t, names[name], name)
 	}
+
+	ports := decode[[]shell.SerialPort](r, "serial -json")
+	require.Equal(t, []shell.SerialPort{{Address: 0x3f8, For: "console", Received: ports[0].Received}}, ports)
 
 	threads := decode[[]shell.Thread](r, "ps -json")
 	require.NotEmpty(t, threads)
@@ -80,7 +83,7 @@ func TestShellErrors(t *testing.T) {
 	tests := map[string]string{
 		"cpsu":                `cpsu: unknown command, nearest is "cpus"; help lists all`,
 		"cpus -jsn":           `cpus: unknown option -jsn, nearest is "-json"; usage: cpus `,
-		"cpus 3":              `cpus: "3" is one word too many; usage: cpus [-topology] [-features] [-json]`,
+		"cpus 3":              `cpus: "3" is one word too many; usage: cpus [-topology] [-features] [-idle] [-json]`,
 		"poweroff -json":      `{"error":"poweroff: unknown option -json; usage: poweroff"}`,
 		"trace -cpu 99":       "trace: there is no CPU 99",
 		"trace x":             `trace: "x" is not a number of events`,
@@ -260,6 +263,6 @@ func TestReboot(t *testing.T) {
 // Input arrives by interrupt: the device's line counts with every key.
 func TestKeyboardInterrupts(t *testing.T) {
 	m := start(t)
-	m.expect("muster> ").say("irq -json\r").expect(`"name":"device"`).expect("muster> ")
+	m.expect("muster> ").say("irq -json\r").expect(`"name":"console"`).expect("muster> ")
 	m.say("poweroff\r").end(0)
 }

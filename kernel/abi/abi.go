@@ -124,13 +124,65 @@ const (
 	ActionConsole = 1 // the console's port; the eventfd counts when there is input
 	ActionStdio   = 2 // the port of PortStdio; the eventfd counts when PortsChanged has work
 	ActionControl = 3 // the port of PortControl; the eventfd counts when there is input
+	ActionNothing = 4 // nothing serves the device: for tests
 )
+
+// Counters of a CPU after those of its 256 vectors, for IRQCount.
+const (
+	CountErrors     = 256                // by bit of the local APIC's error status register, 8 of them
+	CountUnclaimed  = CountErrors + 8    // interrupts with a vector that means nothing
+	CountSpurious7  = CountUnclaimed + 1 // spurious interrupts of the first 8259
+	CountSpurious15 = CountSpurious7 + 1 // and of the second
+	Counters        = CountSpurious15 + 1
+)
+
+// Further flags of a line.
+const (
+	IRQMessage = 1 << 2 // the line is a device's MSI
+	IRQNMI     = 1 << 6 // the line is an NMI source: it interrupts without a vector
+	IRQMasked  = 1 << 3 // IRQLine: masked, by the handler or by the kernel
+	IRQLeaving = 1 << 4 // IRQLine: a move is not settled
+	IRQStuck   = 1 << 5 // IRQLine: masked, because it interrupts without a device that claims it
+)
+
+// IRQName is the length of a line's name.
+const IRQName = 24
+
+// IRQRequest says what BindIRQ is to claim.
+type IRQRequest struct {
+	GSI, Flags uint32
+	Action     uint32
+	CPU        uint32 // to which it goes
+	EventFD    int64
+	Name       [IRQName]byte // of the device, padded with zeros
+}
+
+// IRQLine is the state of a line.
+type IRQLine struct {
+	GSI, Flags  uint32
+	Action      uint32
+	CPU, Vector uint32 // where it goes, and as what
+	OldCPU      uint32 // with IRQLeaving: where it went before the move
+	OldVector   uint32
+	APICID      uint32        // of CPU
+	Strays      uint64        // interrupts that no device has claimed; of level-triggered lines
+	Name        [IRQName]byte // padded with zeros
+}
 
 // Ports says which serial ports have the console's output.
 type Ports struct {
 	Addr    uintptr // the console's first register: a port, or an address
 	Memory  uint32  // 1: an address
 	Mirrors uint32  // further ports, for output alone
+}
+
+// SerialPort is a serial port from which the kernel receives, and what came.
+type SerialPort struct {
+	Addr     uintptr // its first register: a port, or an address
+	Memory   uint64  // 1: an address
+	Received uint64  // bytes
+	Overruns uint64  // times at which the UART said that bytes were lost
+	Dropped  uint64  // bytes for which the kernel had no room
 }
 
 // Terminals: the two halves of the console. 0 is both.
@@ -143,6 +195,7 @@ const (
 const (
 	PortStdio   = 0 // descriptors 0 and 1
 	PortControl = 1 // words of the other end; descriptor 2, if UsePorts says so
+	PortConsole = 2 // the console's, for SerialPort alone
 )
 
 // Processor is one CPU as the firmware lists it: the record goes from the MADT to the
@@ -158,16 +211,22 @@ type CPU struct {
 	Processor
 	State, Stage uint32
 	Code         uint32 // why it is not online: percpu.Code*
+	Step         uint32 // how far it has come on its way offline: percpu.Step*
 	BSP          uint32
 	ThreadID     uint32
 	Ticks        uint64
 	Switches     uint64
 	Interrupts   uint64 // without exceptions
 	IdleNS       uint64
-	LongestNS    uint64     // debug builds: longest stretch with interrupts off
-	LongestAt    uint64     // debug builds: the entry at which it began: vector<<32 | system call
-	Features     [14]uint32 // for cpu.FromWords
+	Wakes        [WakeReasons]uint64 // how often it has left its halt
+	LongestNS    uint64              // debug builds: longest stretch with interrupts off
+	LongestAt    uint64              // debug builds: the entry at which it began: vector<<32 | system call
+	Features     [14]uint32          // for cpu.FromWords
 }
+
+// WakeReasons is the number of reasons for which an idle CPU wakes up: its tick, a timer,
+// a thread that another CPU has for it, another IPI, a device.
+const WakeReasons = 5
 
 // Stages is the number of stages of a CPU's start, plus one.
 const Stages = 16

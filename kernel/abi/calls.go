@@ -47,27 +47,63 @@ type Calls interface {
 	AllocPage() (physical int, err error)
 
 	// AddIOAPIC takes an I/O APIC into use, masks all its inputs, and returns their
-	// number. ENODEV: there is no local APIC.
+	// number. ENODEV: there is no local APIC; EIO: nothing answers at the address.
 	//muster:core intr.AddIOAPIC
 	AddIOAPIC(id uint8, addr uint64, gsiBase uint32) (inputs int, err error)
 
-	// BindIRQ routes a global system interrupt, wired as flags say, to the core's action
-	// and an eventfd, and returns the vector. EBADF: not an eventfd; ENODEV: no I/O APIC
-	// has the GSI; ERANGE: the boot CPU's APIC id does not fit; EBUSY: no vector is free.
+	// BindIRQ claims an interrupt line, or makes one for a device's MSI, and routes it to
+	// a CPU. The result is the line's number. EBADF: not an eventfd; ENODEV: no I/O APIC
+	// has the GSI, or the CPU is not online; ERANGE: the CPU's APIC id does not fit the 8
+	// bits of a destination; EBUSY: the line is claimed, or is the firmware's; ENOSPC: no
+	// vector of the CPU is free, or there are too many lines.
 	//muster:core intr.Bind
-	BindIRQ(gsi, flags, action uint32, eventfd int) (vector int, err error)
+	BindIRQ(request *IRQRequest) (line int, err error)
 
-	// BindMSI gives the MSI of a device a vector, for a CPU, and an eventfd
-	// that counts it, and returns the vector. EBADF: not an eventfd; EINVAL: no such CPU;
-	// ENODEV: no local APIC, or the CPU is not online; ERANGE: its APIC id does not fit;
-	// EBUSY: no vector is free.
-	//muster:core intr.BindMSI
-	BindMSI(cpu, eventfd int) (vector int, err error)
+	// MoveIRQ leads a line to another CPU. An interrupt that is on its way to the old CPU
+	// is still taken there. For a line of the I/O APICs the entry has been written; for an MSI the caller then programs the
+	// device. SettleIRQ must follow. ENODEV, ERANGE,
+	// ENOSPC as for BindIRQ; EINVAL: no such line or CPU; EAGAIN: an interrupt of the line
+	// is in service, or an earlier move is not settled. force ends that interrupt.
+	//muster:core intr.Move
+	MoveIRQ(line, cpu int, force bool) error
 
-	// UnmaskIRQ unmasks a level-triggered line after its device was served. ENODEV:
-	// no I/O APIC has the GSI.
+	// SettleIRQ ends a move: it makes up for an edge or an MSI that came during the move, and
+	// gives the old vector back once the old CPU has taken its last interrupt.
+	// EINVAL: no such line; EAGAIN: the old CPU has not; ETIMEDOUT: it does not answer.
+	//muster:core intr.Settle
+	SettleIRQ(line int) error
+
+	// IRQInfo returns the state of a line. EINVAL: there is no such line.
+	//muster:core intr.Info
+	IRQInfo(line int) (info *IRQLine, err error)
+
+	// IRQLineCount returns how often a line has interrupted a CPU. EINVAL.
+	//muster:core intr.Count
+	IRQLineCount(line, cpu int) (count uint64, err error)
+
+	// UnmaskIRQ unmasks a level-triggered line after its device was served. claimed says
+	// that the last interrupt was that device's. EINVAL: there is no such line.
 	//muster:core intr.Unmask
-	UnmaskIRQ(gsi uint32) error
+	UnmaskIRQ(line int, claimed bool) error
+
+	// WatchStorms gives the core the eventfd of the goroutine that polls for stuck lines:
+	// it counts when a line becomes stuck. EBADF: not an eventfd; EBUSY: there is one.
+	//muster:core intr.WatchStorms
+	WatchStorms(eventfd int) error
+
+	// PollIRQ does for a stuck line what its interrupt does. EINVAL: it is not stuck.
+	//muster:core intr.Poll
+	PollIRQ(line int) error
+
+	// ResumeIRQ lets a stuck line interrupt again. EINVAL: it is not stuck.
+	//muster:core intr.Resume
+	ResumeIRQ(line int) error
+
+	// LeaveCPU makes a CPU go offline. CPUInfo shows when it is, and how far it has come. A
+	// repeated call sends the request again. EINVAL: no such CPU; EPERM: it is the boot CPU; ENODEV: it
+	// is not online.
+	//muster:core cpus.Leave
+	LeaveCPU(cpu int) error
 
 	// SetBootCPU gives the boot CPU its record, and programs those of its local interrupt
 	// pins that are NMIs. EINVAL: the record is another CPU's.
@@ -107,6 +143,11 @@ type Calls interface {
 	// ConsolePorts returns where the console is. ENODEV: no port answers.
 	//muster:core consolePorts
 	ConsolePorts() (info *Ports, err error)
+
+	// SerialPort returns the state of a port from which the kernel receives. EINVAL: no such port;
+	// ENODEV: it is not in use.
+	//muster:core serialPort
+	SerialPort(port int) (info *SerialPort, err error)
 
 	// OpenPort finds the UART of a port for programs, PortStdio or PortControl, at a base
 	// address. EINVAL: no such port or address; ENODEV: no UART answers.
@@ -214,7 +255,8 @@ type Calls interface {
 	//muster:inner
 	ThreadInfo(id uint32) (info *Thread, err error)
 
-	// IRQCount returns how often a vector has interrupted a CPU. EINVAL.
+	// IRQCount returns how often a vector has interrupted a CPU, or another counter from
+	// CountErrors on. EINVAL.
 	//muster:core irqCount
 	//muster:inner
 	IRQCount(cpu, vector int) (count uint64, err error)
@@ -265,6 +307,33 @@ type Calls interface {
 	//muster:core linux.MapProcess
 	//muster:inner
 	MapProcess(process uintptr, addr, bytes uint64, rights int) error
+
+	// KeepTime returns what the timekeeper knows, and with check makes a check before, on the
+	// timekeeper.
+	//muster:core keepTime
+	KeepTime(check bool) (info *Timekeeping)
+
+	// CompareTSC compares this CPU's time-stamp counter with another CPU's, which reads aheadNS more
+	// than it has. It returns by how much they differ, in nanoseconds, or 0; if they differ, HPET or
+	// ACPI PM timer is the clock from then on. EINVAL: no such CPU, or it is not online; EBUSY: another
+	// comparison runs; ETIMEDOUT: the other CPU did not answer soon.
+	//muster:core compareTSC
+	CompareTSC(cpu int, aheadNS int64) (differNS int, err error)
+
+	// MoveTimekeeper makes another CPU the timekeeper. EINVAL: no such CPU, or it is not online.
+	//muster:core moveTimekeeper
+	MoveTimekeeper(cpu int) error
+
+	// SetVDSO gives the core the ELF image with the functions that read the clock, one page at
+	// most, for MapVDSO. EINVAL: its length; EEXIST: there is one.
+	//muster:core linux.SetVDSO
+	SetVDSO(image []byte) error
+
+	// MapVDSO lends a process the page of time data at addr, and the image in the page after it. EINVAL:
+	// the addresses are not free; ENOENT: there is no image; ENOMEM.
+	//muster:core linux.MapVDSO
+	//muster:inner
+	MapVDSO(process uintptr, addr uint64) error
 
 	// WriteProcess copies data to an address, with or without the right to write
 	// there, up to the end of its page, and returns the number of bytes. EFAULT.

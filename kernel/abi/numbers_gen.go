@@ -15,8 +15,15 @@ const (
 	NumAllocPage
 	NumAddIOAPIC
 	NumBindIRQ
-	NumBindMSI
+	NumMoveIRQ
+	NumSettleIRQ
+	NumIRQInfo
+	NumIRQLineCount
 	NumUnmaskIRQ
+	NumWatchStorms
+	NumPollIRQ
+	NumResumeIRQ
+	NumLeaveCPU
 	NumSetBootCPU
 	NumConsoleRead
 	NumOpenTerminal
@@ -25,6 +32,7 @@ const (
 	NumPollConsole
 	NumAddConsolePort
 	NumConsolePorts
+	NumSerialPort
 	NumOpenPort
 	NumUsePorts
 	NumControlRead
@@ -56,6 +64,11 @@ const (
 	NumProfileCounts
 	NumNewProcess
 	NumMapProcess
+	NumKeepTime
+	NumCompareTSC
+	NumMoveTimekeeper
+	NumSetVDSO
+	NumMapVDSO
 	NumWriteProcess
 	NumStartProcess
 	NumWaitProcess
@@ -69,6 +82,7 @@ const (
 	NumTestYield
 	NumTestIPI
 	NumMeasure
+	NumTestTimers
 	NumIPIFaults
 	NumAuditCount
 	NumPin
@@ -94,8 +108,15 @@ var names = [Count]string{
 	"AllocPage",
 	"AddIOAPIC",
 	"BindIRQ",
-	"BindMSI",
+	"MoveIRQ",
+	"SettleIRQ",
+	"IRQInfo",
+	"IRQLineCount",
 	"UnmaskIRQ",
+	"WatchStorms",
+	"PollIRQ",
+	"ResumeIRQ",
+	"LeaveCPU",
 	"SetBootCPU",
 	"ConsoleRead",
 	"OpenTerminal",
@@ -104,6 +125,7 @@ var names = [Count]string{
 	"PollConsole",
 	"AddConsolePort",
 	"ConsolePorts",
+	"SerialPort",
 	"OpenPort",
 	"UsePorts",
 	"ControlRead",
@@ -135,6 +157,11 @@ var names = [Count]string{
 	"ProfileCounts",
 	"NewProcess",
 	"MapProcess",
+	"KeepTime",
+	"CompareTSC",
+	"MoveTimekeeper",
+	"SetVDSO",
+	"MapVDSO",
 	"WriteProcess",
 	"StartProcess",
 	"WaitProcess",
@@ -143,6 +170,7 @@ var names = [Count]string{
 	"TestYield",
 	"TestIPI",
 	"Measure",
+	"TestTimers",
 	"IPIFaults",
 	"AuditCount",
 	"Pin",

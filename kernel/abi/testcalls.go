@@ -24,6 +24,11 @@ type TestCalls interface {
 	//muster:inner
 	Measure(kind, times int) (ns uint64, err error)
 
+	// TestTimers arms or withdraws n of the TestTimers timers for tests, from first on, which
+	// lie in one piece of 200. what is a constant such as TimersArm. EINVAL, ENOMEM.
+	//muster:core testTimers
+	TestTimers(what, first, n int, ns uint64) (count uint64, err error)
+
 	// IPIFaults makes IPIs fail: one of every drop is lost, one of every dup is
 	// sent twice, each is sent delayNS late; 0 for none.
 	//muster:core ipiFaults
@@ -134,12 +139,27 @@ const (
 	MeasureSend       = iota // request a reschedule
 	MeasureHandle            // handle it, between entry and exit of the interrupt
 	MeasureInterrupt         // handle it, with entry and exit
+	MeasureEmpty             // entry and exit of an interrupt whose handler does nothing
 	MeasureSendCall          // request a call, of one CPU
 	MeasureHandleCall        // handle it, between entry and exit
+	MeasureArm               // arm a timer
+	MeasureCancel            // withdraw a timer
 	MeasureKinds
 )
 
-// Functions of CrossCall.
+// TestTimers is how many timers there are for tests.
+const TestTimers = 100_000
+
+// What TestTimers does.
+const (
+	TimersArm      = iota // on this CPU, spread over a second, which begins ns from now
+	TimersArmEqual        // on this CPU, all at the time ns
+	TimersCancel          // returns how many had not expired
+	TimersExpired         // returns how many have expired since the boot
+	TimersMove            // gives this CPU timers of CPU first, of any purpose; returns 1 if there are more
+)
+
+// Functions of CrossCall. Those from CallFuncs on are the core's own.
 const (
 	CallNop         = iota // does nothing
 	CallCount              // adds the word to the CPU's counter
@@ -148,6 +168,11 @@ const (
 	CallMitigations        // tries the CPU's mitigations
 	CallSpin               // keeps the CPU busy for the word's nanoseconds
 	CallFuncs              // how many
+
+	CallHolds    = CallFuncs     // package intr: whether the CPU still has an interrupt of a line that was moved
+	CallKeep     = CallFuncs + 1 // package private: the timekeeper makes a check
+	CallWarp     = CallFuncs + 2 // package private: two CPUs compare their time-stamp counters
+	AllCallFuncs = CallFuncs + 3 // how many, those of the core too
 )
 
 // AllCPUs stands for all CPUs in CrossCall, AnyCPU for any CPU in Pin.

@@ -13,6 +13,8 @@
 package apic
 
 import (
+	"muster/kernel/abi"
+	"muster/kernel/atom"
 	"muster/kernel/console"
 	"muster/kernel/cpu"
 	"muster/kernel/mmio"
@@ -48,16 +50,61 @@ func Install() {
 	vector.HandleRest(onUnclaimed)
 }
 
-// onError logs the errors that the local APIC has recorded.
+// onError counts the errors that the local APIC has recorded, and logs some of them.
 func onError(c *percpu.CPU, _ *cpu.Frame) {
 	EOI()
+	status := ClearErrors()
+	countErrors(c, status)
+	if !report() {
+		return
+	}
 	var l console.Line
-	console.Warn(c, l.Str("apic: the local APIC has recorded errors, error status ").Hex(uint64(ClearErrors())))
+	l.Str("apic: the local APIC has recorded errors, error status ").Hex(uint64(status))
+	for bit := range uint64(errorBits) {
+		if status>>bit&1 != 0 {
+			l.Str(", ").Str(ErrorName(bit))
+		}
+	}
+	console.Warn(c, &l)
 }
+
+// countErrors counts each error of an error status.
+func countErrors(c *percpu.CPU, status uint32) {
+	for bit := range uint64(errorBits) {
+		if status>>bit&1 != 0 {
+			c.Count(abi.CountErrors + bit)
+		}
+	}
+}
+
+// reports is how many times report was called.
+var reports atom.Uint32
+
+// report reports whether to log an error: the first ten, and then those whose number is a
+// power of two, since a broken bus has thousands a second.
+func report() bool {
+	n := reports.Add(1)
+	return n <= 10 || n&(n-1) == 0
+}
+
+// errorBits is the number of bits of the error status register.
+const errorBits = 8
+
+// errorNames are the bits' names in the manual.
+//
+// Source: Intel SDM vol. 3A, "Error Handling", "Error Status Register (ESR)".
+var errorNames = [errorBits]string{"send checksum error", "receive checksum error", "send accept error", "receive accept error",
+	"redirectable IPI", "send illegal vector", "received illegal vector", "illegal register address"}
+
+// ErrorName returns the name of a bit of the error status register, below 8.
+func ErrorName(bit uint64) string { return errorNames[bit] }
 
 // onUnclaimed ends an interrupt without an owner. Without an EOI it would block all
 // vectors of its class and below.
-func onUnclaimed(*percpu.CPU, *cpu.Frame) { EOI() }
+func onUnclaimed(c *percpu.CPU, _ *cpu.Frame) {
+	EOI()
+	c.Count(abi.CountUnclaimed)
+}
 
 func read(off uintptr) uint32 {
 	if x2 {
@@ -117,6 +164,14 @@ func maskLocal() {
 	}
 }
 
+// Disable makes this CPU's local APIC take no interrupt but NMI, SMI, INIT and SIPI.
+//
+// Source: Intel SDM vol. 3A, "Local APIC State After It Has Been Software Disabled".
+func Disable() {
+	maskLocal()
+	write(offSVR, vector.Spurious)
+}
+
 // flatCPUs is how many CPUs have a bit of their own in the flat model of xAPIC
 // mode. It is not eight, because a destination with all eight bits set reaches
 // every CPU.
@@ -164,11 +219,18 @@ func present(off uintptr) bool {
 // Source: Intel SDM vol. 3A, "Interrupt Acceptance for Fixed Interrupts".
 func InService() bool {
 	for i := uintptr(0); i < 8; i++ {
-		if read(0x100+16*i) != 0 {
+		if read(offISR+16*i) != 0 {
 			return true
 		}
 	}
 	return false
+}
+
+// Holds reports whether this CPU has accepted an interrupt with a vector, for which no EOI
+// was written: it is requested, or in service.
+func Holds(v uint8) bool {
+	off, bit := uintptr(v>>5)*16, uint32(1)<<(v&31)
+	return (read(offISR+off)|read(offIRR+off))&bit != 0
 }
 
 // ID returns this CPU's APIC id: 32 bits in x2APIC mode, 8 in xAPIC mode.

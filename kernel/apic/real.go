@@ -7,3 +7,9 @@ const Simulated = false
 
 // Sent is never called in the kernel.
 var Sent func(dest, icr uint32)
+
+// IORead and IOWrite are never called in the kernel.
+var (
+	IORead  func(base uintptr, register uint32) uint32
+	IOWrite func(base uintptr, register, v uint32)
+)

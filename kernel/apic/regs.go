@@ -48,6 +48,8 @@ var (
 	_ [0x0b0]byte  = [unsafe.Offsetof(xapicRegs{}.eoi)]byte{}
 	_ [0x0d0]byte  = [unsafe.Offsetof(xapicRegs{}.ldr)]byte{}
 	_ [0x0f0]byte  = [unsafe.Offsetof(xapicRegs{}.svr)]byte{}
+	_ [0x100]byte  = [unsafe.Offsetof(xapicRegs{}.isr)]byte{}
+	_ [0x200]byte  = [unsafe.Offsetof(xapicRegs{}.irr)]byte{}
 	_ [0x280]byte  = [unsafe.Offsetof(xapicRegs{}.esr)]byte{}
 	_ [0x2f0]byte  = [unsafe.Offsetof(xapicRegs{}.lvtCMCI)]byte{}
 	_ [0x300]byte  = [unsafe.Offsetof(xapicRegs{}.icrLo)]byte{}
@@ -65,6 +67,8 @@ const (
 	offLDR      = unsafe.Offsetof(xapicRegs{}.ldr)
 	offDFR      = unsafe.Offsetof(xapicRegs{}.dfr)
 	offSVR      = unsafe.Offsetof(xapicRegs{}.svr)
+	offISR      = unsafe.Offsetof(xapicRegs{}.isr)
+	offIRR      = unsafe.Offsetof(xapicRegs{}.irr)
 	offESR      = unsafe.Offsetof(xapicRegs{}.esr)
 	offLVTCMCI  = unsafe.Offsetof(xapicRegs{}.lvtCMCI)
 	offICR      = unsafe.Offsetof(xapicRegs{}.icrLo)
@@ -88,11 +92,13 @@ const svrEnable = 1 << 8
 
 // Local vector table (Intel SDM vol. 3A, "Local Vector Table").
 const (
-	lvtModeNMI  = 4 << 8
-	lvtLow      = 1 << 13 // input is active low
-	lvtLevel    = 1 << 15
-	lvtMasked   = 1 << 16
-	lvtPeriodic = 1 << 17
+	lvtModeNMI    = 4 << 8
+	lvtModeExtINT = 7 << 8
+	lvtLow        = 1 << 13 // input is active low
+	lvtLevel      = 1 << 15
+	lvtMasked     = 1 << 16
+	lvtPeriodic   = 1 << 17
+	lvtDeadline   = 2 << 17
 )
 
 // Divide configuration register: by 16.

@@ -12,62 +12,58 @@ var (
 	perNS   clock.Ratio // counts per nanosecond
 )
 
-// CalibrateTimer measures the timer against the time-stamp counter with the method
-// of package clock: the tightest of some readings at both ends of 2 ms.
+// TimerDivider is what Enable sets: the timer counts at its clock over this number.
+const TimerDivider = 16
+
+// CalibrateTimer measures the timer against the time-stamp counter, with the method of package
+// clock. problem is why the timer cannot be used, "" if it counts.
 //
 // Context: boot CPU, after Enable and clock.Calibrate.
-func CalibrateTimer() (hz uint64) {
+func CalibrateTimer() (hz uint64, problem string) {
 	write(offLVTTimer, lvtMasked)
 	write(offInitial, 0xffffffff)
-	first := tightest()
-	for end := first.before + clock.Ticks(2*clock.Millisecond); cpu.TSC() < end; {
-		cpu.Pause()
-	}
-	last := tightest()
+	hz, problem = clock.MeasureTimer(elapsed)
 	write(offInitial, 0)
-	hz = timerFrequency(first, last, clock.Hz())
 	timerHz = max(hz, 1)
 	perNS = clock.NewRatio(timerHz, 1e9)
-	return hz
+	return hz, problem
 }
 
-// sample is the count at a moment between the counter values before and before+width.
-type sample struct {
-	before, width uint64
-	count         uint32
-}
-
-func tightest() (best sample) {
-	best.width = ^uint64(0)
-	for range 8 {
-		before := cpu.TSCOrdered()
-		count := read(offCurrent)
-		if w := cpu.TSCOrdered() - before; w < best.width {
-			best = sample{before, w, count}
-		}
-	}
-	return best
-}
-
-func timerFrequency(first, last sample, tscHz uint64) uint64 {
-	ticks := last.before + last.width/2 - first.before - first.width/2
-	if ticks == 0 {
-		return 0
-	}
-	return uint64(first.count-last.count) * tscHz / ticks
-}
+// elapsed returns how far the timer has counted.
+func elapsed(*clock.Counter) uint64 { return uint64(^read(offCurrent)) }
 
 // ArmTimer makes the timer interrupt this CPU once, d from now: at least one
-// count, at most what fits the register.
+// count, at most what fits the register. In periodic mode the timer interrupts anyhow, and a
+// CPU without a timer of its own is interrupted by the boot CPU.
 //
 // Context: interrupts off.
+// Source: Intel SDM vol. 3A, "TSC-Deadline Mode": a deadline in the past interrupts at once.
 func ArmTimer(d clock.Time) {
-	if legacy {
-		armLegacy(d)
+	if Simulated && Sent != nil {
 		return
 	}
-	write(offInitial, counts(d))
+	if timerLate|clock.Time(timerMode) == 0 && !timerDead && !legacy { // the usual way
+		write(offInitial, counts(d))
+		return
+	}
+	d = max(d, 0) + timerLate
+	switch {
+	case legacy:
+		armLegacy(d)
+	case timerMode == Shared:
+		if sharer() {
+			armLegacy(d - timerLate)
+		}
+	case timerDead || timerMode == Periodic:
+	case timerMode == Deadline:
+		cpu.WriteMSR(cpu.MSRTSCDeadline, cpu.TSC()+clock.Ticks(min(d, maxDeadline)))
+	default:
+		write(offInitial, counts(d))
+	}
 }
+
+// maxDeadline bounds the arithmetic of deadlines: no CPU sleeps that long.
+const maxDeadline = 3600 * clock.Second
 
 func counts(d clock.Time) uint32 {
 	if d <= 0 {
@@ -76,18 +72,45 @@ func counts(d clock.Time) uint32 {
 	return uint32(min(max(perNS.Of(uint64(d)), 1), 0xffffffff))
 }
 
-// StartTimer unmasks the timer in one-shot mode; ArmTimer then starts it.
+// StartTimer unmasks the timer; ArmTimer then starts it.
+//
+// Source: Intel SDM vol. 3A, "TSC-Deadline Mode": in xAPIC mode an MFENCE orders the store to
+// the local vector table before the write of the deadline.
 func StartTimer() {
-	if legacy {
+	switch {
+	case legacy:
 		LegacyUnmask(0)
-		return
+	case timerMode == Shared:
+		write(offLVTTimer, lvtMasked)
+		if sharer() {
+			write(offLVTLINT0, lvtModeExtINT)
+			LegacyUnmask(0)
+		}
+	case timerMode == Deadline:
+		write(offLVTTimer, lvtDeadline|vector.Timer)
+		fence()
+	case timerMode == Periodic:
+		write(offLVTTimer, lvtPeriodic|vector.Timer)
+		if !timerDead {
+			write(offInitial, counts(timerPeriod))
+		}
+	default:
+		write(offLVTTimer, vector.Timer)
 	}
-	write(offLVTTimer, vector.Timer)
 }
+
+// sharer reports whether this CPU is the one that the 8254 interrupts: the boot CPU, whose pin
+// LINT0 is wired to the 8259s.
+//
+// Source: Intel MultiProcessor Specification, "Virtual Wire Mode".
+func sharer() bool { return cpu.ReadMSR(cpu.MSRAPICBase)&cpu.APICBaseBSP != 0 }
 
 // StopTimer masks the timer. An interrupt that is pending already is still
 // delivered.
 func StopTimer() {
 	write(offLVTTimer, lvtMasked)
 	write(offInitial, 0)
+	if timerMode == Deadline {
+		cpu.WriteMSR(cpu.MSRTSCDeadline, 0)
+	}
 }

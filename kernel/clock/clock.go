@@ -1,18 +1,20 @@
-// Package clock converts the time-stamp counter to nanoseconds and bounds every
-// wait in the core.
+// Package clock has the time: it converts the time-stamp counter to nanoseconds, for the
+// kernel and by a page of time data for programs, and bounds every wait in the core.
 //
 // Layer: core.
 // Context: any, once Calibrate has run. Before that Now is 0, and deadlines assume
 // a fast CPU, so they are late rather than early.
-// Locks: none; the parameters are written once, on the boot CPU, before others start.
-// Manual: Intel SDM vol. 3B, "Time-Stamp Counter"; 8254 data sheet.
+// Locks: none; readers of the page repeat what a change has disturbed.
+// Manual: Intel SDM vol. 3B, "Time-Stamp Counter"; IA-PC HPET Specification 1.0a; ACPI
+// Specification, "Power Management Timer"; 8254 data sheet.
 // Chapter: docs/06-interrupts.md.
-// Left out: HPET and ACPI PM timer as references; TSC skew between CPUs.
+// Left out: TSC skew between CPUs.
 package clock
 
 import (
 	"math/bits"
 
+	"muster/kernel/atom"
 	"muster/kernel/cpu"
 )
 
@@ -40,20 +42,22 @@ func NewRatio(num, den uint64) Ratio {
 	return Ratio(q)
 }
 
-// Of returns x times r. The product must fit 64 bits.
+// Of returns x times r, without the fraction, modulo 2^64.
 func (r Ratio) Of(x uint64) uint64 {
 	hi, lo := bits.Mul64(x, uint64(r))
 	return hi<<32 | lo>>32
 }
 
-// The parameters; the vDSO function in vdso_amd64.s reads them too.
+// The counter as it was calibrated at boot. Waits use it without the corrections that the page
+// gets, which are far smaller than what a wait needs.
 var (
 	tscHz   uint64 // ticks per second, 0 before calibration
 	tscBase uint64 // counter at the zero point
 	toNS    Ratio  // nanoseconds per tick
 	toTicks Ratio  // ticks per nanosecond
-	epoch   int64  // Unix time of the zero point, in nanoseconds
 	scale   uint64 = 1
+
+	epoch atom.Uint64 // Unix time of the zero point, in nanoseconds; one word, so that readers need no sequence
 )
 
 // guessHz is the frequency before calibration: no CPU here counts faster.
@@ -71,16 +75,11 @@ func SetHz(hz uint64) {
 	tscHz = hz
 	toNS = NewRatio(1e9, hz)
 	toTicks = NewRatio(hz, 1e9)
+	page.start(rateOf(hz), tscBase)
 }
 
 // Hz returns the counter's frequency in ticks per second, 0 before calibration.
 func Hz() uint64 { return tscHz }
-
-// Now returns the time since the zero point.
-func Now() Time { return Time(toNS.Of(cpu.TSCOrdered() - tscBase)) }
-
-// At returns the time of a counter value.
-func At(tsc uint64) Time { return Time(toNS.Of(tsc - tscBase)) }
 
 // Ticks returns the counter ticks in a span.
 func Ticks(t Time) uint64 { return toTicks.Of(uint64(t)) }
@@ -95,11 +94,19 @@ func SetScale(n uint64) { scale = n }
 // Scale returns what SetScale set, 1 at first.
 func Scale() uint64 { return scale }
 
-// SetEpoch sets the Unix time, in nanoseconds, of the zero point.
-func SetEpoch(ns int64) { epoch = ns }
+// SetEpoch sets the Unix time, in nanoseconds, of the zero point; ns is not negative.
+//
+// Context: as SetHz.
+func SetEpoch(ns int64) {
+	p := page
+	p.begin()
+	epoch.Store(uint64(ns))
+	p.place(moment{p.hi[monotonic].Load(), p.lo[monotonic].Load()})
+	p.end()
+}
 
 // Epoch returns what SetEpoch set.
-func Epoch() int64 { return epoch }
+func Epoch() int64 { return int64(epoch.Load()) }
 
 // Deadline ends a wait. It is a value, so that a wait in core code needs no memory.
 type Deadline struct{ end uint64 }

@@ -22,18 +22,6 @@ func TestRatio(t *testing.T) {
 	}
 }
 
-func TestCrystal(t *testing.T) {
-	require.Equal(t, uint64(2400e6), crystalHz(2, 200, 24e6))
-	require.Zero(t, crystalHz(2, 200, 0))
-	require.Zero(t, crystalHz(0, 200, 24e6))
-}
-
-func TestFromSamples(t *testing.T) {
-	first := sample{before: 1000, width: 100, count: 60000}
-	last := sample{before: 1000 + 3e9/200, width: 100, count: 60000 - pitSpan}
-	require.InEpsilon(t, 3e9, fromSamples(first, last), 1e-3)
-}
-
 func TestDecodeRTC(t *testing.T) {
 	tests := map[string]struct {
 		regs    [7]uint8

@@ -1,34 +1,38 @@
+#include "go_asm.h"
 #include "textflag.h"
 
-// UseVDSO makes clockGettime the runtime's clock_gettime: time.Now costs no system
-// call. The runtime calls through this variable when it is not 0. Linux fills it
-// from the vDSO image, which this kernel does not have.
-TEXT ·UseVDSO(SB), NOSPLIT, $0-0
-	LEAQ	·clockGettime(SB), AX
-	MOVQ	AX, runtime·vdsoClockgettimeSym(SB)
-	RET
+// Readers of the page in assembly, each in two forms. RDTSCP reads the counter after all loads
+// before it, in one instruction, and puts IA32_TSC_AUX into CX. A CPU that lacks it needs
+// LFENCE and RDTSC, and its programs make a system call for the number of the CPU.
+//
+// Source: Intel SDM vol. 2B, "RDTSCP" and "RDTSC".
 
-// clockGettime has the C ABI: DI is the clock (0 is CLOCK_REALTIME, any other
-// counts from boot), SI points to seconds and nanoseconds, AX returns 0. It
-// clobbers only what C may.
-TEXT ·clockGettime(SB), NOSPLIT|NOFRAME, $0-0
-	LFENCE
-	RDTSC
-	SHLQ	$32, DX
-	ORQ	DX, AX
-	SUBQ	·tscBase(SB), AX
-	MULQ	·toNS(SB)               // DX:AX = ticks * Ratio, 32 fractional bits
-	SHRQ	$32, AX
-	SHLQ	$32, DX
-	ORQ	DX, AX
-	TESTL	DI, DI
-	JNE	split
-	ADDQ	·epoch(SB), AX
-split:
-	XORL	DX, DX
-	MOVQ	$1000000000, CX
-	DIVQ	CX
-	MOVQ	AX, 0(SI)
-	MOVQ	DX, 8(SI)
-	XORL	AX, AX
+#define RUNTIMECLOCK ·runtimeClock
+#define VDSO ·vdso
+#define READ RDTSCP
+#define HAVE_AUX
+#include "readers_amd64.h"
+
+#undef RUNTIMECLOCK
+#undef VDSO
+#undef READ
+#undef HAVE_AUX
+#define RUNTIMECLOCK ·runtimeClockFenced
+#define VDSO ·vdsoFenced
+#define READ LFENCE; RDTSC
+#include "readers_amd64.h"
+
+DATA ·runtimeClocks+0(SB)/8, $·runtimeClock(SB)
+DATA ·runtimeClocks+8(SB)/8, $·runtimeClockFenced(SB)
+GLOBL ·runtimeClocks(SB), RODATA|NOPTR, $16
+
+DATA ·vdsoCode+0(SB)/8, $·vdso(SB)
+DATA ·vdsoCode+8(SB)/8, $·vdsoFenced(SB)
+GLOBL ·vdsoCode(SB), RODATA|NOPTR, $16
+
+// setRuntimeClock writes the variable through which the runtime calls clock_gettime when it
+// is not 0. On Linux the runtime fills it from the vDSO.
+TEXT ·setRuntimeClock(SB), NOSPLIT, $0-8
+	MOVQ	pc+0(FP), AX
+	MOVQ	AX, runtime·vdsoClockgettimeSym(SB)
 	RET

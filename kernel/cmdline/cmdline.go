@@ -158,3 +158,28 @@ func Value(line []byte, name string, out []byte) (n int, ok bool) {
 		line = rest
 	}
 }
+
+// Has reports whether line has a word. Words with more than 63 bytes are passed over.
+func Has(line []byte, word string) bool {
+	var room [64]byte
+	for {
+		n, rest, ok := Next(line, room[:])
+		if !ok {
+			return false
+		}
+		if n == len(word) && n < len(room) && same(room[:n], word) {
+			return true
+		}
+		line = rest
+	}
+}
+
+// same is a loop, since == of strings uses vector registers.
+func same(a []byte, b string) bool {
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}

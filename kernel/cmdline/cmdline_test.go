@@ -68,3 +68,13 @@ func FuzzFile(f *testing.F) {
 		require.Equal(t, "1", string(value[:k]))
 	})
 }
+
+func TestHas(t *testing.T) {
+	line := []byte(` fault=ap1:silent "fault=hpet:still" fault=pit:dead2 ` + strings.Repeat("x", 70) + ` last`)
+	for word, want := range map[string]bool{
+		"fault=ap1:silent": true, "fault=hpet:still": true, "last": true, "": false,
+		"fault=pit:dead": false, "fault=hpet": false, "hpet:still": false, strings.Repeat("x", 64): false,
+	} {
+		require.Equal(t, want, Has(line, word), word)
+	}
+}

@@ -27,7 +27,9 @@ var (
 	tx      ring // bytes to send
 	rx      ring // bytes received
 	wanted  bool // a Write found no room, and waits for Interrupt to report some
-	waits   bool // the interrupts have had their share of the time, and stay off until Resume
+	waits   bool // the interrupts have had their share of the time, and send nothing until Resume
+	taken   intake
+	counts  Counts // of the console's port
 
 	txBytes [16 << 10]byte
 	rxBytes [4 << 10]byte
@@ -119,7 +121,7 @@ func kick() {
 		sendPolled()
 		return
 	}
-	if in8(uartStatus)&statusTxEmpty != 0 {
+	if status()&statusTxEmpty != 0 {
 		fillFIFO()
 	}
 	enableInterrupts()
@@ -157,7 +159,8 @@ func drop() {
 }
 
 // enableInterrupts enables the transmitter's interrupt while there is something to
-// send, or a thread that waits for room. While the port waits for Resume it enables none.
+// send, or a thread that waits for room. While the port waits for Resume it only receives, as long as no
+// more comes than a line brings.
 func enableInterrupts() {
 	e := uint8(enableRx)
 	if tx.len() > 0 || wanted {
@@ -165,6 +168,9 @@ func enableInterrupts() {
 	}
 	if waits {
 		e = 0
+		if taken.allowed() {
+			e = enableRx
+		}
 	}
 	out8(uartEnable, e)
 }
@@ -175,19 +181,24 @@ const maxRounds = 16
 
 // Interrupt is the top half of COM1's interrupt. The line is edge-triggered: Interrupt
 // leaves no cause pending, or makes a new edge for what is left. input says that Read has
-// something to return, space that Write has room again.
+// something to return, space that Write has room again, cause that the UART had a reason to
+// interrupt.
 //
 // Context: interrupt handler.
-func Interrupt(c *percpu.CPU) (input, space bool) {
+func Interrupt(c *percpu.CPU) (input, space, cause bool) {
 	began, i := now(), 0 // with the wait for the lock
 	mu.Lock(c)
-	for ; i < maxRounds && !overrun(began) && in8(uartIdent)&identNone == 0; i++ {
-		status := in8(uartStatus)
-		if status&statusRxReady != 0 {
-			rx.putByte(in8(uartData)) // dropped if the ring is full
+	for ; i < maxRounds; i++ {
+		waits = waits || overrun(began)
+		if waits && !taken.allowed() || in8(uartIdent)&identNone != 0 {
+			break
+		}
+		s := status()
+		if s&statusRxReady != 0 {
+			receive()
 			input = true
 		}
-		if status&statusTxEmpty != 0 {
+		if !waits && s&statusTxEmpty != 0 {
 			fillFIFO()
 			if tx.len() <= len(txBytes)/2 {
 				space, wanted = true, false
@@ -197,12 +208,26 @@ func Interrupt(c *percpu.CPU) (input, space bool) {
 		}
 	}
 	waits = charge(began) || waits
+	if waits {
+		c.Retick = 1 // the tick calls Resume
+	}
 	if i == maxRounds || waits {
 		out8(uartEnable, 0)
 		enableInterrupts()
 	}
+	cause = i > 0 || waits
 	mu.Unlock(c)
-	return input, space
+	return input, space, cause
+}
+
+// receive takes a byte that the UART has.
+func receive() {
+	b := in8(uartData)
+	taken.note(1)
+	counts.Received++
+	if !rx.putByte(b) {
+		counts.Dropped++
+	}
 }
 
 // Read takes received bytes, at most len(p), and returns their number.

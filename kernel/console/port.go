@@ -11,15 +11,17 @@ import (
 // interrupts alone. A reader at the other end that is slow stops the output; when the
 // ring of received bytes is full, the port takes no more from the line.
 type Port struct {
-	mu       lock.Spin
-	base     uint16 // of the UART's registers
-	tx, rx   ring   // guarded by mu, as all below
-	full     bool   // Write found the ring too full, and Interrupt has not reported space since
-	received uint64 // bytes from the line, in all
-	end      uint64 // the line's end: no bytes after so many
-	ended    bool   // end is known
-	closed   bool   // nothing reads what is written
-	waits    bool   // the interrupts have had their share of the time, and stay off until Resume
+	mu     lock.Spin
+	base   uint16 // of the UART's registers
+	tx, rx ring   // guarded by mu, as all below
+	full   bool   // Write found the ring too full, and Interrupt has not reported space since
+	counts Counts
+	taken  intake
+	end    uint64 // the line's end: no bytes after so many
+	ended  bool   // end is known
+	closed bool   // nothing reads what is written
+	waits  bool   // the interrupts have had their share of the time, and send nothing until Resume
+	held   bool   // RTS is off, since the ring is nearly full
 
 	in      func(port uint16) uint8 // cpu.In8 and cpu.Out8, but in tests
 	out     func(port uint16, v uint8)
@@ -51,7 +53,7 @@ func (p *Port) Open(base uint16) bool {
 		return false
 	}
 	p.set(regEnable, 0)
-	p.set(regFIFO, fifoOn|fifoClear|fifoTrigger14)
+	p.set(regFIFO, fifoOn|fifoClear|fifoTrigger8)
 	p.set(regLine, lineDLAB)
 	p.set(regData, 1) // 115200/1
 	p.set(regEnable, 0)
@@ -81,48 +83,70 @@ const (
 	regStatus  = uartStatus
 	regScratch = uartScratch
 
-	fifoOn        = 1 << 0
-	fifoClear     = 3 << 1 // both directions
-	fifoTrigger14 = 3 << 6 // an interrupt when 14 of 16 bytes have come, or after a pause
-	rxTrigger     = 14
+	fifoOn       = 1 << 0
+	fifoClear    = 3 << 1 // both directions
+	fifoTrigger8 = 2 << 6 // an interrupt when 8 of 16 bytes have come, or after a pause
+	rxTrigger    = 8      // so the handler may begin nine bytes later, 780 us; with 14 it would be 260 us
 
 	identMask = 0xf
 	identRx   = 0x4 // as many bytes have come as the trigger says
 )
+
+// status reads the status, and counts an overrun: reading clears the bit, so nothing else reads the register.
+//
+// Locks: p.mu held; not asserted: the callers have just taken it.
+func (p *Port) status() uint8 {
+	s := p.get(regStatus)
+	if s&statusOverrun != 0 {
+		p.counts.Overruns++
+	}
+	return s
+}
 
 func (p *Port) get(reg uint16) uint8 { return p.in(p.base + reg) }
 
 func (p *Port) set(reg uint16, v uint8) { p.out(p.base+reg, v) }
 
 // Interrupt is the top half of the port's interrupt, as console.Interrupt is COM1's. input
-// says that Peek has something to return, space that Write has room again.
+// says that Peek has something to return, space that Write has room again, cause that the
+// UART had a reason to interrupt.
 //
 // Context: interrupt handler.
-func (p *Port) Interrupt(c *percpu.CPU) (input, space bool) {
+func (p *Port) Interrupt(c *percpu.CPU) (input, space, cause bool) {
 	began, i := now(), 0 // with the wait for the lock
 	p.mu.Lock(c)
-	for ; i < maxRounds && !overrun(began); i++ {
-		cause := p.get(regIdent)
-		if cause&identNone != 0 {
+	for ; i < maxRounds; i++ {
+		p.waits = p.waits || overrun(began)
+		if p.waits && !p.taken.allowed() {
+			break
+		}
+		ident := p.get(regIdent)
+		if ident&identNone != 0 {
 			break
 		}
 		sure := 0
-		if cause&identMask == identRx {
+		if ident&identMask == identRx {
 			sure = rxTrigger
 		}
 		input = p.receive(sure) || input
-		p.send()
+		if !p.waits {
+			p.send()
+		}
 	}
 	if i == maxRounds {
 		p.set(regEnable, 0) // a new edge for what is left
 	}
 	p.waits = charge(began) || p.waits
+	if p.waits {
+		c.Retick = 1 // the tick calls Resume
+	}
 	p.enable()
 	if p.full && p.tx.len() <= len(p.txBytes)/2 {
 		p.full, space = false, true
 	}
+	cause = i > 0 || p.waits
 	p.mu.Unlock(c)
-	return input, space
+	return input, space, cause
 }
 
 // receive takes up to a FIFO full of bytes, as long as there is room, and reports whether
@@ -131,22 +155,26 @@ func (p *Port) Interrupt(c *percpu.CPU) (input, space bool) {
 //
 // Locks: p.mu held; not asserted: the callers have just taken it.
 func (p *Port) receive(sure int) (any bool) {
+	n := 0
 	for i := range fifoDepth {
-		if p.rx.len() == len(p.rxBytes) || i >= sure && p.get(regStatus)&statusRxReady == 0 {
+		if p.rx.len() == len(p.rxBytes) || i >= sure && p.status()&statusRxReady == 0 {
 			break
 		}
 		p.rx.putByte(p.get(regData))
-		p.received++
-		any = true
+		p.counts.Received++
+		n++
 	}
-	return any
+	if n > 0 {
+		p.taken.note(n)
+	}
+	return n > 0
 }
 
 // send gives the UART a FIFO full of bytes, if its transmitter is empty.
 //
 // Locks: p.mu held; not asserted: the callers have just taken it.
 func (p *Port) send() {
-	if p.tx.len() == 0 || p.get(regStatus)&statusTxEmpty == 0 {
+	if p.tx.len() == 0 || p.status()&statusTxEmpty == 0 {
 		return
 	}
 	for range fifoDepth {
@@ -158,25 +186,30 @@ func (p *Port) send() {
 	}
 }
 
-// enable enables the interrupts that have work to do, and none while the port waits for Resume. Without
-// room for received bytes, and while it waits, it also drops RTS, so that the line waits.
+// enable enables the interrupts that have work to do. A port that waits for Resume only receives, as long as no
+// more comes than a line brings. While it waits, and before there is no room for received bytes, enable also
+// drops RTS, so that the line waits.
 //
 // Locks: p.mu held; not asserted: the callers have just taken it.
 func (p *Port) enable() {
 	e, m := uint8(0), uint8(modemDTR|modemOut2)
-	if p.rx.len() < len(p.rxBytes) {
+	room := len(p.rxBytes) - p.rx.len()
+	if room > 0 && (!p.waits || p.taken.allowed()) {
 		e |= enableRx
+	}
+	if p.held = room < reserve || p.held && room < 2*reserve; !p.held && !p.waits {
 		m |= modemRTS
 	}
-	if p.tx.len() > 0 {
+	if p.tx.len() > 0 && !p.waits {
 		e |= enableTx
-	}
-	if p.waits {
-		e, m = 0, m&^modemRTS
 	}
 	p.set(regModem, m)
 	p.set(regEnable, e)
 }
+
+// reserve is the room in the ring of received bytes for what comes after RTS was dropped: the other end looks at the line when
+// it fills its own FIFO, and an adapter in between has a buffer too. Tests set it to 0.
+var reserve = 512
 
 // Write takes all of b, at most half a ring, or nothing: then the caller waits until
 // Interrupt reports space.
@@ -211,10 +244,12 @@ func (p *Port) Peek(c *percpu.CPU, b []byte) int {
 // Context: as Peek.
 func (p *Port) Drop(c *percpu.CPU, n int) {
 	p.mu.Lock(c)
-	stopped := p.rx.len() == len(p.rxBytes)
+	full := p.rx.len() == len(p.rxBytes)
 	p.rx.drop(n)
-	if stopped {
+	if full {
 		p.receive(0)
+	}
+	if full || p.held {
 		p.enable()
 	}
 	p.mu.Unlock(c)
@@ -224,7 +259,7 @@ func (p *Port) Drop(c *percpu.CPU, n int) {
 func (p *Port) Readable(c *percpu.CPU) (bytes, end bool) {
 	p.mu.Lock(c)
 	bytes = p.rx.len() > 0
-	end = p.ended && p.received >= p.end
+	end = p.ended && p.counts.Received >= p.end
 	p.mu.Unlock(c)
 	return bytes, end
 }
@@ -259,7 +294,7 @@ func (p *Port) Close(c *percpu.CPU) {
 func (p *Port) Unsent(c *percpu.CPU) int {
 	p.mu.Lock(c)
 	n := p.tx.len()
-	if p.get(regStatus)&statusTxIdle == 0 {
+	if p.status()&statusTxIdle == 0 {
 		n++
 	}
 	p.mu.Unlock(c)

@@ -9,5 +9,5 @@ func (p *Port) ModelInput(b []byte) {
 	p.mu = lock.Spin{Rank: lock.RankConsole}
 	p.rx = ring{buf: p.rxBytes[:]}
 	p.rx.put(b)
-	p.received, p.ended = uint64(len(b)), false
+	p.counts.Received, p.ended = uint64(len(b)), false
 }

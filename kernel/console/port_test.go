@@ -114,7 +114,7 @@ func (u *uart) serve(t *testing.T, c *percpu.CPU, p *Port) (input, space bool) {
 	for n := 0; u.edge; n++ {
 		require.Less(t, n, 10000, "interrupts without end")
 		u.edge, u.accesses = false, 0
-		i, s := p.Interrupt(c)
+		i, s, _ := p.Interrupt(c)
 		require.LessOrEqual(t, u.accesses, maxRounds*(3*fifoDepth+4), "one interrupt takes a bounded number of steps")
 		input, space = input || i, space || s
 	}

@@ -230,10 +230,10 @@ func drainMirrors() {
 func Poll(c *percpu.CPU) {
 	mu.Lock(c)
 	if present && !irqs {
-		for i := 0; i < fifoDepth && in8(uartStatus)&statusRxReady != 0; i++ {
-			rx.putByte(in8(uartData))
+		for i := 0; i < fifoDepth && status()&statusRxReady != 0; i++ {
+			receive()
 		}
-		if tx.len() > 0 && in8(uartStatus)&statusTxEmpty != 0 {
+		if tx.len() > 0 && status()&statusTxEmpty != 0 {
 			fillFIFO()
 		}
 	}

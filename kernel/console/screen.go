@@ -77,7 +77,16 @@ func UseDrawer(c *percpu.CPU) {
 	mu.Lock(c)
 	drawing = drawThread
 	damage.Store(1)
+	c.Retick = 1
 	mu.Unlock(c)
+}
+
+// Waiting reports whether something waits for a tick: the drawing thread, or on the first CPU
+// ports that are to have their interrupts again.
+//
+// Context: any.
+func Waiting(first bool) bool {
+	return damage.Load() != 0 && drawing == drawThread || first && paused.Load() != 0
 }
 
 // TakeDamage reports whether there is something to draw, once.
@@ -178,6 +187,7 @@ func Draw(c *percpu.CPU) (more bool) {
 func wantDrawing(c *percpu.CPU) {
 	mu.AssertHeld(c)
 	damage.Store(1)
+	c.Retick = 1 // the tick wakes the drawing thread
 	switch drawing {
 	case drawAtOnce:
 		display.Show()

@@ -183,6 +183,23 @@ func TestInterruptsWithoutShare(t *testing.T) {
 	}
 }
 
+// The same with a UART that brings input as fast as the kernel takes it, and a program that reads all of it.
+func TestInputLeavesTime(t *testing.T) {
+	c, m := &percpu.CPU{}, newMachine(t)
+	portStorm(t, m, c, &Stdio)
+	s, buf, got := m.ports[0], make([]byte, len(Stdio.rxBytes)), 0
+	s.write = func(c *percpu.CPU) bool {
+		s.wire = append(s.wire, make([]byte, 1<<16-len(s.wire))...)
+		s.settle()
+		got += take(c, &Stdio, buf)
+		return false
+	}
+	thread := m.run(c)
+	t.Logf("the thread had %d%% of the time, and %d bytes came", thread, got)
+	require.GreaterOrEqual(t, thread, 35)
+	require.Greater(t, got, 10_000)
+}
+
 // A UART at 115,200 baud never uses up the share.
 func TestSlowPortIsNotPaused(t *testing.T) {
 	m := newMachine(t)

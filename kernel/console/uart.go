@@ -37,6 +37,7 @@ const (
 	linesDCD  = 1 << 7
 
 	statusRxReady = 1 << 0
+	statusOverrun = 1 << 1 // a byte came while the FIFO was full, and is lost; reading clears it
 	statusTxEmpty = 1 << 5 // room for a FIFO full
 	statusTxIdle  = 1 << 6 // last bit sent
 
@@ -79,6 +80,16 @@ var (
 func firstIn(reg uint16) uint8     { return first.get(reg) }
 func firstOut(reg uint16, v uint8) { first.set(reg, v) }
 
+// status reads the status of the console's port, and counts an overrun: reading clears the bit, so nothing
+// else reads the register.
+func status() uint8 {
+	s := in8(uartStatus)
+	if s&statusOverrun != 0 {
+		counts.Overruns++
+	}
+	return s
+}
+
 // answers is the loop-back test: RTS and OUT2, connected inside the UART, come back as CTS
 // and DCD. It takes no time, and sends nothing.
 //
@@ -117,9 +128,9 @@ func (p Place) adopt() {
 // If a program types, the next byte comes when one is read, so saveKeys looks for it for a
 // while.
 func saveKeys() {
-	for n := 0; n < maxSaved && in8(uartStatus)&statusRxReady != 0; n++ {
-		rx.putByte(in8(uartData))
-		for i := 0; i < 1000 && in8(uartStatus)&statusRxReady == 0; i++ {
+	for n := 0; n < maxSaved && status()&statusRxReady != 0; n++ {
+		receive()
+		for i := 0; i < 1000 && status()&statusRxReady == 0; i++ {
 			cpu.Pause()
 		}
 	}
@@ -131,11 +142,11 @@ const maxSaved = 256
 // uartWait waits until a FIFO full of bytes can be sent: 16 bytes take 1.4 ms. It
 // reports false after 10 ms: a stuck UART must not stop the kernel.
 func uartWait(bit uint8) bool {
-	if in8(uartStatus)&bit != 0 {
+	if status()&bit != 0 {
 		return true
 	}
 	for end := clock.After(10 * clock.Millisecond); !end.Passed(); {
-		if in8(uartStatus)&bit != 0 {
+		if status()&bit != 0 {
 			return true
 		}
 		cpu.Pause()

@@ -47,7 +47,7 @@ func audit(x Class) {
 // classOfMSR returns the class of a write to a model-specific register.
 func classOfMSR(msr uint32) Class {
 	switch {
-	case msr >= MSRX2APIC && msr < MSRX2APIC+0x100:
+	case msr >= MSRX2APIC && msr < MSRX2APIC+0x100, msr == MSRTSCDeadline:
 		return AuditAPIC
 	case msr >= MSREFER && msr <= MSRFMask, msr == MSRAPICBase, msr == MSRPAT:
 		return AuditSystem

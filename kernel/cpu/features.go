@@ -71,6 +71,7 @@ const (
 	SSBD         Feature = word7D | 31
 	NX           Feature = wordExt1D | 20
 	Page1GB      Feature = wordExt1D | 26
+	RDTSCP       Feature = wordExt1D | 27
 	LongMode     Feature = wordExt1D | 29
 	InvariantTSC Feature = wordExt7D | 8
 	XSaveErrPtr  Feature = wordExt8B | 2 // the x87 pointers are always saved and restored
@@ -154,8 +155,8 @@ const (
 	common1C = 1<<0 | 1<<1 | 1<<9 | 1<<12 | 1<<13 | 1<<19 | 1<<20 | 1<<22 | 1<<23 | 1<<25 | 1<<26 | 1<<28 | 1<<29
 	// FSGSBASE, BMI1, AVX2, BMI2, ERMS, ADX, SMAP, SHA
 	common7B = 1<<0 | 1<<3 | 1<<5 | 1<<8 | 1<<9 | 1<<19 | 1<<20 | 1<<29
-	commonC  = 1<<0 | 1<<5   // LAHF, LZCNT
-	commonD  = 1<<20 | 1<<26 // NX, 1 GiB pages
+	commonC  = 1<<0 | 1<<5           // LAHF, LZCNT
+	commonD  = 1<<20 | 1<<26 | 1<<27 // NX, 1 GiB pages, RDTSCP
 )
 
 // Fits reports whether this CPU has what the boot CPU has and threads use wherever they

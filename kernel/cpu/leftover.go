@@ -27,3 +27,14 @@ func (f *Features) ClearLeftovers() {
 		writeBack()
 	}
 }
+
+// SetNumber makes RDTSCP return the number of this CPU, by which programs know where they
+// run.
+//
+// Context: once on each CPU, before it runs a program.
+// Source: Intel SDM vol. 3B, "IA32_TSC_AUX Register and RDTSCP Support".
+func (f *Features) SetNumber(id uint32) {
+	if f.Has(RDTSCP) {
+		WriteMSR(MSRTSCAux, uint64(id))
+	}
+}

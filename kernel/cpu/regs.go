@@ -56,6 +56,8 @@ const (
 	MSRDebugCtl        = 0x1d9
 	MSRSpecCtrl        = 0x048
 	MSRPredCmd         = 0x049
+	MSRMicrocode       = 0x08b
+	MSRTSCDeadline     = 0x6e0
 	MSRArchCaps        = 0x10a
 	MSRMiscEnable      = 0x1a0
 	MSRPAT             = 0x277
@@ -68,6 +70,7 @@ const (
 	MSRFSBase          = 0xc0000100
 	MSRGSBase          = 0xc0000101
 	MSRKernelGSBase    = 0xc0000102
+	MSRTSCAux          = 0xc0000103
 	EFERSyscall        = 1 << 0
 	EFERLongMode       = 1 << 8
 	EFERLongModeActive = 1 << 10

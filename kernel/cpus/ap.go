@@ -92,6 +92,8 @@ func apMain(c *percpu.CPU) {
 	if !c.Join() {
 		cpu.Stop()
 	}
+	c.Step.Store(percpu.StepNone)
+	sched.Open(c) // before other CPUs can see that c is in the set
 	// From here on a flush of the kernel's translations must include this CPU. The
 	// reload drops what this CPU may have cached before. Nothing that can fail
 	// comes between the two: a CPU that requests a flush would wait for one that
@@ -99,6 +101,7 @@ func apMain(c *percpu.CPU) {
 	Online.Set(c.ID)
 	cpu.WriteCR3(kernelCR3)
 	sched.Idle(c)
+	leave(c)
 }
 
 // awaitProceed halts until this CPU gets the request to proceed. There is no

@@ -3,6 +3,7 @@ package cpus
 import (
 	"unsafe"
 
+	"muster/kernel/abi"
 	"muster/kernel/cpu"
 	"muster/kernel/crash"
 	"muster/kernel/ipi"
@@ -38,14 +39,14 @@ func FeaturesOf(c *percpu.CPU) *cpu.Features { return &memoryOf(c).features }
 
 // Per-CPU objects that every CPU has from its start.
 var (
-	vectorCounts mem.PerCPU // [256]uint64, interrupts by vector
+	vectorCounts mem.PerCPU // [abi.Counters]uint64, interrupts by vector, and others
 	ipiCounts    mem.PerCPU // ipi.Stats
 )
 
 // VectorCounts returns how often each vector has interrupted a CPU. The CPU may
 // increment the counters at the same time.
-func VectorCounts(id uint32) *[256]uint64 {
-	return (*[256]uint64)(unsafe.Pointer(vectorCounts.On(id)))
+func VectorCounts(id uint32) *[abi.Counters]uint64 {
+	return (*[abi.Counters]uint64)(unsafe.Pointer(vectorCounts.On(id)))
 }
 
 // InitBoot gives the boot CPU its memory, descriptor tables and stacks.
@@ -54,8 +55,8 @@ func VectorCounts(id uint32) *[256]uint64 {
 func InitBoot(c *percpu.CPU) {
 	mem.InitPerCPU()
 	var ok, also bool
-	_, vectorCounts, ok = mem.AllocPerCPU(c, 256*8, nil)         //cpucheck:stays no other thread runs: breathe is nil
-	_, ipiCounts, also = mem.AllocPerCPU(c, ipi.StatsBytes, nil) //cpucheck:stays no other thread runs: breathe is nil
+	_, vectorCounts, ok = mem.AllocPerCPU(c, abi.Counters*8, nil) //cpucheck:stays no other thread runs: breathe is nil
+	_, ipiCounts, also = mem.AllocPerCPU(c, ipi.StatsBytes, nil)  //cpucheck:stays no other thread runs: breathe is nil
 	if !ok || !also {
 		upcall.Panic(c, "cpus: no memory for the boot CPU's counters", 0, 0)
 	}

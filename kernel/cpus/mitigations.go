@@ -22,6 +22,7 @@ func MitigateBoot(c *percpu.CPU, clearAlways bool) {
 	f.Detect()
 	cr4Allowed, xcr0Allowed = uint32(cpu.ReadCR4())&cpu.CR4Wanted, uint32(trap.Components())
 	f.ClearLeftovers()
+	f.SetNumber(c.ID)
 	mitigate(f)
 	crash.StartMachineChecks(c, f)
 	sched.HideX87Pointers(f.X87Leak())
@@ -54,6 +55,7 @@ func mitigateAP(c *percpu.CPU) (ok bool) {
 		}
 	}
 	f.ClearLeftovers()
+	f.SetNumber(c.ID)
 	mitigate(f)
 	crash.StartMachineChecks(c, f)
 	return true

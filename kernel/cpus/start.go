@@ -7,7 +7,7 @@
 // Locks: none; package smp ensures that one thread at a time starts CPUs.
 // Manual: Intel SDM vol. 3A, "Multiple-Processor (MP) Initialization".
 // Chapter: docs/08-starting-cpus.md.
-// Left out: taking a CPU offline again.
+// Left out: taking the boot CPU offline.
 package cpus
 
 import (
@@ -113,9 +113,10 @@ func Prepare(c *percpu.CPU, t *linux.Task, record uintptr) (*percpu.CPU, uint64)
 
 // renew resets a CPU's block to its content before the CPU first ran.
 //
-// Context: the CPU waits for a SIPI, and has never been online.
+// Context: the CPU waits for a SIPI; it has never been online, or is offline again. Other CPUs may look at its
+// queues, which are closed, and its timers stay what they are.
 func renew(o *percpu.CPU) {
-	o.Resched, o.LockDepth, o.NoFault, o.Depth = 0, 0, 0, 0
+	o.Resched, o.Retick, o.LockDepth, o.NoFault, o.Depth = 0, 0, 0, 0, 0
 	o.Space, o.CallTicks = 0, 0
 	o.Pending.Store(0)
 	o.NMIRequests.Store(0)

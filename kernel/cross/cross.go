@@ -30,7 +30,7 @@ type Func uint64
 
 // table has the functions. They run with interrupts off, on the stack of the
 // interrupted code, take no lock that is held around a call, and make no call.
-var table [abi.CallFuncs]func(c *percpu.CPU, word uint64)
+var table [abi.AllCallFuncs]func(c *percpu.CPU, word uint64)
 
 // Handle installs a function.
 //
@@ -49,8 +49,9 @@ const (
 )
 
 // Call runs f(word) on the CPUs of a set, c itself among them if it is a member,
-// and returns when all have run it. A CPU that has not begun within the limit is
-// left out: Call then returns its number, otherwise Silent's.
+// and returns when all have run it. A CPU that goes offline meanwhile may be left out. A CPU
+// that has not begun within the limit is left out too: Call then returns its number,
+// otherwise Silent's.
 //
 // Context: no lock held. c may make one call at a time: calls do not nest.
 func Call(c *percpu.CPU, set *percpu.Mask, f Func, word uint64, limit clock.Time) (missing uint32) {
@@ -61,7 +62,10 @@ func Call(c *percpu.CPU, set *percpu.Mask, f Func, word uint64, limit clock.Time
 	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
 		if to := percpu.Get(id); to != c {
 			c.OutLeft.Add(1)
-			to.Callers.Set(c.ID) // publishes OutFunc and OutWord
+			to.Callers.Set(c.ID)                         // publishes OutFunc and OutWord
+			if !to.Answers() && to.Callers.Clear(c.ID) { // it went offline meanwhile
+				c.OutLeft.Add(^uint32(0))
+			}
 		}
 	}
 	ipi.SendSet(c, set, ipi.Call)
@@ -155,11 +159,12 @@ var sharePeriod clock.Time
 //
 // Context: the IPI's interrupt, the call taken out of the pending word.
 func onCall(c *percpu.CPU, _ *cpu.Frame) {
-	if tick := c.Ticks.Load(); tick != c.CallPeriod {
-		c.CallPeriod, c.CallTicks = tick, 0
+	if now := cpu.TSC(); now-c.CallPeriod >= clock.Ticks(sharePeriod) {
+		c.CallPeriod, c.CallTicks = now, 0
 	}
 	if c.CallTicks > clock.Ticks(sharePeriod)/100*share {
 		ipi.PutBack(c, ipi.Call)
+		c.Retick = 1 // it ticks while a request is pending
 		return
 	}
 	began := cpu.TSC()
@@ -174,6 +179,14 @@ func Poll(c *percpu.CPU) {
 	if ipi.TakeOne(c, ipi.Call) {
 		serve(c)
 	}
+}
+
+// Leave makes c answer no further calls, and runs those that other CPUs have made.
+//
+// Context: on c, which goes offline, interrupts off.
+func Leave(c *percpu.CPU) {
+	c.EndCalls()
+	serve(c)
 }
 
 // serve runs the calls of the set of callers. The call has been taken out of the

@@ -45,6 +45,7 @@ func newMachine(n int) *machine {
 		c := &percpu.CPU{}
 		c.Init(uint32(i))
 		c.APICID = uint32(i)
+		c.State.Store(percpu.Online)
 		c.Callers.Init(uintptr(unsafe.Pointer(&m.sets[i])), uint32(n))
 		m.cpus = append(m.cpus, c)
 		percpu.Register(c)

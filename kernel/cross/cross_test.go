@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/abi"
+	"muster/kernel/clock"
 	"muster/kernel/ipi"
 	"muster/kernel/percpu"
 )
@@ -17,14 +18,17 @@ import (
 // alone.
 var callers uint64
 
-// A CPU that has spent its share waits for its next tick, even if its timer
-// interrupts before that. Nothing is lost.
+// A CPU that has spent its share waits until the period has passed, even if its timer
+// interrupts before that. It ticks meanwhile. Nothing is lost.
 func TestShare(t *testing.T) {
 	c := &percpu.CPU{}
 	c.Callers.Init(uintptr(unsafe.Pointer(&callers)), 1)
 	c.Init(0)
 	percpu.Register(c)
-	Install(0) // no time at all
+	clock.SetHz(1e9)
+	Install(100 * clock.Second)
+	defer SetShare(share)
+	SetShare(0) // no time at all
 	Handle(abi.CallCount, func(c *percpu.CPU, word uint64) { c.Called.Add(word) })
 	call := func() {
 		c.OutFunc.Store(abi.CallCount)
@@ -37,10 +41,11 @@ func TestShare(t *testing.T) {
 	require.EqualValues(t, 1, c.Called.Load(), "the first call runs: the share is unspent")
 	for range 3 {
 		call()
-		require.EqualValues(t, 1, c.Called.Load(), "no tick in between")
+		require.EqualValues(t, 1, c.Called.Load(), "the period has not passed")
 		require.EqualValues(t, 1<<ipi.Call, c.Pending.Load(), "left for the tick")
+		require.EqualValues(t, 1, c.Retick)
 	}
-	c.Ticks.Add(1)
+	c.CallPeriod -= 200e9
 	c.Pending.Store(0)
 	onCall(c, nil)
 	require.EqualValues(t, 2, c.Called.Load())

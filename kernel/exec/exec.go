@@ -25,6 +25,9 @@ const (
 	stackTop  = 0x7ffffffe0000
 	stackSize = 8 << 20
 	pageSize  = 4096
+
+	// vdsoPage is where the page of time data is; the vDSO's image is in the page after it.
+	vdsoPage = stackTop + 8*pageSize
 )
 
 // Image is a program file that has been checked.
@@ -159,7 +162,11 @@ func fill(p *kcall.Process, im *Image, args, env []string) (sp uint64, err error
 	if _, _, e := syscall.Syscall(sysGetrandom, uintptr(unsafe.Pointer(random)), 16, 0); e != 0 {
 		return 0, fmt.Errorf("getrandom: %w", e)
 	}
-	sp, stack, err := Stack(im, args, env, *random)
+	vdso := uint64(vdsoPage + pageSize)
+	if p.MapVDSO(vdsoPage) != nil { // the program has the addresses itself: it makes system calls
+		vdso = 0
+	}
+	sp, stack, err := Stack(im, args, env, *random, vdso)
 	if err != nil {
 		return 0, err
 	}
@@ -185,6 +192,7 @@ const (
 	auxSecure   = 23
 	auxRandom   = 25
 	auxExecFn   = 31
+	auxVDSO     = 33 // AT_SYSINFO_EHDR
 )
 
 // maxStrings bounds arguments and environment, with their pointers. On Linux the bound is a quarter of
@@ -193,7 +201,9 @@ const maxStrings = stackSize / 4
 
 // Stack builds the first stack: strings at the top, below them the auxiliary
 // vector, the environment, the arguments and their count, at sp.
-func Stack(im *Image, args, env []string, random [16]byte) (sp uint64, content []byte, err error) {
+//
+// vdso is the address of the vDSO's image, 0 for none.
+func Stack(im *Image, args, env []string, random [16]byte, vdso uint64) (sp uint64, content []byte, err error) {
 	var text []byte
 	offset := func(s string) uint64 {
 		at := uint64(len(text))
@@ -224,6 +234,9 @@ func Stack(im *Image, args, env []string, random [16]byte) (sp uint64, content [
 	words = append(words, 0)
 	if im.Phdr != 0 {
 		words = append(words, auxPhdr, im.Phdr, auxPhent, 56, auxPhnum, uint64(im.Phnum))
+	}
+	if vdso != 0 {
+		words = append(words, auxVDSO, vdso)
 	}
 	words = append(words, auxPageSize, pageSize, auxEntry, im.Entry, auxUID, 0, auxEUID, 0, auxGID, 0, auxEGID, 0,
 		auxClockTck, 100, auxSecure, 0, auxRandom, base+randomAt, auxExecFn, base+argAt[0], auxNull, 0)

@@ -209,7 +209,7 @@ func TestStack(t *testing.T) {
 	im := &Image{Entry: 0x401000, Phdr: 0x400040, Phnum: 7}
 	args := []string{"prog", "-x", ""}
 	env := []string{"K=V"}
-	sp, b, err := Stack(im, args, env, [16]byte{1, 2, 3})
+	sp, b, err := Stack(im, args, env, [16]byte{1, 2, 3}, 0x7000)
 	require.NoError(t, err)
 	require.Zero(t, sp%16)
 	word := func(i int) uint64 { return le.Uint64(b[i*8:]) }
@@ -235,9 +235,10 @@ func TestStack(t *testing.T) {
 	}
 	require.Equal(t, uint64(0x401000), aux[auxEntry])
 	require.Equal(t, uint64(4096), aux[auxPageSize])
+	require.Equal(t, uint64(0x7000), aux[auxVDSO])
 	require.Equal(t, "prog", str(aux[auxExecFn]))
 	require.Equal(t, byte(3), b[aux[auxRandom]-sp+2])
 
-	_, _, err = Stack(im, []string{string(make([]byte, maxStrings+1))}, nil, [16]byte{})
+	_, _, err = Stack(im, []string{string(make([]byte, maxStrings+1))}, nil, [16]byte{}, 0)
 	require.ErrorContains(t, err, "at most")
 }

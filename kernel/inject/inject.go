@@ -56,16 +56,22 @@ type Faults struct {
 	IPI  IPI
 	Page Page
 	Demo Demo
+	TSC  int // the CPU whose time-stamp counter is 5 ms ahead, 0 for none
+
+	Storm bool // a level-triggered line interrupts without end
 }
 
 // Add reads the value of one word fault=: apN:silent, apN:late=MS, apN:stageK,
-// ipi:drop=1/K, ipi:dup=1/K, ipi:delay=US, page:spoil=N or demo:PART. It is long because each
-// has its case.
+// ipi:drop=1/K, ipi:dup=1/K, ipi:delay=US, page:spoil=N, tsc:N, demo:PART, irq:storm or one of counterFaults. It is
+// long because each has its case.
 func (f *Faults) Add(value string) error {
 	who, what, _ := strings.Cut(value, ":")
 	name, arg, hasArg := strings.Cut(what, "=")
 	if who == "ipi" && hasArg {
 		return f.addIPI(name, arg)
+	}
+	if counter, err := checkCounter(who, what); counter {
+		return err
 	}
 	if who == "page" {
 		n, err := strconv.ParseUint(arg, 10, 8)
@@ -73,6 +79,21 @@ func (f *Faults) Add(value string) error {
 			return fmt.Errorf("%q: a page can be overwritten (spoil=N), N from 1 to 255", what)
 		}
 		f.Page.Spoil = int(n)
+		return nil
+	}
+	if who == "irq" {
+		if what != "storm" {
+			return fmt.Errorf("%q: what a line can do is storm", what)
+		}
+		f.Storm = true
+		return nil
+	}
+	if who == "tsc" {
+		n, err := strconv.ParseUint(what, 10, 16)
+		if err != nil || n == 0 {
+			return fmt.Errorf("%q: the time-stamp counter of CPU N can be 5 ms ahead, N from 1 on", what)
+		}
+		f.TSC = int(n)
 		return nil
 	}
 	if who == "demo" {
@@ -84,7 +105,7 @@ func (f *Faults) Add(value string) error {
 	}
 	n, err := strconv.ParseUint(strings.TrimPrefix(who, "ap"), 10, 16)
 	if !strings.HasPrefix(who, "ap") || err != nil || n == 0 {
-		return fmt.Errorf("%q is not apN (N from 1 on), ipi, page or demo", who)
+		return fmt.Errorf("%q is not apN (N from 1 on), ipi, page, demo, irq, hpet, pm, pit, cmos, cpuid15 or timer", who)
 	}
 	a := f.AP[int(n)]
 	switch {

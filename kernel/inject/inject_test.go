@@ -9,7 +9,7 @@ import (
 
 func TestAdd(t *testing.T) {
 	var f Faults
-	for _, v := range []string{"ap2:silent", "ap3:late=1500", "ap1:stage6", "ap3:stage14", "ipi:drop=1/3", "ipi:dup=1/50", "ipi:delay=200", "page:spoil=2", "demo:sort"} {
+	for _, v := range []string{"ap2:silent", "ap3:late=1500", "ap1:stage6", "ap3:stage14", "ipi:drop=1/3", "ipi:dup=1/50", "ipi:delay=200", "page:spoil=2", "demo:sort", "irq:storm", "hpet:still", "pm:still", "pit:dead", "cmos:still", "cpuid15:wrong", "timer:dead", "timer:late=5"} {
 		require.NoError(t, f.Add(v), v)
 	}
 	require.Equal(t, Faults{
@@ -17,14 +17,17 @@ func TestAdd(t *testing.T) {
 		IPI:  IPI{Drop: 3, Dup: 50, Delay: 200 * time.Microsecond},
 		Page: Page{Spoil: 2},
 		Demo: DemoSort,
+
+		Storm: true,
 	}, f)
 }
 
 func TestAddErrors(t *testing.T) {
 	for v, want := range map[string]string{
-		"":                `"" is not apN (N from 1 on), ipi, page or demo`,
-		"ap0:silent":      `"ap0" is not apN (N from 1 on), ipi, page or demo`,
-		"cpu2:silent":     `"cpu2" is not apN (N from 1 on), ipi, page or demo`,
+		"tsc:0":           `"0": the time-stamp counter of CPU N can be 5 ms ahead, N from 1 on`,
+		"":                `"" is not apN (N from 1 on), ipi, page, demo, irq, hpet, pm, pit, cmos, cpuid15 or timer`,
+		"ap0:silent":      `"ap0" is not apN (N from 1 on), ipi, page, demo, irq, hpet, pm, pit, cmos, cpuid15 or timer`,
+		"cpu2:silent":     `"cpu2" is not apN (N from 1 on), ipi, page, demo, irq, hpet, pm, pit, cmos, cpuid15 or timer`,
 		"ap2":             `"": a CPU can be silent, late=MS or stageK`,
 		"ap2:dead":        `"dead": a CPU can be silent, late=MS or stageK`,
 		"ap2:late=soon":   "late=soon: not milliseconds",
@@ -36,6 +39,8 @@ func TestAddErrors(t *testing.T) {
 		"page:spoil":      `"spoil": a page can be overwritten (spoil=N), N from 1 to 255`,
 		"page:spoil=0":    `"spoil=0": a page can be overwritten (spoil=N), N from 1 to 255`,
 		"page:gone":       `"gone": a page can be overwritten (spoil=N), N from 1 to 255`,
+		"hpet:dead":       `"dead": what can be wrong with hpet: still`,
+		"irq:calm":        `"calm": what a line can do is storm`,
 		"demo:dance":      `"dance": what can fail of the demonstration is one of [sort gc pingpong hang]`,
 		"ipi:eat=1/2":     `"eat": IPIs can be lost (drop), doubled (dup) or late (delay)`,
 	} {

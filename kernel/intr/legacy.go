@@ -12,36 +12,64 @@ import (
 // Without a local APIC the interrupts of the serial ports and of the PS/2 keyboard come
 // from the 8259s. The 8254's interrupt is the scheduler's.
 
+// atPIC has the line of each input of the 8259s, plus one.
+var atPIC [vector.PICLines]uint32
+
 // InstallLegacy handles the interrupts of the 8259s that have no other handler,
 // spurious ones among them.
 //
 // Context: boot CPU, on a machine without a local APIC, before it enables interrupts.
 func InstallLegacy() {
-	vector.HandleRest(func(_ *percpu.CPU, f *cpu.Frame) {
-		if irq := f.Vector - vector.PIC; irq < vector.PICLines {
-			apic.LegacyEOI(uint8(irq))
-		}
-	})
+	vector.HandleRest(onStrayLegacy)
 }
 
-// bindLegacy unmasks an edge-triggered interrupt of the 8259s, and returns its vector.
-func bindLegacy(gsi, flags, action uint32, event *linux.File) (v uint8, e linux.Errno) {
-	if action == abi.ActionEvent && flags&abi.IRQLevel != 0 || gsi >= vector.PICLines {
+// onStrayLegacy ends an interrupt that no device has claimed.
+func onStrayLegacy(c *percpu.CPU, f *cpu.Frame) {
+	if irq := f.Vector - vector.PIC; irq >= vector.PICLines || endLegacy(c, irq) {
+		c.Count(abi.CountUnclaimed)
+	}
+}
+
+// endLegacy ends an interrupt of the 8259s. It counts a spurious one, and reports false for
+// it.
+func endLegacy(c *percpu.CPU, irq uint64) (real bool) {
+	if apic.LegacyEOI(uint8(irq)) {
+		return true
+	}
+	if irq == 7 {
+		c.Count(abi.CountSpurious7)
+	} else {
+		c.Count(abi.CountSpurious15)
+	}
+	return false
+}
+
+// bindLegacy claims an edge-triggered interrupt of the 8259s, and unmasks it.
+func bindLegacy(c *percpu.CPU, r *abi.IRQRequest, event *linux.File) (n uint32, e linux.Errno) {
+	level := r.Action == abi.ActionEvent && r.Flags&abi.IRQLevel != 0
+	if level || r.Flags&abi.IRQMessage != 0 || r.GSI >= vector.PICLines {
 		return 0, linux.ENODEV
 	}
-	v = uint8(vector.PIC + gsi)
-	if lines[v].used {
-		return 0, linux.EBUSY
+	ready(c, c)
+	mu.Lock(c)
+	if n, e = claim(c, r, nil, event); e == 0 {
+		lines[n].level = false
+		lines[n].now = route{c.ID, uint8(vector.PIC + r.GSI)}
+		atPIC[r.GSI] = n + 1
 	}
-	lines[v] = line{used: true, gsi: gsi, action: action, event: event}
-	vector.Handle(v, onLegacy)
-	apic.LegacyUnmask(uint8(gsi))
-	return v, 0
+	mu.Unlock(c)
+	if e == 0 {
+		vector.Handle(uint8(vector.PIC+r.GSI), onLegacy)
+		apic.LegacyUnmask(uint8(r.GSI))
+	}
+	return n, e
 }
 
 func onLegacy(c *percpu.CPU, f *cpu.Frame) {
-	l := &lines[uint8(f.Vector)]
-	if apic.LegacyEOI(uint8(l.gsi)) {
-		l.serve(c)
+	irq := f.Vector - vector.PIC
+	if endLegacy(c, irq) {
+		n := atPIC[irq] - 1
+		vectorsOf(c).counts[n]++
+		lines[n].serve(c)
 	}
 }

@@ -54,33 +54,84 @@ func AllocPage() (physical int, err error) {
 }
 
 // AddIOAPIC takes an I/O APIC into use, masks all its inputs, and returns their
-// number. ENODEV: there is no local APIC.
+// number. ENODEV: there is no local APIC; EIO: nothing answers at the address.
 func AddIOAPIC(id uint8, addr uint64, gsiBase uint32) (inputs int, err error) {
 	r, err := quick(abi.NumAddIOAPIC, uintptr(id), uintptr(addr), uintptr(gsiBase), 0)
 	return int(r), err
 }
 
-// BindIRQ routes a global system interrupt, wired as flags say, to the core's action
-// and an eventfd, and returns the vector. EBADF: not an eventfd; ENODEV: no I/O APIC
-// has the GSI; ERANGE: the boot CPU's APIC id does not fit; EBUSY: no vector is free.
-func BindIRQ(gsi uint32, flags uint32, action uint32, eventfd int) (vector int, err error) {
-	r, err := quick(abi.NumBindIRQ, uintptr(gsi), uintptr(flags), uintptr(action), uintptr(eventfd))
+// BindIRQ claims an interrupt line, or makes one for a device's MSI, and routes it to
+// a CPU. The result is the line's number. EBADF: not an eventfd; ENODEV: no I/O APIC
+// has the GSI, or the CPU is not online; ERANGE: the CPU's APIC id does not fit the 8
+// bits of a destination; EBUSY: the line is claimed, or is the firmware's; ENOSPC: no
+// vector of the CPU is free, or there are too many lines.
+func BindIRQ(request *abi.IRQRequest) (line int, err error) {
+	r, err := quick(abi.NumBindIRQ, uintptr(unsafe.Pointer(request)), 0, 0, 0)
 	return int(r), err
 }
 
-// BindMSI gives the MSI of a device a vector, for a CPU, and an eventfd
-// that counts it, and returns the vector. EBADF: not an eventfd; EINVAL: no such CPU;
-// ENODEV: no local APIC, or the CPU is not online; ERANGE: its APIC id does not fit;
-// EBUSY: no vector is free.
-func BindMSI(cpu int, eventfd int) (vector int, err error) {
-	r, err := quick(abi.NumBindMSI, uintptr(cpu), uintptr(eventfd), 0, 0)
-	return int(r), err
+// MoveIRQ leads a line to another CPU. An interrupt that is on its way to the old CPU
+// is still taken there. For a line of the I/O APICs the entry has been written; for an MSI the caller then programs the
+// device. SettleIRQ must follow. ENODEV, ERANGE,
+// ENOSPC as for BindIRQ; EINVAL: no such line or CPU; EAGAIN: an interrupt of the line
+// is in service, or an earlier move is not settled. force ends that interrupt.
+func MoveIRQ(line int, cpu int, force bool) (err error) {
+	_, err = quick(abi.NumMoveIRQ, uintptr(line), uintptr(cpu), flag(force), 0)
+	return err
 }
 
-// UnmaskIRQ unmasks a level-triggered line after its device was served. ENODEV:
-// no I/O APIC has the GSI.
-func UnmaskIRQ(gsi uint32) (err error) {
-	_, err = quick(abi.NumUnmaskIRQ, uintptr(gsi), 0, 0, 0)
+// SettleIRQ ends a move: it makes up for an edge or an MSI that came during the move, and
+// gives the old vector back once the old CPU has taken its last interrupt.
+// EINVAL: no such line; EAGAIN: the old CPU has not; ETIMEDOUT: it does not answer.
+func SettleIRQ(line int) (err error) {
+	_, err = quick(abi.NumSettleIRQ, uintptr(line), 0, 0, 0)
+	return err
+}
+
+// IRQInfo returns the state of a line. EINVAL: there is no such line.
+func IRQInfo(line int) (info *abi.IRQLine, err error) {
+	info = new(abi.IRQLine)
+	_, err = quick(abi.NumIRQInfo, uintptr(line), uintptr(unsafe.Pointer(info)), 0, 0)
+	return info, err
+}
+
+// IRQLineCount returns how often a line has interrupted a CPU. EINVAL.
+func IRQLineCount(line int, cpu int) (count uint64, err error) {
+	r, err := quick(abi.NumIRQLineCount, uintptr(line), uintptr(cpu), 0, 0)
+	return uint64(r), err
+}
+
+// UnmaskIRQ unmasks a level-triggered line after its device was served. claimed says
+// that the last interrupt was that device's. EINVAL: there is no such line.
+func UnmaskIRQ(line int, claimed bool) (err error) {
+	_, err = quick(abi.NumUnmaskIRQ, uintptr(line), flag(claimed), 0, 0)
+	return err
+}
+
+// WatchStorms gives the core the eventfd of the goroutine that polls for stuck lines:
+// it counts when a line becomes stuck. EBADF: not an eventfd; EBUSY: there is one.
+func WatchStorms(eventfd int) (err error) {
+	_, err = quick(abi.NumWatchStorms, uintptr(eventfd), 0, 0, 0)
+	return err
+}
+
+// PollIRQ does for a stuck line what its interrupt does. EINVAL: it is not stuck.
+func PollIRQ(line int) (err error) {
+	_, err = quick(abi.NumPollIRQ, uintptr(line), 0, 0, 0)
+	return err
+}
+
+// ResumeIRQ lets a stuck line interrupt again. EINVAL: it is not stuck.
+func ResumeIRQ(line int) (err error) {
+	_, err = quick(abi.NumResumeIRQ, uintptr(line), 0, 0, 0)
+	return err
+}
+
+// LeaveCPU makes a CPU go offline. CPUInfo shows when it is, and how far it has come. A
+// repeated call sends the request again. EINVAL: no such CPU; EPERM: it is the boot CPU; ENODEV: it
+// is not online.
+func LeaveCPU(cpu int) (err error) {
+	_, err = quick(abi.NumLeaveCPU, uintptr(cpu), 0, 0, 0)
 	return err
 }
 
@@ -136,6 +187,14 @@ func AddConsolePort(addr uintptr, stride int, set bool) (first int, err error) {
 func ConsolePorts() (info *abi.Ports, err error) {
 	info = new(abi.Ports)
 	_, err = quick(abi.NumConsolePorts, uintptr(unsafe.Pointer(info)), 0, 0, 0)
+	return info, err
+}
+
+// SerialPort returns the state of a port from which the kernel receives. EINVAL: no such port;
+// ENODEV: it is not in use.
+func SerialPort(port int) (info *abi.SerialPort, err error) {
+	info = new(abi.SerialPort)
+	_, err = quick(abi.NumSerialPort, uintptr(port), uintptr(unsafe.Pointer(info)), 0, 0)
 	return info, err
 }
 
@@ -285,7 +344,8 @@ func threadInfo(id uint32) (info *abi.Thread, err error) {
 	return info, err
 }
 
-// irqCount returns how often a vector has interrupted a CPU. EINVAL.
+// irqCount returns how often a vector has interrupted a CPU, or another counter from
+// CountErrors on. EINVAL.
 func irqCount(cpu int, vector int) (count uint64, err error) {
 	r, err := quick(abi.NumIRQCount, uintptr(cpu), uintptr(vector), 0, 0)
 	return uint64(r), err
@@ -351,6 +411,43 @@ func newProcess(name string, terminal int) (process uintptr, err error) {
 // mapProcess makes an area with rights syscall.PROT_*. EINVAL, ENOMEM.
 func mapProcess(process uintptr, addr uint64, bytes uint64, rights int) (err error) {
 	_, err = quick(abi.NumMapProcess, uintptr(process), uintptr(addr), uintptr(bytes), uintptr(rights))
+	return err
+}
+
+// KeepTime returns what the timekeeper knows, and with check makes a check before, on the
+// timekeeper.
+func KeepTime(check bool) (info *abi.Timekeeping) {
+	info = new(abi.Timekeeping)
+	quick(abi.NumKeepTime, flag(check), uintptr(unsafe.Pointer(info)), 0, 0)
+	return info
+}
+
+// CompareTSC compares this CPU's time-stamp counter with another CPU's, which reads aheadNS more
+// than it has. It returns by how much they differ, in nanoseconds, or 0; if they differ, HPET or
+// ACPI PM timer is the clock from then on. EINVAL: no such CPU, or it is not online; EBUSY: another
+// comparison runs; ETIMEDOUT: the other CPU did not answer soon.
+func CompareTSC(cpu int, aheadNS int64) (differNS int, err error) {
+	r, err := quick(abi.NumCompareTSC, uintptr(cpu), uintptr(aheadNS), 0, 0)
+	return int(r), err
+}
+
+// MoveTimekeeper makes another CPU the timekeeper. EINVAL: no such CPU, or it is not online.
+func MoveTimekeeper(cpu int) (err error) {
+	_, err = quick(abi.NumMoveTimekeeper, uintptr(cpu), 0, 0, 0)
+	return err
+}
+
+// SetVDSO gives the core the ELF image with the functions that read the clock, one page at
+// most, for MapVDSO. EINVAL: its length; EEXIST: there is one.
+func SetVDSO(image []byte) (err error) {
+	_, err = quick(abi.NumSetVDSO, uintptr(unsafe.Pointer(unsafe.SliceData(image))), uintptr(len(image)), 0, 0)
+	return err
+}
+
+// mapVDSO lends a process the page of time data at addr, and the image in the page after it. EINVAL:
+// the addresses are not free; ENOENT: there is no image; ENOMEM.
+func mapVDSO(process uintptr, addr uint64) (err error) {
+	_, err = quick(abi.NumMapVDSO, uintptr(process), uintptr(addr), 0, 0)
 	return err
 }
 

@@ -57,3 +57,6 @@ func (p *Process) Wait() int {
 		}
 	}
 }
+
+// MapVDSO lends the process the page of time data at addr, and the vDSO's image in the page after it.
+func (p *Process) MapVDSO(addr uint64) error { return mapVDSO(p.handle, addr) }

@@ -36,6 +36,13 @@ func measure(kind int, times int) (ns uint64, err error) {
 	return uint64(r), err
 }
 
+// TestTimers arms or withdraws n of the TestTimers timers for tests, from first on, which
+// lie in one piece of 200. what is a constant such as TimersArm. EINVAL, ENOMEM.
+func TestTimers(what int, first int, n int, ns uint64) (count uint64, err error) {
+	r, err := quick(abi.NumTestTimers, uintptr(what), uintptr(first), uintptr(n), uintptr(ns))
+	return uint64(r), err
+}
+
 // ipiFaults makes IPIs fail: one of every drop is lost, one of every dup is
 // sent twice, each is sent delayNS late; 0 for none.
 func ipiFaults(drop uint64, dup uint64, delayNS int64) {

@@ -47,6 +47,7 @@ func Benchmarks() []Benchmark {
 	}
 	return []Benchmark{
 		run("Getpid", "the cheapest system call", 100000, repeat(func() { syscall.RawSyscall(syscall.SYS_GETPID, 0, 0, 0) })),
+		run("TimeNow", "time.Now, which makes no system call", 100000, timeNow),
 		run("Yield", "sched_yield without another thread to run", 100000, repeat(func() { syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) })),
 		run("FutexPingPong", "two threads wake each other in turn", 5000, futexPingPong),
 		run("ThreadCreateJoin", "a thread is made, ends and is waited for", 500, threadCreateJoin),
@@ -60,8 +61,11 @@ func Benchmarks() []Benchmark {
 		core("SendReschedule", "the sender's side of a reschedule IPI", abi.MeasureSend),
 		core("HandleReschedule", "the target's side, between entry and exit of the interrupt", abi.MeasureHandle),
 		core("InterruptReschedule", "the same with entry and exit", abi.MeasureInterrupt),
+		core("InterruptEmpty", "an interrupt whose handler does nothing, from entry to exit", abi.MeasureEmpty),
 		core("SendCall", "the caller's side of a call, for each target", abi.MeasureSendCall),
 		core("HandleCall", "the target's side, between entry and exit of the interrupt", abi.MeasureHandleCall),
+		{Name: "TimerArm", About: "a timer is armed while 100,000 are", N: 20000, Inside: withTimers(abi.MeasureArm)},
+		{Name: "TimerCancel", About: "a timer is withdrawn while 100,000 are armed", N: 20000, Inside: withTimers(abi.MeasureCancel)},
 		run("ChannelPingPong", "two goroutines exchange a value and back", 20000, channelPingPong),
 	}
 }
@@ -110,6 +114,17 @@ func RunBenchmarks(ctx context.Context, w io.Writer, name string, counted bool) 
 		return nil, fmt.Errorf("no benchmark %q", name)
 	}
 	return all, nil
+}
+
+// timeNow calls time.Now, four times in a turn, because a turn costs as much as a tenth of a call.
+func timeNow(n int) error {
+	for i := 0; i < n; i += 4 {
+		_ = time.Now()
+		_ = time.Now()
+		_ = time.Now()
+		_ = time.Now()
+	}
+	return nil
 }
 
 func repeat(f func()) func(int) error {

@@ -32,6 +32,7 @@ func Tests() []Test {
 		{Name: "basics", About: "maps, closures, channels, fmt", Run: basics},
 		{Name: "panics", About: "recovered panics: explicit, nil dereference, division, index", Run: panics},
 		{Name: "timers", About: "sleep, tickers, deadlines", Run: timers},
+		{Name: "manytimers", About: "100,000 timers are armed, withdrawn on other CPUs, and expire at one moment", Run: manyTimers},
 		{Name: "preempt", About: "call-free loops give way with GOMAXPROCS=1", Run: preempt},
 		{Name: "gc", About: "garbage collection keeps what is reachable", Run: collect},
 		{Name: "sort", About: "all CPUs sort numbers and merge them", Run: func(ctx context.Context) error { return sortAll(ctx, false) }},
@@ -47,8 +48,13 @@ func Tests() []Test {
 		{Name: "stacks", About: "every CPU records a backtrace when it gets an NMI", Run: stacks},
 		{Name: "msr", About: "a register that no CPU has gives an error", Run: noMSR},
 		{Name: "pointers", About: "bad pointers in system calls give EFAULT", Run: pointers},
+		{Name: "clock", About: "no CPU reads a time before one that another CPU has read", Run: Monotonic(100 * time.Millisecond), For: Monotonic},
 		{Name: "stress", About: "GC, preemption, nil dereferences and channels at once, for 60 s", Run: Stress(60 * time.Second), Long: true, For: Stress},
+		// With nohz=off or lost IPIs the CPUs tick always, so this one and the next fail there.
+		{Name: "tickless", About: "a CPU with one thread ticks seldom, and with two they take turns", Run: tickless, Long: true},
+		{Name: "idle", About: "idle CPUs wake up less than twice a second, in one of some spans of 10 s", Run: idleWakes(10 * time.Second), Long: true, For: idleWakes},
 		{Name: "console", About: "threads write long lines while log lines are printed; the reader sees whether each is whole", Run: wholeLines, Long: true},
+		{Name: "hotplug", About: "CPUs go offline and come online, for 30 s, while all of them work", Run: Hotplug(30 * time.Second), Long: true, For: Hotplug},
 		{Name: "storm", About: "all CPUs call functions on one another, for 30 s", Run: storm(30 * time.Second), Long: true, For: storm},
 	}
 }

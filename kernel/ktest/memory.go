@@ -15,8 +15,10 @@ import (
 
 // shootdown rewrites pages and unmaps them while all CPUs read. A value other than
 // the newest, or zero, came through a stale translation.
-func shootdown(context.Context) error {
-	const pages, rounds = 32, 100
+func shootdown(context.Context) error { return shoot(32, 100) }
+
+// shoot does that with a number of pages, for some rounds.
+func shoot(pages int, rounds uint64) error {
 	m, err := syscall.Mmap(-1, 0, pages*layout.PageSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
 		return err
@@ -25,7 +27,7 @@ func shootdown(context.Context) error {
 	word := func(page int) *uint64 { return (*uint64)(unsafe.Pointer(&m[page*layout.PageSize])) }
 	n := cpus()
 	var round, done, stale atomic.Uint64
-	const quit = rounds + 1
+	quit := rounds + 1
 	readers := make(chan error)
 	go func() {
 		readers <- parallel(n, func(int) error {

@@ -51,6 +51,9 @@ const (
 	// ImageBase + Load is the address of the image in linker.ld.
 	ImageBase = 0xffffffff80000000
 	Load      = 0x200000
+	// ClockPage is where the kernel has the page of time data (package clock). Instructions
+	// reach the last 2 GiB by a 32-bit number, without a register.
+	ClockPage = 0xffffffffff5ff000
 	// ImageWindow is what the boot page tables map from ImageBase+Load on: 128 MiB
 	// from ImageBase.
 	ImageWindow = 128<<20 - Load

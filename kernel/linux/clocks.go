@@ -34,6 +34,7 @@ const (
 	kindThreadCPU
 	kindNoTimer         // monotonic, without sleeps and timers
 	kindNoTimerRealtime // realtime, without sleeps and timers
+	kindRaw             // the counter without corrections, without sleeps and timers
 )
 
 // clockID is a clock, as a number names it.
@@ -78,7 +79,9 @@ func parseClock(number uint64) (id clockID, ok bool) {
 		id.kind = kindProcessCPU
 	case clockThreadCPU:
 		id.kind = kindThreadCPU
-	case clockMonotonicRaw, clockCoarse:
+	case clockMonotonicRaw:
+		id.kind = kindRaw
+	case clockCoarse:
 		id.kind = kindNoTimer
 	case clockRealtimeCoarse:
 		id.kind = kindNoTimerRealtime
@@ -93,10 +96,12 @@ func parseClock(number uint64) (id clockID, ok bool) {
 func (t *Task) readClock(c *percpu.CPU, id clockID) (_ clock.Time, ok bool) {
 	switch id.kind {
 	case kindRealtime, kindTAI, kindNoTimerRealtime:
-		return clock.Now() + clock.Time(clock.Epoch()), true
+		return clock.Real(), true
+	case kindRaw:
+		return clock.Raw(), true
 	case kindProcessCPU:
 		sched.Charge(c)
-		return t.proc.usage.Time(), id.task == 0 || id.task == t.proc.ID
+		return t.proc.usage.GroupTime(), id.task == 0 || id.task == t.proc.ID
 	case kindThreadCPU:
 		if id.task == 0 || id.task == t.ID {
 			return t.runTime(c), true
@@ -105,7 +110,7 @@ func (t *Task) readClock(c *percpu.CPU, id clockID) (_ clock.Time, ok bool) {
 		t.proc.mu.Lock(c)
 		o := t.proc.clockTask(c, t, id)
 		if o != nil {
-			time = o.Used.Time()
+			time = o.ThreadTime()
 		}
 		t.proc.mu.Unlock(c)
 		return time, o != nil
@@ -155,7 +160,7 @@ func sysClockGetres(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) 
 
 // sysGettimeofday returns the time, and a time zone of 0.
 func sysGettimeofday(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	now := clock.Now() + clock.Time(clock.Epoch())
+	now := clock.Real()
 	if f.DI != 0 && !storeTimeval(c, t, uintptr(f.DI), now) || f.SI != 0 && !t.Space.Store64(c, uintptr(f.SI), 0) {
 		return c, errno(EFAULT)
 	}
@@ -163,7 +168,7 @@ func sysGettimeofday(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64)
 }
 
 func sysTime(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	now := clock.Now() + clock.Time(clock.Epoch())
+	now := clock.Real()
 	if f.DI != 0 && !t.Space.Store64(c, uintptr(f.DI), uint64(now/clock.Second)) {
 		return c, errno(EFAULT)
 	}

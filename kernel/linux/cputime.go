@@ -19,6 +19,7 @@ import (
 // cpuClock is a clock of CPU time, guarded by the lock of its process.
 type cpuClock struct {
 	usage  *sched.Usage
+	task   *Task     // whose time it is, nil for a process
 	user   bool      // counts ticks of the timer outside the core
 	due    tree.Tree // armed timers, by time
 	timers list.List // all timers on this clock
@@ -28,7 +29,14 @@ func (k *cpuClock) now() clock.Time {
 	if k.user {
 		return clock.Time(k.usage.UserTicks()) * sched.Tick()
 	}
-	return k.usage.Time()
+	return k.time()
+}
+
+func (k *cpuClock) time() clock.Time {
+	if k.task != nil {
+		return k.task.ThreadTime()
+	}
+	return k.usage.GroupTime()
 }
 
 func timerOfCPU(n *tree.Node) *timer {
@@ -50,11 +58,16 @@ func (k *cpuClock) add(tm *timer) {
 // insert arms a timer.
 //
 // Locks: Process.mu held; not asserted: the callers have just taken it.
-func (k *cpuClock) insert(tm *timer) {
+func (k *cpuClock) insert(c *percpu.CPU, tm *timer) {
 	tm.byCPU.Key = uint64(tm.at)
 	k.due.Insert(&tm.byCPU)
 	tm.queued = true
 	k.limit()
+	if k.task != nil {
+		sched.LimitThread(c, k.usage)
+	} else {
+		sched.LimitGroup(c, k.usage)
+	}
 }
 
 // remove disarms a timer.
@@ -175,5 +188,5 @@ func (t *Task) dropSome(c *percpu.CPU) (more bool) {
 // runTime returns how long the current task has run, up to now.
 func (t *Task) runTime(c *percpu.CPU) clock.Time {
 	sched.Charge(c)
-	return t.Used.Time()
+	return t.ThreadTime()
 }

@@ -24,6 +24,7 @@ const (
 	EINVAL       Errno = 22
 	EMFILE       Errno = 24
 	ENOTTY       Errno = 25
+	ENOSPC       Errno = 28
 	ESPIPE       Errno = 29
 	EROFS        Errno = 30
 	EPIPE        Errno = 32

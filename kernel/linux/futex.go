@@ -183,20 +183,25 @@ func wakeFutex(c *percpu.CPU, t *Task, addr uintptr, n int32, bits uint32) (*per
 	b := t.proc.futexes.bucket(addr)
 	b.mu.Lock(c)
 	if w := b.alone; w != nil || b.one == nil && b.others.Root == nil {
-		woken := uint64(0)
+		woken, ready := uint64(0), false
 		if w != nil && w.futexAddr == addr && w.wakers&bits != 0 {
 			b.alone = nil
 			w.waits = false
-			sched.Unpark(c, w.thread()) // under the lock: see wake
+			ready = sched.Prepare(w.thread()) // under the lock: see wake
 			woken = 1
 		}
 		b.mu.Unlock(c)
+		if ready {
+			sched.Ready(c, w.thread())
+		}
 		return c, woken
 	}
 	n = max(n, 1) // as Linux, which wakes one before it looks at the number
 	for woken := int32(0); ; b.mu.Lock(c) {
-		k, more := b.wake(c, t, addr, n-woken, bits)
+		var threads sched.Woken
+		k, more := b.wake(c, t, addr, n-woken, bits, &threads)
 		b.mu.Unlock(c)
+		threads.Ready(c)
 		if woken += k; !more {
 			return c, uint64(woken)
 		}
@@ -204,11 +209,11 @@ func wakeFutex(c *percpu.CPU, t *Task, addr uintptr, n int32, bits uint32) (*per
 	}
 }
 
-// wake wakes up to n waiters in one step, and goes on where t stands, if it does.
-// more says that the step ended before the queue did: t stands at its end then.
+// wake wakes up to n waiters in one step, and goes on where t stands, if it does. The caller
+// makes them run when it has released the lock. more says that the step ended before the queue did: t stands at its end then.
 //
 // Locks: b.mu held.
-func (b *futexBucket) wake(c *percpu.CPU, t *Task, addr uintptr, n int32, bits uint32) (woken int32, more bool) {
+func (b *futexBucket) wake(c *percpu.CPU, t *Task, addr uintptr, n int32, bits uint32, threads *sched.Woken) (woken int32, more bool) {
 	b.mu.AssertHeld(c)
 	q := b.find(c, addr)
 	if q == nil {
@@ -232,7 +237,7 @@ func (b *futexBucket) wake(c *percpu.CPU, t *Task, addr uintptr, n int32, bits u
 		node = q.tasks.Next(node)
 		if !w.passes && w.wakers&bits != 0 {
 			b.leave(c, w)
-			sched.Unpark(c, w.thread()) // under the lock: w cannot return from its wait before
+			threads.Prepare(w.thread()) // under the lock: w cannot return from its wait before
 			woken++
 		}
 	}
@@ -295,14 +300,17 @@ func (t *Task) compareAndWake(c *percpu.CPU, addr uintptr, want uint32, compare 
 	if q := b.find(c, addr); q != nil {
 		there = int32(q.count)
 	}
-	woken, more := b.wake(c, t, addr, n, futexMatchAny)
+	var threads sched.Woken
+	woken, more := b.wake(c, t, addr, n, futexMatchAny, &threads)
 	b.mu.Unlock(c)
+	threads.Ready(c)
 	for more {
 		c = sched.Breathe(c)
 		b.mu.Lock(c)
 		var k int32
-		k, more = b.wake(c, t, addr, n-woken, futexMatchAny)
+		k, more = b.wake(c, t, addr, n-woken, futexMatchAny, &threads)
 		b.mu.Unlock(c)
+		threads.Ready(c)
 		woken += k
 	}
 	return c, there, woken, 0

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/percpu"
+	"muster/kernel/sched"
 )
 
 // futexWaiters makes tasks wait, each at an address and for the bits of wakers.
@@ -79,7 +80,7 @@ func TestWakeVisitsOneQueue(t *testing.T) {
 	futexWaiters(c, list[:2000], addrs)
 	b := p.futexes.bucket(addrs[0])
 	b.mu.Lock(c)
-	k, more := b.wake(c, list[2000], addrs[1999], 5, futexMatchAny)
+	k, more := b.wake(c, list[2000], addrs[1999], 5, futexMatchAny, &sched.Woken{})
 	b.mu.Unlock(c)
 	require.EqualValues(t, 1, k)
 	require.False(t, more, "one step")
@@ -99,7 +100,7 @@ func TestWakeByBits(t *testing.T) {
 	for more := true; more; steps++ {
 		var k int32
 		b.mu.Lock(c)
-		k, more = b.wake(c, me, addr, 1000, 2)
+		k, more = b.wake(c, me, addr, 1000, 2, &sched.Woken{})
 		require.LessOrEqual(t, k, int32(wakeBatch))
 		if steps == 1 { // the marked place's neighbours leave by a signal
 			for _, x := range w[125:131] {
@@ -122,7 +123,7 @@ func TestWakeByBits(t *testing.T) {
 	}
 	for more := true; more; {
 		b.mu.Lock(c)
-		_, more = b.wake(c, me, addr, 1000, 1)
+		_, more = b.wake(c, me, addr, 1000, 1, &sched.Woken{})
 		b.mu.Unlock(c)
 	}
 	require.Empty(t, stillWait(list))

@@ -21,7 +21,7 @@ func ThreadInfo(c *percpu.CPU, t *Task, id uint32, info uintptr) (*percpu.CPU, u
 	n := tasks.tree.AtLeast(uint64(id))
 	if n != nil {
 		o := taskOfNode(n)
-		out = abi.Thread{ID: o.ID, Process: o.proc.ID, CPU: o.CPU(), RanNS: uint64(o.Used.Time()),
+		out = abi.Thread{ID: o.ID, Process: o.proc.ID, CPU: o.CPU(), RanNS: uint64(o.ThreadTime()),
 			Switches: o.Switches.Load(), StackUsed: o.StackUsed(), Name: o.Name}
 		if o.proc.user {
 			out.Ring = 3
@@ -88,6 +88,9 @@ func WriteProcess(c *percpu.CPU, t *Task, process uintptr, to uint64, data uintp
 	s := processOf(process).Space
 	addr := uintptr(to)
 	n := min(uintptr(bytes), layout.PageSize-addr&pageMask)
+	if _, lent := s.Lent(c, addr); lent {
+		return c, errno(EFAULT)
+	}
 	page, ok := s.Page(c, addr)
 	if !ok {
 		return c, errno(EFAULT)

@@ -16,6 +16,7 @@ import (
 	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
+	"muster/kernel/sched"
 )
 
 // program is a program whose last task ends on CPU 0, while a task of the kernel's
@@ -37,6 +38,7 @@ func newProgram() *program {
 	percpu.Reset()
 	for i := range m.cpus {
 		m.cpus[i].Init(uint32(i))
+		sched.ModelQueue(&m.cpus[i])
 		percpu.Register(&m.cpus[i])
 		if i == 0 {
 			percpu.SetTable(uintptr(unsafe.Pointer(&m.table[0])), uint32(len(m.table)))

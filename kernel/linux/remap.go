@@ -52,6 +52,9 @@ func (p *Process) remap(c *percpu.CPU, r remapRequest) (*percpu.CPU, uint64) {
 	if !ok || from != r.addr {
 		return c, errno(EFAULT)
 	}
+	if _, lent := s.Lent(c, r.addr); lent && (r.old != r.n || r.flags&mremapFixed != 0) {
+		return c, errno(EFAULT) // Linux lets it move; here nothing does that
+	}
 	if r.old > r.n && r.old > s.Limit()-r.addr { // the sum with addr might wrap
 		return c, errno(EINVAL)
 	}

@@ -17,7 +17,7 @@ const clockTick = 10 * clock.Millisecond
 // and the time since boot. There are no children.
 func sysTimes(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	sched.Charge(c)
-	user, system := t.proc.usage.Split()
+	user, system := t.proc.usage.Split(t.proc.usage.GroupTime())
 	tms := [4]uint64{uint64(user / clockTick), uint64(system / clockTick)}
 	if f.DI != 0 && !t.Space.CopyOut(c, uintptr(f.DI), ptrTo(&tms), unsafe.Sizeof(tms)) {
 		return c, errno(EFAULT)
@@ -37,19 +37,20 @@ const (
 func sysGetrusage(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	var r [18]uint64 // struct rusage
 	sched.Charge(c)
-	used := &t.proc.usage
+	used, time := &t.proc.usage, clock.Time(0)
 	switch int32(f.DI) {
 	case rusageSelf:
+		time = used.GroupTime()
 	case rusageChildren:
 		used = nil
 	case rusageThread:
-		used = &t.Used
+		used, time = &t.Used, t.ThreadTime()
 		r[16] = t.Switches.Load() // why it switched is not known: all count as voluntary
 	default:
 		return c, errno(EINVAL)
 	}
 	if used != nil {
-		user, system := used.Split()
+		user, system := used.Split(time)
 		r[0], r[1] = uint64(user/clock.Second), uint64(user%clock.Second/clock.Microsecond)
 		r[2], r[3] = uint64(system/clock.Second), uint64(system%clock.Second/clock.Microsecond)
 		r[4] = t.Space.Charged() * 4 // KiB resident

@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/clock"
+	"muster/kernel/percpu"
+	"muster/kernel/sched"
 )
 
 // A sleep on CPU time that a signal ends stores what is left, and goes on to the same time.
@@ -16,6 +18,9 @@ import (
 func TestSleepCPUGoesOn(t *testing.T) {
 	w := newWorld(2)
 	c, task, other := w.cpus[0], w.tasks[0], w.tasks[1]
+	percpu.Reset()
+	percpu.Register(w.cpus[0]) // other is there, as its zero value says
+	sched.ModelQueue(w.cpus[0])
 	other.member.Key = 7
 	task.proc.tasks.Insert(&other.member)
 	id := clockID{kind: kindThreadCPU, dynamic: true, task: 7}

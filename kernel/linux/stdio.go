@@ -177,8 +177,8 @@ func (f *File) watched(c *percpu.CPU) bool {
 // notified: event counts, and the goroutine calls PortsChanged.
 //
 // Context: interrupt handler.
-func StdioInterrupt(c *percpu.CPU, event *File) {
-	input, space := console.Stdio.Interrupt(c)
+func StdioInterrupt(c *percpu.CPU, event *File) (cause bool) {
+	input, space, cause := console.Stdio.Interrupt(c)
 	if input {
 		stdinTurn.wake(c)
 	}
@@ -188,20 +188,22 @@ func StdioInterrupt(c *percpu.CPU, event *File) {
 	if input && stdin.watched(c) || space && stdout.watched(c) {
 		event.Signal(c)
 	}
+	return cause
 }
 
 // ControlInterrupt serves the other port. event counts when a word has come, and when
 // PortsChanged has work.
 //
 // Context: interrupt handler.
-func ControlInterrupt(c *percpu.CPU, event *File) {
-	input, space := console.Control.Interrupt(c)
+func ControlInterrupt(c *percpu.CPU, event *File) (cause bool) {
+	input, space, cause := console.Control.Interrupt(c)
 	if space {
 		stderrPort.turn.wake(c)
 	}
 	if input || space && stderr.watched(c) {
 		event.Signal(c)
 	}
+	return cause
 }
 
 // PortsChanged notifies the epolls that watch the files of ports.

@@ -131,7 +131,7 @@ func newTask(c *percpu.CPU, p *Process) *Task {
 	t.Thread.Init(low, top, 0, class, p.Space)
 	t.Group = &p.usage
 	t.Name = p.name
-	t.clock.usage = &t.Used
+	t.clock.usage, t.clock.task = &t.Used, t
 	*t.Frame() = cpu.Frame{}
 	return t
 }

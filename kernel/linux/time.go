@@ -57,7 +57,7 @@ func sysClockNanosleep(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint6
 	switch {
 	case !ok:
 		return c, errno(EINVAL)
-	case id.kind == kindNoTimer || id.kind == kindNoTimerRealtime || id.kind == kindThreadCPU && !id.dynamic:
+	case id.kind == kindNoTimer || id.kind == kindNoTimerRealtime || id.kind == kindRaw || id.kind == kindThreadCPU && !id.dynamic:
 		return c, errno(EOPNOTSUPP)
 	}
 	d, e := loadTimespec(c, t, uintptr(f.DX))

@@ -128,7 +128,7 @@ func (tm *timer) arm(c *percpu.CPU, at clock.Time) {
 		tm.armings++
 		tm.wall.Arm(c, at)
 	case tm.cpu != nil:
-		tm.cpu.insert(tm)
+		tm.cpu.insert(c, tm)
 	}
 }
 

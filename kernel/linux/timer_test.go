@@ -48,7 +48,7 @@ func TestSpanOf(t *testing.T) {
 func TestParseClock(t *testing.T) {
 	for n, want := range map[int32]clockID{
 		0: {kind: kindRealtime}, 1: {kind: kindMonotonic}, 2: {kind: kindProcessCPU}, 3: {kind: kindThreadCPU},
-		4: {kind: kindNoTimer}, 7: {kind: kindBoottime}, 11: {kind: kindTAI},
+		4: {kind: kindRaw}, 7: {kind: kindBoottime}, 11: {kind: kindTAI},
 		^int32(77)<<3 | 2: {kind: kindProcessCPU, dynamic: true, task: 77},
 		^int32(78)<<3 | 6: {kind: kindThreadCPU, dynamic: true, task: 78},
 		^int32(0)<<3 | 6:  {kind: kindThreadCPU, dynamic: true},

@@ -277,6 +277,9 @@ func (p *Process) protect(c *percpu.CPU, start, end uintptr, prot mem.Prot, grow
 		if grows {
 			return c, errno(EINVAL) // no area grows
 		}
+		if may, lent := s.Lent(c, from); lent && prot&^may != 0 {
+			return c, errno(EACCES)
+		}
 		if !s.SetProt(c, from, to, prot) {
 			return c, errno(ENOMEM)
 		}

@@ -50,6 +50,19 @@ func (s *Spin) Lock(c *percpu.CPU) {
 	s.taken(c)
 }
 
+// LockPair takes two locks of the same rank. All CPUs name the two in the same order.
+func LockPair(c *percpu.CPU, first, second *Spin) {
+	first.Lock(c)
+	if Checked && first.Rank != second.Rank {
+		upcall.Panic(c, "lock: a pair of different ranks", uint64(first.Rank), uint64(second.Rank))
+	}
+	ticket := second.next.Add(1) - 1
+	if second.owner.Load() != ticket {
+		second.wait(c, ticket)
+	}
+	second.taken(c)
+}
+
 // TryLock takes the lock if it is free, and does not wait.
 func (s *Spin) TryLock(c *percpu.CPU) bool {
 	if Checked {

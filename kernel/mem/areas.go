@@ -124,7 +124,7 @@ func (s *Space) join(at uintptr) (unused *Area) {
 		return nil
 	}
 	a, b := s.find(at-1), s.find(at)
-	if a == nil || b == nil || a == b || a.prot != b.prot || a.dying || b.dying {
+	if a == nil || b == nil || a == b || a.prot != b.prot || a.dying || b.dying || a.lent != 0 || b.lent != 0 {
 		return nil
 	}
 	s.drop(b)

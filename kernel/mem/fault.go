@@ -93,7 +93,9 @@ func (s *Space) resolve(c *percpu.CPU, addr uintptr, need Prot, page *PhysAddr) 
 			atomic.StoreUint64(e, now)
 		}
 	case v&pteHidden != 0:
-		atomic.StoreUint64(e, v&pteAddr|s.pageBits(a.prot))
+		atomic.StoreUint64(e, v&kept|s.pageBits(a.prot))
+	case a.lent != 0:
+		s.lend(e, a)
 	default:
 		if *page == 0 {
 			return Resolved // unmapped meanwhile; the next fault brings a page
@@ -153,7 +155,11 @@ func (s *Space) Page(c *percpu.CPU, addr uintptr) (p PhysAddr, ok bool) {
 	ok = false
 	if a := s.find(addr); a != nil && !a.dying {
 		if e := entryMake(s.root, addr, s.tableBits(), c, &s.tables); e != nil {
-			if *e == 0 {
+			switch {
+			case *e != 0:
+			case a.lent != 0:
+				s.lend(e, a)
+			default:
 				s.fill(e, &page, a.prot)
 			}
 			p, ok = PhysAddr(*e&pteAddr), true

@@ -29,9 +29,11 @@ type Area struct {
 	node      tree.Node // first; Key is the start
 	end       uintptr
 	prot      Prot
-	dying     bool    // being unmapped: faults fail, the addresses are not free
-	low, high uintptr // of the subtree: lowest start, highest end
-	gap       uintptr // of the subtree: largest hole between its areas
+	dying     bool     // being unmapped: faults fail, the addresses are not free
+	may       Prot     // of a lent page: the rights that it may have
+	lent      PhysAddr // the frame of a lent page, 0 for other areas: see lent.go
+	low, high uintptr  // of the subtree: lowest start, highest end
+	gap       uintptr  // of the subtree: largest hole between its areas
 }
 
 func (a *Area) start() uintptr { return uintptr(a.node.Key) }

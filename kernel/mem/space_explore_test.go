@@ -224,7 +224,7 @@ func TestRequestWithoutIPIIsFound(t *testing.T) {
 		ipi.SendSet(c, s.cpus, ipi.Flush)
 		for id, ok := s.cpus.Next(0); ok; id, ok = s.cpus.Next(id + 1) {
 			if to := percpu.Get(id); to != c {
-				await(c, to, to.FlushRequests.Load())
+				await(c, to, to.FlushRequests.Load(), s.cpus)
 			}
 		}
 	}

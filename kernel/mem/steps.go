@@ -71,16 +71,20 @@ func (s *Space) lastTable(va uintptr) (table PhysAddr, skip uintptr) {
 // Locks: takes s.mu; none held. Waits for other CPUs' TLB flushes.
 func (s *Space) Zap(c *percpu.CPU, start, end uintptr) uintptr {
 	var gone chain
+	lost := false
 	w := walk{s: s, at: start, end: end}
 	s.mu.Lock(c)
 	for e := w.next(); e != nil; e = w.next() {
 		if v := atomic.SwapUint64(e, 0); v != 0 {
-			gone.add(c, PhysAddr(v&pteAddr))
+			lost = true
+			if p, ok := owned(v); ok {
+				gone.add(c, p)
+			}
 		}
 	}
 	atomic.AddUint64(&s.charged, -gone.n)
 	s.mu.Unlock(c)
-	if gone.n > 0 {
+	if lost {
 		s.flush(c)
 		gone.release(c)
 	}
@@ -103,7 +107,7 @@ func (s *Space) Reprotect(c *percpu.CPU, start, end uintptr) uintptr {
 			continue
 		}
 		if a := s.find(w.page()); a != nil {
-			now := *e&pteAddr | s.pageBits(a.prot)
+			now := *e&kept | s.pageBits(a.prot)
 			was := atomic.SwapUint64(e, now)
 			lost = lost || was&^now&(ptePresent|pteWrite)|now&^was&pteNoExec != 0 && was&ptePresent != 0
 		}

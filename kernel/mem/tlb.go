@@ -53,7 +53,7 @@ func flushOthers(c *percpu.CPU, set *percpu.Mask) {
 	ipi.RequestSet(c, set, ipi.Flush, func(to *percpu.CPU) { request(to) })
 	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
 		if to := percpu.Get(id); to != c {
-			await(c, to, to.FlushRequests.Load())
+			await(c, to, to.FlushRequests.Load(), set)
 		}
 	}
 }
@@ -65,7 +65,16 @@ func FlushOne(c, to *percpu.CPU) {
 	}
 	n := request(to)
 	ipi.Send(c, to, ipi.Flush)
-	await(c, to, n)
+	await(c, to, n, Kernel.cpus)
+}
+
+// Leave makes c hold no translation that changes: no CPU waits for its flushes from now on.
+// What it still uses are the kernel's fixed mappings.
+//
+// Context: on c, which goes offline, interrupts off.
+func Leave(c *percpu.CPU) {
+	LeaveUser(c)
+	Kernel.cpus.Clear(c.ID)
 }
 
 // flushLimit is the time for an answer.
@@ -75,13 +84,16 @@ const flushLimit = 10 * clock.Second
 // and then at doubled intervals: an IPI may be lost. After ten seconds the kernel
 // panics, because going on would leave a stale translation. While a virtual CPU stands
 // still, the wait begins again: only the CPU that flushes can say that it has.
-func await(c, to *percpu.CPU, n uint64) {
+//
+// A CPU leaves the set when it holds none of its translations any more, or goes offline. Then
+// nothing waits for it: it may never answer.
+func await(c, to *percpu.CPU, n uint64, set *percpu.Mask) {
 	if answered(to, n) {
 		return
 	}
 	gap := 10 * clock.Millisecond
 	again, end := clock.After(gap), clock.After(flushLimit)
-	for turns := 1; !answered(to, n); turns++ {
+	for turns := 1; !answered(to, n) && set.Has(to.ID); turns++ {
 		Answer(c)
 		atom.Pause()
 		if turns%256 != 0 {
@@ -95,7 +107,7 @@ func await(c, to *percpu.CPU, n uint64) {
 		if !end.Passed() {
 			continue
 		}
-		if stalled := upcall.Stalled(c); !stalled && !answered(to, n) {
+		if stalled := upcall.Stalled(c); !stalled && !answered(to, n) && set.Has(to.ID) {
 			upcall.Panic(c, "mem: TLB flush not answered; CPU, request", uint64(to.ID), n)
 		}
 		end = clock.After(flushLimit)

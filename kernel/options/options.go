@@ -28,6 +28,7 @@ type Options struct {
 	Full     bool          // mitigations=full, not auto: clear CPU buffers even where the CPU does not need it
 	Serial   bool          // smp=serial, not parallel: start the CPUs one after the other
 	Faults   inject.Faults // fault=..., may be repeated
+	Static   bool          // irq=static, not balance: lines stay where they are
 	Physical bool          // ipi=physical, not logical: address each CPU by itself
 	Share    int           // callshare=N: percent of a CPU's time that calls of other CPUs may take
 	Stretch  int           // stretch=N, in debug builds: the longest time with interrupts off, in nanoseconds; 0 without the word
@@ -102,6 +103,10 @@ func Parse(line string) (o Options, problems []string) {
 		case number(word, name, value):
 		case word == "ipi=logical" || word == "ipi=physical":
 			o.Physical = value == "physical"
+		case word == "irq=balance" || word == "irq=static":
+			o.Static = value == "static"
+		case name == "irq":
+			complain("%s: not balance or static, using the default", word)
 		case name == "ipi":
 			complain("%s: not logical or physical, using the default", word)
 		case word == "mitigations=auto" || word == "mitigations=full":
@@ -139,6 +144,15 @@ func Parse(line string) (o Options, problems []string) {
 			o.Status = value
 		case name == "status":
 			complain("%s: not auto, on or off, using the default", word)
+		case word == "timer=auto" || word == "timer=oneshot" || word == "timer=deadline" || word == "timer=periodic": // for the core
+		case name == "timer":
+			complain("%s: not auto, oneshot, deadline or periodic, using the default", word)
+		case word == "nohz=on" || word == "nohz=off": // for the core
+		case name == "nohz":
+			complain("%s: not on or off, using the default", word)
+		case word == "tsc=auto" || word == "tsc=off": // for the core
+		case name == "tsc":
+			complain("%s: not auto or off, using the default", word)
 		case word == "crlf=on" || word == "crlf=off": // for the core
 		case name == "crlf":
 			complain("%s: not on or off, using the default", word)

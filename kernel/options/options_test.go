@@ -21,6 +21,7 @@ func TestParse(t *testing.T) {
 	}{
 		"empty":   {line: "", want: Default()},
 		"numbers": {line: "nosmp maxcpus=2 loglevel=4 tick=5 deadline-scale=3 callshare=7 stretch=100000 copies=4 rounds=9", want: Options{NoSMP: true, MaxCPUs: 2, LogLevel: 4, TickMS: 5, Scale: 3, Share: 7, Stretch: 100000, Copies: 4, Rounds: 9, Layout: "us", PS2: "auto", Status: "auto"}},
+		"IRQs":    {line: "irq=balance irq=static", want: with(func(o *Options) { o.Static = true })},
 		"IPIs":    {line: "ipi=logical ipi=physical", want: with(func(o *Options) { o.Physical = true })},
 		"run": {line: `run="cpus -json; ps;; "`, want: with(func(o *Options) {
 			o.HasRun, o.Run = true, []string{"cpus -json", "ps"}
@@ -36,7 +37,7 @@ func TestParse(t *testing.T) {
 			o.App, o.Args, o.Env = "a.test", []string{"-test.run", "^A b$", ""}, []string{"K=V"}
 		})},
 		"runtime's variables": {line: "GODEBUG=gccheckmark=1 GOGC=50", want: Default()},
-		"bad values": {line: "maxcpus=0 tick=abc loglevel=9 deadline-scale=-1 mitigations=off trace=x smp=x fault=x arg=%zz ipi=x callshare=0 stretch=9 keys=fr ps2=on status=no", want: Default(), problems: []string{
+		"bad values": {line: "maxcpus=0 tick=abc loglevel=9 deadline-scale=-1 mitigations=off trace=x smp=x fault=x arg=%zz ipi=x irq=x callshare=0 stretch=9 keys=fr ps2=on status=no", want: Default(), problems: []string{
 			fmt.Sprintf("maxcpus=0: not a number from 1 to %d, using the default", percpu.Max),
 			"tick=abc: not a number from 1 to 1000, using the default",
 			"loglevel=9: not a number from 0 to 8, using the default",
@@ -44,9 +45,10 @@ func TestParse(t *testing.T) {
 			"mitigations=off: not auto or full, using the default",
 			"trace=x: not trace=all, ignored",
 			"smp=x: not serial or parallel, using the default",
-			`fault=x: "x" is not apN (N from 1 on), ipi, page or demo, ignored`,
+			`fault=x: "x" is not apN (N from 1 on), ipi, page, demo, irq, hpet, pm, pit, cmos, cpuid15 or timer, ignored`,
 			`arg=%zz: invalid URL escape "%zz", ignored`,
 			"ipi=x: not logical or physical, using the default",
+			"irq=x: not balance or static, using the default",
 			"callshare=0: not a number from 1 to 100, using the default",
 			"stretch=9: not a number from 1000 to 1000000000000, using the default",
 			"keys=fr: not one of us, de, using the default",

@@ -98,8 +98,12 @@ type Registers interface {
 }
 
 // UseMSI makes the function send its first interrupt by MSI-X if it has that, and else by
-// MSI, and turns its line off. memory maps the memory at a base address
-// register.
+// MSI, and turns its line off. memory maps the memory at a base address register. The
+// function may have sent by an earlier UseMSI: MSI-X keeps what happens meanwhile, and sends it by the new one; of plain MSI it may be lost. Each way ends with a read, which does
+// not pass what the function has sent before.
+//
+// Source: PCI Local Bus Specification 3.0, "MSI and MSI-X Operation"; "Transaction Ordering
+// and Posting".
 func (f *Function) UseMSI(m MSI, memory func(BAR) (Registers, error)) error {
 	err := f.useMSIX(m, memory)
 	if errors.Is(err, ErrNoMSI) {
@@ -129,6 +133,7 @@ func (f *Function) plainMSI(m MSI) error {
 	}
 	f.cfg.Write(f.Addr, data, m.Data)
 	f.cfg.Write(f.Addr, off, control|msiEnable)
+	f.cfg.Read(f.Addr, off)
 	return nil
 }
 
@@ -155,5 +160,6 @@ func (f *Function) useMSIX(m MSI, memory func(BAR) (Registers, error)) error {
 	r.Store32(at+8, m.Data)
 	r.Store32(at+12, r.Load32(at+12)&^entryMask)
 	f.cfg.Write(f.Addr, off, (control|msixEnable)&^msixMask)
+	r.Load32(at + 8)
 	return nil
 }

@@ -37,3 +37,31 @@ func TestHandshakeSteps(t *testing.T) {
 	require.True(t, c.IsOnline())
 	require.True(t, c.MayJoin())
 }
+
+// The way offline step by step: no INIT may be sent before the CPU has halted.
+func TestLeaveSteps(t *testing.T) {
+	c := &CPU{}
+	require.False(t, c.Dismiss(), "it is offline")
+	c.State.Store(Ready)
+	require.False(t, c.Dismiss(), "it is not online yet")
+	require.False(t, c.Answers())
+	require.True(t, c.Join())
+	require.True(t, c.Answers())
+	require.False(t, c.IsLeaving())
+	require.True(t, c.Dismiss())
+	require.False(t, c.Dismiss(), "once")
+	require.True(t, c.IsLeaving())
+	require.True(t, c.Answers(), "while it still runs")
+	require.False(t, c.IsOnline(), "no thread is given to it")
+	require.False(t, c.Reset(), "it runs")
+	c.EndCalls()
+	require.False(t, c.Answers())
+	require.False(t, c.Reset(), "it runs")
+	c.Park()
+	require.False(t, c.Answers())
+	require.True(t, c.Reset())
+	require.True(t, c.Expect())
+	require.Equal(t, "threads", StepName(StepThreads))
+	require.Equal(t, "parked", StepName(StepParked))
+	require.Equal(t, "unknown", StepName(99))
+}

@@ -39,10 +39,12 @@ type CPU struct {
 	// This CPU alone.
 	Resched   uint32 // 1: switch threads before leaving the core
 	ThreadID  uint32 // of the current thread; 0 is the idle thread
-	LockDepth uint16 // debug builds: locks held
+	LockDepth uint8  // debug builds: locks held
+	WokenBy   uint8  // vector of the last interrupt that came in the core
 	NoFault   uint8  // 1: a page fault of a user access fails at once
 	Lazy      uint8  // 1: Space is loaded, but the current thread does not need it
-	Depth     uint32 // interrupts nested in the core: idle loop and windows
+	Retick    uint16 // 1: look before leaving the core whether this CPU must tick
+	Depth     uint16 // interrupts nested in the core: idle loop and windows
 	LockRanks [8]uint8
 	TracePos  atom.Uint64 // records written; an NMI may interleave
 	Entered   uint64      // debug builds: counter value at entry to the core
@@ -53,8 +55,8 @@ type CPU struct {
 	// This CPU alone, seldom.
 	Space       uintptr // *mem.Space of the program whose tables are loaded
 	CallTicks   uint64  // counter ticks spent on calls of other CPUs in one period of the rate limit
-	CallPeriod  uint64  // that period: Ticks when it began
-	WatchTick   uint64  // Ticks when the watchdog last saw its neighbour alive
+	CallPeriod  uint64  // the counter when that period began
+	WatchTick   uint64  // the watchdog's time when it last saw its neighbour alive
 	Watched     uint64  // that neighbour's TickAt
 	PanicTop    uintptr // stack for the panic report
 	Urgent      uint32  // 1: an allocation for a program may use half of the kernel's reserve
@@ -69,7 +71,7 @@ type CPU struct {
 	Memory        uintptr // *cpus.memory: all that is this CPU's
 	Trace         uintptr // ring of trace records
 	Sched         uintptr // *sched.runQueue
-	Counts        uintptr // *[256]uint64, interrupts by vector
+	Counts        uintptr // *[abi.Counters]uint64, interrupts by vector, and others
 	IPI           uintptr // *ipi.Stats
 
 	// Written by other CPUs.
@@ -79,12 +81,13 @@ type CPU struct {
 	Go            atom.Uint32 // 1: may join; see handshake.go
 	OutLeft       atom.Uint32 // CPUs that have not ended this CPU's call
 	_             [4]byte
-	Profile       atom.Uint64 // *profile.buffer, 0 before the first profile
-	_             [24]byte
+	Profile       atom.Uint64  // *profile.buffer, 0 before the first profile
+	Devices       atom.Uintptr // *intr.vectors, 0 before a device's interrupt goes to this CPU
+	_             [16]byte
 
 	// Written by this CPU, read by others.
 	Stage     atom.Uint32 // how far the CPU's start came
-	State     atom.Uint32 // Offline to Online
+	State     atom.Uint32 // Offline to Gone
 	FlushDone atom.Uint64 // TLB flushes done
 	Ticks     atom.Uint64 // timer ticks
 	TickAt    atom.Uint64 // counter value of the last tick; the heartbeat
@@ -93,7 +96,9 @@ type CPU struct {
 	Code      atom.Uint32 // why it is not online: Code*
 	Boot      bool        // IA32_APIC_BASE bit 8
 	NMIsDue   uint8       // NMIs that may come although their requests have been taken
-	_         [10]byte
+	_         [2]byte
+	Step      atom.Uint32 // how far it has come on its way offline: Step*
+	_         [4]byte
 	OutFunc   atom.Uint64 // the call that it makes to other CPUs
 	OutWord   atom.Uint64
 	Called    atom.Uint64 // the sum of the words of CallCount
@@ -125,6 +130,15 @@ var (
 
 // SelfOffset is where a block holds its own address.
 const SelfOffset = unsafe.Offsetof(CPU{}.self)
+
+// Count adds one to a counter: that of a vector, or abi.CountUnclaimed and so on.
+//
+// Context: on c.
+func (c *CPU) Count(counter uint64) {
+	if c.Counts != 0 && counter < abi.Counters {
+		(*[abi.Counters]uint64)(unsafe.Pointer(c.Counts))[counter]++
+	}
+}
 
 // This returns the block of the CPU that runs the call.
 //

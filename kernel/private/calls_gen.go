@@ -35,13 +35,34 @@ var calls = [...]linux.Handler{
 		return intr.AddIOAPIC(c, t, uint8(f.DI), f.SI, uint32(f.DX))
 	},
 	abi.NumBindIRQ - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-		return intr.Bind(c, t, uint32(f.DI), uint32(f.SI), uint32(f.DX), int(f.R10))
+		return intr.Bind(c, t, uintptr(f.DI))
 	},
-	abi.NumBindMSI - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-		return intr.BindMSI(c, t, int(f.DI), int(f.SI))
+	abi.NumMoveIRQ - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return intr.Move(c, t, int(f.DI), int(f.SI), f.DX != 0)
+	},
+	abi.NumSettleIRQ - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return intr.Settle(c, t, int(f.DI))
+	},
+	abi.NumIRQInfo - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return intr.Info(c, t, int(f.DI), uintptr(f.SI))
+	},
+	abi.NumIRQLineCount - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return intr.Count(c, t, int(f.DI), int(f.SI))
 	},
 	abi.NumUnmaskIRQ - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-		return intr.Unmask(c, t, uint32(f.DI))
+		return intr.Unmask(c, t, int(f.DI), f.SI != 0)
+	},
+	abi.NumWatchStorms - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return intr.WatchStorms(c, t, int(f.DI))
+	},
+	abi.NumPollIRQ - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return intr.Poll(c, t, int(f.DI))
+	},
+	abi.NumResumeIRQ - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return intr.Resume(c, t, int(f.DI))
+	},
+	abi.NumLeaveCPU - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return cpus.Leave(c, t, int(f.DI))
 	},
 	abi.NumSetBootCPU - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return cpus.SetBoot(c, t, uintptr(f.DI))
@@ -66,6 +87,9 @@ var calls = [...]linux.Handler{
 	},
 	abi.NumConsolePorts - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return consolePorts(c, t, uintptr(f.DI))
+	},
+	abi.NumSerialPort - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return serialPort(c, t, int(f.DI), uintptr(f.SI))
 	},
 	abi.NumOpenPort - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return openPort(c, t, int(f.DI), f.SI)
@@ -159,6 +183,21 @@ var calls = [...]linux.Handler{
 	},
 	abi.NumMapProcess - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return linux.MapProcess(c, t, uintptr(f.DI), f.SI, f.DX, int(f.R10))
+	},
+	abi.NumKeepTime - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return keepTime(c, t, f.DI != 0, uintptr(f.SI))
+	},
+	abi.NumCompareTSC - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return compareTSC(c, t, int(f.DI), int64(f.SI))
+	},
+	abi.NumMoveTimekeeper - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return moveTimekeeper(c, t, int(f.DI))
+	},
+	abi.NumSetVDSO - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return linux.SetVDSO(c, t, uintptr(f.DI), f.SI)
+	},
+	abi.NumMapVDSO - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return linux.MapVDSO(c, t, uintptr(f.DI), f.SI)
 	},
 	abi.NumWriteProcess - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return linux.WriteProcess(c, t, uintptr(f.DI), f.SI, uintptr(f.DX), f.R10)

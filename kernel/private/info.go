@@ -27,13 +27,14 @@ func cpuInfo(c *percpu.CPU, t *linux.Task, cpu int, info uintptr) (*percpu.CPU, 
 	}
 	out := abi.CPU{
 		Processor: o.Processor,
-		State:     o.State.Load(), Stage: o.Stage.Load(), Code: o.Code.Load(), ThreadID: o.ThreadID,
+		State:     o.State.Load(), Stage: o.Stage.Load(), Code: o.Code.Load(), Step: o.Step.Load(), ThreadID: o.ThreadID,
 		Ticks: o.Ticks.Load(), Switches: o.Switches.Load(),
 		IdleNS:    uint64(clock.Span(sched.IdleTicks(o))),
+		Wakes:     sched.Wakes(o),
 		LongestNS: uint64(clock.Span(o.Longest)), LongestAt: o.LongestAt,
 		Features: cpus.FeaturesOf(o).Words(),
 	}
-	for _, n := range cpus.VectorCounts(o.ID)[vector.Exceptions:] { // the CPU counts on, without a lock
+	for _, n := range cpus.VectorCounts(o.ID)[vector.Exceptions:256] { // the CPU counts on, without a lock
 		out.Interrupts += n
 	}
 	if o.Boot {
@@ -44,7 +45,7 @@ func cpuInfo(c *percpu.CPU, t *linux.Task, cpu int, info uintptr) (*percpu.CPU, 
 
 func irqCount(c *percpu.CPU, _ *linux.Task, cpu, vector int) (*percpu.CPU, uint64) {
 	o := percpu.Find(cpu)
-	if o == nil || vector < 0 || vector > 255 {
+	if o == nil || vector < 0 || vector >= abi.Counters {
 		return c, linux.Fail(linux.EINVAL)
 	}
 	return c, cpus.VectorCounts(o.ID)[vector]

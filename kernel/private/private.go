@@ -13,7 +13,9 @@ import (
 	"unsafe"
 
 	"muster/kernel/abi"
+	"muster/kernel/clock"
 	"muster/kernel/console"
+	"muster/kernel/cross"
 	"muster/kernel/layout"
 	"muster/kernel/linux"
 	"muster/kernel/mem"
@@ -31,6 +33,8 @@ var boot *abi.Boot
 func Install(info *abi.Boot) {
 	boot = info
 	linux.HandlePrivate(abi.First, calls[:])
+	cross.Handle(abi.CallKeep, func(*percpu.CPU, uint64) { clock.Keep() })
+	cross.Handle(abi.CallWarp, onWarp)
 }
 
 // copyOut copies a structure of the core to the caller, and returns the call's result: r,
@@ -109,6 +113,31 @@ func consolePorts(c *percpu.CPU, t *linux.Task, info uintptr) (*percpu.CPU, uint
 	if at.Stride != 0 {
 		out.Memory = 1
 	}
+	return c, copyOut(c, t, info, &out, 0)
+}
+
+func serialPort(c *percpu.CPU, t *linux.Task, port int, info uintptr) (*percpu.CPU, uint64) {
+	out, n, ok := abi.SerialPort{}, console.Counts{}, false
+	switch port {
+	case abi.PortStdio:
+		out.Addr, n, ok = console.Stdio.Counts(c)
+	case abi.PortControl:
+		out.Addr, n, ok = console.Control.Counts(c)
+	case abi.PortConsole:
+		var at console.Place
+		if at, ok, _ = console.Ports(c); ok {
+			out.Addr, n = at.Addr, console.ConsoleCounts(c)
+		}
+		if at.Stride != 0 {
+			out.Memory = 1
+		}
+	default:
+		return c, linux.Fail(linux.EINVAL)
+	}
+	if !ok {
+		return c, linux.Fail(linux.ENODEV)
+	}
+	out.Received, out.Overruns, out.Dropped = n.Received, n.Overruns, n.Dropped
 	return c, copyOut(c, t, info, &out, 0)
 }
 

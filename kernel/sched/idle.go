@@ -3,12 +3,14 @@ package sched
 import (
 	"unsafe"
 
+	"muster/kernel/abi"
+	"muster/kernel/apic"
 	"muster/kernel/console"
-	"muster/kernel/cpu"
 	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/trap"
+	"muster/kernel/vector"
 )
 
 // PrepareCPU gives c a run queue in the zeroed memory at queue, and makes the code
@@ -23,29 +25,100 @@ func PrepareCPU(c *percpu.CPU, queue uintptr, t *Thread, stackLow, stackTop uint
 	q := (*runQueue)(unsafe.Pointer(queue))
 	q.init(t)
 	install(c, t)
+	q.closed = c.ID != 0 // until Open; the boot CPU runs threads at once
 	c.Lazy = 1
 	c.Sched = queue // publishes the queue for other CPUs to steal from
 }
 
+// Open lets other CPUs put threads into c's queue.
+//
+// Context: on c, when nothing can keep it from calling Idle any more.
+func Open(c *percpu.CPU) { local(c).setClosed(c, false) }
+
 // InitIdle gives the set of idle CPUs zeroed memory for n CPUs.
 func InitIdle(memory uintptr, n uint32) { idle.Init(memory, n) }
 
-// Idle runs threads, and halts while there are none. It does not return.
+// Idle runs threads, and halts while there are none. It returns when the CPU has to go
+// offline, and has left its threads and timers to other CPUs.
 //
 // Context: on the idle thread's stack, interrupts off.
 func Idle(c *percpu.CPU) {
 	trap.Restart(c)
-	for {
+	for q := local(c); ; {
+		c.Resched, c.Retick = 0, 0
+		if c.IsLeaving() {
+			leave(c)
+			return
+		}
 		if next := look(c); next != nil {
 			runFromIdle(c, next)
 			continue
 		}
-		if c.ID == 0 {
-			console.Resume(c) // the interrupts keep no thread waiting
+		for q.halt(c) {
 		}
-		trap.Wait(c)
 	}
 }
+
+// halt waits for an interrupt, and reports whether there is still no thread to look for.
+// From its look on, this CPU is in the set of idle CPUs. A waker that has a thread for it
+// takes it out of the set first, and a thread that waits in another queue is that CPU's to
+// offer, at its next tick. So while this CPU is in the set, a look would find nothing.
+//
+// No interrupt is lost between the last check and the halt: interrupts are off since before
+// the check, and STI lets the first one in after HLT has begun.
+//
+// Source: Intel SDM vol. 2B, "STI": the instruction after STI comes before an interrupt.
+func (q *runQueue) halt(c *percpu.CPU) (again bool) {
+	if c.ID == 0 {
+		console.Resume(c) // the interrupts keep no thread waiting
+	}
+	q.retick(c)
+	trap.Wait(c)
+	q.wakes[q.reason(c.WokenBy)]++
+	return q.stays(c)
+}
+
+// stays reports whether an idle CPU that an interrupt has woken up may halt again.
+func (q *runQueue) stays(c *percpu.CPU) bool {
+	return c.Resched == 0 && q.count.Load() == 0 && idle.Has(c.ID) && !c.IsLeaving()
+}
+
+// wakeReason is why an idle CPU woke up.
+type wakeReason uint8
+
+const (
+	wakeTick   wakeReason = iota
+	wakeTimer             // a timer of a thread, of a program or of a profile
+	wakeThread            // another CPU has a thread for this one
+	wakeIPI               // another request of another CPU
+	wakeDevice
+	wakeReasons
+)
+
+// reason returns why this CPU has left its halt, by the vector of the interrupt.
+func (q *runQueue) reason(by uint8) wakeReason {
+	switch {
+	case by == vector.Timer:
+		return q.why
+	case by == vector.Reschedule:
+		return wakeThread
+	case by >= vector.Flush && by <= vector.TimerIPI:
+		return wakeIPI
+	case by == vector.PIC && (shared || apic.Legacy()):
+		return q.why
+	}
+	return wakeDevice
+}
+
+// Wakes returns how often a CPU has woken up from its halt, by reason.
+func Wakes(c *percpu.CPU) (n [abi.WakeReasons]uint64) {
+	if c.Sched != 0 {
+		n = local(c).wakes
+	}
+	return n
+}
+
+var _ [abi.WakeReasons]struct{} = [wakeReasons]struct{}{}
 
 // look announces the CPU as idle and then looks at all queues. In this order, a
 // waker that has not seen the announcement has queued its thread before this CPU
@@ -67,7 +140,6 @@ func look(c *percpu.CPU) *Thread {
 func runFromIdle(c *percpu.CPU, next *Thread) {
 	lock.AssertNone(c)
 	q := local(c)
-	c.Resched = 0
 	q.prev, q.how = q.idle, leaveIdle
 	q.charge(q.idle)
 	become(c, q, q.idle, next)
@@ -83,7 +155,7 @@ func IdleTicks(c *percpu.CPU) uint64 {
 	q := local(c)
 	ticks := q.idle.Used.ticks.Load()
 	if c.Current == uintptr(unsafe.Pointer(q.idle)) {
-		ticks += cpu.TSC() - q.since
+		ticks += sinceCounted(q)
 	}
 	return ticks
 }

@@ -45,15 +45,20 @@ func (m *Mutex) Lock(c *percpu.CPU) *percpu.CPU {
 // Unlock hands the mutex to the thread that has waited longest, or frees it.
 func (m *Mutex) Unlock(c *percpu.CPU) {
 	m.mu.Lock(c)
+	var t *Thread
+	ready := false
 	if n := m.waiters.Pop(); n != nil {
-		t := Waiter(n)
+		t = Waiter(n)
 		t.granted = true
 		m.setHolder(t.ID)
-		Unpark(c, t) // under the lock: the thread cannot leave Lock before
+		ready = Prepare(t) // under the lock: the thread cannot leave Lock before
 	} else {
 		m.held = false
 	}
 	m.mu.Unlock(c)
+	if ready {
+		Ready(c, t)
+	}
 }
 
 // setHolder notes which thread holds the mutex, in debug builds.

@@ -36,6 +36,47 @@ func Unpark(c *percpu.CPU, t *Thread) {
 	}
 }
 
+// Prepare is the half of Unpark that runs under the lock that keeps t from exiting: it
+// leaves t a token. If it reports true, t was parked. Then t is ready and in no queue, so it
+// cannot run, and the caller calls Ready once it has released the lock. So no lock is held
+// while an IPI is sent, which on a virtual machine takes longer than all the rest.
+func Prepare(t *Thread) (ready bool) { return t.leaveToken() }
+
+// Ready makes a thread run for which Prepare has reported true.
+//
+// Locks: takes a run queue's.
+func Ready(c *percpu.CPU, t *Thread) { enqueue(c, t) }
+
+// Woken is threads for which Prepare has reported true, in the order of Add.
+type Woken struct{ first, last *Thread }
+
+// Prepare is Prepare for a thread that Ready makes run later.
+func (w *Woken) Prepare(t *Thread) {
+	if !t.leaveToken() {
+		return
+	}
+	t.woken = nil
+	if w.first == nil {
+		w.first = t
+	} else {
+		w.last.woken = t
+	}
+	w.last = t
+}
+
+// Ready makes the threads run. The set is empty then.
+//
+// Context: no lock held that another CPU may want urgently.
+// Locks: takes a run queue's, one after the other.
+func (w *Woken) Ready(c *percpu.CPU) {
+	for t := w.first; t != nil; {
+		next := t.woken // before t runs
+		enqueue(c, t)
+		t = next
+	}
+	*w = Woken{}
+}
+
 // Start makes a new thread ready to run on a CPU. Until then Unpark leaves a token
 // alone: a signal may find the thread by its id while the thread is being made.
 //

@@ -147,11 +147,15 @@ func (m *machine) idleLoop(id, threads int, look func(*percpu.CPU) *Thread) func
 				}
 				continue
 			}
-			for m.ipi[id].Load() == 0 { // HLT: an interrupt that came before ends it too
-				atom.Pause()
+			c := m.cpus[id]
+			c.Resched = 0
+			for again := true; again; again = m.ran.Load() < uint32(threads) && m.queues[id].stays(c) {
+				for m.ipi[id].Load() == 0 { // HLT: an interrupt that came before ends it too
+					atom.Pause()
+				}
+				m.ipi[id].Store(0)
+				c.Resched = ipi.Take(c, ipi.Reschedule) >> ipi.Reschedule & 1
 			}
-			m.ipi[id].Store(0)
-			ipi.Take(m.cpus[id], ipi.Reschedule)
 		}
 	}
 }

@@ -14,20 +14,32 @@ import (
 
 // runQueue is the ready threads of one CPU.
 type runQueue struct {
-	mu    lock.Spin
-	lists [classes]list.List
-	count atom.Uint32 // threads in lists; stored under mu, loaded anywhere: an old value only costs a look
+	mu     lock.Spin
+	lists  [classes]list.List
+	closed bool        // takes no threads, since its CPU is not online; guarded by mu
+	count  atom.Uint32 // threads in lists; stored under mu, loaded anywhere: an old value only costs a look
 
 	// This CPU alone.
 	idle     *Thread
 	prev     *Thread // left by the switch in progress
 	how      leaving
-	since    uint64 // counter value of the last switch
+	suspects bool       // the neighbour is late, and watched more closely
+	planned  clock.Time // when nextTick was set
+	lived    clock.Time // the sum of the times between ticks, as they were planned: see watch
+	wakes    [wakeReasons]uint64
+	why      wakeReason // what the timer's last interrupt was for
+	sampled  uint64     // counter value at which the current thread was last sampled, or began
+	drawn    clock.Time // when this CPU last woke the thread that draws
 	nextTick clock.Time
+	armed    clock.Time // when the timer's hardware interrupts at the latest, clock.Never if it may not
 	timers   timerQueue
 	late     late
 
-	running atom.Uint32 // class of the running thread, classes for the idle one; others read it to decide on an IPI
+	ticking atom.Uint32  // 1: ticks every tickPeriod; stored by this CPU, wakers read it
+	since   atom.Uint64  // counter value up to which the current thread's time is counted; stored by this CPU
+	group   atom.Uintptr // *Usage of the current thread's group, 0 for none; stored by this CPU
+	wants   atom.Uint64  // armed, if the CPUs share a timer; stored by this CPU, the boot CPU reads it
+	running atom.Uint32  // class of the running thread, classes for the idle one; others read it to decide on an IPI
 }
 
 // pop takes the first thread of a list out; with free, the first that is not
@@ -63,14 +75,18 @@ func (q *runQueue) init(idle *Thread) {
 	q.running.Store(uint32(classes))
 }
 
-// put appends a ready thread.
+// put appends a ready thread. It reports false if the queue's CPU is not online, or leaves.
+// Both sides hold the lock, so no thread comes after leave has emptied the queue.
 //
 // Locks: takes q.mu.
-func (q *runQueue) put(c *percpu.CPU, t *Thread) {
+func (q *runQueue) put(c *percpu.CPU, t *Thread) (ok bool) {
 	q.mu.Lock(c)
-	q.lists[t.Class].Push(&t.queued)
-	q.count.Store(q.count.Load() + 1)
+	if ok = !q.closed; ok {
+		q.lists[t.Class].Push(&t.queued)
+		q.count.Store(q.count.Load() + 1)
+	}
 	q.mu.Unlock(c)
+	return ok
 }
 
 // take removes the first thread of the best class, nil if there is none below
@@ -106,15 +122,19 @@ func enqueue(c *percpu.CPU, t *Thread) {
 	last := t.cpu.Load()
 	if t.pinned {
 		idle.Clear(last)
-		give(c, percpu.Get(last), t)
-		return
+		if give(c, percpu.Get(last), t) {
+			return
+		}
+		unbind(c, t)
 	}
-	if id, ok := claim(last); ok {
-		give(c, percpu.Get(id), t)
-		return
+	for id, ok := claim(last); ok; id, ok = claim(last) {
+		if give(c, percpu.Get(id), t) {
+			return
+		}
 	}
-	to := percpu.Get(last)
-	give(c, to, t)
+	if !give(c, percpu.Get(last), t) {
+		refuge(c, last, t)
+	}
 	// A CPU that became idle after the first look, and looked at this queue before
 	// the thread was there, is in the set by now: it may come and steal.
 	if id, ok := claim(last); ok {
@@ -135,14 +155,20 @@ func claim(first uint32) (id uint32, ok bool) {
 	return 0, false
 }
 
-// give puts t on a CPU's queue and interrupts that CPU if it should switch.
-func give(c, to *percpu.CPU, t *Thread) {
+// give puts t on a CPU's queue and interrupts that CPU if it should switch, or if it does not
+// tick: the tick will make it switch. It reports false if that CPU takes no threads.
+func give(c, to *percpu.CPU, t *Thread) (ok bool) {
 	q := local(to)
-	q.put(c, t)
+	if !q.put(c, t) {
+		return false
+	}
 	trace.Add(c, trace.Wake, uint64(t.ID), uint64(to.ID))
 	if uint32(t.Class) < q.running.Load() {
 		kick(c, to)
+	} else {
+		wantTick(c, to)
 	}
+	return true
 }
 
 // kick makes a CPU look at its queue.

@@ -9,7 +9,6 @@ import (
 	"muster/kernel/clock"
 	"muster/kernel/cpu"
 	"muster/kernel/percpu"
-	"muster/kernel/tree"
 	"muster/kernel/upcall"
 )
 
@@ -83,12 +82,12 @@ func TestExpire(t *testing.T) {
 	q := &timerQueue{}
 	q.init()
 	threads := make([]Thread, maxExpired+4)
+	at := func(unit uint64) clock.Time { return clock.Time(unit << unitShift) }
 	for i := range threads {
 		x := &threads[i]
-		x.timer = Timer{node: tree.Node{Key: uint64(100 + i)}, queue: q, armed: true}
-		q.tree.Insert(&x.timer.node)
+		x.state.Store(stRunning) // the token is enough
+		q.add(&x.timer, unitOf(at(uint64(100+i))))
 	}
-	q.setFirst(100)
 	fired := func() (n int) {
 		for i := range threads {
 			if threads[i].token.Load() != 0 {
@@ -97,17 +96,17 @@ func TestExpire(t *testing.T) {
 		}
 		return n
 	}
-	q.expire(c, nil, 99)
+	q.expire(c, nil, at(99))
 	require.Zero(t, fired(), "none is due")
-	q.expire(c, nil, 101)
+	q.expire(c, nil, at(101))
 	require.Equal(t, 2, fired())
 	require.True(t, threads[1].token.Load() != 0 && !threads[1].timer.armed)
 	require.False(t, threads[1].disarm(c), "it has gone off")
 	require.True(t, threads[2].disarm(c))
-	require.EqualValues(t, 103, q.earliest())
-	q.expire(c, nil, 1000)
+	require.Equal(t, at(103), q.earliest())
+	q.expire(c, nil, at(1000))
 	require.Equal(t, 2+maxExpired, fired(), "as many as one interrupt may")
-	q.expire(c, nil, 1000)
+	q.expire(c, nil, at(1000))
 	require.Equal(t, 3+maxExpired, fired(), "all but the one that was withdrawn")
 	require.EqualValues(t, clock.Never, q.earliest())
 }
@@ -118,14 +117,13 @@ func TestTimerQueue(t *testing.T) {
 	q.init()
 	timers := make([]*Timer, 5)
 	for i, at := range []uint64{50, 20, 40, 20, 30} {
-		timers[i] = &Timer{node: tree.Node{Key: at}, queue: q, armed: true}
-		q.tree.Insert(&timers[i].node)
+		timers[i] = &Timer{}
+		q.add(timers[i], at)
 	}
-	q.setFirst(20)
 	q.remove(timers[1])
-	require.EqualValues(t, 20, q.earliest(), "another one is due at the same time")
+	require.EqualValues(t, 20<<unitShift, q.earliest(), "another one is due at the same time")
 	q.remove(timers[3])
-	require.EqualValues(t, 30, q.earliest())
+	require.EqualValues(t, 30<<unitShift, q.earliest())
 	q.remove(timers[4])
 	q.remove(timers[2])
 	q.remove(timers[0])
@@ -172,13 +170,13 @@ func TestSampler(t *testing.T) {
 		require.Equal(t, uintptr(unsafe.Pointer(tm)), timer)
 		calls++
 	}
-	tm.StartSampler(c, c, 50)
-	tm.StartSampler(c, c, 70)
-	require.EqualValues(t, 50, r.timers.earliest())
-	r.timers.expire(c, f, 100)
-	r.timers.expire(c, f, 100)
+	tm.StartSampler(c, c, 50<<unitShift)
+	tm.StartSampler(c, c, 70<<unitShift)
+	require.EqualValues(t, 50<<unitShift, r.timers.earliest())
+	r.timers.expire(c, f, 100<<unitShift)
+	r.timers.expire(c, f, 100<<unitShift)
 	require.Equal(t, 1, calls)
-	tm.StartSampler(c, c, 150)
-	r.timers.expire(c, f, 200)
+	tm.StartSampler(c, c, 150<<unitShift)
+	r.timers.expire(c, f, 200<<unitShift)
 	require.Equal(t, 2, calls)
 }

@@ -69,7 +69,10 @@ func reschedule(c *percpu.CPU, how leaving) *percpu.CPU {
 	if how == leaveReady {
 		limit = prev.Class + 1
 	}
-	next := q.take(c, limit, false)
+	next := q.idle
+	if !c.IsLeaving() {
+		next = q.take(c, limit, false)
+	}
 	if next == nil {
 		if how == leaveReady {
 			return c
@@ -109,6 +112,13 @@ func become(c *percpu.CPU, q *runQueue, prev, next *Thread) {
 	} else {
 		cpu.LoadMXCSR(cpu.MXCSRDefault)
 		c.Lazy = 1
+	}
+	q.sampled = q.since.Load()
+	if g := uintptr(unsafe.Pointer(next.Group)); g != q.group.Load() {
+		q.group.Store(g)
+	}
+	if next.limited() && q.ticking.Load() == 0 {
+		q.startTick(c)
 	}
 	class := next.Class
 	if next == q.idle {
@@ -165,7 +175,11 @@ func finish(c *percpu.CPU) {
 // requeue puts a thread that was preempted here back into its queue, and offers it
 // to an idle CPU.
 func requeue(c *percpu.CPU, q *runQueue, t *Thread) {
-	q.put(c, t)
+	if !q.put(c, t) {
+		enqueue(c, t)
+		return
+	}
+	wantTick(c, c)
 	if id, ok := idle.Next(0); ok && idle.Clear(id) {
 		kick(c, percpu.Get(id))
 	}
@@ -177,8 +191,8 @@ func requeue(c *percpu.CPU, q *runQueue, t *Thread) {
 // Context: no lock held. Returns the CPU on which the thread goes on.
 func Breathe(c *percpu.CPU) *percpu.CPU {
 	window(c)
-	if c.Resched != 0 {
-		c = Yield(c)
+	if c.Resched|uint32(c.Retick) != 0 {
+		c = resched(c)
 		window(c) // threads that come back one after the other do not add up to a long stretch
 	}
 	return c

@@ -8,7 +8,7 @@
 // waiters of a mutex. They are never held across a switch.
 // Manual: Intel SDM vol. 3A, "Task Management in 64-bit Mode".
 // Chapter: docs/09-scheduler.md.
-// Left out: priorities beyond two classes, affinity, a tickless idle.
+// Left out: priorities beyond two classes, affinity.
 package sched
 
 import (
@@ -68,6 +68,7 @@ type Thread struct {
 	pinned   bool        // runs on cpu alone; changed while it runs
 	granted  bool        // a mutex was handed over, guarded by its lock
 	timer    Timer
+	woken    *Thread     // the next one of a Woken, while this one is ready and in no queue
 	Used     Usage       // stored by the CPU that runs it
 	Group    *Usage      // of all threads of the group, nil for none; changed by the thread alone
 	Switches atom.Uint64 // times switched to

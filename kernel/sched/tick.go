@@ -26,6 +26,8 @@ var tickPeriod clock.Time
 // Context: boot CPU, before StartTick.
 func SetTick(d clock.Time) {
 	tickPeriod = d
+	idlePeriod = max(d, clock.Second)
+	slowPeriod = max(d, min(slowTicks*d, idlePeriod))
 	console.SetWindow(d)
 }
 
@@ -38,7 +40,8 @@ func Tick() clock.Time { return tickPeriod }
 // Context: boot CPU, after the local APIC or its absence is known.
 func Install() {
 	vector.Handle(vector.Timer, onTimer)
-	if apic.Legacy() {
+	shared = apic.Mode() == apic.Shared
+	if apic.Legacy() || shared {
 		vector.Handle(vector.PIC, onLegacyTimer)
 	}
 	ipi.Handle(ipi.Timer, onTimerIPI)
@@ -47,57 +50,95 @@ func Install() {
 // StartTick starts this CPU's timer.
 func StartTick(c *percpu.CPU) {
 	q := local(c)
-	q.since = cpu.TSC()
-	q.nextTick = clock.Now() + tickPeriod
+	q.since.Store(cpu.TSC())
+	q.ticking.Store(1) // at first: the first tick finds out whether that is needed
+	q.planned = clock.Now()
+	q.nextTick = staggered(c.ID, percpu.Count(), q.planned, tickPeriod)
 	c.TickAt.Store(cpu.TSC())
 	apic.StartTimer()
-	apic.ArmTimer(tickPeriod)
+	q.armed = clock.Never
+	q.program(q.nextTick)
+}
+
+// program makes the timer's hardware interrupt at a time, unless it does so earlier.
+//
+// Context: the CPU of the queue.
+func (q *runQueue) program(at clock.Time) {
+	if at < q.armed {
+		now := clock.Now()
+		q.armed = max(at, now)
+		apic.ArmTimer(at - now)
+		if shared {
+			q.wants.Store(uint64(q.armed))
+		}
+	}
 }
 
 // onTimer handles the timer's interrupt. It finds IPIs that were lost, or that the
 // rate limit has deferred.
 func onTimer(c *percpu.CPU, f *cpu.Frame) {
 	apic.EOI()
+	timerInterrupt(c, f)
+}
+
+func timerInterrupt(c *percpu.CPU, f *cpu.Frame) {
 	due(c, f)
 	if c.Pending.Load() != 0 {
 		ipi.Answer(c, f, ipi.Take(c, ipi.Kinds))
 	}
 	if c.ID == 0 {
 		crash.WarnUnknown(c)
-		if console.TakeDamage() {
-			upcall.To.Redraw(c)
-		}
 	}
 	crash.WarnStalled(c) // on each CPU: the one that stands still may be the boot CPU
 }
 
-// onLegacyTimer handles the 8254's interrupt, on a machine without a local APIC.
+// onLegacyTimer handles the 8254's interrupt, on a machine without a local APIC, or with one
+// whose timer does not work. In the second case the boot CPU, which gets the interrupt, passes
+// it on to each CPU whose time has come, so the others are late by up to a tick.
 func onLegacyTimer(c *percpu.CPU, f *cpu.Frame) {
-	if apic.LegacyEOI(0) {
-		due(c, f)
+	if !apic.LegacyEOI(0) {
+		return
+	}
+	timerInterrupt(c, f)
+	if !shared {
+		return
+	}
+	now := uint64(clock.Now())
+	for i := range percpu.Count() {
+		if to := percpu.Get(i); to != c && to.IsOnline() && local(to).wants.Load() <= now {
+			ipi.Send(c, to, ipi.Timer)
+		}
 	}
 }
+
+// shared says that the CPUs share one timer.
+var shared bool
 
 // due does the work that is due on this CPU, and arms the timer for the next.
 func due(c *percpu.CPU, f *cpu.Frame) {
 	q := local(c)
 	now := clock.Now()
+	q.armed = clock.Never // it has interrupted, or is to do so at another time
+	q.why = wakeTimer
 	if now >= q.nextTick {
-		tick(c, q)
+		q.why = wakeTick
+		tick(c, q, now)
 		q.chargeTick(Current(c), f.User())
-		q.nextTick += tickPeriod
-		if q.nextTick <= now { // ticks were lost because the host was busy
-			q.nextTick = now + tickPeriod
-		}
+		q.plan(c, now) // ticks that were lost because the host was busy are not made up for
 	}
 	q.timers.expire(c, f, now)
-	apic.ArmTimer(min(q.nextTick, q.timers.earliest()) - clock.Now())
+	q.retick(c)
+	q.program(min(q.nextTick, q.timers.earliest()))
 }
 
 // tick lets the next thread of this CPU's queue run, and offers one to an idle CPU.
-func tick(c *percpu.CPU, q *runQueue) {
+func tick(c *percpu.CPU, q *runQueue, now clock.Time) {
+	q.lived += q.nextTick - q.planned
 	c.Ticks.Store(c.Ticks.Load() + 1)
 	c.TickAt.Store(cpu.TSC())
+	if c.IsLeaving() {
+		c.Resched = 1 // the IPI may be lost
+	}
 	if q.count.Load() > 0 {
 		c.Resched = 1
 		if id, ok := idle.Next(0); ok && id != c.ID && idle.Clear(id) {
@@ -107,12 +148,32 @@ func tick(c *percpu.CPU, q *runQueue) {
 	if c.ID == 0 {
 		console.Resume(c)
 	}
+	if now-q.drawn >= tickPeriod && console.TakeDamage() {
+		q.drawn = now
+		upcall.To.Redraw(c)
+	}
 	watch(c, q)
 	crash.PollMachine(c)
 }
 
 // Pending reports whether Leave has something to do.
-func Pending(c *percpu.CPU) bool { return c.Resched != 0 || Current(c).Work.Load() != 0 }
+func Pending(c *percpu.CPU) bool {
+	return c.Resched|uint32(c.Retick) != 0 || Current(c).Work.Load() != 0
+}
+
+// resched does what c.Resched and c.Retick request.
+//
+// Context: no lock held. Returns the CPU on which the thread goes on.
+func resched(c *percpu.CPU) *percpu.CPU {
+	if c.Retick != 0 {
+		c.Retick = 0
+		local(c).retick(c)
+	}
+	if c.Resched != 0 {
+		c = Yield(c)
+	}
+	return c
+}
 
 // workRounds is how often Leave does the work of a thread between two windows for
 // interrupts.
@@ -125,8 +186,8 @@ const workRounds = 4
 func Leave(c *percpu.CPU, f *cpu.Frame, how uintptr) uintptr {
 	t := Current(c)
 	for n := 1; ; n++ {
-		if c.Resched != 0 {
-			c = Yield(c)
+		if c.Resched|uint32(c.Retick) != 0 {
+			c = resched(c)
 			continue
 		}
 		if t.Work.Load() == 0 {

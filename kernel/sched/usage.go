@@ -2,6 +2,7 @@ package sched
 
 import (
 	"math/bits"
+	"unsafe"
 
 	"muster/kernel/atom"
 	"muster/kernel/clock"
@@ -11,10 +12,12 @@ import (
 
 // Usage is what a thread, or a group of threads, has used of the CPUs. The time of a
 // thread is counted when a CPU switches away from it, at each tick, and when the
-// thread reads it; so a group's time lacks at most a tick of each thread.
+// thread reads it. GroupTime and ThreadTime add what the CPUs have not counted yet.
 type Usage struct {
 	ticks        atom.Uint64 // counter ticks on a CPU
 	user, system atom.Uint64 // ticks of the timer that found a thread outside the core, inside
+
+	seen atom.Uint64 // the largest time that onward has returned
 
 	// From these on timers are due. The owner stores them, and the tick compares:
 	// then the running thread gets WorkTimer.
@@ -34,16 +37,13 @@ func (u *Usage) Init() {
 	u.UserLimit.Store(NoLimit)
 }
 
-// Time returns the CPU time.
-func (u *Usage) Time() clock.Time { return clock.Span(u.ticks.Load()) }
-
 // UserTicks returns how many ticks of the timer found a thread outside the core.
 func (u *Usage) UserTicks() uint64 { return u.user.Load() }
 
-// Split returns the CPU time outside the core and inside it. The ticks of the timer
+// Split divides a CPU time into that outside the core and inside it. The ticks of the timer
 // are the sample by which the time is split; without a tick all is outside.
-func (u *Usage) Split() (user, system clock.Time) {
-	all, a, b := u.Time(), u.user.Load(), u.system.Load()
+func (u *Usage) Split(all clock.Time) (user, system clock.Time) {
+	a, b := u.user.Load(), u.system.Load()
 	if b == 0 {
 		return all, 0
 	}
@@ -55,12 +55,13 @@ func (u *Usage) Split() (user, system clock.Time) {
 // add counts time on a CPU.
 func (u *Usage) add(ticks uint64) { u.ticks.Add(ticks) }
 
-// sample counts a tick of the timer, and reports whether a limit is reached.
-func (u *Usage) sample(outside bool) (due bool) {
+// sample counts a tick of the timer, or what stands for weight ticks, and reports whether a
+// limit is reached.
+func (u *Usage) sample(outside bool, weight uint64) (due bool) {
 	if outside {
-		u.user.Add(1)
+		u.user.Add(weight)
 	} else {
-		u.system.Add(1)
+		u.system.Add(weight)
 	}
 	return u.ticks.Load() >= u.Limit.Load() || u.user.Load() >= u.UserLimit.Load()
 }
@@ -80,12 +81,67 @@ func LeaveGroup(c *percpu.CPU) {
 // charge adds the time since the last switch to a thread and its group.
 func (q *runQueue) charge(t *Thread) {
 	now := cpu.TSC()
-	ticks := now - q.since
-	q.since = now
+	ticks := now - q.since.Load()
+	q.since.Store(now) // before the sums: see live
 	t.Used.ticks.Store(t.Used.ticks.Load() + ticks)
 	if t.Group != nil {
 		t.Group.add(ticks)
 	}
+}
+
+// weight returns for how many ticks the sample of this one stands: as many as would have come
+// since the sample before it, or since the thread's turn began.
+func (q *runQueue) weight() uint64 {
+	now := q.since.Load()
+	n := (now - q.sampled + clock.Ticks(tickPeriod)/2) / max(clock.Ticks(tickPeriod), 1)
+	q.sampled = now
+	return min(max(n, 1), 2*uint64(idlePeriod/tickPeriod))
+}
+
+// sinceCounted returns the counter ticks of a CPU's current thread that are not counted yet.
+func sinceCounted(q *runQueue) uint64 {
+	// The counters of two CPUs may differ a little.
+	return uint64(max(int64(cpu.TSC()-q.since.Load()), 0))
+}
+
+// runs reports whether a CPU's current thread is one of a group.
+func (q *runQueue) runs(group *Usage) bool {
+	return q.group.Load() == uintptr(unsafe.Pointer(group))
+}
+
+func threadOfUsage(u *Usage) *Thread {
+	return (*Thread)(unsafe.Add(unsafe.Pointer(u), -int(unsafe.Offsetof(Thread{}.Used))))
+}
+
+// GroupTime returns the CPU time of a group, up to now. A CPU that switches meanwhile has
+// moved its time into the sum after it moved since. So the sum is read first, and at worst
+// a little time is missing, but what was once returned.
+func (u *Usage) GroupTime() clock.Time {
+	ticks := u.ticks.Load()
+	for i := range percpu.Count() {
+		if v := percpu.Get(i); v.Sched != 0 && local(v).runs(u) {
+			ticks += sinceCounted(local(v))
+		}
+	}
+	return clock.Span(u.onward(ticks))
+}
+
+// ThreadTime returns the CPU time of a thread, up to now.
+func (t *Thread) ThreadTime() clock.Time {
+	ticks := t.Used.ticks.Load()
+	if t.state.Load() == stRunning {
+		ticks += sinceCounted(local(percpu.Get(t.cpu.Load())))
+	}
+	return clock.Span(t.Used.onward(ticks))
+}
+
+// onward returns ticks, or what it has returned before if that is more.
+func (u *Usage) onward(ticks uint64) uint64 {
+	seen := u.seen.Load()
+	if ticks > seen {
+		u.seen.Store(ticks)
+	}
+	return max(ticks, seen)
 }
 
 // chargeTick counts the tick for the current thread.
@@ -94,8 +150,9 @@ func (q *runQueue) chargeTick(t *Thread, outside bool) {
 		return
 	}
 	q.charge(t)
-	due := t.Used.sample(outside)
-	if t.Group != nil && t.Group.sample(outside) || due {
+	weight := q.weight()
+	due := t.Used.sample(outside, weight)
+	if t.Group != nil && t.Group.sample(outside, weight) || due {
 		t.Work.Or(WorkTimer)
 	}
 }

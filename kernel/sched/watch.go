@@ -16,8 +16,9 @@ import (
 // timer. A busy CPU may have a reason not to answer, a long stretch with interrupts
 // off, and gets more time than an idle one, which has no such reason.
 //
-// Time is counted in the watching CPU's own ticks: when a host stops the whole
-// machine for a while, no CPU is taken for dead.
+// The watching CPU counts the time between its own ticks, as it was planned: when a host
+// stops the whole machine for a while, no CPU is taken for dead. Neither CPU needs to tick
+// for it more than once a second. A CPU that suspects its neighbour ticks at the usual rate.
 //
 // A host can also stop one virtual CPU alone, for as long as it chooses. Such a CPU looks
 // like a dead one, except that a dead one that executes anything answers an NMI. So a
@@ -25,9 +26,10 @@ import (
 // hangs. If it does not answer, a real machine has lost it; a virtual machine cannot
 // tell, and the watcher says so and waits.
 const (
-	pokeAfter = clock.Second      // without a tick, until the timer IPI; also the time for the NMI's answer
-	idleEnd   = 2 * clock.Second  // until an idle CPU gets an NMI: it had 1 s to answer
+	pokeAfter = 2 * clock.Second  // without a tick, until the first timer IPI: an idle CPU ticks once a second
+	idleEnd   = 3 * clock.Second  // until an idle CPU gets an NMI: it had 1 s to answer
 	busyEnd   = 10 * clock.Second // until a busy one is
+	grace     = clock.Second      // between two timer IPIs, and for the NMI's answer
 )
 
 // Errors of the watchdog, for the reader of a panic.
@@ -44,19 +46,20 @@ func watch(c *percpu.CPU, q *runQueue) {
 	if v == nil {
 		return
 	}
-	now, seen := c.Ticks.Load(), v.TickAt.Load()
+	now, seen := uint64(q.lived), v.TickAt.Load()
 	if seen != c.Watched {
 		if q.late.told {
 			tell(c, v, " ticks again after ", now-c.WatchTick)
 		}
 		c.Watched, c.WatchTick = seen, now
-		q.late = late{}
+		q.late, q.suspects = late{}, false
 		return
 	}
 	quiet := now - c.WatchTick
-	end, says := watchTicks(idleEnd), saysIdle
+	q.suspects = quiet >= patience(pokeAfter)
+	end, says := patience(idleEnd), saysIdle
 	if local(v).running.Load() != uint32(classes) {
-		end, says = watchTicks(busyEnd), saysBusy
+		end, says = patience(busyEnd), saysBusy
 	}
 	if quiet >= end {
 		switch judge(&q.late, now, crash.Answered(v), crash.Emulated) {
@@ -75,7 +78,8 @@ func watch(c *percpu.CPU, q *runQueue) {
 			q.late, c.WatchTick = late{}, now // v has its time again
 		}
 	}
-	if quiet != 0 && quiet%watchTicks(pokeAfter) == 0 {
+	if q.suspects && now >= q.late.poke {
+		q.late.poke = now + patience(grace)
 		ipi.Repeat(c, v, ipi.Timer)
 	}
 }
@@ -91,17 +95,18 @@ const (
 )
 
 // late is what a watcher has done about its neighbour since that was late. Times are
-// the watcher's ticks.
+// the watcher's, in nanoseconds.
 type late struct {
 	probed uint64 // when the NMI was sent, 0 for not yet
 	heard  uint64 // when its answer was seen, 0 for not yet
+	poke   uint64 // when the next timer IPI is sent
 	told   bool   // the log says that the watcher waits
 }
 
-// judge decides about a CPU that is late at tick now of the watcher. answered says
+// judge decides about a CPU that is late at time now of the watcher. answered says
 // that it has taken the NMI, virtual whether this is a virtual machine.
 func judge(w *late, now uint64, answered bool, virtual func() bool) verdict {
-	switch grace := watchTicks(pokeAfter); {
+	switch grace := patience(grace); {
 	case w.probed == 0:
 		w.probed = now
 		return probe
@@ -120,9 +125,9 @@ func judge(w *late, now uint64, answered bool, virtual func() bool) verdict {
 }
 
 // tell logs what the watcher sees of v, and the time.
-func tell(c, v *percpu.CPU, what string, ticks uint64) {
+func tell(c, v *percpu.CPU, what string, ns uint64) {
 	var l console.Line
-	console.Warn(c, l.Str("watchdog: cpu").Dec(uint64(v.ID)).Str(what).Dec(ticks*uint64(tickPeriod/clock.Millisecond)).Str(" ms"))
+	console.Warn(c, l.Str("watchdog: cpu").Dec(uint64(v.ID)).Str(what).Dec(ns/uint64(clock.Millisecond)).Str(" ms"))
 }
 
 // neighbour returns the next CPU that is online, nil if there is no other.
@@ -138,20 +143,18 @@ func neighbour(c *percpu.CPU) *percpu.CPU {
 	return nil
 }
 
-// watchTicks returns the number of ticks in a time, times the scale of all
-// deadlines: at least two for each second, because the phases of two CPUs' ticks
-// differ.
-func watchTicks(d clock.Time) uint64 {
-	return max(uint64(d/tickPeriod), 2*uint64(d/clock.Second)) * clock.Scale()
-}
+// patience returns a time of the watchdog, times the scale of all deadlines.
+func patience(d clock.Time) uint64 { return uint64(d) * clock.Scale() }
 
 // onTimerIPI handles a timer IPI: it does the work that is due, and makes sure that
 // the timer goes on.
 func onTimerIPI(c *percpu.CPU, f *cpu.Frame) {
-	late := clock.Now() - local(c).nextTick
-	apic.StartTimer()
+	late := clock.Now() - local(c).armed
+	if late >= 0 {
+		apic.StartTimer()
+	}
 	due(c, f)
-	if late > pokeAfter/2 {
+	if late > clock.Second/2 {
 		var l console.Line
 		console.Warn(c, l.Str("sched: the timer of cpu").Dec(uint64(c.ID)).Str(" gave no interrupt; started again after ").
 			Dec(uint64(late/clock.Millisecond)).Str(" ms"))

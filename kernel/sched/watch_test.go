@@ -15,7 +15,7 @@ func watchRun(t *testing.T, virtual bool, answers uint64) (w late, verdicts map[
 	SetTick(10 * clock.Millisecond)
 	verdicts = map[verdict][]uint64{}
 	for now := uint64(1000); now < 5000; now++ {
-		v := judge(&w, now, answers != 0 && now >= answers, func() bool { return virtual })
+		v := judge(&w, now*uint64(tickPeriod), answers != 0 && now >= answers, func() bool { return virtual })
 		if v != patient {
 			verdicts[v] = append(verdicts[v], now)
 		}

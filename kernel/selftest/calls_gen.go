@@ -23,6 +23,9 @@ var calls = [...]linux.Handler{
 	abi.NumMeasure - abi.FirstTest: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return measure(c, t, int(f.DI), int(f.SI))
 	},
+	abi.NumTestTimers - abi.FirstTest: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return testTimers(c, t, int(f.DI), int(f.SI), int(f.DX), f.R10)
+	},
 	abi.NumIPIFaults - abi.FirstTest: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return ipiFaults(c, t, f.DI, f.SI, int64(f.DX))
 	},

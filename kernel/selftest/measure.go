@@ -8,6 +8,7 @@ import (
 	"muster/kernel/ipi"
 	"muster/kernel/linux"
 	"muster/kernel/percpu"
+	"muster/kernel/sched"
 	"muster/kernel/trap"
 	"muster/kernel/vector"
 )
@@ -47,6 +48,19 @@ func nothing() uint64 {
 	return cpu.TSC() - began
 }
 
+// empty raises vector.Empty.
+func empty()
+
+// window returns the time that the pending interrupt takes, from entry to exit.
+func window(c *percpu.CPU) uint64 {
+	began := cpu.TSC()
+	trap.Window(c)
+	took := cpu.TSC() - began
+	began = cpu.TSC()
+	trap.Window(c) // no interrupt is pending
+	return took - min(took, cpu.TSC()-began)
+}
+
 // measureOnce does the operation once, and returns the counter ticks from its first
 // instruction to its last. It is one function, so that no call lies between the two
 // readings but the operation.
@@ -65,12 +79,12 @@ func measureOnce(c *percpu.CPU, kind int) uint64 {
 		return cpu.TSC() - began
 	case abi.MeasureInterrupt: // with entry and exit
 		ipi.Repeat(c, c, ipi.Reschedule)
+		return window(c)
+	case abi.MeasureEmpty: // by INT: it is not in service, so it needs no EOI
+		vector.Handle(vector.Empty, func(*percpu.CPU, *cpu.Frame) {})
 		began := cpu.TSC()
-		trap.Window(c)
-		took := cpu.TSC() - began
-		began = cpu.TSC()
-		trap.Window(c) // no interrupt is pending
-		return took - min(took, cpu.TSC()-began)
+		empty()
+		return cpu.TSC() - began
 	case abi.MeasureSendCall:
 		c.Pending.And(^uint32(1 << ipi.Call))
 		began := cpu.TSC()
@@ -89,6 +103,24 @@ func measureOnce(c *percpu.CPU, kind int) uint64 {
 		began := cpu.TSC()
 		vector.Deliver(c, &measured)
 		return cpu.TSC() - began
+	case abi.MeasureArm, abi.MeasureCancel:
+		timerAt = timerAt*6364136223846793005 + 1442695040888963407
+		at := clock.Now() + 3600*clock.Second + clock.Time(timerAt>>34)
+		began := cpu.TSC()
+		measuredTimer.ArmCounted(c, at)
+		armed := cpu.TSC()
+		measuredTimer.Disarm(c)
+		if kind == abi.MeasureArm {
+			return armed - began
+		}
+		return cpu.TSC() - armed
 	}
 	return nothing()
 }
+
+// measuredTimer is armed at a time of a second that timerAt chooses, in which other timers
+// may be armed, too.
+var (
+	measuredTimer sched.Timer
+	timerAt       uint64
+)

@@ -74,6 +74,7 @@ func testIPI(c *percpu.CPU, _ *linux.Task) (*percpu.CPU, uint64) {
 
 func ipiFaults(c *percpu.CPU, _ *linux.Task, drop, dup uint64, delayNS int64) (*percpu.CPU, uint64) {
 	ipi.SetFaults(drop, dup, clock.Time(delayNS))
+	sched.KeepTicking(sched.ByFaults, drop != 0)
 	return c, 0
 }
 

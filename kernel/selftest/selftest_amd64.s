@@ -34,6 +34,10 @@ TEXT ·spurious(SB), NOSPLIT, $0-0
 	INT	$0xff
 	RET
 
+TEXT ·empty(SB), NOSPLIT, $0-0
+	INT	$0xe0
+	RET
+
 TEXT ·callData(SB), NOSPLIT, $8-0
 	LEAQ	·victims(SB), AX
 	CALL	AX

@@ -38,7 +38,7 @@ func Open(line func(irq uint8) acpi.Line) *Port {
 	}
 	p := new(Port)
 	if number, ok := irqs[where.Addr]; ok && where.Memory == 0 {
-		if p.event, err = irq.Bind(line(number), abi.ActionConsole); err != nil {
+		if p.event, err = irq.Bind("console", line(number), abi.ActionConsole); err != nil {
 			klog.Warnf("serial: no interrupt of the port at %#x, it is polled: %v", where.Addr, err)
 		}
 	}

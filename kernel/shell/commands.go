@@ -14,17 +14,21 @@ import (
 func commands() []command {
 	list := []command{
 		{name: "help", usage: "[COMMAND]", most: 1, about: "list commands, or explain one", json: true, run: help, words: commandNames},
-		{name: "cpus", options: []option{{name: "-topology", about: "packages, dies, cores, threads and nodes"}, {name: "-features", about: "mitigations, and why one is off"}}, about: "CPUs and what they did, their packages and nodes, their mitigations", json: true, run: cpus},
+		{name: "cpus", options: []option{{name: "-topology", about: "packages, dies, cores, threads and nodes"}, {name: "-features", about: "mitigations, and why one is off"}, {name: "-idle", about: "how long each CPU was idle, and what woke it up"}}, about: "CPUs and what they did, their packages and nodes, their mitigations", json: true, run: cpus},
+		{name: "cpu", usage: "offline CPUS | online CPUS", most: 2, about: "take CPUs offline, and bring them online again: CPUS is a list as 2 or 1-3,6", json: true, run: hotplug, words: func(*Shell) []string { return []string{"offline", "online"} }},
 		{name: "smp", usage: "trace | start CPU", most: 2, about: "the time line of the CPUs' start; start one that is not online", json: true, run: smp, words: func(*Shell) []string { return []string{"trace", "start"} }},
 		{name: "ipi", about: "IPIs: how many of each kind, and what happened to them", json: true, run: ipis},
 		{name: "audit", about: "privileged operations by class, in a debug build", json: true, run: audit},
 		{name: "acpi", usage: "[TABLE|dump]", most: 1, about: "the firmware's tables: a list, one decoded, or all in acpidump's form", json: true, run: acpi, words: tableNames},
-		{name: "irq", about: "interrupts by vector and CPU", json: true, run: irq},
+		{name: "irq", usage: "[affinity LINE CPUS | drain CPU | admit CPU | resume LINE]", most: 3, about: "interrupts by source and CPU, and where lines go; let a line go to CPUS alone, as 2, 0-3,6 or all; lead all lines away from a CPU, or end that; let a stuck line interrupt again", json: true, run: irq, words: func(*Shell) []string { return []string{"affinity", "drain", "admit", "resume"} }},
 		{name: "pci", about: "functions on the PCI buses: class, addresses, capabilities", json: true, run: pci},
+		{name: "serial", about: "serial ports from which the kernel receives, and bytes that were lost", json: true, run: serial},
 		{name: "ps", about: "threads, where they run and for how long", json: true, run: ps},
 		{name: "mem", about: "memory in use and free", json: true, run: mem},
 		{name: "dmesg", options: []option{{name: "-last", about: "the log of the boot before, and the report of its panic, if memory kept them over a reset"}}, about: "the kernel log", json: true, run: dmesg},
 		{name: "uptime", about: "time since the first instruction, and the date", json: true, run: uptime},
+		{name: "freq", about: "frequencies and idle states of a CPU, by CPUID, registers and the firmware: read, not driven", json: true, run: frequencies},
+		{name: "time", options: []option{{name: "-v", about: "where the time comes from: every source and counter, what it says, which one was chosen and why"}}, about: "the date, and the frequency of the time-stamp counter with its source", json: true, run: timing},
 		{name: "trace", usage: "[N] | start | stop", most: 1, options: []option{
 			{name: "-kind", value: "NAME", about: "only events of this kind; may be a list: switch,wake", words: kindNames},
 			{name: "-cpu", value: "N", about: "only events of this CPU"},
@@ -54,12 +58,19 @@ func seconds(ns uint64) string { return fmt.Sprintf("%.3f", float64(ns)/1e9) }
 
 func cpus(_ context.Context, s *Shell, a args) error {
 	switch {
-	case a.flag("-topology") && a.flag("-features"):
-		return errors.New("-topology and -features are two listings: give one of them")
+	case a.flag("-topology") && a.flag("-features") || a.flag("-idle") && (a.flag("-topology") || a.flag("-features")):
+		return errors.New("-topology, -features and -idle are listings of their own: give one of them")
 	case a.flag("-topology"):
 		return topology(s, a)
 	case a.flag("-features"):
 		return features(s, a)
+	case a.flag("-idle"):
+		return list(s, a, s.sys.CPUs(), "CPU IDLE-S TICK TIMER THREAD IPI DEVICE", func(w io.Writer, c CPU) {
+			fmt.Fprintf(w, "%d\t%s\t", c.CPU, seconds(c.IdleNS))
+			for _, n := range c.Wakes {
+				fmt.Fprintf(w, "%d\t", n)
+			}
+		})
 	}
 	rows := s.sys.CPUs()
 	hybrid := slices.ContainsFunc(rows, func(c CPU) bool { return c.Core != "" })
@@ -79,19 +90,9 @@ func cpus(_ context.Context, s *Shell, a args) error {
 	})
 }
 
-func irq(_ context.Context, s *Shell, a args) error {
-	rows := s.sys.IRQs()
-	head := "VECTOR NAME"
-	if len(rows) > 0 {
-		for i := range rows[0].Counts {
-			head += fmt.Sprintf(" CPU%d", i)
-		}
-	}
-	return list(s, a, rows, head, func(w io.Writer, r IRQ) {
-		fmt.Fprintf(w, "%#02x\t%s\t", r.Vector, r.Name)
-		for _, n := range r.Counts {
-			fmt.Fprintf(w, "%d\t", n)
-		}
+func serial(_ context.Context, s *Shell, a args) error {
+	return list(s, a, s.sys.SerialPorts(), "PORT FOR RECEIVED OVERRUNS DROPPED", func(w io.Writer, p SerialPort) {
+		fmt.Fprintf(w, "%#x\t%s\t%d\t%d\t%d\t", p.Address, p.For, p.Received, p.Overruns, p.Dropped)
 	})
 }
 

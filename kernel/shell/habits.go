@@ -8,7 +8,7 @@ var habits = map[string]string{
 	"man": "COMMAND -h explains a command", "?": "help lists all commands",
 	"clear": "control-L clears the screen", "cls": "control-L clears the screen",
 	"free": "mem shows the memory", "lscpu": "cpus lists the CPUs", "lspci": "pci lists the functions",
-	"htop": "top shows the machine", "status": "top shows what the status screen does", "date": "uptime has the date", "history": "the arrow keys bring back earlier lines",
+	"htop": "top shows the machine", "status": "top shows what the status screen does", "date": "time has the date", "history": "the arrow keys bring back earlier lines",
 }
 
 const (

@@ -6,13 +6,14 @@ import (
 )
 
 // nearest returns the name that takes the fewest edits to reach from word, if that
-// is near: at most one edit for each three letters. Otherwise ok is false, because
-// a name that has nothing in common with the word does not help.
+// is near: at most one edit for each three letters. Of names that are equally near, one of the
+// word's length comes first: two letters swapped are a commoner slip than one too many. Otherwise
+// ok is false, because a name that has nothing in common with the word does not help.
 func nearest(word string, names []string) (name string, ok bool) {
 	least := 0
 	for _, n := range names {
 		d := distance(strings.ToLower(word), strings.ToLower(n))
-		if 3*d <= max(len(word), len(n)) && (!ok || d < least) {
+		if 3*d <= max(len(word), len(n)) && (!ok || d < least || d == least && len(n) == len(word) && len(name) != len(word)) {
 			name, least, ok = n, d, true
 		}
 	}

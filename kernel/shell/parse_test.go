@@ -179,9 +179,9 @@ func TestListedTablesAreKnown(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
-	names := []string{"help", "cpus", "ps", "poweroff", "test", "audit", "-json"}
+	names := []string{"help", "cpu", "cpus", "ps", "poweroff", "test", "audit", "-json"}
 	for word, want := range map[string]string{
-		"hlep": "help", "cpsu": "cpus", "CPU": "cpus", "pss": "ps", "powerof": "poweroff", "pwoeroff": "poweroff", "-jsn": "-json",
+		"hlep": "help", "cpsu": "cpus", "CPU": "cpu", "cups": "cpus", "pss": "ps", "powerof": "poweroff", "pwoeroff": "poweroff", "-jsn": "-json",
 		"ls": "", "top": "", "x": "", "frobnicate": "", "quit": "", "nosuch": "", strings.Repeat("help", 1000): "",
 	} {
 		got, ok := nearest(word, names)

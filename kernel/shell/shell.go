@@ -29,9 +29,15 @@ type System interface {
 	BringUp() []BringUp
 	Features() []Features
 	StartCPU(cpu int) error // one that is not online
+	StopCPU(cpu int) error  // takes one offline
 	IPIs() []IPI
 	Audit() []Audited // nil without a debug build
 	IRQs() []IRQ
+	SerialPorts() []SerialPort
+	Affinity(line string, cpus []int) error // the CPUs to which a device's line may go
+	DrainCPU(cpu int) error                 // leads all lines away from a CPU
+	AdmitCPU(cpu int) error                 // ends that
+	ResumeIRQ(line string) error            // lets a stuck line interrupt again
 	PCI() []PCI
 	Threads() []Thread
 	Memory() Memory
@@ -40,6 +46,8 @@ type System interface {
 	LastBoot() LastBoot
 	Machine() Machine
 	Uptime() Uptime
+	Time() Time
+	Freq() Freq
 	Trace(cpu int, from uint64) []Event // from number from on, without their texts, newest first
 	TraceKinds(kinds uint32) (old uint32)
 	StartProfile(cpu, rate int) error // samples a second

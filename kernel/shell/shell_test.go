@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"muster/kernel/abi"
 	tables "muster/kernel/acpi"
+	"muster/kernel/freq"
 )
 
 // fake is a machine with two CPUs and fixed answers.
@@ -22,6 +24,8 @@ type fake struct {
 	kinds   uint32       // of the events that are recorded
 	rate    int          // of the profile, 0 for none
 	samples []abi.Sample // of the next CPU that is read
+
+	affinity []int // of line 4
 
 	last     *LastBoot
 	programs []string
@@ -38,6 +42,16 @@ func (f *fake) Features() []Features {
 func (f *fake) BringUp() []BringUp {
 	return []BringUp{{CPU: 1, APICID: 4, Steps: []Step{{"INIT", 0}, {"RealMode16", 12.34}}}}
 }
+func (f *fake) StopCPU(n int) error {
+	if n == 7 {
+		return errors.New("there is no CPU 7")
+	}
+	if n == 0 {
+		return errors.New("cpu 0 is the boot CPU")
+	}
+	return nil
+}
+
 func (f *fake) StartCPU(n int) error {
 	if n != 1 {
 		return errors.New("no such CPU")
@@ -49,6 +63,28 @@ func (f *fake) IPIs() []IPI {
 }
 func (f *fake) Audit() []Audited { return nil }
 func (f *fake) IRQs() []IRQ      { return nil }
+func (f *fake) SerialPorts() []SerialPort {
+	return []SerialPort{{Address: 0x3f8, For: "console", Received: 12, Overruns: 1}}
+}
+
+func (f *fake) ResumeIRQ(line string) error { return f.Affinity(line, nil) }
+
+func (f *fake) DrainCPU(cpu int) error { return f.AdmitCPU(cpu) }
+
+func (f *fake) AdmitCPU(cpu int) error {
+	if cpu > 1 {
+		return fmt.Errorf("there is no cpu%d", cpu)
+	}
+	return nil
+}
+
+func (f *fake) Affinity(line string, cpus []int) error {
+	if line != "4" {
+		return fmt.Errorf("no line %q; irq lists them", line)
+	}
+	f.affinity = cpus
+	return nil
+}
 func (f *fake) PCI() []PCI {
 	return []PCI{{Function: "00:01.0", Vendor: 0x8086, Device: 0xd, Class: 0xc0330, Name: "xHCI", BARs: []BAR{{Base: 0xfe000000, Size: 0x4000}, {Index: 2, Base: 0xc000, IO: true}}, Capabilities: []string{"MSI-X"}},
 		{Function: "00:02.0", Name: "PCI bridge", Below: 3}}
@@ -67,6 +103,19 @@ func (f *fake) Machine() Machine {
 	return Machine{Version: "0.1", Go: "go1", Loader: "PVH", CPU: "Fast CPU", TSCHz: 2e9, TSCFrom: "PIT", Screen: "no framebuffer", Free: []Range{{1 << 20, 2 << 20}}}
 }
 func (f *fake) Uptime() Uptime { return Uptime{UpNS: 1500e6, Date: "2025-01-01T00:00:00Z"} }
+func (f *fake) Time() Time {
+	return Time{Uptime: f.Uptime(), Hz: 2_600_000_123, From: "HPET", Why: "it counts",
+		Sources:  []TimeSource{{Name: "CPUID 15H", Kind: "exact", State: "absent"}, {Name: "HPET", Kind: "measured", Hz: 2_600_000_123, Bound: 70, State: "chosen"}},
+		Counters: []TimeCounter{{Name: "HPET", Bits: 64, Hz: 100e6, State: "counts"}}, Timer: TimeTimer{Hz: 62_500_001, Bound: 90, State: "measured"},
+		Clock:  "time-stamp counter",
+		Keeper: TimeKeeper{Reference: "HPET", Checks: 5, Hz: 2_600_000_100, SlowNS: -12, SlewPPB: -12}}
+}
+func (f *fake) Freq() Freq {
+	return Freq{Frequencies: freq.Frequencies{Base: 3600e6, Bus: 100e6, P: []uint64{3600e6, 2200e6}, From: "P-states", Turbo: true},
+		Idle: freq.Idle{Monitor: true, Smallest: 64, Largest: 64, States: []freq.IdleState{{Name: "C1", Subs: 2}}},
+		Firmware: FirmwareIdle{Named: 2, Methods: 1, C2: 101, C3: 57,
+			States: []tables.IdleState{{Type: 1, Entry: tables.GAS{Space: tables.SpaceFixed}, Latency: 1}, {Type: 2, Entry: tables.GAS{Space: tables.SpaceIO, BitWidth: 8, Address: 0x414}, Latency: 20, Power: 500}}}}
+}
 func (f *fake) Trace(cpu int, from uint64) (list []Event) {
 	for _, e := range f.events[cpu] {
 		if e.Seq >= from {
@@ -147,15 +196,37 @@ func run(t *testing.T, line string) (string, error) {
 	return out.String(), err
 }
 
+const irqUsage = "irq: usage: irq [-json] [affinity LINE CPUS | drain CPU | admit CPU | resume LINE]\n"
+
 func TestCommands(t *testing.T) {
 	tests := map[string]struct {
 		want string
 		bad  bool
 	}{
-		"":               {want: ""},
-		`""`:             {want: "\"\": unknown command; help lists all\n", bad: true},
-		"uptime":         {want: "up 1.5s, 2025-01-01T00:00:00Z\n"},
+		"":       {want: ""},
+		`""`:     {want: "\"\": unknown command; help lists all\n", bad: true},
+		"uptime": {want: "up 1.5s, 2025-01-01T00:00:00Z\n"},
+		"time":   {want: "2025-01-01T00:00:00Z, time-stamp counter at 2600.000123 MHz by HPET\n"},
+		"time -v": {want: "2025-01-01T00:00:00Z, time-stamp counter at 2600.000123 MHz by HPET\nchosen: HPET: it counts\n" +
+			"SOURCE     KIND      SAYS             BOUND   APART  STATE\nCPUID 15H  exact     -                -       -      absent\n" +
+			"HPET       measured  2600.000123 MHz  70 ppm  -      chosen\n\nCOUNTER  BITS  COUNTS AT       STATE\n" +
+			"HPET     64    100.000000 MHz  counts\n\ntimer of the local APICs: measured, 62.500001 MHz, bound 90 ppm\n" +
+			"clock: time-stamp counter\ntimekeeper: cpu0, by HPET: 2600.000100 MHz, slow by -12 ns, slewed by -12 ppb, checks: 5\n"},
+		"freq": {want: "frequency: base 3600.000000 MHz, most -, least -, bus 100.000000 MHz, now -, turbo yes; by P-states\n" +
+			"P-state 0: 3600.000000 MHz\nP-state 1: 2200.000000 MHz\n" +
+			"MWAIT: states, with the number of substates: C1 (2); monitor line 64 to 64 bytes; interrupts break it when they are off: no; the timer runs in all: no\n" +
+			"_CST: 2 packages, 1 made by AML\n  C1 by MWAIT 0x0: at most 1 us to leave, 0 mW\n  C2 by I/O 0x414, 8 bits: at most 20 us to leave, 500 mW\n" +
+			"FADT: C2 absent, C3 57 us\nthe kernel reads all this and drives none of it: idle CPUs halt\n"},
 		"irq -json":      {want: "[]\n"},
+		"serial":         {want: "   PORT      FOR  RECEIVED  OVERRUNS  DROPPED\n  0x3f8  console        12         1        0\n"},
+		"irq affinity 4": {want: irqUsage, bad: true},
+		"irq list":       {want: irqUsage, bad: true},
+		"irq drain":      {want: irqUsage, bad: true},
+		"irq drain 1":    {want: ""},
+		"irq drain 7":    {want: "irq: there is no cpu7\n", bad: true},
+		"irq resume 4":   {want: ""},
+		"irq resume":     {want: irqUsage, bad: true},
+		"irq admit x":    {want: "irq: \"x\" is not a CPU number; cpus lists them\n", bad: true},
 		"dmesg -last":    {want: "nothing kept: cold\n"},
 		"ipi":            {want: "   IPI  COUNTER  CPU0  CPU1\n  call     sent     3     0\n"},
 		"smp start 1":    {want: ""},
@@ -163,10 +234,10 @@ func TestCommands(t *testing.T) {
 		"acpi":           {want: "acpi: RSDP+0x0: not found\n", bad: true},
 		"upttime":        {want: "upttime: unknown command, nearest is \"uptime\"; help lists all\n", bad: true},
 		"frobnicate":     {want: "frobnicate: unknown command; help lists all\n", bad: true},
-		"cpus x":         {want: "cpus: \"x\" is one word too many; usage: cpus [-topology] [-features] [-json]\n", bad: true},
+		"cpus x":         {want: "cpus: \"x\" is one word too many; usage: cpus [-topology] [-features] [-idle] [-json]\n", bad: true},
 		"smp trace":      {want: "cpu 1, APIC ID 4, us: INIT 0.0, RealMode16 12.3\n"},
 		"smp":            {want: "smp: usage: smp [-json] trace | start CPU\n", bad: true},
-		"cpus -tree":     {want: "cpus: unknown option -tree; usage: cpus [-topology] [-features] [-json]\n", bad: true},
+		"cpus -tree":     {want: "cpus: unknown option -tree; usage: cpus [-topology] [-features] [-idle] [-json]\n", bad: true},
 		"cpus -topology": {want: drawn},
 		"cpus -features": {want: "MITIGATION  CPU0  CPU1  WHY NOT\nSMEP        on    -     odd\nIBT         -     -     old\nslower without XSAVE: no AVX\ncpu 1 differs from cpu 0 in CPUID\n"},
 		"smp trace x":    {want: "smp: \"x\" is one word too many; usage: smp [-json] trace | start CPU\n", bad: true},
@@ -175,7 +246,7 @@ func TestCommands(t *testing.T) {
 		"ls -l":          {want: "ls: unknown command; there are no files; run NAME runs a program of the image or the stick\n", bad: true},
 		"crash -h":       {want: "usage: crash KIND\nbreak the core on purpose, to see the report of a panic\nfirst argument:\n  panic  by call\n  nil    a pointer\noptions:\n  -h  print this and do nothing else\n"},
 		"help a b":       {want: "help: \"b\" is one word too many; usage: help [-json] [COMMAND]\n", bad: true},
-		"CPUS -JSN":      {want: "CPUS: unknown option -JSN, nearest is \"-json\"; usage: cpus [-topology] [-features] [-json]\n", bad: true},
+		"CPUS -JSN":      {want: "CPUS: unknown option -JSN, nearest is \"-json\"; usage: cpus [-topology] [-features] [-idle] [-json]\n", bad: true},
 		"smp start x":    {want: "smp: \"x\" is not a CPU number; cpus lists them\n", bad: true},
 		"smp start -1":   {want: "smp: unknown option -1; usage: smp [-json] trace | start CPU\n", bad: true},
 		"app":            {want: "app: usage: app [-json] ARGUMENTS [/ ARGUMENTS]...\n", bad: true},
@@ -186,10 +257,10 @@ func TestCommands(t *testing.T) {
 		"test stres":     {want: "test: no test \"stres\", nearest is \"stress\"; test list shows all\n", bad: true},
 		"bench nosuch":   {want: "bench: no benchmark \"nosuch\"; bench list shows all\n", bad: true},
 		"crash":          {want: "crash: usage: crash KIND: one of panic, nil; crash -h explains them\n", bad: true},
-		"cpus --json": {want: `[{"cpu":0,"apic_id":0,"acpi_id":0,"bsp":true,"state":"online","stage":"","ticks":0,"switches":0,"interrupts":0,"idle_ns":0},` +
-			`{"cpu":1,"apic_id":4,"acpi_id":0,"bsp":false,"state":"offline","stage":"","ticks":0,"switches":0,"interrupts":0,"idle_ns":0}]` + "\n"},
+		"cpus --json": {want: `[{"cpu":0,"apic_id":0,"acpi_id":0,"bsp":true,"state":"online","stage":"","ticks":0,"switches":0,"interrupts":0,"idle_ns":0,"wakes":[0,0,0,0,0]},` +
+			`{"cpu":1,"apic_id":4,"acpi_id":0,"bsp":false,"state":"offline","stage":"","ticks":0,"switches":0,"interrupts":0,"idle_ns":0,"wakes":[0,0,0,0,0]}]` + "\n"},
 
-		"cpus -topology -features":  {want: "cpus: -topology and -features are two listings: give one of them\n", bad: true},
+		"cpus -topology -features":  {want: "cpus: -topology, -features and -idle are listings of their own: give one of them\n", bad: true},
 		"test stress 9999999999999": {want: "test: \"9999999999999\" is not a number of seconds from 1 to 1000000\n", bad: true},
 	}
 	for line, tc := range tests {
@@ -205,7 +276,7 @@ func TestComplete(t *testing.T) {
 	s := New(&fake{}, io.Discard)
 	for line, want := range map[string][]string{
 		"p":               {"pci", "poweroff", "profile", "ps"},
-		"cpus ":           {"-features", "-h", "-json", "-topology"},
+		"cpus ":           {"-features", "-h", "-idle", "-json", "-topology"},
 		"crash ":          {"-h", "nil", "panic"},
 		"test st":         {"stacks", "storm", "stress"},
 		"acpi mad":        {"MADT"},

@@ -1,22 +1,25 @@
 package shell
 
+import "muster/kernel/abi"
+
 // The rows of the listings. Times are nanoseconds, sizes bytes, addresses numbers.
 
 // CPU is one CPU.
 type CPU struct {
-	CPU        int    `json:"cpu"`
-	APICID     uint32 `json:"apic_id"`
-	UID        uint32 `json:"acpi_id"`
-	BSP        bool   `json:"bsp"`
-	Core       string `json:"core,omitempty"` // kind of core, on machines with several kinds
-	State      string `json:"state"`          // offline, booting, ready, online
-	Stage      string `json:"stage"`          // how far the CPU's start came
-	Ticks      uint64 `json:"ticks"`
-	Switches   uint64 `json:"switches"`
-	Interrupts uint64 `json:"interrupts"` // those of the timer too
-	IdleNS     uint64 `json:"idle_ns"`
-	Longest    uint64 `json:"longest_ns,omitempty"` // debug builds: longest stretch with interrupts off
-	LongestF   string `json:"longest_in,omitempty"` // debug builds: the entry at which it began
+	CPU        int                     `json:"cpu"`
+	APICID     uint32                  `json:"apic_id"`
+	UID        uint32                  `json:"acpi_id"`
+	BSP        bool                    `json:"bsp"`
+	Core       string                  `json:"core,omitempty"` // kind of core, on machines with several kinds
+	State      string                  `json:"state"`          // offline, booting, ready, online
+	Stage      string                  `json:"stage"`          // how far the CPU's start came
+	Ticks      uint64                  `json:"ticks"`
+	Switches   uint64                  `json:"switches"`
+	Interrupts uint64                  `json:"interrupts"` // those of the timer too
+	IdleNS     uint64                  `json:"idle_ns"`
+	Wakes      [abi.WakeReasons]uint64 `json:"wakes"`                // from its halt: tick, timer, thread, IPI, device
+	Longest    uint64                  `json:"longest_ns,omitempty"` // debug builds: longest stretch with interrupts off
+	LongestF   string                  `json:"longest_in,omitempty"` // debug builds: the entry at which it began
 }
 
 // ACPI is the firmware's tables.
@@ -44,11 +47,30 @@ type ACPITable struct {
 	Checksum  string `json:"checksum"` // ok, or the error
 }
 
-// IRQ is one vector that has interrupted some CPU.
+// IRQ is one vector that has interrupted some CPU, or a line that a device's driver has
+// claimed. The fields from Line on are a line's.
 type IRQ struct {
-	Vector int      `json:"vector"`
-	Name   string   `json:"name"`
-	Counts []uint64 `json:"counts"` // by CPU
+	Vector   int      `json:"vector"` // of a line: on the CPU to which it goes; -1 for any
+	Name     string   `json:"name"`
+	Counts   []uint64 `json:"counts"`             // by CPU
+	Line     string   `json:"line,omitempty"`     // the GSI, or msi0 and so on
+	Trigger  string   `json:"trigger,omitempty"`  // edge, level, msi
+	Polarity string   `json:"polarity,omitempty"` // high, low
+	CPU      *int     `json:"cpu,omitempty"`      // to which it goes
+	Allowed  []int    `json:"allowed,omitempty"`  // CPUs to which it may go; absent for all
+	State    string   `json:"state,omitempty"`    // open, masked, moving, stuck
+	Balanced uint64   `json:"balanced,omitempty"` // how often the balancer has moved it
+	Strays   uint64   `json:"strays,omitempty"`   // interrupts that no device has claimed; of level-triggered lines
+}
+
+// SerialPort is a serial port from which the kernel receives.
+type SerialPort struct {
+	Address  uint64 `json:"address"` // of its first register: a port, or memory's
+	Memory   bool   `json:"memory"`
+	For      string `json:"for"` // console, stdio, control
+	Received uint64 `json:"received"`
+	Overruns uint64 `json:"overruns"` // times at which the UART said that bytes were lost
+	Dropped  uint64 `json:"dropped"`  // bytes for which the kernel had no room
 }
 
 // IPI is one kind of IPI, and what has happened to IPIs of that kind.

@@ -1,4 +1,4 @@
-// Package smp starts the CPUs that the firmware lists.
+// Package smp starts the CPUs that the firmware lists, and takes them offline again.
 //
 // All CPUs get INIT together, one wait, then the SIPI. Each finds its block by its
 // APIC id and reports that it is ready, and all come online together. Every wait is
@@ -31,6 +31,7 @@ type State struct {
 	State uint32 // percpu.Booting and so on
 	Stage uint32
 	Code  uint32 // percpu.CodeNone and so on
+	Step  uint32 // percpu.StepNone and so on
 }
 
 // Core is what the start of CPUs needs from the core, and from time.

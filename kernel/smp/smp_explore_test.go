@@ -128,7 +128,7 @@ func (m *model) SendStartup(id uint32, _ uint64) error {
 
 func (m *model) State(cpu int) State {
 	c := m.aps[cpu-1].c
-	return State{c.State.Load(), c.Stage.Load(), percpu.CodeNone}
+	return State{State: c.State.Load(), Stage: c.Stage.Load()}
 }
 
 func (m *model) Slot(_ uint64, i int) trampoline.Report {

@@ -103,7 +103,7 @@ func (f *fake) State(cpu int) State {
 	if stage < trampoline.StageFoundBlock {
 		stage = 0 // only the slot has the stage
 	}
-	return State{c.state, stage, c.code}
+	return State{State: c.state, Stage: stage, Code: c.code}
 }
 
 func (f *fake) Slot(page uint64, i int) trampoline.Report {

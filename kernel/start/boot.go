@@ -156,6 +156,9 @@ func readOptions(c *percpu.CPU) {
 	if n, ok := cmdline.Value(line, "mitigations", word[:]); ok && string(word[:n]) == "full" {
 		clearAlways = true
 	}
+	if n, ok := cmdline.Value(line, "nohz", word[:]); ok && string(word[:n]) == "off" {
+		sched.KeepTicking(sched.ByOption, true)
+	}
 	if n, ok := cmdline.Value(line, "crlf", word[:]); ok && string(word[:n]) == "off" {
 		console.OmitReturns()
 	}
@@ -193,26 +196,27 @@ func startTraps(c *percpu.CPU) {
 }
 
 func startClock(c *percpu.CPU) {
-	hz, from := clock.Calibrate()
-	var l console.Line
-	console.Say(c, l.Str("clock: time-stamp counter at ").Dec(hz/1000).Str(" kHz by ").Str(from.String()))
+	mem.MapClock(c)
+	clock.UsePage(features.Has(cpu.RDTSCP))
+	found := calibrate(c)
 	ns, ok := clock.ReadRTC()
 	seedRandom(c, ns)
 	if ok {
 		clock.SetEpoch(ns - int64(clock.Now()))
 	} else {
-		l = console.Line{}
+		var l console.Line
 		console.Warn(c, l.Str("clock: no date in the real-time clock, counting from 1970"))
 	}
-	clock.UseVDSO()
+	chooseClock(c)
+	clock.UseVDSO(features.Has(cpu.RDTSCP))
 	stretch, _ := setting.Stretch.Read(info.CommandLine)
 	if stretch != 0 && !lock.Checked {
-		l = console.Line{}
+		var l console.Line
 		console.Warn(c, l.Str("options: stretch=: only the debug kernel measures that, ignored"))
 	}
 	trap.SetStretchLimit(clock.Time(stretch))
 	startAPIC(c)
-	bootData.TSCHz, bootData.TSCSource = hz, uint32(from)
+	bootData.TSCHz, bootData.TSCSource = found.Hz(), uint32(found.Chosen)
 }
 
 // mixEntropy is a function for boot.Info.Entropy.
@@ -236,6 +240,7 @@ func startAPIC(c *percpu.CPU) {
 		return
 	}
 	apic.RetirePIC(vector.PIC)
+	clock.SilencePIT()
 	addr, _, x2 := apic.Physical()
 	given := x2 // set by the firmware
 	va := uintptr(0)
@@ -244,7 +249,7 @@ func startAPIC(c *percpu.CPU) {
 	}
 	apic.Use(x2, va)
 	apic.Enable(c)
-	bootData.TimerHz = apic.CalibrateTimer()
+	chooseTimer(c, calibrateTimer(c))
 	if x2 {
 		bootData.X2APIC = abi.X2Mode
 		if given {

@@ -64,7 +64,7 @@ func plan(delta mem.PhysAddr) *mem.Boot {
 	occupy(b.Early) // package mem hands out what is left of it after the boot
 	b.Early.Start = (early + layout.PageSize - 1) &^ (layout.PageSize - 1)
 	b.RAM, b.Free = memory.RAM.Pieces(), memory.Free.Pieces()
-	info = boot.Info{Protocol: info.Protocol, CommandLine: info.CommandLine, BadScreen: info.BadScreen} // the rest was in the loader's memory
+	info = boot.Info{Protocol: info.Protocol, CommandLine: info.CommandLine, BadScreen: info.BadScreen, Counters: info.Counters} // the rest was in the loader's memory
 	return b
 }
 

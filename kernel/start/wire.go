@@ -51,6 +51,7 @@ func installHandlers() {
 	if apic.Legacy() {
 		intr.InstallLegacy()
 	} else {
+		intr.Install()
 		apic.Install()
 	}
 }

@@ -98,6 +98,26 @@ func place(c *percpu.CPU, seq uint64) *slot {
 	return (*slot)(unsafe.Pointer(c.Trace + uintptr(seq%Len)*unsafe.Sizeof(slot{})))
 }
 
+// Values for the assembly.
+const (
+	offTrace    = unsafe.Offsetof(percpu.CPU{}.Trace)
+	offTracePos = unsafe.Offsetof(percpu.CPU{}.TracePos)
+	offThreadID = unsafe.Offsetof(percpu.CPU{}.ThreadID)
+	slotTSC     = unsafe.Offsetof(slot{}.tsc)
+	slotHead    = unsafe.Offsetof(slot{}.head)
+	slotA       = unsafe.Offsetof(slot{}.a)
+	slotB       = unsafe.Offsetof(slot{}.b)
+	slotShift   = 5
+)
+
+var _ [1 << slotShift]byte = [unsafe.Sizeof(slot{})]byte{}
+
+// Interrupted records an event of the kind Interrupt, as Add does: a vector and the address
+// of the interrupted instruction.
+//
+//go:noescape
+func Interrupted(c *percpu.CPU, vector, ip uint64)
+
 // Add records an event of this CPU. An NMI between taking the place and storing the
 // head records its own events in the places after it.
 //

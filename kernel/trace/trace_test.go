@@ -38,6 +38,29 @@ func TestRing(t *testing.T) {
 	require.Equal(t, Gone, Read(&percpu.CPU{}, 0, &r), "no ring")
 }
 
+// Interrupted, in assembly, does what Add does: at each place of the ring, with the kind on
+// and off, and without a ring.
+func TestInterrupted(t *testing.T) {
+	c, ring := newRing()
+	defer runtime.KeepAlive(ring)
+	var by [2]Record
+	for i := range uint64(2*Len + 3) {
+		Add(c, Interrupt, i, ^i)
+		Interrupted(c, i, ^i)
+		for n := range by {
+			require.Equal(t, Complete, Read(c, 2*i+uint64(n), &by[n]))
+		}
+		require.GreaterOrEqual(t, by[1].TSC, by[0].TSC)
+		by[1].TSC = by[0].TSC
+		require.Equal(t, by[0], by[1])
+	}
+	defer SetKinds(SetKinds(All - 1<<Interrupt))
+	before := Next(c)
+	Interrupted(c, 1, 2)
+	require.Equal(t, before, Next(c))
+	Interrupted(&percpu.CPU{}, 1, 2)
+}
+
 // A place that is taken holds an older record until it is filled. An NMI that comes in
 // between fills the next place first.
 func TestUnwritten(t *testing.T) {

@@ -14,54 +14,68 @@
 // Out:   through leave, or back into the core.
 // Calls: outsideFn(c, frame, xsave) or insideFn(c, frame).
 TEXT ·common(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
-	PUSHALL
-	CLD
-	CMPW	const_frameCS(SP), $const_kernelCS // not the privilege level: see cpu.Frame.Foreign
-	JEQ	ring0
-	SWAPGS
+	PUSHQ	AX
+	PUSHQ	BX
+	CMPW	const_istCS(SP), $const_kernelCS // not the privilege level: see cpu.Frame.Foreign
+	JNE	program
 	LFENCE                        // no load by GS before the branch above is decided
-	RDFSBASEQ AX
-	MOVQ	AX, const_offUserFS(GS)
-	MOVQ	const_offStackTop(GS), BX
-	JMP	outside
-
-ring0:
-	LFENCE
 	// A stack pointer within the thread's kernel stack means that the core was
-	// interrupted.
-	MOVQ	const_frameSP(SP), AX
-	MOVQ	const_offStackTop(GS), BX
+	// interrupted. Then the frame is pushed there, a word at a time: that is less than
+	// to push it here and to copy it.
+	MOVQ	const_istSP(SP), AX
 	CMPQ	AX, const_offStackLow(GS)
-	JCS	outside
-	CMPQ	AX, BX
-	JHI	outside
-	LEAQ	-(128+const_frameSize)(AX), BX
+	JCS	hosted
+	CMPQ	AX, const_offStackTop(GS)
+	JHI	hosted
+	LEAQ	-128(AX), BX
 	ANDQ	$~15, BX
-	MOVQ	BX, DX
-	SUBQ	const_offStackLow(GS), DX
-	CMPQ	DX, $const_minStack
-	JLT	overflow
-	MOVQ	SP, SI
-	MOVQ	BX, DI
-	MOVL	$const_frameWords, CX
-	REP;	MOVSQ
-	MOVQ	BX, SP
+	LEAQ	-(const_frameSize+const_minStack)(BX), AX
+	CMPQ	AX, const_offStackLow(GS)
+	JCS	overflow
+	XCHGQ	SP, BX                // BX: the IST stack
+	PUSHQ	const_istSS(BX)
+	PUSHQ	const_istSP(BX)
+	PUSHQ	const_istFlags(BX)
+	PUSHQ	const_istCS(BX)
+	PUSHQ	const_istIP(BX)
+	PUSHQ	const_istError(BX)
+	PUSHQ	const_istVector(BX)
+	PUSHQ	const_istAX(BX)
+	PUSHQ	(BX)
+	PUSHREST
+	CLD
+	MOVQ	SP, BX
 	ENTERGO
 	LINKFRAME
 	MOVQ	const_offSelf(GS), AX
 	SUBQ	$64, SP
 	MOVQ	·insideFn(SB), DX
-	MOVQ	(DX), CX
-	CALL	CX
+	CALL	(DX)
 	ADDQ	$80, SP
 	POPALL
 	ADDQ	$16, SP
 	IRETQ
 
 overflow:
+	PUSHREST
+	CLD
 	MOVQ	SP, BX
 	JMP	·lost(SB)
 
+program:
+	PUSHREST
+	CLD
+	SWAPGS
+	LFENCE                        // as above
+	RDFSBASEQ AX
+	MOVQ	AX, const_offUserFS(GS)
+	MOVQ	const_offStackTop(GS), BX
+	JMP	outside
+
+hosted: // the kernel's own Go code
+	PUSHREST
+	CLD
+	MOVQ	const_offStackTop(GS), BX
 outside:
 	SUBQ	$const_frameSize, BX
 	MOVQ	SP, SI
@@ -152,6 +166,19 @@ TEXT ·threadStart(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	CALL	CX
 	MOVQ	80(SP), BX
 	JMP	·leave(SB)
+
+// func entered(c *percpu.CPU, vector, ip uint64)
+TEXT ·entered(SB), NOSPLIT, $0-24
+	MOVQ	c+0(FP), BX
+	MOVQ	vector+8(FP), AX
+	MOVQ	const_offCounts(BX), DI
+	TESTQ	DI, DI
+	JEQ	uncounted
+	INCQ	(DI)(AX*8)
+uncounted:
+	MOVB	AX, const_offWokenBy(BX)
+	INCW	const_offDepth(BX)    // of 16 bits: trap.go compares
+	JMP	muster∕kernel∕trace·Interrupted(SB)
 
 // The addresses of code for tables and registers.
 DATA ·stubsPC+0(SB)/8, $·stubs(SB)

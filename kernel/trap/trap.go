@@ -40,6 +40,9 @@ const (
 	offKernelFS = unsafe.Offsetof(percpu.CPU{}.KernelFS)
 	offUserFS   = unsafe.Offsetof(percpu.CPU{}.UserFS)
 	offScratch  = unsafe.Offsetof(percpu.CPU{}.Scratch)
+	offCounts   = unsafe.Offsetof(percpu.CPU{}.Counts)
+	offWokenBy  = unsafe.Offsetof(percpu.CPU{}.WokenBy)
+	offDepth    = unsafe.Offsetof(percpu.CPU{}.Depth)
 	offPanicTop = unsafe.Offsetof(percpu.CPU{}.PanicTop)
 
 	frameIP    = unsafe.Offsetof(cpu.Frame{}.IP)
@@ -49,6 +52,16 @@ const (
 	frameBP    = unsafe.Offsetof(cpu.Frame{}.BP)
 	frameSize  = cpu.FrameSize
 	frameWords = cpu.FrameSize / 8
+
+	// Where the words of an interrupt lie on the IST stack once AX and BX are pushed.
+	istAX     = 8
+	istVector = 16
+	istError  = 24
+	istIP     = 32
+	istCS     = 40
+	istFlags  = 48
+	istSP     = 56
+	istSS     = 64
 
 	userSS   = cpu.UserSS
 	userCS   = cpu.UserCS
@@ -78,6 +91,12 @@ const (
 	// is the space for a fake g and the address of the CPU's block above the stack.
 	ISTSize     = 8 << 10
 	ISTReserved = (unsafe.Sizeof(fakeg.G{}) + 8 + 15) &^ 15
+)
+
+// entered adds to 16 bits, and stores to 8.
+var (
+	_ [2]byte = [unsafe.Sizeof(percpu.CPU{}.Depth)]byte{}
+	_ [1]byte = [unsafe.Sizeof(percpu.CPU{}.WokenBy)]byte{}
 )
 
 // The functions that the stubs call. They are values, so that the assembly enters
@@ -139,7 +158,7 @@ func onOutside(c *percpu.CPU, f *cpu.Frame, xsave uintptr) (how uintptr) {
 	if exception {
 		trace.Add(c, trace.Exception, f.Vector, f.IP)
 	} else {
-		trace.Add(c, trace.Interrupt, f.Vector, f.IP)
+		trace.Interrupted(c, f.Vector, f.IP)
 		vector.Deliver(c, f)
 	}
 	if f.Foreign() {
@@ -173,25 +192,54 @@ func refuseSelectors(f *cpu.Frame) {
 }
 
 // onInside handles traps of the core itself: page faults of functions that touch
-// user memory, interrupts while it waits, and bugs.
+// user memory, registers that the CPU does not have, interrupts while it waits, and bugs.
+//
+// Nosplit: the stub has found minStack bytes free; without the check it is shorter.
+//
+//go:nosplit
 func onInside(c *percpu.CPU, f *cpu.Frame) {
+	if f.Vector < vector.Exceptions {
+		onCoreException(c, f)
+		return
+	}
+	if lock.Checked {
+		onCheckedInterrupt(c, f)
+		return
+	}
+	entered(c, f.Vector, f.IP)
+	vector.Deliver(c, f)
+	c.Depth--
+}
+
+// entered records an interrupt of the core: it counts the vector, sets c.WokenBy, adds one to
+// c.Depth, and goes on as trace.Interrupted. It is assembly because every interrupt of an idle
+// CPU calls it.
+//
+//go:noescape
+func entered(c *percpu.CPU, vector, ip uint64)
+
+// onCheckedInterrupt is the rest of onInside for an interrupt, in debug builds.
+func onCheckedInterrupt(c *percpu.CPU, f *cpu.Frame) {
+	at := c.EnteredAt
+	Enter(c, f)
+	entered(c, f.Vector, f.IP)
+	vector.Deliver(c, f)
+	c.Depth--
+	Left(c) // the window that the interrupt came in begins the next stretch
+	c.EnteredAt = at
+}
+
+// onCoreException handles an exception of the core.
+func onCoreException(c *percpu.CPU, f *cpu.Frame) {
 	count(c, f.Vector)
 	switch {
 	case f.Vector == vector.PageFault:
 		onCoreFault(c, f, cpu.ReadCR2())
 	case f.Vector == vector.Protection && f.IP == uint64(restorePC):
 		f.BX = uint64(initialState) // run it again
-	case f.Vector < vector.Exceptions:
-		upcall.To.Panic(c, f, "exception in the core; vector, error", f.Vector, f.Error)
+	case f.Vector == vector.Protection && cpu.SkipMSR(f):
 	default:
-		at := c.EnteredAt
-		Enter(c, f)
-		trace.Add(c, trace.Interrupt, f.Vector, f.IP)
-		c.Depth++
-		vector.Deliver(c, f)
-		c.Depth--
-		Left(c) // the window that the interrupt came in begins the next stretch
-		c.EnteredAt = at
+		upcall.To.Panic(c, f, "exception in the core; vector, error", f.Vector, f.Error)
 	}
 }
 

@@ -14,7 +14,7 @@ package vector
 //	0x00-0x1f  exceptions
 //	0x20-0x2f  the two 8259s: timer and devices where there is no local APIC
 //	0x30-0xdf  device interrupts through the I/O APICs
-//	0xe0-0xef  free
+//	0xe0       for measurements; 0xe1-0xef are free
 //	0xf0-0xff  IPIs and the local APIC's own interrupts
 const (
 	Divide     = 0
@@ -39,6 +39,8 @@ const (
 	DeviceFirst = 0x30
 	DeviceLast  = 0xdf
 
+	Empty = 0xe0 // its handler does nothing; raised by INT
+
 	Flush      = 0xf1 // the IPIs, in the order of the kinds of package ipi
 	Stop       = 0xf2
 	Reschedule = 0xf3
@@ -61,7 +63,7 @@ var names = [Syscall + 1]string{
 	X87: "x87 error", Alignment: "alignment check", Machine: "machine check", SIMD: "SIMD error",
 	20: "virtualization", 21: "control protection", 28: "hypervisor injection", 29: "VMM communication", 30: "security",
 
-	Flush: "TLB flush", Stop: "stop", Reschedule: "reschedule", Call: "call function", TimerIPI: "timer IPI",
+	Empty: "empty", Flush: "TLB flush", Stop: "stop", Reschedule: "reschedule", Call: "call function", TimerIPI: "timer IPI",
 	Timer: "local timer", Error: "APIC error", Spurious: "spurious",
 
 	Syscall: "system call",

@@ -31,7 +31,7 @@ import (
 
 // order lists the core packages, lowest first: each imports only those before it.
 var order = []string{
-	"muster/kernel/layout", "muster/kernel/abi", "muster/kernel/memmap", "muster/kernel/cmdline", "muster/kernel/tree", "muster/kernel/list",
+	"muster/kernel/layout", "muster/kernel/abi", "muster/kernel/memmap", "muster/kernel/cmdline", "muster/kernel/tree", "muster/kernel/wheel", "muster/kernel/list",
 	"muster/kernel/cpu", "muster/kernel/oldcpu", "muster/kernel/mmio", "muster/kernel/atom", "muster/kernel/clock",
 	"muster/kernel/percpu", "muster/kernel/vector", "muster/kernel/upcall", "muster/kernel/refs", "muster/kernel/lock",
 	"muster/kernel/trace", "muster/kernel/symtab", "muster/kernel/fakeg", "muster/kernel/random", "muster/kernel/screen", "muster/kernel/persist", "muster/kernel/console", "muster/kernel/setting",

@@ -1,0 +1,12 @@
+package abi
+
+// Timekeeping is what the timekeeper knows.
+type Timekeeping struct {
+	CPU       uint32 // the timekeeper
+	Reference uint32 // the counter with which the clock is compared, a clock.Kind; clock.Kinds for none
+	Checks    uint64 // comparisons so far
+	Hz        uint64 // the frequency of the time-stamp counter as measured since boot, 0 before
+	SlowNS    int64  // by how much the clock was slow at the last check, in nanoseconds; negative: it was fast
+	PPB       int64  // the slew because of that, in 10^-9; positive: the clock runs faster than Hz says
+	NextNS    int64  // when the next check is due, in nanoseconds from the last; 0: none is
+}

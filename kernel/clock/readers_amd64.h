@@ -1,0 +1,203 @@
+// The readers, for vdso_amd64.s. READ reads the counter. A reader has the C ABI and clobbers
+// only what C may. A reader that a change has disturbed begins again.
+//
+// They compute a moment as moment.go does: the product's upper half has the seconds.
+
+// The runtime's clock_gettime in the kernel: DI is the clock, SI points to seconds and
+// nanoseconds. The runtime calls it for CLOCK_REALTIME (0) and CLOCK_MONOTONIC (1) alone, and
+// does not look at the result.
+TEXT RUNTIMECLOCK(SB), NOSPLIT|NOFRAME, $0-0
+again:
+	MOVL	(const_pageAt+Page_ended), R8
+	READ
+	SHLQ	$32, DX
+	ORQ	DX, AX
+	MULQ	(const_pageAt+Page_rate)
+	ADDQ	(const_pageAt+Page_lo)(DI*8), AX
+	ADCQ	(const_pageAt+Page_hi)(DI*8), DX
+	CMPL	R8, (const_pageAt+Page_begun)
+	JNE	repeat
+	MOVQ	DX, 0(SI)
+	MULQ	(const_pageAt+Page_billion)
+	MOVQ	DX, 8(SI)
+	RET
+repeat:
+	CMPL	(const_pageAt+Page_source), $const_sourceTSC
+	JNE	call
+	PAUSE
+	JMP	again
+call:
+	MOVL	$const_sysClockGettime, AX
+	SYSCALL
+	RET
+
+// The functions of the vDSO. A program runs a copy of these bytes, after a mapping of the
+// page, which lies fromCode before them: PAGE is an offset from the code itself, so the
+// instructions have a distance that is the same in each copy. If the counter is not the clock,
+// each makes its system call, with the arguments as they came.
+#define PAGE(field) VDSO+(field-const_fromCode)(SB)
+TEXT VDSO(SB), NOSPLIT|NOFRAME, $0-0
+
+// clock_gettime(DI clock, SI timespec). A caller may leave anything in the upper half of DI;
+// such a number goes the long way. The first two clocks have code of their own.
+	CMPQ	DI, $const_monotonic
+	JEQ	mono
+	JHI	others
+real:
+	MOVL	PAGE(Page_ended), R8
+	READ
+	SHLQ	$32, DX
+	ORQ	DX, AX
+	MULQ	PAGE(Page_rate)
+	ADDQ	PAGE(Page_lo), AX
+	ADCQ	PAGE(Page_hi), DX
+	CMPL	R8, PAGE(Page_begun)
+	JNE	repeat
+	MOVQ	DX, 0(SI)
+	MULQ	PAGE(Page_billion)
+	MOVQ	DX, 8(SI)
+	XORL	AX, AX
+	RET
+mono:
+	MOVL	PAGE(Page_ended), R8
+	READ
+	SHLQ	$32, DX
+	ORQ	DX, AX
+	MULQ	PAGE(Page_rate)
+	ADDQ	PAGE(Page_lo+8*const_monotonic), AX
+	ADCQ	PAGE(Page_hi+8*const_monotonic), DX
+	CMPL	R8, PAGE(Page_begun)
+	JNE	repeat
+	MOVQ	DX, 0(SI)
+	MULQ	PAGE(Page_billion)
+	MOVQ	DX, 8(SI)
+	XORL	AX, AX
+	RET
+raw:
+	MOVL	PAGE(Page_ended), R8
+	READ
+	SHLQ	$32, DX
+	ORQ	DX, AX
+	MULQ	PAGE(Page_raw)
+	ADDQ	PAGE(Page_raw+8), AX
+	ADCQ	PAGE(Page_raw+16), DX
+	CMPL	R8, PAGE(Page_begun)
+	JNE	repeat
+	MOVQ	DX, 0(SI)
+	MULQ	PAGE(Page_billion)
+	MOVQ	DX, 8(SI)
+	XORL	AX, AX
+	RET
+repeat:
+	CMPL	PAGE(Page_source), $const_sourceTSC
+	JNE	call
+	PAUSE
+others:
+	MOVL	$(const_likeReal), AX
+	BTL	DI, AX
+	JCS	checkReal
+	MOVL	$(const_likeMono), AX
+	BTL	DI, AX
+	JCS	checkMono
+	CMPL	DI, $const_monotonicRaw
+	JEQ	raw
+call:
+	MOVL	$const_sysClockGettime, AX
+	SYSCALL
+	RET
+checkReal:
+	CMPL	DI, $const_ids          // BTL looks at 5 bits alone; below 0 are clocks of tasks
+	JCS	real
+	JMP	call
+checkMono:
+	CMPL	DI, $const_ids
+	JCS	mono
+	JMP	call
+
+// gettimeofday(DI timeval, SI timezone); each may be nil.
+	PCALIGN	$const_VDSOEntry
+day:
+	MOVL	PAGE(Page_ended), R8
+	READ
+	SHLQ	$32, DX
+	ORQ	DX, AX
+	MULQ	PAGE(Page_rate)
+	ADDQ	PAGE(Page_lo), AX
+	ADCQ	PAGE(Page_hi), DX
+	CMPL	R8, PAGE(Page_begun)
+	JNE	dayRepeat
+	TESTQ	DI, DI
+	JEQ	zone
+	MOVQ	DX, 0(DI)
+	MOVL	$1000000, CX
+	MULQ	CX
+	MOVQ	DX, 8(DI)
+zone:
+	XORL	AX, AX
+	TESTQ	SI, SI
+	JEQ	dayDone
+	MOVQ	AX, 0(SI)
+dayDone:
+	RET
+dayRepeat:
+	CMPL	PAGE(Page_source), $const_sourceTSC
+	JNE	dayCall
+	PAUSE
+	JMP	day
+dayCall:
+	MOVL	$const_sysGettimeofday, AX
+	SYSCALL
+	RET
+
+// time(DI seconds), which may be nil.
+	PCALIGN	$const_VDSOEntry
+seconds:
+	MOVL	PAGE(Page_ended), R8
+	READ
+	SHLQ	$32, DX
+	ORQ	DX, AX
+	MULQ	PAGE(Page_rate)
+	ADDQ	PAGE(Page_lo), AX
+	ADCQ	PAGE(Page_hi), DX
+	CMPL	R8, PAGE(Page_begun)
+	JNE	secondsRepeat
+	MOVQ	DX, AX
+	TESTQ	DI, DI
+	JEQ	secondsDone
+	MOVQ	AX, 0(DI)
+secondsDone:
+	RET
+secondsRepeat:
+	CMPL	PAGE(Page_source), $const_sourceTSC
+	JNE	secondsCall
+	PAUSE
+	JMP	seconds
+secondsCall:
+	MOVL	$const_sysTime, AX
+	SYSCALL
+	RET
+
+// getcpu(DI cpu, SI node, DX unused); each may be nil. There is one node here, 0.
+	PCALIGN	$const_VDSOEntry
+#ifdef HAVE_AUX
+	CMPL	PAGE(Page_named), $0
+	JEQ	getcpu
+	READ
+	XORL	AX, AX
+	TESTQ	DI, DI
+	JEQ	node
+	MOVL	CX, 0(DI)
+node:
+	TESTQ	SI, SI
+	JEQ	done
+	MOVL	AX, 0(SI)
+done:
+	RET
+getcpu:
+#endif
+	MOVL	$const_sysGetcpu, AX
+	SYSCALL
+	RET
+	PCALIGN	$const_VDSOEntry
+	INT	$3                      // the copy ends before it
+#undef PAGE

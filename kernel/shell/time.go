@@ -1,0 +1,120 @@
+package shell
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// Time is the date, and where the kernel's time comes from.
+type Time struct {
+	Uptime
+	Hz       uint64        `json:"tsc_hz"` // of the time-stamp counter
+	From     string        `json:"source"` // of that frequency
+	Why      string        `json:"why"`
+	Sources  []TimeSource  `json:"sources"`
+	Counters []TimeCounter `json:"counters"`
+	Timer    TimeTimer     `json:"timer"`
+	Clock    string        `json:"clock"` // the counter that is the clock
+	Keeper   TimeKeeper    `json:"keeper"`
+}
+
+// TimeSource is a source of the frequency of the time-stamp counter.
+type TimeSource struct {
+	Name  string `json:"name"`
+	Kind  string `json:"kind"`                // exact, measured or nominal
+	Hz    uint64 `json:"hz,omitempty"`        // absent: it says nothing
+	Bound uint32 `json:"bound_ppm,omitempty"` // of a measurement: its largest error
+	Apart uint64 `json:"apart_ppm,omitempty"` // from the chosen one
+	State string `json:"state"`
+}
+
+// TimeCounter is a counter outside the CPUs.
+type TimeCounter struct {
+	Name  string `json:"name"`
+	Bits  uint8  `json:"bits"`
+	Hz    uint64 `json:"hz"`
+	State string `json:"state"` // counts, or what is wrong with it
+}
+
+// TimeTimer is the timer of the local APICs.
+type TimeTimer struct {
+	Hz    uint64 `json:"hz,omitempty"` // after its divider, measured; absent: there is none, or it stands still
+	Bound uint32 `json:"bound_ppm,omitempty"`
+	Says  uint64 `json:"says_hz,omitempty"` // what CPU or hypervisor say
+	State string `json:"state"`
+}
+
+// TimeKeeper is how the clock is kept in agreement with a counter while the kernel runs.
+type TimeKeeper struct {
+	CPU       uint32 `json:"cpu"`
+	Reference string `json:"reference,omitempty"` // absent: there is none
+	Checks    uint64 `json:"checks"`
+	Hz        uint64 `json:"hz,omitempty"` // of the time-stamp counter since the first check; absent: it takes a second
+	SlowNS    int64  `json:"slow_ns"`      // at the last check; negative: the clock was fast
+	SlewPPB   int64  `json:"slew_ppb"`     // because of that
+}
+
+// timing prints the date, and with -v where the kernel's time comes from.
+func timing(_ context.Context, s *Shell, a args) error {
+	t := s.sys.Time()
+	if a.json {
+		return s.printJSON(t)
+	}
+	fmt.Fprintf(s.out, "%s, time-stamp counter at %s by %s\n", t.Date, megahertz(t.Hz), t.From)
+	if !a.flag("-v") {
+		return nil
+	}
+	fmt.Fprintf(s.out, "chosen: %s: %s\n", t.From, t.Why)
+	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "SOURCE\tKIND\tSAYS\tBOUND\tAPART\tSTATE")
+	for _, r := range t.Sources {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Kind, megahertz(r.Hz), ppm(uint64(r.Bound)), ppm(r.Apart), r.State)
+	}
+	fmt.Fprintln(w, "\nCOUNTER\tBITS\tCOUNTS AT\tSTATE")
+	for _, r := range t.Counters {
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", r.Name, r.Bits, megahertz(r.Hz), r.State)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	timer(s.out, t.Timer)
+	fmt.Fprintf(s.out, "clock: %s\n", t.Clock)
+	keeper(s.out, t.Keeper)
+	return nil
+}
+
+func keeper(w io.Writer, k TimeKeeper) {
+	switch {
+	case k.Reference == "":
+		fmt.Fprintf(w, "timekeeper: cpu%d, without a reference: the frequency stays as it was measured at boot\n", k.CPU)
+	case k.Hz == 0:
+		fmt.Fprintf(w, "timekeeper: cpu%d, has begun to compare the clock with %s\n", k.CPU, k.Reference)
+	default:
+		fmt.Fprintf(w, "timekeeper: cpu%d, by %s: %s, slow by %d ns, slewed by %d ppb, checks: %d\n", k.CPU, k.Reference, megahertz(k.Hz), k.SlowNS, k.SlewPPB, k.Checks)
+	}
+}
+
+func timer(w io.Writer, t TimeTimer) {
+	fmt.Fprintf(w, "\ntimer of the local APICs: %s", t.State)
+	if t.Hz != 0 {
+		fmt.Fprintf(w, ", %s, bound %s", megahertz(t.Hz), ppm(uint64(t.Bound)))
+	}
+	fmt.Fprintln(w)
+}
+
+// megahertz returns a frequency as text, "-" for none.
+func megahertz(hz uint64) string {
+	if hz == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%d.%06d MHz", hz/1e6, hz%1e6)
+}
+
+func ppm(n uint64) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%d ppm", n)
+}

@@ -1,0 +1,33 @@
+//go:build qemu
+
+package test
+
+import (
+	"testing"
+)
+
+// A timer of the local APIC that does nothing, or is late, is found at boot: all CPUs get
+// their ticks from the 8254, and time goes on.
+func TestTimerFaults(t *testing.T) {
+	for fault, says := range map[string]string{
+		"dead":   "irq: timer of the local APIC, one-shot: does not come to its end\n",
+		"late=5": "irq: timer of the local APIC, one-shot: is late by ",
+	} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			boot(t, "--cpus", "4", "--append", "fault=timer:"+fault, "--run", "test timers; test threads; test preempt").
+				ok().has(says, "irq: timer: 8254, shared by all CPUs\n", "ok   timers", "ok   preempt")
+		})
+	}
+}
+
+// The timer's mode by option.
+func TestTimerModes(t *testing.T) {
+	for option, says := range map[string]string{"periodic": "irq: timer: periodic\n", "oneshot": "irq: timer: one-shot\n", "deadline": "irq: timer: one-shot\n"} {
+		t.Run(option, func(t *testing.T) {
+			t.Parallel()
+			boot(t, "--cpus", "2", "--append", "timer="+option, "--run", "test timers; test threads").
+				ok().has(says, "ok   timers") // QEMU's own CPUs have no TSC deadline
+		})
+	}
+}
