@@ -211,12 +211,12 @@ func tasks(n int) {
 func killAll(n int) {
 	pid := uintptr(call(syscall.SYS_GETPID))
 	all := ^uint64(0)
-	sys.Handle(12, hangPC(), sys.Restart, all)
+	sys.Handle(12, hangPC(), sys.OnStack|sys.Restart, all)
 	for tid := pid + 1; tid < pid+30; tid++ {
 		call(syscall.SYS_TGKILL, pid, tid, 12)
 	}
 	settle()
-	sys.Handle(10, handlerPC(), sys.Restart, all)
+	sys.Handle(10, handlerPC(), sys.OnStack|sys.Restart, all)
 	call(syscall.SYS_RT_SIGPROCMASK, 2, uintptr(unsafe.Pointer(&all)), 0, 8)
 	many(n, syscall.SYS_PAUSE, func(int) []uintptr { return nil })
 	for range 10 {
@@ -228,10 +228,14 @@ func killAll(n int) {
 	call(syscall.SYS_EXIT_GROUP, 0)
 }
 
-// signals leaves many signals pending, and delivers them at once.
+// signals leaves many signals pending, and delivers them at once. The handlers nest, so they
+// have a stack for all of them: a goroutine's is small, and what lies below it is the heap.
 func signals(n int) {
+	const size = 1 << 20
+	own := [3]uint64{uint64(mmap(0, size, 3, 0)), 0, size}
+	must("sigaltstack", call(syscall.SYS_SIGALTSTACK, uintptr(unsafe.Pointer(&own)), 0))
 	for sig := syscall.Signal(1); sig <= 64; sig++ {
-		sys.Handle(sig, handlerPC(), sys.NotBlocked, 0)
+		sys.Handle(sig, handlerPC(), sys.OnStack|sys.NotBlocked, 0)
 	}
 	pid, tid := uintptr(call(syscall.SYS_GETPID)), uintptr(call(syscall.SYS_GETTID))
 	all, zero := ^uint64(0), uint64(0)
@@ -274,7 +278,7 @@ func now(clock uintptr) uint64 {
 
 // manyTimers makes timers on a clock, arms them for one time, and lets the time pass.
 func manyTimers(n int, clock uintptr, period uint64) {
-	sys.Handle(10, handlerPC(), sys.Restart, 0)
+	sys.Handle(10, handlerPC(), sys.OnStack|sys.Restart, 0)
 	ev := [8]uint64{0, 10} // SIGEV_SIGNAL, signal 10
 	var ids []uint32
 	for range n {
