@@ -67,7 +67,7 @@ func (q *runQueue) program(at clock.Time) {
 	if at < q.armed {
 		now := clock.Now()
 		q.armed = max(at, now)
-		apic.ArmTimer(at - now)
+		apic.ArmTimer(q.armed - now)
 		if shared {
 			q.wants.Store(uint64(q.armed))
 		}

@@ -65,8 +65,14 @@ func (q *timerQueue) note() {
 	}
 }
 
-// unitOf returns the unit at whose beginning a timer for a time is due.
-func unitOf(at clock.Time) uint64 { return (uint64(max(at, 0)) + 1<<unitShift - 1) >> unitShift }
+// lastUnit is the last unit whose beginning is a time.
+const lastUnit = uint64(clock.Never) >> unitShift
+
+// unitOf returns the unit at whose beginning a timer for a time is due. A time after the
+// beginning of lastUnit, which a program may name, counts as that.
+func unitOf(at clock.Time) uint64 {
+	return min((uint64(max(at, 0))+1<<unitShift-1)>>unitShift, lastUnit)
+}
 
 func address(q *timerQueue) uintptr { return uintptr(unsafe.Pointer(q)) }
 
@@ -271,26 +277,27 @@ const moveBatch = 32
 // Locks: takes the timers of both CPUs, those of the lower CPU first.
 func MoveTimers(c, from, to *percpu.CPU) (more bool) {
 	q := &local(to).timers
-	before := q.earliest()
-	more = moveTimers(c, &local(from).timers, q, from.ID < to.ID)
-	first := q.earliest()
+	more, earlier := moveTimers(c, &local(from).timers, q, from.ID < to.ID)
 	switch {
-	case first >= before:
+	case !earlier:
 	case to == c:
-		local(c).program(first)
+		local(c).program(q.earliest())
 	default:
 		ipi.Send(c, to, ipi.Timer) // it arms its hardware
 	}
 	return more
 }
 
-// moveTimers is MoveTimers for queues; fromFirst says that from's lock is taken first.
-func moveTimers(c *percpu.CPU, from, to *timerQueue, fromFirst bool) (more bool) {
+// moveTimers is MoveTimers for queues; fromFirst says that from's lock is taken first. earlier
+// says that a timer came that is earlier than all in to were. Both times are read under the
+// lock: before it, the first timer of to may expire, and its CPU arms the hardware for the next.
+func moveTimers(c *percpu.CPU, from, to *timerQueue, fromFirst bool) (more, earlier bool) {
 	first, second := from, to
 	if !fromFirst {
 		first, second = to, from
 	}
 	lock.LockPair(c, &first.mu, &second.mu)
+	before := to.earliest()
 	for range moveBatch {
 		n := from.wheel.Any()
 		if n == nil {
@@ -305,8 +312,8 @@ func moveTimers(c *percpu.CPU, from, to *timerQueue, fromFirst bool) (more bool)
 		to.add(t, n.At())
 	}
 	from.note()
-	more = from.wheel.Any() != nil
+	more, earlier = from.wheel.Any() != nil, to.earliest() < before
 	second.mu.Unlock(c)
 	first.mu.Unlock(c)
-	return more
+	return more, earlier
 }

@@ -11,6 +11,7 @@ import (
 	"muster/kernel/atom"
 	"muster/kernel/clock"
 	"muster/kernel/explore"
+	"muster/kernel/ipi"
 	"muster/kernel/percpu"
 	"muster/kernel/upcall"
 )
@@ -41,7 +42,7 @@ func races(move bool, disarm func(*Timer, *percpu.CPU) bool) explore.Result {
 		}
 		if move {
 			programs = append(programs, func() {
-				moveTimers(&cpus[2], &queues[0], &queues[2], true)
+				_, _ = moveTimers(&cpus[2], &queues[0], &queues[2], true)
 				queues[2].expire(&cpus[2], nil, clock.Second)
 			})
 		}
@@ -80,5 +81,59 @@ func TestStaleQueueIsFound(t *testing.T) {
 		return inTime
 	})
 	require.Error(t, r.Err)
+	t.Log(r)
+}
+
+// arrives searches a CPU whose first timer expires while another CPU moves a timer to it that
+// is due between the first and the second. In the end its hardware interrupts for the timer that
+// came, or an IPI is there that makes it look.
+func arrives(move func(c, from, to *percpu.CPU) bool) explore.Result {
+	const base = 1 << 50 // far from the present
+	return explore.Run(explore.Model{Preemptions: explore.Unbounded, Setup: func() ([]func(), func() error) {
+		m := newMachine(2)
+		to, q := m.cpus[0], m.queues[0]
+		var timers [3]Timer
+		for i := range timers {
+			timers[i].does = counts
+		}
+		q.timers.add(&timers[0], unitOf(base))
+		m.queues[1].timers.add(&timers[1], unitOf(base+2*clock.Second))
+		q.timers.add(&timers[2], unitOf(base+3*clock.Second))
+		q.armed, q.nextTick = clock.Never, clock.Never
+		programs := []func(){
+			func() { // as due does
+				q.timers.expire(to, nil, base+clock.Second)
+				q.program(min(q.nextTick, q.timers.earliest()))
+			},
+			func() { move(m.cpus[1], m.cpus[1], to) },
+		}
+		return programs, func() error {
+			if at := q.timers.earliest(); at < q.armed && m.ipi[0].Load() == 0 {
+				return errors.New("a timer is due before the hardware interrupts")
+			}
+			return nil
+		}
+	}})
+}
+
+// A timer that moves to another CPU is not late there.
+func TestMovedTimerIsNotLate(t *testing.T) {
+	r := arrives(MoveTimers)
+	t.Log(r)
+	require.NoError(t, r.Err)
+	require.True(t, r.Complete)
+}
+
+// Negative control: a CPU that compares with the first timer as it was before the lock.
+func TestCompareBeforeLockIsFound(t *testing.T) {
+	r := arrives(func(c, from, to *percpu.CPU) bool {
+		before := local(to).timers.earliest()
+		more, _ := moveTimers(c, &local(from).timers, &local(to).timers, false)
+		if local(to).timers.earliest() < before {
+			ipi.Send(c, to, ipi.Timer)
+		}
+		return more
+	})
+	require.ErrorContains(t, r.Err, "before the hardware interrupts")
 	t.Log(r)
 }

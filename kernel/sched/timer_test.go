@@ -166,3 +166,22 @@ func TestMoveTimers(t *testing.T) {
 	require.True(t, MoveTimers(b, a, b), "a bounded number at a time")
 	require.False(t, MoveTimers(b, a, b))
 }
+
+// A timer for the end of time, which a program may arm, does not keep the hardware from
+// interrupting for others.
+func TestTimerAtTheEndOfTime(t *testing.T) {
+	for _, at := range []clock.Time{clock.Never, clock.Never - 1, clock.Never - 1<<unitShift, clock.Never - 2<<unitShift} {
+		c, q, _ := oneCPU(t)
+		q.armed = clock.Never
+		var last, soon Timer
+		last.Arm(c, at)
+		require.Greater(t, q.timers.earliest(), clock.Never-3<<unitShift)
+		require.Equal(t, q.timers.earliest(), q.armed)
+		now := clock.Now()
+		soon.Arm(c, now+500*clock.Second)
+		require.Equal(t, clock.Time(unitOf(now+500*clock.Second)<<unitShift), q.armed)
+		q.timers.expire(c, nil, now)
+		require.True(t, last.Disarm(c))
+		require.True(t, soon.Disarm(c))
+	}
+}
