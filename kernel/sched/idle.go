@@ -45,7 +45,11 @@ func InitIdle(memory uintptr, n uint32) { idle.Init(memory, n) }
 func Idle(c *percpu.CPU) {
 	trap.Restart(c)
 	for q := local(c); ; {
-		c.Resched, c.Retick = 0, 0
+		c.Resched = 0
+		if c.Retick != 0 {
+			c.Retick = 0
+			q.retick(c) // the thread that comes next may run for long
+		}
 		if c.IsLeaving() {
 			leave(c)
 			return

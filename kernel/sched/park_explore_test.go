@@ -108,6 +108,8 @@ type machine struct {
 	words  [1]uint64
 	table  []*percpu.CPU // percpu has its address alone
 	ran    atom.Uint32
+
+	threads [2]Thread // of models that find a thread by the address of a part
 }
 
 func newMachine(n int) *machine {

@@ -117,16 +117,18 @@ func become(c *percpu.CPU, q *runQueue, prev, next *Thread) {
 	if g := uintptr(unsafe.Pointer(next.Group)); g != q.group.Load() {
 		q.group.Store(g)
 	}
-	if next.limited() && q.ticking.Load() == 0 {
-		q.startTick(c)
-	}
 	class := next.Class
 	if next == q.idle {
 		class = classes
 	}
 	q.running.Store(uint32(class))
-	next.state.Store(stRunning)
 	next.cpu.Store(c.ID)
+	next.state.Store(stRunning)
+	// A waker that found this CPU idle has only kicked it, however many threads came. The look is
+	// after the stores, so LimitThread sees them, or the look sees its limit.
+	if q.ticking.Load() == 0 && (q.count.Load() > 0 || next.limited()) {
+		q.startTick(c)
+	}
 	next.Switches.Store(next.Switches.Load() + 1)
 	c.Switches.Store(c.Switches.Load() + 1)
 }

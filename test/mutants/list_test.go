@@ -28,6 +28,7 @@ const (
 	exploreSMP   = "-tags explore -run Handshake ./kernel/smp"
 	hostSMP      = "./kernel/smp"
 	exploreSched = "-tags explore -run Park|Idle ./kernel/sched"
+	exploreTick  = "-tags explore -run TestIdleTicks|TestMovedTimer ./kernel/sched"
 	hostSched    = "./kernel/sched"
 	hostList     = "./kernel/list"
 	exploreMem   = "-tags explore -run Flush ./kernel/mem"
@@ -236,6 +237,10 @@ var mutants = []mutant{
 		"for free && n != nil && queuedThread(n).pinned {", "for free && n != nil && !queuedThread(n).pinned {", hostSched},
 	{"a timer is forgotten", "kernel/sched/timer.go",
 		"first = unit << unitShift", "first = uint64(clock.Never)", hostSched},
+	{"moved timers compared before the lock", "kernel/sched/timer.go",
+		"\tlock.LockPair(c, &first.mu, &second.mu)\n\tbefore := to.earliest()\n", "\tbefore := to.earliest()\n\tlock.LockPair(c, &first.mu, &second.mu)\n", exploreTick},
+	{"no tick for what an idle CPU leaves in its queue", "kernel/sched/switch.go",
+		"(q.count.Load() > 0 || next.limited())", "next.limited()", exploreTick},
 	{"as many timers as are due", "kernel/sched/timer.go",
 		"n < maxExpired &&", "n >= 0 &&", hostSched},
 	{"a mutex freed for a waiter", "kernel/sched/mutex.go",
