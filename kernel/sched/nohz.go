@@ -91,6 +91,7 @@ func (q *runQueue) startTick(c *percpu.CPU) {
 	q.ticking.Store(1)
 	now := clock.Now()
 	if at := staggered(c.ID, percpu.Count(), now, tickPeriod); at < q.nextTick {
+		q.lived += now - q.planned // no tick counts this part of the span any more
 		q.planned, q.nextTick = now, at
 		q.program(at)
 	}

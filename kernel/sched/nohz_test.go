@@ -75,6 +75,17 @@ func TestSecondThreadStartsTick(t *testing.T) {
 	require.Zero(t, c.Resched, "the thread that runs keeps its turn")
 }
 
+// The watchdog's time passes as planned, however often a tick comes earlier than it was planned.
+func TestEarlyTickKeepsLived(t *testing.T) {
+	c, q, _ := oneCPU(t)
+	now := clock.Now()
+	q.planned, q.nextTick, q.armed = now-500*clock.Millisecond, now+500*clock.Second, clock.Never
+	q.startTick(c)
+	require.GreaterOrEqual(t, q.lived, 500*clock.Millisecond)
+	require.GreaterOrEqual(t, q.planned, now)
+	require.LessOrEqual(t, q.nextTick-q.planned, tickPeriod)
+}
+
 // The samples of a thread that is seldom sampled stand for the time between them.
 func TestWeight(t *testing.T) {
 	_, q, _ := oneCPU(t)
