@@ -37,12 +37,17 @@ func (l *line) deliver(c *percpu.CPU) {
 	}
 	l.io.Mask(c, l.gsi, true)
 	apic.EOI()
-	served := l.serve(c)
-	switch {
-	case l.action == abi.ActionEvent:
-		if l.stray(clock.Now()) { // until the goroutine says that it was its device's
+	if l.action == abi.ActionEvent {
+		// It counts as a stray until the goroutine says that it was its device's. The goroutine may
+		// say so, and unmask the line, on another CPU as soon as it is woken: so it comes last.
+		if l.stray(clock.Now()) {
 			l.stop(c)
 		}
+		l.serve(c)
+		return
+	}
+	served := l.serve(c)
+	switch {
 	case served:
 		l.run = 0
 		l.io.Mask(c, l.gsi, false)
@@ -64,12 +69,13 @@ func (l *line) serve(c *percpu.CPU) bool {
 	case abi.ActionControl:
 		return linux.ControlInterrupt(c, l.event)
 	case abi.ActionEvent:
-		if !apic.Simulated { // those tests have no eventfd
-			l.event.Signal(c)
-		}
+		signal(c, l.event)
 	}
 	return false
 }
+
+// signal counts an interrupt in an eventfd, but in models.
+var signal = func(c *percpu.CPU, event *linux.File) { event.Signal(c) }
 
 // onConsole empties and fills the serial port, and wakes the threads that wait for
 // it.

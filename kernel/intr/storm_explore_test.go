@@ -10,6 +10,7 @@ import (
 	"muster/kernel/abi"
 	"muster/kernel/clock"
 	"muster/kernel/linux"
+	"muster/kernel/percpu"
 )
 
 // storm lets a level line that no device releases interrupt until it is masked, or limit
@@ -80,5 +81,20 @@ func TestEventThatNobodyClaims(t *testing.T) {
 			Unmask(&memory.cpus[0], nil, n, claimed)
 		}
 		require.Equal(t, !claimed, lines[n].stuck.Load() == 1)
+	}
+}
+
+// A goroutine that serves the device and unmasks the line on another CPU, as soon as it is
+// woken, finds the interrupt counted: it takes it back, or leaves the line masked.
+func TestGoroutineIsQuick(t *testing.T) {
+	for _, claimed := range []bool{false, true} {
+		b := newBoard(t, 0x20)
+		n := b.claim(abi.IRQLevel)
+		signal = func(*percpu.CPU, *linux.File) { Unmask(&memory.cpus[1], nil, n, claimed) }
+		b.storm(n, 200_000)
+		l := &lines[n]
+		require.Equal(t, !claimed, l.stuck.Load() == 1)
+		require.Equal(t, !claimed, b.entries[input][0]&bitMasked != 0)
+		require.Equal(t, claimed, l.all == 0)
 	}
 }
