@@ -60,7 +60,8 @@ func (f *follower) step(s sample, now moment, rate uint64, period Time) uint64 {
 	}
 	f.rate = span.over(s.tsc - f.first)
 	f.slow = f.base.plus(span).minus(now).time()
-	f.ppb = max(-maxSlewPPB, min(maxSlewPPB, int64(f.slow)*int64(Second)/int64(period)))
+	slow := max(-Second, min(Second, f.slow)) // more makes no difference, and its product may not fit
+	f.ppb = max(-maxSlewPPB, min(maxSlewPPB, int64(slow)*int64(Second)/int64(period)))
 	f.forget(span)
 	return toward(rate, faster(f.rate, f.ppb))
 }

@@ -99,3 +99,24 @@ func TestFollowIgnoresWide(t *testing.T) {
 	require.Equal(t, rate, got)
 	require.Equal(t, checks, w.f.checks)
 }
+
+// A clock that is slow or fast by any time is slewed in the right direction. A counter that stands still
+// while CPUs are idle makes it slow by 15 s at once.
+func TestSlewOfLargeError(t *testing.T) {
+	for _, apart := range []float64{-40, -15, -9, 9, 15, 40} {
+		w := newFollowed(1e9, 1e9, 1<<40-1)
+		w.step(t, 1)
+		w.step(t, 8)
+		tsc, counts := w.f.tsc+1e9, w.f.count+14318180
+		now := w.page.clock(monotonic, tsc)
+		if apart > 0 {
+			counts += uint64(apart * 14318180)
+		} else {
+			now = now.plus(momentOf(Time(-apart * 1e9)))
+		}
+		w.f.step(sample{tsc, 1000, counts}, now, w.page.rate.Load(), Second)
+		require.InDelta(t, apart*1e9, float64(w.f.slow), 1e6)
+		require.Equal(t, apart > 0, w.f.ppb == maxSlewPPB, "%d", w.f.ppb)
+		require.Equal(t, apart < 0, w.f.ppb == -maxSlewPPB, "%d", w.f.ppb)
+	}
+}
