@@ -145,6 +145,13 @@ const (
 	IRQStuck   = 1 << 5 // IRQLine: masked, because it interrupts without a device that claims it
 )
 
+// MaxIRQAPICID is the highest APIC id that a device interrupt reaches: without interrupt remapping, a
+// destination has 8 bits, in an entry of an I/O APIC and in an MSI, and 255 means all CPUs.
+//
+// Source: Intel 82093AA data sheet, "I/O Redirection Table Registers"; Intel SDM vol. 3A,
+// "Message Address Register Format".
+const MaxIRQAPICID = 254
+
 // IRQName is the length of a line's name.
 const IRQName = 24
 

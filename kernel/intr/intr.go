@@ -84,10 +84,6 @@ func AddIOAPIC(c *percpu.CPU, _ *linux.Task, id uint8, addr uint64, gsiBase uint
 	return c, uint64(a.Inputs)
 }
 
-// maxDestination is the highest APIC id that fits the 8 bits of a destination, in an entry
-// of an I/O APIC and in an MSI; 255 is all CPUs.
-const maxDestination = 254
-
 // target returns the CPU with a number if device interrupts can go to it.
 func target(number int) (*percpu.CPU, linux.Errno) {
 	o := percpu.Find(number)
@@ -96,7 +92,7 @@ func target(number int) (*percpu.CPU, linux.Errno) {
 		return nil, linux.EINVAL
 	case apic.Legacy() || !o.IsOnline():
 		return nil, linux.ENODEV
-	case o.APICID > maxDestination:
+	case o.APICID > abi.MaxIRQAPICID:
 		return nil, linux.ERANGE
 	}
 	return o, 0

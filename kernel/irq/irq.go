@@ -42,12 +42,12 @@ func SetUp(t *acpi.Topology) {
 	}
 	high := 0
 	for _, c := range t.CPUs {
-		if c.APICID > MaxAPICID {
+		if c.APICID > abi.MaxIRQAPICID {
 			high++
 		}
 	}
 	if high > 0 {
-		klog.Infof("irq: %d CPUs get no device interrupts: their APIC ids are above %d, and there is no interrupt remapping", high, MaxAPICID)
+		klog.Infof("irq: %d CPUs get no device interrupts: their APIC ids are above %d, and there is no interrupt remapping", high, abi.MaxIRQAPICID)
 	}
 }
 
@@ -63,13 +63,6 @@ func bindNMI(n acpi.NMISource) {
 	}
 	klog.Infof("irq: GSI %d is an NMI on cpu0", n.GSI)
 }
-
-// MaxAPICID is the highest APIC id that a device interrupt reaches: the destination has 8
-// bits, of which 255 means all CPUs.
-//
-// Source: Intel 82093AA data sheet, "I/O Redirection Table Registers"; Intel SDM vol. 3A,
-// "Message Address Register Format".
-const MaxAPICID = 254
 
 // Event is an interrupt line as a goroutine sees it.
 type Event struct {

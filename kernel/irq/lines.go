@@ -83,8 +83,8 @@ func (t *table) usable(cpu int) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("there is no cpu%d", cpu)
-	case c.APICID > MaxAPICID:
-		return fmt.Errorf("cpu%d has APIC id %d: without interrupt remapping a device interrupt reaches ids up to %d", cpu, c.APICID, MaxAPICID)
+	case c.APICID > abi.MaxIRQAPICID:
+		return fmt.Errorf("cpu%d has APIC id %d: without interrupt remapping a device interrupt reaches ids up to %d", cpu, c.APICID, abi.MaxIRQAPICID)
 	case c.State != percpu.Online:
 		return fmt.Errorf("cpu%d is not online", cpu)
 	case t.leaving[cpu]:
