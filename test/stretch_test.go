@@ -61,6 +61,7 @@ var stretchActs = []struct {
 	{"areas", 65000}, {"sparse", 0}, {"resident", 100000}, {"holes", 65000}, {"lengths", 0},
 	{"watches", 0}, {"manywatch", 200000}, {"epolls", 4000}, {"ready", 0}, {"iovecs", 0}, {"pipe", 0}, {"files", 0}, {"names", 0}, {"console", 0},
 	{"futex", 20000}, {"requeue", 20000}, {"event", 20000}, {"pipers", 20000}, {"epwait", 20000}, {"pollers", 0}, {"sleepers", 20000},
+	{"farthest", 0},
 	{"runners", 20000}, {"tasks", 20000}, {"killall", 20000}, {"signals", 0}, {"timers", 32000}, {"cputimers", 32000}, {"exit", 20000},
 }
 

@@ -45,6 +45,7 @@ var acts = map[string]struct {
 	"epwait":    {5000, epollWaiters},
 	"pollers":   {maxFiles - spare, pollers},
 	"sleepers":  {5000, sleepers},
+	"farthest":  {200, farthest},
 	"runners":   {2000, runners},
 	"tasks":     {5000, tasks},
 	"killall":   {5000, killAll},

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"syscall"
 	"unsafe"
 
@@ -176,6 +178,35 @@ func sleepers(n int) {
 	})
 	ts = [2]uint64{1, 0}
 	call(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)))
+}
+
+// farthest has threads and timers that wait for times at the end of the clock. They do not make
+// the sleeps of others late.
+func farthest(n int) {
+	word := mmap(0, page, 3, 0)
+	ends := [][2]uint64{{1 << 40, 0}, {1<<63 - 1, 999999999}, {1 << 33, 999999999}, {9223372036, 854775806}}
+	began := now(1)
+	many(n, syscall.SYS_FUTEX, func(i int) []uintptr {
+		return []uintptr{word, 9, 0, uintptr(unsafe.Pointer(&ends[i%len(ends)])), 0, 1}
+	})
+	var id uint32
+	for i := range n {
+		must("timer_create", call(222, 1, 0, uintptr(unsafe.Pointer(&id))))
+		it := [4]uint64{0, 0, ends[i%len(ends)][0], ends[i%len(ends)][1]}
+		must("timer_settime", call(223, uintptr(id), 1, uintptr(unsafe.Pointer(&it)), 0))
+	}
+	for range 10 {
+		settle()
+	}
+	if took := now(1) - began; took > 2e9 {
+		fmt.Println("stretch: short sleeps take, in nanoseconds:", took)
+		os.Exit(1)
+	}
+	if woken := futex(word, 1, 1<<30); woken != n {
+		fmt.Println("stretch: threads that still wait:", woken, "of", n)
+		os.Exit(1)
+	}
+	settle()
 }
 
 // runners has many threads that are ready at once.
