@@ -172,6 +172,8 @@ func TestPoorMachines(t *testing.T) {
 			"smp: no MADT and no MP tables (acpi: RSDP+0x0: not found; acpi: _MP_+0x0: not found), running on one CPU\n"},
 		"no local APIC": {[]string{"--machine", "pc", "--cpu", "max,-apic", "--cpus", "1"},
 			"smp: no local APIC, running on one CPU"},
+		"a local APIC that CPUID denies": {[]string{"--machine", "pc", "--cpu", "max,-apic", "--cpus", "2"},
+			"smp: no local APIC, running on one CPU"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

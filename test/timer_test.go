@@ -10,8 +10,8 @@ import (
 // their ticks from the 8254, and time goes on.
 func TestTimerFaults(t *testing.T) {
 	for fault, says := range map[string]string{
-		"dead":   "irq: timer of the local APIC, one-shot: does not come to its end\n",
-		"late=5": "irq: timer of the local APIC, one-shot: is late by ",
+		"dead":                    "irq: timer of the local APIC, one-shot: does not come to its end\n",
+		"late=5 fault=hpet:still": "irq: timer of the local APIC, one-shot: is late by ", // beside another fault
 	} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
@@ -19,6 +19,12 @@ func TestTimerFaults(t *testing.T) {
 				ok().has(says, "irq: timer: 8254, shared by all CPUs\n", "ok   timers", "ok   preempt")
 		})
 	}
+}
+
+// A fault that is reported as ignored is ignored.
+func TestTimerFaultIgnored(t *testing.T) {
+	boot(t, "--cpus", "2", "--append", "fault=timer:late=99999", "--run", "test timers").
+		ok().has(`options: fault=timer:late=99999: "late=99999": a timer can be dead, or late=MS with MS from 1 to 1000, ignored`, "irq: timer: one-shot\n")
 }
 
 // The timer's mode by option.

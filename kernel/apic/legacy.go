@@ -10,11 +10,17 @@ import (
 
 var legacy bool
 
-// UseLegacy makes the 8254 the timer and lets the 8259s interrupt from vector on.
+// UseLegacy makes the 8254 the timer and lets the 8259s interrupt from vector on. A local APIC
+// that CPUID denies is disabled: it may mask the pin by which the 8259s interrupt, and disabled
+// it lets them through. QEMU gives such a one to each of several CPUs.
 //
 // Context: boot CPU, on a machine without a local APIC.
+// Source: Intel SDM vol. 3A, "Enabling or Disabling the Local APIC".
 func UseLegacy(vector uint8) {
 	legacy = true
+	if v, ok := cpu.TryReadMSR(cpu.MSRAPICBase); ok && v&cpu.APICBaseEnable != 0 {
+		cpu.WriteMSR(cpu.MSRAPICBase, v&^cpu.APICBaseEnable)
+	}
 	RetirePIC(vector)
 	LegacyUnmask(2) // the second 8259 is on input 2
 }

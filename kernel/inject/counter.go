@@ -2,8 +2,9 @@ package inject
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
+
+	"muster/kernel/setting"
 )
 
 // counterFaults are the faults of each counter of time. The core reads these words itself,
@@ -20,11 +21,15 @@ var counterFaults = map[string][]string{
 // checkTimer checks a fault of the local APIC's timer, which the core reads
 // (kernel/start/timer.go:timerFault).
 func checkTimer(what string) error {
-	ms, late := strings.CutPrefix(what, "late=")
-	if n, err := strconv.ParseUint(ms, 10, 16); what == "dead" || late && err == nil && n >= 1 && n <= 1000 {
+	if what == "dead" {
 		return nil
 	}
-	return fmt.Errorf("%q: a timer can be dead, or late=MS with MS from 1 to 1000", what)
+	if ms, late := strings.CutPrefix(what, "late="); late {
+		if _, ok := setting.TimerLate.Parse([]byte(ms)); ok {
+			return nil
+		}
+	}
+	return fmt.Errorf("%q: a timer can be dead, or late=MS with MS from %d to %d", what, setting.TimerLate.Lowest, setting.TimerLate.Highest)
 }
 
 // checkCounter reports whether a fault is one of a counter, and what is wrong with it.

@@ -25,9 +25,9 @@ func TestAdd(t *testing.T) {
 func TestAddErrors(t *testing.T) {
 	for v, want := range map[string]string{
 		"tsc:0":           `"0": the time-stamp counter of CPU N can be 5 ms ahead, N from 1 on`,
-		"":                `"" is not apN (N from 1 on), ipi, page, demo, irq, hpet, pm, pit, cmos, cpuid15 or timer`,
-		"ap0:silent":      `"ap0" is not apN (N from 1 on), ipi, page, demo, irq, hpet, pm, pit, cmos, cpuid15 or timer`,
-		"cpu2:silent":     `"cpu2" is not apN (N from 1 on), ipi, page, demo, irq, hpet, pm, pit, cmos, cpuid15 or timer`,
+		"":                `"" is not apN (N from 1 on), ipi, page, demo, irq, tsc, hpet, pm, pit, cmos, cpuid15 or timer`,
+		"ap0:silent":      `"ap0" is not apN (N from 1 on), ipi, page, demo, irq, tsc, hpet, pm, pit, cmos, cpuid15 or timer`,
+		"cpu2:silent":     `"cpu2" is not apN (N from 1 on), ipi, page, demo, irq, tsc, hpet, pm, pit, cmos, cpuid15 or timer`,
 		"ap2":             `"": a CPU can be silent, late=MS or stageK`,
 		"ap2:dead":        `"dead": a CPU can be silent, late=MS or stageK`,
 		"ap2:late=soon":   "late=soon: not milliseconds",

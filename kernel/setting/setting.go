@@ -31,7 +31,8 @@ var (
 	CallShare     = Number{Name: "callshare", Lowest: 1, Highest: 100, Default: 50} // percent of a CPU's time
 	Copies        = Number{Name: "copies", Lowest: 1, Highest: 64, Default: 1}
 	Rounds        = Number{Name: "rounds", Lowest: 1, Highest: 1_000_000, Default: 1}
-	Stretch       = Number{Name: "stretch", Lowest: 1000, Highest: 1e12} // nanoseconds; default 0: no limit
+	Stretch       = Number{Name: "stretch", Lowest: 1000, Highest: 1e12}       // nanoseconds; default 0: no limit
+	TimerLate     = Number{Name: "fault=timer:late", Lowest: 1, Highest: 1000} // milliseconds; default 0: not late
 )
 
 // Limits of the variables for the kernel's own runtime, NAME=VALUE: how many there

@@ -8,6 +8,7 @@ import (
 	"muster/kernel/cpu"
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
+	"muster/kernel/setting"
 	"muster/kernel/vector"
 )
 
@@ -110,20 +111,9 @@ func deadlineWorks(c *percpu.CPU, chosen bool) bool {
 
 // timerFault returns the injected fault of the timer: fault=timer:dead, or fault=timer:late=MS.
 func timerFault() (dead bool, late clock.Time) {
-	const name = "timer:late="
 	if cmdline.Has(info.CommandLine, "fault=timer:dead") {
 		return true, 0
 	}
-	var word [16]byte
-	n, ok := cmdline.Value(info.CommandLine, "fault", word[:])
-	if !ok || n > len(word) || n <= len(name) || string(word[:len(name)]) != name {
-		return false, 0
-	}
-	for _, b := range word[len(name):n] {
-		if b < '0' || b > '9' {
-			return false, 0
-		}
-		late = late*10 + clock.Time(b-'0')
-	}
-	return false, late * clock.Millisecond
+	ms, _ := setting.TimerLate.Read(info.CommandLine)
+	return false, clock.Time(ms) * clock.Millisecond
 }
