@@ -40,6 +40,16 @@ func TestVDSO(t *testing.T) {
 	}
 }
 
+// A real-time clock may hold a date of 1970. An earlier date is not used.
+func TestOldDates(t *testing.T) {
+	for _, date := range []string{"1970-01-01", "1969-12-31"} {
+		t.Run(date, func(t *testing.T) {
+			t.Parallel()
+			boot(t, "--cpus", "1", "--qemu", "-rtc base="+date, "--run", "uptime").ok().has(", 1970-01-01T00:00:0")
+		})
+	}
+}
+
 // The Go runtime and the C library of programs find the functions: a reading costs less than
 // the shortest system call, counted in instructions.
 func TestVDSOCost(t *testing.T) {

@@ -94,13 +94,14 @@ func SetScale(n uint64) { scale = n }
 // Scale returns what SetScale set, 1 at first.
 func Scale() uint64 { return scale }
 
-// SetEpoch sets the Unix time, in nanoseconds, of the zero point; ns is not negative.
+// SetEpoch sets the Unix time, in nanoseconds, of the zero point. A zero point before 1970 is put
+// there: readers have no times below 0.
 //
 // Context: as SetHz.
 func SetEpoch(ns int64) {
 	p := page
 	p.begin()
-	epoch.Store(uint64(ns))
+	epoch.Store(uint64(max(ns, 0)))
 	p.place(moment{p.hi[monotonic].Load(), p.lo[monotonic].Load()})
 	p.end()
 }

@@ -45,6 +45,22 @@ func TestDecodeRTC(t *testing.T) {
 	require.False(t, ok, "an absent clock reads as ones")
 	_, ok = decodeRTC([7]uint8{}, 2)
 	require.False(t, ok, "day 0")
+	const binary = 6 // and 24 hours
+	for date, r := range map[string][7]uint8{"1900": {0, 0, 0, 1, 1, 0, 19}, "1969": {59, 59, 23, 31, 12, 69, 19}} {
+		_, ok = decodeRTC(r, binary)
+		require.False(t, ok, date)
+	}
+	s, ok := decodeRTC([7]uint8{0, 0, 0, 1, 1, 70, 19}, binary)
+	require.True(t, ok)
+	require.Zero(t, s)
+}
+
+// The clock may begin a moment after the first of 1970: no time is below 0.
+func TestEpochIsNotNegative(t *testing.T) {
+	defer func(e int64) { SetEpoch(e) }(Epoch())
+	SetEpoch(-5)
+	require.Zero(t, Epoch())
+	require.Zero(t, page.hi[realtime].Load()-page.hi[monotonic].Load())
 }
 
 func TestDays(t *testing.T) {

@@ -43,7 +43,7 @@ func rtcRead(reg uint8) uint8 {
 }
 
 // decodeRTC turns second, minute, hour, day, month, year and century into
-// seconds since 1970.
+// seconds since 1970. A date before that is not used.
 func decodeRTC(r [7]uint8, statusB uint8) (seconds int64, ok bool) {
 	pm := statusB&2 == 0 && r[2]&0x80 != 0
 	if statusB&2 == 0 {
@@ -74,7 +74,8 @@ func decodeRTC(r [7]uint8, statusB uint8) (seconds int64, ok bool) {
 	if sec > 59 || min > 59 || hour > 23 || day < 1 || day > 31 || month < 1 || month > 12 || r[5] > 99 {
 		return 0, false
 	}
-	return ((days(year, month, day)*24+hour)*60+min)*60 + sec, true
+	seconds = ((days(year, month, day)*24+hour)*60+min)*60 + sec
+	return max(seconds, 0), seconds >= 0 // a clock without a battery may begin in 1900
 }
 
 // days counts the days from 1970-01-01 to a date of the Gregorian calendar. The
