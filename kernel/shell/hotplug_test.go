@@ -13,6 +13,7 @@ func TestHotplugCommand(t *testing.T) {
 		"cpu online 1":      "",
 		"cpu offline 0,1":   "cpu: cpu 0 is the boot CPU\n",
 		"cpu offline 0-1,7": "cpu: cpu 0 is the boot CPU\nthere is no CPU 7\n",
+		"cpu offline 7,7,7": "cpu: there is no CPU 7\n",
 		"cpu offline 99999": "cpu: there is no cpu99999; cpus lists them\n",
 		"cpu offline 1-":    "cpu: \"1-\" is not a set of CPUs, as 2, 0-3,6 or all\n",
 		"cpu offline":       usage,

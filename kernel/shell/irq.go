@@ -83,11 +83,12 @@ func affinity(s *Shell, a args) error {
 }
 
 // parseCPUs reads a set of CPUs below n: numbers and ranges with commas between them, or
-// all, which is nil.
+// all, which is nil. The list is ascending, and has each CPU once.
 func parseCPUs(text string, n int) (list []int, err error) {
 	if text == "all" {
 		return nil, nil
 	}
+	named := make([]bool, n)
 	for part := range strings.SplitSeq(text, ",") {
 		low, high, isRange := strings.Cut(part, "-")
 		if !isRange {
@@ -102,7 +103,12 @@ func parseCPUs(text string, n int) (list []int, err error) {
 			return nil, fmt.Errorf("there is no cpu%d; cpus lists them", to)
 		}
 		for i := from; i <= to; i++ {
-			list = append(list, int(i))
+			named[i] = true
+		}
+	}
+	for i, is := range named {
+		if is {
+			list = append(list, i)
 		}
 	}
 	return list, nil

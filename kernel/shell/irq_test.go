@@ -9,7 +9,7 @@ import (
 )
 
 func TestParseCPUs(t *testing.T) {
-	for text, want := range map[string][]int{"2": {2}, "0-3,6": {0, 1, 2, 3, 6}, "all": nil, "7,0": {7, 0}} {
+	for text, want := range map[string][]int{"2": {2}, "0-3,6": {0, 1, 2, 3, 6}, "all": nil, "7,0,7,0-1": {0, 1, 7}} {
 		got, err := parseCPUs(text, 8)
 		require.NoError(t, err, text)
 		require.Equal(t, want, got, text)
