@@ -85,6 +85,17 @@ func InitIdle(c *percpu.CPU) (top, fs, g uintptr) {
 // Online is the set of the CPUs that are online.
 var Online percpu.Mask
 
+// State returns the state of a CPU as others may rely on it. A CPU that has joined is Ready until
+// it is in the set of CPUs that are online: before that, what looks at the set refuses it.
+func State(o *percpu.CPU) uint32 {
+	entered := Online.Has(o.ID) // in this order: it may enter in between
+	s := o.State.Load()
+	if s == percpu.Online && !entered {
+		return percpu.Ready
+	}
+	return s
+}
+
 var oneCPU [3]uint64 // masks for one CPU, until SetLimit
 
 // commonStack is the size of the stack for most vectors: a frame lies there

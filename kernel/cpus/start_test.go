@@ -2,6 +2,7 @@ package cpus
 
 import (
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -22,4 +23,24 @@ func TestAdopt(t *testing.T) {
 	other := &percpu.CPU{ID: 1}
 	other.APICID = 4
 	require.False(t, adopt(other, own), "not the boot CPU")
+}
+
+// A CPU that has joined is shown as online when it is in the set, and not before: a call that names
+// it would be refused. One on its way offline is in the set for a while.
+func TestState(t *testing.T) {
+	words := [1]uint64{1}
+	Online.Init(uintptr(unsafe.Pointer(&words)), 2)
+	defer func() { Online = percpu.Mask{} }()
+	c := &percpu.CPU{ID: 1}
+	c.State.Store(percpu.Ready)
+	require.Equal(t, uint32(percpu.Ready), State(c))
+	require.True(t, c.Join())
+	require.Equal(t, uint32(percpu.Ready), State(c))
+	Online.Set(c.ID)
+	require.Equal(t, uint32(percpu.Online), State(c))
+	require.True(t, c.Dismiss())
+	require.Equal(t, uint32(percpu.Leaving), State(c))
+	Online.Clear(c.ID)
+	c.Park()
+	require.Equal(t, uint32(percpu.Offline), State(c))
 }

@@ -27,7 +27,7 @@ func cpuInfo(c *percpu.CPU, t *linux.Task, cpu int, info uintptr) (*percpu.CPU, 
 	}
 	out := abi.CPU{
 		Processor: o.Processor,
-		State:     o.State.Load(), Stage: o.Stage.Load(), Code: o.Code.Load(), Step: o.Step.Load(), ThreadID: o.ThreadID,
+		State:     cpus.State(o), Stage: o.Stage.Load(), Code: o.Code.Load(), Step: o.Step.Load(), ThreadID: o.ThreadID,
 		Ticks: o.Ticks.Load(), Switches: o.Switches.Load(),
 		IdleNS:    uint64(clock.Span(sched.IdleTicks(o))),
 		Wakes:     sched.Wakes(o),

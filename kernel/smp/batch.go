@@ -154,8 +154,8 @@ func (b *bringUp) barrier(list []*starting) {
 	for _, s := range list {
 		if s.reached < percpu.Online {
 			st := b.State(s.cpu)
-			b.SendINIT(s.APICID) // refused if it is online after all
-			if b.State(s.cpu).State != percpu.Online {
+			err := b.SendINIT(s.APICID) // refused if it is online after all, or about to be shown as such
+			if err == nil || b.State(s.cpu).State < percpu.Ready {
 				b.Problems = append(b.Problems, Silent{s.cpu, s.APICID, st.Stage, st.Code, b.Timeout})
 				continue
 			}
