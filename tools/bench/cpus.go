@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -160,18 +159,11 @@ var linuxStep = regexp.MustCompile(`\[ *([\d.]+)\] smp: (Bringing|Brought) up`)
 // linuxRunner returns a function that boots Linux with n CPUs and returns how many
 // milliseconds their start took.
 func linuxRunner() (func(n int) (float64, error), error) {
-	dir := os.Getenv("MUSTER_BASELINE")
-	if dir == "" {
-		dir = "../shared/baseline"
+	dir, _, err := baseline()
+	if err != nil {
+		return nil, err
 	}
 	script := filepath.Join(dir, "run.sh")
-	out := os.Getenv("BASELINE_OUT")
-	if out == "" {
-		out = filepath.Join(dir, "out")
-	}
-	if _, err := os.Stat(filepath.Join(out, "vmlinuz")); err != nil {
-		return nil, fmt.Errorf("no Linux for the comparison: %w", err)
-	}
 	return func(n int) (float64, error) {
 		cmd := exec.Command(script, "tcg", strconv.Itoa(n), "KB_EXIT=1", "mitigations=off", "tsc=reliable")
 		text, err := cmd.CombinedOutput()

@@ -35,8 +35,9 @@ const script = "scripts/qemu-run.sh"
 func main() {
 	out := flag.String("o", "docs/measurements.md", "page to write")
 	quick := flag.Bool("quick", false, "one seed and three boots: to try the tool")
+	part := flag.String("part", "", "print these parts alone, a list: operations, calls, programs, timers, clock, boot, start, scroll, idle, core")
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: bench [-o FILE] [-quick]\nIt measures the kernel in QEMU, and writes a page. MUSTER_KBENCH names the folder of kbench.")
+		fmt.Fprintln(os.Stderr, "usage: bench [-o FILE] [-quick] [-part LIST]\nIt measures the kernel in QEMU, and writes a page. MUSTER_KBENCH names the folder of kbench.")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -47,6 +48,14 @@ func main() {
 	b := &book{seeds: 5, boots: 9}
 	if *quick {
 		b.seeds, b.boots = 1, 3
+	}
+	if *part != "" {
+		err := b.parts(*part)
+		fmt.Print(b.String())
+		if err != nil {
+			log.Fatal(err)
+		}
+		return
 	}
 	if err := b.write(); err != nil {
 		log.Fatal(err)
@@ -70,10 +79,24 @@ func (b *book) write() error {
 	b.line("instruction, so a cost is a count, exact and repeatable; TCG counts every iteration of")
 	b.line("a REP instruction. Times by the clock depend on the host and are for comparison within")
 	b.line("one column.\n")
-	b.line("Host: %s, %d CPUs. %s, accelerator TCG. %s.\n", cpuModel(), runtime.NumCPU(), qemuVersion(), runtime.Version())
-	for _, part := range []func() error{b.operations, b.calls, b.programs, b.boot, b.bringUp, b.scroll, b.idle, b.core} {
-		if err := part(); err != nil {
-			return err
+	b.line("Host: %s, %d CPUs. %s, accelerator TCG. %s.\n", cpuModel(), hostCPUs(), qemuVersion(), runtime.Version())
+	return b.parts("")
+}
+
+// parts writes the parts of the page, or those in a list of names.
+func (b *book) parts(list string) error {
+	all := []struct {
+		name string
+		run  func() error
+	}{
+		{"operations", b.operations}, {"calls", b.calls}, {"programs", b.programs}, {"timers", b.timers}, {"clock", b.clock},
+		{"boot", b.boot}, {"start", b.bringUp}, {"scroll", b.scroll}, {"idle", b.idle}, {"core", b.core},
+	}
+	for _, part := range all {
+		if list == "" || slices.Contains(strings.Split(list, ","), part.name) {
+			if err := part.run(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -256,34 +279,6 @@ func bootOnce(how string, more ...string) (prompt, kernel float64, err error) {
 	return prompt, kernel, nil
 }
 
-// idle measures the host's CPU time for a guest that does nothing.
-func (b *book) idle() error {
-	use := func(seconds int) (float64, error) {
-		cmd := exec.Command(script, "--boot", "pvh", "--accel", "tcg", "--timeout", strconv.Itoa(seconds))
-		cmd.Env = append(os.Environ(), patience.Variable+"=1") // these seconds are what is measured
-		in, err := cmd.StdinPipe()                             // open, without input
-		if err != nil {
-			return 0, err
-		}
-		defer in.Close()
-		cmd.Run() // ends by its time limit
-		return (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), nil
-	}
-	short, err := use(3)
-	if err != nil {
-		return err
-	}
-	long, err := use(33)
-	if err != nil {
-		return err
-	}
-	b.line("## Idle, by the clock\n")
-	b.line("A guest with 4 CPUs at its prompt takes %.1f%% of one host CPU: the difference of two runs,", (long-short)/30*100)
-	b.line("over 30 s.\n")
-	b.line("    time %s --boot pvh --timeout 33; time %s --boot pvh --timeout 3\n", script, script)
-	return nil
-}
-
 var longestLine = regexp.MustCompile(`longest stretch with interrupts off (\d+) ns`)
 
 // core measures bounds of the core: stretches with interrupts off, stack use.
@@ -353,6 +348,9 @@ func median(v []float64) float64 {
 	}
 	return (v[len(v)/2-1] + v[len(v)/2]) / 2
 }
+
+// hostCPUs returns how many CPUs the host has.
+func hostCPUs() int { return runtime.NumCPU() }
 
 func cpuModel() string {
 	text, _ := os.ReadFile("/proc/cpuinfo")
