@@ -36,6 +36,28 @@ call:
 // instructions have a distance that is the same in each copy. If the counter is not the clock,
 // each makes its system call, with the arguments as they came.
 #define PAGE(field) VDSO+(field-const_fromCode)(SB)
+
+// MOMENT reads a clock: its seconds into DX, the fraction of a second into AX. If the parameters
+// change meanwhile, it jumps to again.
+#define MOMENT(rate, lo, hi, again) \
+	MOVL	PAGE(Page_ended), R8; \
+	READ; \
+	SHLQ	$32, DX; \
+	ORQ	DX, AX; \
+	MULQ	PAGE(rate); \
+	ADDQ	PAGE(lo), AX; \
+	ADCQ	PAGE(hi), DX; \
+	CMPL	R8, PAGE(Page_begun); \
+	JNE	again
+
+// TIMESPEC stores what MOMENT has read, in seconds and nanoseconds at SI, and returns 0.
+#define TIMESPEC \
+	MOVQ	DX, 0(SI); \
+	MULQ	PAGE(Page_billion); \
+	MOVQ	DX, 8(SI); \
+	XORL	AX, AX; \
+	RET
+
 TEXT VDSO(SB), NOSPLIT|NOFRAME, $0-0
 
 // clock_gettime(DI clock, SI timespec). A caller may leave anything in the upper half of DI;
@@ -44,50 +66,14 @@ TEXT VDSO(SB), NOSPLIT|NOFRAME, $0-0
 	JEQ	mono
 	JHI	others
 real:
-	MOVL	PAGE(Page_ended), R8
-	READ
-	SHLQ	$32, DX
-	ORQ	DX, AX
-	MULQ	PAGE(Page_rate)
-	ADDQ	PAGE(Page_lo), AX
-	ADCQ	PAGE(Page_hi), DX
-	CMPL	R8, PAGE(Page_begun)
-	JNE	repeat
-	MOVQ	DX, 0(SI)
-	MULQ	PAGE(Page_billion)
-	MOVQ	DX, 8(SI)
-	XORL	AX, AX
-	RET
+	MOMENT(Page_rate, Page_lo, Page_hi, repeat)
+	TIMESPEC
 mono:
-	MOVL	PAGE(Page_ended), R8
-	READ
-	SHLQ	$32, DX
-	ORQ	DX, AX
-	MULQ	PAGE(Page_rate)
-	ADDQ	PAGE(Page_lo+8*const_monotonic), AX
-	ADCQ	PAGE(Page_hi+8*const_monotonic), DX
-	CMPL	R8, PAGE(Page_begun)
-	JNE	repeat
-	MOVQ	DX, 0(SI)
-	MULQ	PAGE(Page_billion)
-	MOVQ	DX, 8(SI)
-	XORL	AX, AX
-	RET
+	MOMENT(Page_rate, Page_lo+8*const_monotonic, Page_hi+8*const_monotonic, repeat)
+	TIMESPEC
 raw:
-	MOVL	PAGE(Page_ended), R8
-	READ
-	SHLQ	$32, DX
-	ORQ	DX, AX
-	MULQ	PAGE(Page_raw)
-	ADDQ	PAGE(Page_raw+8), AX
-	ADCQ	PAGE(Page_raw+16), DX
-	CMPL	R8, PAGE(Page_begun)
-	JNE	repeat
-	MOVQ	DX, 0(SI)
-	MULQ	PAGE(Page_billion)
-	MOVQ	DX, 8(SI)
-	XORL	AX, AX
-	RET
+	MOMENT(Page_raw, Page_raw+8, Page_raw+16, repeat)
+	TIMESPEC
 repeat:
 	CMPL	PAGE(Page_source), $const_sourceTSC
 	JNE	call
@@ -117,15 +103,7 @@ checkMono:
 // gettimeofday(DI timeval, SI timezone); each may be nil.
 	PCALIGN	$const_VDSOEntry
 day:
-	MOVL	PAGE(Page_ended), R8
-	READ
-	SHLQ	$32, DX
-	ORQ	DX, AX
-	MULQ	PAGE(Page_rate)
-	ADDQ	PAGE(Page_lo), AX
-	ADCQ	PAGE(Page_hi), DX
-	CMPL	R8, PAGE(Page_begun)
-	JNE	dayRepeat
+	MOMENT(Page_rate, Page_lo, Page_hi, dayRepeat)
 	TESTQ	DI, DI
 	JEQ	zone
 	MOVQ	DX, 0(DI)
@@ -152,15 +130,7 @@ dayCall:
 // time(DI seconds), which may be nil.
 	PCALIGN	$const_VDSOEntry
 seconds:
-	MOVL	PAGE(Page_ended), R8
-	READ
-	SHLQ	$32, DX
-	ORQ	DX, AX
-	MULQ	PAGE(Page_rate)
-	ADDQ	PAGE(Page_lo), AX
-	ADCQ	PAGE(Page_hi), DX
-	CMPL	R8, PAGE(Page_begun)
-	JNE	secondsRepeat
+	MOMENT(Page_rate, Page_lo, Page_hi, secondsRepeat)
 	MOVQ	DX, AX
 	TESTQ	DI, DI
 	JEQ	secondsDone
@@ -200,4 +170,6 @@ getcpu:
 	RET
 	PCALIGN	$const_VDSOEntry
 	INT	$3                      // the copy ends before it
+#undef TIMESPEC
+#undef MOMENT
 #undef PAGE
