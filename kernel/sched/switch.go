@@ -123,7 +123,7 @@ func become(c *percpu.CPU, q *runQueue, prev, next *Thread) {
 	}
 	q.running.Store(uint32(class))
 	next.cpu.Store(c.ID)
-	next.state.Store(stRunning)
+	next.state.Store(stRunning) // after its CPU: pairs with the Loads in ThreadTime
 	// A waker that found this CPU idle has only kicked it, however many threads came. The look is
 	// after the stores, so LimitThread sees them, or the look sees its limit.
 	if q.ticking.Load() == 0 && (q.count.Load() > 0 || next.limited()) {

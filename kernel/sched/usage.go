@@ -126,7 +126,8 @@ func (u *Usage) GroupTime() clock.Time {
 	return clock.Span(u.onward(ticks))
 }
 
-// ThreadTime returns the CPU time of a thread, up to now.
+// ThreadTime returns the CPU time of a thread, up to now. If the thread runs, the CPU that it
+// names does so: on another one, the time that is not counted yet could be a second.
 func (t *Thread) ThreadTime() clock.Time {
 	ticks := t.Used.ticks.Load()
 	if t.state.Load() == stRunning {
