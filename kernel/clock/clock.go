@@ -8,7 +8,7 @@
 // Manual: Intel SDM vol. 3B, "Time-Stamp Counter"; IA-PC HPET Specification 1.0a; ACPI
 // Specification, "Power Management Timer"; 8254 data sheet.
 // Chapter: docs/06-interrupts.md.
-// Left out: TSC skew between CPUs.
+// Left out: corrections for each CPU. If the CPUs' counters differ, another counter is the clock.
 package clock
 
 import (

@@ -20,7 +20,7 @@ import (
 // Times between two ticks of a CPU that needs none; see SetTick.
 var slowPeriod, idlePeriod clock.Time
 
-// slowTicks is how many times more seldom a CPU with one thread ticks.
+// slowTicks is how many times as long the period of a CPU with one thread is.
 const slowTicks = 10
 
 // always makes every CPU tick: bits of KeepTicking.
