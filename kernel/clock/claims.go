@@ -130,15 +130,13 @@ func (q *claimant) register() (hz uint64) {
 // Registers with frequencies (AMD, "Processor Programming Reference" of families 17H, 19H and
 // 1AH, "MSRC001_0064 P-state"; Intel SDM vol. 4, "MSR_PLATFORM_INFO").
 const (
-	msrPState0      = 0xc0010064
 	msrHWConfig     = 0xc0010015
 	hwcTSCFrequency = 1 << 24 // the TSC counts at the frequency of P-state 0
 	pstateValid     = 1 << 63
 
-	msrPlatformInfo = 0xce
-	platformRatio   = 8 // bits 15:8
-	intelBus        = 100_000_000
-	nehalemBus      = 133_333_333
+	platformRatio = 8 // bits 15:8
+	intelBus      = 100_000_000
+	nehalemBus    = 133_333_333
 )
 
 // amd returns the frequency of P-state 0, at which an invariant TSC of AMD's counts.
@@ -153,7 +151,7 @@ func (q *claimant) amd(family uint16) uint64 {
 	if v, ok := q.msr(msrHWConfig); !ok || v&hwcTSCFrequency == 0 {
 		return 0
 	}
-	v, ok := q.msr(msrPState0)
+	v, ok := q.msr(cpu.MSRPState0)
 	if !ok || v&pstateValid == 0 {
 		return 0
 	}
@@ -209,7 +207,7 @@ func (q *claimant) intel(family uint16, model uint8) uint64 {
 	if family != 6 || bus == 0 {
 		return 0
 	}
-	v, ok := q.msr(msrPlatformInfo)
+	v, ok := q.msr(cpu.MSRPlatformInfo)
 	if !ok {
 		return 0
 	}

@@ -71,6 +71,8 @@ const (
 	MSRGSBase          = 0xc0000101
 	MSRKernelGSBase    = 0xc0000102
 	MSRTSCAux          = 0xc0000103
+	MSRPlatformInfo    = 0x0ce      // Intel: ratios to the bus clock
+	MSRPState0         = 0xc0010064 // AMD: the first of the P-states
 	EFERSyscall        = 1 << 0
 	EFERLongMode       = 1 << 8
 	EFERLongModeActive = 1 << 10

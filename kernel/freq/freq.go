@@ -63,15 +63,13 @@ const (
 	leafAMDPower = 0x80000007
 	bitPStates   = 1 << 7 // EDX of the latter: hardware P-states
 
-	msrPlatformInfo = 0xce
-	msrTurboLimit   = 0x1ad
-	msrPerfStatus   = 0x198
-	msrPLimit       = 0xc0010061
-	msrPStatus      = 0xc0010063
-	msrPState       = 0xc0010064
-	pStates         = 8
-	pStateValid     = 1 << 63
-	pStateBits      = 7
+	msrTurboLimit = 0x1ad
+	msrPerfStatus = 0x198
+	msrPLimit     = 0xc0010061
+	msrPStatus    = 0xc0010063
+	pStates       = 8
+	pStateValid   = 1 << 63
+	pStateBits    = 7
 )
 
 // has reports whether the CPU has a basic leaf.
@@ -118,7 +116,7 @@ func (s *Source) intel(f *Frequencies, model uint8) {
 	if bus == 0 {
 		return
 	}
-	info, err := s.MSR(msrPlatformInfo)
+	info, err := s.MSR(cpu.MSRPlatformInfo)
 	if err != nil || info>>8&0xff == 0 {
 		return
 	}
@@ -158,7 +156,7 @@ func (s *Source) amd(f *Frequencies, family uint16) {
 		return
 	}
 	for i := range uint32(pStates) {
-		v, err := s.MSR(msrPState + i)
+		v, err := s.MSR(cpu.MSRPState0 + i)
 		if err != nil || v&pStateValid == 0 {
 			break
 		}

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"muster/kernel/cpu"
 )
 
 type regs [4]uint32
@@ -37,23 +39,23 @@ func source(vendor regs, top uint32, leaves map[uint32]regs, msrs map[uint32]uin
 func TestFrequencies(t *testing.T) {
 	const board, guest = 0x7ffafbbf, 0x7ffafbbf | bitVirtual
 	ryzen := map[uint32]regs{1: {0x800f11, 0, board}, leafExtended: {0x8000001f}, leafAMDPower: {3: bitPStates}}
-	states := map[uint32]uint64{msrPLimit: 0x20, msrPStatus: 1, msrPState: pStateValid | 8<<8 | 0x90,
-		msrPState + 1: pStateValid | 10<<8 | 0x80, msrPState + 2: pStateValid | 12<<8 | 0x84, msrPState + 3: 0}
+	states := map[uint32]uint64{msrPLimit: 0x20, msrPStatus: 1, cpu.MSRPState0: pStateValid | 8<<8 | 0x90,
+		cpu.MSRPState0 + 1: pStateValid | 10<<8 | 0x80, cpu.MSRPState0 + 2: pStateValid | 12<<8 | 0x84, cpu.MSRPState0 + 3: 0}
 	for name, tc := range map[string]struct {
 		s    *Source
 		want Frequencies
 	}{
 		"Core i7-6700K": {source(intel, 0x16, map[uint32]regs{1: {0x506e3, 0, board}, 6: {0x27f7}, 0x16: {4000, 4200, 100}},
-			map[uint32]uint64{msrPlatformInfo: 8<<40 | 40<<8, msrTurboLimit: 0x2a2a2a2a, msrPerfStatus: 42 << 8}),
+			map[uint32]uint64{cpu.MSRPlatformInfo: 8<<40 | 40<<8, msrTurboLimit: 0x2a2a2a2a, msrPerfStatus: 42 << 8}),
 			Frequencies{Base: 4000e6, Most: 4200e6, Least: 800e6, Bus: 100e6, Now: 4200e6, From: "CPUID 16H, MSR_PLATFORM_INFO", Turbo: true}},
 		"Core i7-4770, registers alone": {source(intel, 0xd, map[uint32]regs{1: {0x306c3, 0, board}, 6: {0x77}},
-			map[uint32]uint64{msrPlatformInfo: 8<<40 | 34<<8, msrTurboLimit: 0x25262727, msrPerfStatus: 8 << 8}),
+			map[uint32]uint64{cpu.MSRPlatformInfo: 8<<40 | 34<<8, msrTurboLimit: 0x25262727, msrPerfStatus: 8 << 8}),
 			Frequencies{Base: 3400e6, Most: 3900e6, Least: 800e6, Bus: 100e6, Now: 800e6, From: "MSR_PLATFORM_INFO", Turbo: true}},
 		"registers that raise faults": {source(intel, 0x16, map[uint32]regs{1: {0x506e3, 0, board}, 0x16: {4000, 4200, 100}}, nil),
 			Frequencies{Base: 4000e6, Most: 4200e6, Bus: 100e6, From: "CPUID 16H"}},
-		"in a virtual machine": {source(intel, 0x16, map[uint32]regs{1: {0x506e3, 0, guest}}, map[uint32]uint64{msrPlatformInfo: 40 << 8}),
+		"in a virtual machine": {source(intel, 0x16, map[uint32]regs{1: {0x506e3, 0, guest}}, map[uint32]uint64{cpu.MSRPlatformInfo: 40 << 8}),
 			Frequencies{From: "nothing: the CPU does not tell"}},
-		"a model without documentation": {source(intel, 0xd, map[uint32]regs{1: {0x1067a, 0, board}}, map[uint32]uint64{msrPlatformInfo: 40 << 8}),
+		"a model without documentation": {source(intel, 0xd, map[uint32]regs{1: {0x1067a, 0, board}}, map[uint32]uint64{cpu.MSRPlatformInfo: 40 << 8}),
 			Frequencies{From: "nothing: the CPU does not tell"}},
 		"Ryzen 7 1800X": {source(amd, 0xd, ryzen, states),
 			Frequencies{Base: 3600e6, Least: 2200e6, Now: 2560e6, P: []uint64{3600e6, 2560e6, 2200e6}, From: "P-states"}},
