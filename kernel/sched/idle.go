@@ -20,8 +20,7 @@ import (
 func PrepareCPU(c *percpu.CPU, queue uintptr, t *Thread, stackLow, stackTop uintptr) {
 	t.Init(stackLow, stackTop, 0, ClassKernel, &mem.Kernel)
 	copy(t.Name[:], "idle")
-	t.state.Store(stRunning)
-	t.cpu.Store(c.ID)
+	t.runsOn(c)
 	q := (*runQueue)(unsafe.Pointer(queue))
 	q.init(t)
 	install(c, t)

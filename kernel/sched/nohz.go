@@ -132,8 +132,7 @@ func LimitGroup(c *percpu.CPU, group *Usage) {
 
 // LimitThread is LimitGroup for the thread of a Usage.
 func LimitThread(c *percpu.CPU, used *Usage) {
-	t := threadOfUsage(used)
-	if to := percpu.Get(t.cpu.Load()); t.state.Load() == stRunning {
+	if to := threadOfUsage(used).runner(); to != nil {
 		wantTick(c, to)
 	}
 }

@@ -23,6 +23,7 @@ type runQueue struct {
 	idle     *Thread
 	prev     *Thread // left by the switch in progress
 	how      leaving
+	target   uint32     // with leaveMoved, the CPU to which prev goes
 	suspects bool       // the neighbour is late, and watched more closely
 	planned  clock.Time // when nextTick was set
 	lived    clock.Time // the sum of the times between ticks, as they were planned: see watch

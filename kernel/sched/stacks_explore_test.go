@@ -254,7 +254,7 @@ var leaves = map[string]func(m *crew) []func(){
 		return []func(){
 			m.program(x, m.cpus[0], func(c *percpu.CPU) *percpu.CPU {
 				x.pinned = true
-				x.cpu.Store(1)
+				local(c).target = 1
 				return m.code.leave(c, leaveMoved)
 			}),
 			m.program(last, m.cpus[1], func(c *percpu.CPU) *percpu.CPU { return c }),

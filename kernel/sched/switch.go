@@ -53,7 +53,7 @@ func Pin(c *percpu.CPU, cpu uint32) *percpu.CPU {
 	if cpu == c.ID {
 		return c
 	}
-	t.cpu.Store(cpu)
+	local(c).target = cpu
 	return reschedule(c, leaveMoved)
 }
 
@@ -122,15 +122,37 @@ func become(c *percpu.CPU, q *runQueue, prev, next *Thread) {
 		class = classes
 	}
 	q.running.Store(uint32(class))
-	next.cpu.Store(c.ID)
-	next.state.Store(stRunning) // after its CPU: pairs with the Loads in ThreadTime
-	// A waker that found this CPU idle has only kicked it, however many threads came. The look is
-	// after the stores, so LimitThread sees them, or the look sees its limit.
-	if q.ticking.Load() == 0 && (q.count.Load() > 0 || next.limited()) {
-		q.startTick(c)
-	}
+	q.begin(c, next)
 	next.Switches.Store(next.Switches.Load() + 1)
 	c.Switches.Store(c.Switches.Load() + 1)
+}
+
+// begin says that t runs on c, and makes c tick if t has a limit, or if another thread waits: a
+// waker that found this CPU idle has only kicked it, however many threads came. The look is
+// after the stores, so LimitThread sees them, or the look sees its limit.
+//
+// Context: q is c's queue.
+func (q *runQueue) begin(c *percpu.CPU, t *Thread) {
+	t.runsOn(c)
+	if q.ticking.Load() == 0 && (q.count.Load() > 0 || t.limited()) {
+		q.startTick(c)
+	}
+}
+
+// runsOn says that t runs on c: first where, so that no reader of runner takes the CPU that
+// ran t before for the one that runs it.
+func (t *Thread) runsOn(c *percpu.CPU) {
+	t.cpu.Store(c.ID)
+	t.state.Store(stRunning)
+}
+
+// runner returns the CPU that runs t, nil if none does: first whether, and then where. Both may
+// be over when it returns.
+func (t *Thread) runner() *percpu.CPU {
+	if t.state.Load() != stRunning {
+		return nil
+	}
+	return percpu.Get(t.cpu.Load())
 }
 
 // x87Leak says that RestoreState may leave the x87 pointers of the thread before.
@@ -168,6 +190,7 @@ func finish(c *percpu.CPU) {
 		}
 	case leaveMoved:
 		prev.state.Store(stReady)
+		prev.cpu.Store(q.target) // it has run here until now: see runner
 		enqueue(c, prev)
 	case leaveDead:
 		upcall.To.Reap(c, uintptr(unsafe.Pointer(prev)))

@@ -120,18 +120,35 @@ func (u *Usage) GroupTime() clock.Time {
 	ticks := u.ticks.Load()
 	for i := range percpu.Count() {
 		if v := percpu.Get(i); v.Sched != 0 && local(v).runs(u) {
-			ticks += sinceCounted(local(v))
+			ticks += local(v).uncounted(u)
 		}
 	}
 	return clock.Span(u.onward(ticks))
 }
 
-// ThreadTime returns the CPU time of a thread, up to now. If the thread runs, the CPU that it
-// names does so: on another one, the time that is not counted yet could be a second.
+// uncounted returns the counter ticks of a CPU's current thread that are not counted yet, if
+// that is one of a group. A CPU counts, and moves since, before it says that it runs another
+// thread. So the time is the group's if the CPU still runs it after the counter was read, and
+// has not moved since.
+func (q *runQueue) uncounted(group *Usage) uint64 {
+	since := q.since.Load()
+	ticks := sinceCounted(q)
+	if !q.runs(group) || q.since.Load() != since {
+		return 0
+	}
+	return ticks
+}
+
+// ThreadTime returns the CPU time of a thread, up to now: see uncounted.
 func (t *Thread) ThreadTime() clock.Time {
 	ticks := t.Used.ticks.Load()
-	if t.state.Load() == stRunning {
-		ticks += sinceCounted(local(percpu.Get(t.cpu.Load())))
+	if on := t.runner(); on != nil {
+		q := local(on)
+		since := q.since.Load()
+		ticks = t.Used.ticks.Load()
+		if more := sinceCounted(q); t.runner() == on && q.since.Load() == since {
+			ticks += more
+		}
 	}
 	return clock.Span(t.Used.onward(ticks))
 }
