@@ -20,6 +20,7 @@ package ipi
 
 import (
 	"muster/kernel/apic"
+	"muster/kernel/lock"
 	"muster/kernel/percpu"
 	"muster/kernel/trace"
 	"muster/kernel/vector"
@@ -55,8 +56,23 @@ func (k Kind) Vector() uint8 { return vector.Flush + uint8(k) }
 // The vectors of the kinds are consecutive.
 var _ = [1]struct{}{}[vector.TimerIPI-vector.Flush-int(Kinds-1)]
 
+// underLocks is the kinds that a CPU may send while it holds a lock. An IPI takes longer than most
+// critical sections. But a space's areas stay locked until all CPUs have flushed a page that is
+// taken away, and a panic comes under any lock.
+const underLocks = 1<<Flush | 1<<Stop
+
+// assertNone panics in debug builds if c holds a lock with which it may not send k.
+func assertNone(c *percpu.CPU, k Kind) {
+	if lock.Checked && underLocks>>k&1 == 0 {
+		lock.AssertNone(c)
+	}
+}
+
 // Send sends an IPI of kind k to a CPU.
+//
+// Context: c holds no lock, but with kinds of underLocks.
 func Send(c, to *percpu.CPU, k Kind) {
+	assertNone(c, k)
 	if to.Pending.Or(1<<k)>>k&1 != 0 {
 		stats(c)[k][merged]++
 		return
@@ -67,6 +83,7 @@ func Send(c, to *percpu.CPU, k Kind) {
 // Repeat is Send, but sends the interrupt even if the bit was set, because the IPI
 // may have been lost.
 func Repeat(c, to *percpu.CPU, k Kind) {
+	assertNone(c, k)
 	to.Pending.Or(1 << k)
 	stats(c)[k][repeated]++
 	transmit(c, to, k)
@@ -79,6 +96,7 @@ func SendSet(c *percpu.CPU, set *percpu.Mask, k Kind) { RequestSet(c, set, k, ni
 // RequestSet is SendSet for a set that CPUs may leave meanwhile. It calls request for each
 // CPU before the CPU's IPI is sent, so that no request is without its IPI.
 func RequestSet(c *percpu.CPU, set *percpu.Mask, k Kind, request func(to *percpu.CPU)) {
+	assertNone(c, k)
 	var g group
 	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
 		to := percpu.Get(id)

@@ -18,7 +18,6 @@ import (
 
 	"muster/kernel/atom"
 	"muster/kernel/cpu"
-	"muster/kernel/ipi"
 	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/mem"
@@ -255,7 +254,7 @@ func poke(c *percpu.CPU, t *Task) {
 	t.proc.mu.AssertHeld(c)
 	sched.Unpark(c, t.thread())
 	if to := percpu.Get(t.CPU()); to != c && to.Current == uintptr(unsafe.Pointer(t)) {
-		ipi.Send(c, to, ipi.Reschedule)
+		sched.Kick(c, to)
 	}
 }
 

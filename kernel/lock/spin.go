@@ -122,10 +122,10 @@ func (s *Spin) AssertHeld(c *percpu.CPU) {
 }
 
 // AssertNone panics in debug builds if c holds any lock. It stands before a call that
-// may switch threads or touch user memory.
+// may switch threads or touch user memory, and where an IPI is sent.
 func AssertNone(c *percpu.CPU) {
 	if Checked && c.LockDepth != 0 {
-		upcall.Panic(c, "lock: held at a thread switch or a user copy; depth, rank", uint64(c.LockDepth), uint64(c.LockRanks[c.LockDepth-1]))
+		upcall.Panic(c, "lock: held at a thread switch, a user copy or an IPI; depth, rank", uint64(c.LockDepth), uint64(c.LockRanks[c.LockDepth-1]))
 	}
 }
 

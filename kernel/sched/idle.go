@@ -47,6 +47,7 @@ func Idle(c *percpu.CPU) {
 		c.Resched = 0
 		if c.Retick != 0 {
 			c.Retick = 0
+			q.sendKicks(c)
 			q.retick(c) // the thread that comes next may run for long
 		}
 		if c.IsLeaving() {
@@ -77,6 +78,7 @@ func (q *runQueue) halt(c *percpu.CPU) (again bool) {
 	}
 	q.retick(c)
 	trap.Wait(c)
+	q.sendKicks(c)
 	q.wakes[q.reason(c.WokenBy)]++
 	return q.stays(c)
 }

@@ -33,18 +33,21 @@ func leave(c *percpu.CPU) {
 		}
 		enqueue(c, t)
 		if n%leaveBatch == 0 {
+			q.sendKicks(c)
 			window(c)
 		}
 	}
 	if id, ok := claim(0); ok {
 		kick(c, percpu.Get(id))
 	}
+	q.sendKicks(c)
 	c.Step.Store(percpu.StepTimers)
 	stopTimer()
 	window(c) // a pending interrupt of the timer is delivered all the same
 	for MoveTimers(c, c, percpu.Get(0)) {
 		window(c)
 	}
+	q.sendKicks(c) // of interrupts in the windows
 	c.Resched = 0
 }
 

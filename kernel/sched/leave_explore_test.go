@@ -27,6 +27,7 @@ func departs(preemptions int, wake func(*percpu.CPU, *Thread)) explore.Result {
 		var left atom.Uint32
 		waker := func() {
 			wake(m.cpus[0], ready(1))
+			m.queues[0].sendKicks(m.cpus[0])
 			if left.Load() != 0 && m.queues[1].count.Load() != 0 {
 				panic("a thread is in the queue of a CPU that is offline")
 			}
@@ -57,6 +58,7 @@ func departs(preemptions int, wake func(*percpu.CPU, *Thread)) explore.Result {
 		teller := func() {
 			m.cpus[1].Dismiss()
 			kick(m.cpus[2], m.cpus[1])
+			m.queues[2].sendKicks(m.cpus[2])
 			m.queues[2].running.Store(uint32(classes))
 			m.idleLoop(2, 1, look)()
 		}

@@ -3,7 +3,6 @@ package sched
 import (
 	"muster/kernel/clock"
 	"muster/kernel/console"
-	"muster/kernel/ipi"
 	"muster/kernel/percpu"
 )
 
@@ -106,7 +105,7 @@ func wantTick(c, to *percpu.CPU) {
 	if to == c {
 		q.startTick(c)
 	} else {
-		ipi.Send(c, to, ipi.Timer)
+		kickTimer(c, to)
 	}
 }
 

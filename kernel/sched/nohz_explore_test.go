@@ -28,7 +28,10 @@ func stops(plan func(*runQueue, *percpu.CPU)) explore.Result {
 		q.running.Store(uint32(ClassKernel))
 		q.ticking.Store(1)
 		programs := []func(){
-			func() { give(m.cpus[0], c, ready(1)) },
+			func() {
+				give(m.cpus[0], c, ready(1))
+				m.queues[0].sendKicks(m.cpus[0])
+			},
 			func() { plan(q, c) },
 		}
 		return programs, func() error {
@@ -84,7 +87,9 @@ func begins(start func(*percpu.CPU, *Thread)) explore.Result {
 		programs := []func(){
 			func() {
 				enqueue(m.cpus[0], &m.threads[0])
+				m.queues[0].sendKicks(m.cpus[0])
 				enqueue(m.cpus[0], &m.threads[1])
+				m.queues[0].sendKicks(m.cpus[0])
 			},
 			func() {
 				for {
@@ -146,6 +151,7 @@ func limits(start func(*percpu.CPU, *Thread)) explore.Result {
 			func() {
 				x.Used.Limit.Store(5)
 				LimitThread(m.cpus[0], &x.Used)
+				m.queues[0].sendKicks(m.cpus[0])
 			},
 			func() { start(c, x) },
 		}

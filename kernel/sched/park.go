@@ -28,7 +28,8 @@ func Park(c *percpu.CPU) *percpu.CPU {
 
 // Unpark leaves t a token, and makes it ready if it is parked.
 //
-// Context: t cannot be freed: the caller holds a lock that its exit takes.
+// Context: t cannot be freed: the caller holds a lock that its exit takes. The IPI to its CPU,
+// if it needs one, is sent later: see later.go.
 // Locks: takes a run queue's.
 func Unpark(c *percpu.CPU, t *Thread) {
 	if t.leaveToken() {
@@ -38,8 +39,8 @@ func Unpark(c *percpu.CPU, t *Thread) {
 
 // Prepare is the half of Unpark that runs under the lock that keeps t from exiting: it
 // leaves t a token. If it reports true, t was parked. Then t is ready and in no queue, so it
-// cannot run, and the caller calls Ready once it has released the lock. So no lock is held
-// while an IPI is sent, which on a virtual machine takes longer than all the rest.
+// cannot run, and the caller calls Ready once it has released the lock. So the lock is held
+// for less time than with Unpark.
 func Prepare(t *Thread) (ready bool) { return t.leaveToken() }
 
 // Ready makes a thread run for which Prepare has reported true.

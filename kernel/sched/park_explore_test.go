@@ -179,6 +179,7 @@ func busy(cpus, threads, preemptions int, last uint32, wake func(*percpu.CPU, *T
 		programs := []func(){func() {
 			for range threads {
 				wake(m.cpus[0], ready(last))
+				m.queues[0].sendKicks(m.cpus[0])
 			}
 		}}
 		for id := 1; id < cpus; id++ {

@@ -5,7 +5,6 @@ import (
 
 	"muster/kernel/atom"
 	"muster/kernel/clock"
-	"muster/kernel/ipi"
 	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
@@ -35,6 +34,8 @@ type runQueue struct {
 	armed    clock.Time // when the timer's hardware interrupts at the latest, clock.Never if it may not
 	timers   timerQueue
 	late     late
+	kicks    later // CPUs to look at their queues
+	ticks    later // CPUs to look at their timers
 
 	ticking atom.Uint32  // 1: ticks every tickPeriod; stored by this CPU, wakers read it
 	since   atom.Uint64  // counter value up to which the current thread's time is counted; stored by this CPU
@@ -156,7 +157,7 @@ func claim(first uint32) (id uint32, ok bool) {
 	return 0, false
 }
 
-// give puts t on a CPU's queue and interrupts that CPU if it should switch, or if it does not
+// give puts t on a CPU's queue and, by kick, interrupts that CPU if it should switch, or if it does not
 // tick: the tick will make it switch. It reports false if that CPU takes no threads.
 func give(c, to *percpu.CPU, t *Thread) (ok bool) {
 	q := local(to)
@@ -170,15 +171,6 @@ func give(c, to *percpu.CPU, t *Thread) (ok bool) {
 		wantTick(c, to)
 	}
 	return true
-}
-
-// kick makes a CPU look at its queue.
-func kick(c, to *percpu.CPU) {
-	if to == c {
-		c.Resched = 1
-		return
-	}
-	ipi.Send(c, to, ipi.Reschedule)
 }
 
 // steal takes a thread from another CPU's queue, nil if all are empty.

@@ -181,7 +181,8 @@ func (m *crew) program(t *Thread, runs *percpu.CPU, body func(*percpu.CPU) *perc
 		c := runs
 		if c == nil {
 			c = m.resumed(t)
-			finish(c) // as ThreadStart
+			finish(c) // as ThreadStart, and Leave
+			local(c).sendKicks(c)
 		}
 		m.code.exit(body(c))
 	}
@@ -193,6 +194,7 @@ func (m *crew) rest(cpu int) func() {
 		c := m.resumed(m.queues[cpu].idle)
 		finish(c)
 		for m.ran.Load() < m.count {
+			m.queues[cpu].sendKicks(c)
 			if next := look(c); next != nil {
 				runFromIdle(c, next)
 				continue

@@ -64,6 +64,7 @@ func Unpin(c *percpu.CPU) { Current(c).pinned = false }
 func reschedule(c *percpu.CPU, how leaving) *percpu.CPU {
 	lock.AssertNone(c)
 	q := local(c)
+	q.sendKicks(c)
 	prev := Current(c)
 	limit := classes
 	if how == leaveReady {
@@ -89,6 +90,7 @@ func reschedule(c *percpu.CPU, how leaving) *percpu.CPU {
 	become(c, q, prev, next)
 	c = switchTo(c, prev, next)
 	finish(c)
+	local(c).sendKicks(c)
 	return c
 }
 

@@ -161,13 +161,15 @@ func Pending(c *percpu.CPU) bool {
 	return c.Resched|uint32(c.Retick) != 0 || Current(c).Work.Load() != 0
 }
 
-// resched does what c.Resched and c.Retick request.
+// resched does what c.Resched and c.Retick request, and sends the IPIs that were put off.
 //
 // Context: no lock held. Returns the CPU on which the thread goes on.
 func resched(c *percpu.CPU) *percpu.CPU {
 	if c.Retick != 0 {
 		c.Retick = 0
-		local(c).retick(c)
+		q := local(c)
+		q.sendKicks(c)
+		q.retick(c)
 	}
 	if c.Resched != 0 {
 		c = Yield(c)
