@@ -115,6 +115,32 @@ func TestSampling(t *testing.T) {
 	require.Regexp(t, `(?m)%\s+main\.sum$`, string(top))
 }
 
+// A profile has all CPUs that are online: one that goes offline and comes back, and one that comes online for the first time.
+func TestSamplingAcrossHotplug(t *testing.T) {
+	program := build(t, "build", "./testdata/hot")
+	stop := "profile stop -json"
+	r := boot(t, "--cpus", "4", "--mem", "512", "--append", "maxcpus=3", "--qemu", "-initrd "+program,
+		"--run", "profile start 500; cpu offline 1; cpu online 1; cpu online 3; app hot sum; "+stop).ok()
+	_, rest, ok := strings.Cut(r.log, "muster> "+stop+"\n")
+	require.True(t, ok)
+	p, err := convert.Read(rest)
+	require.NoError(t, err)
+	require.Equal(t, 4, p.CPUs)
+	kernel, err := convert.Open(filepath.Join(root, "build", "kernel.elf"))
+	require.NoError(t, err)
+	names, err := convert.Open(program)
+	require.NoError(t, err)
+	all, err := convert.To(p, kernel, names)
+	require.NoError(t, err)
+	cpus := map[string]bool{}
+	for _, s := range all.Sample {
+		if stackOf(s)[0] == "main.sum" {
+			cpus[s.Label["cpu"][0]] = true
+		}
+	}
+	require.ElementsMatch(t, []string{"0", "1", "2", "3"}, slices.Collect(maps.Keys(cpus)))
+}
+
 // accounted requires that the samples of all CPUs and those that are said to be missing are
 // as many as the time of the machine has room for.
 func accounted(t *testing.T, p shell.Profile) {

@@ -7,6 +7,7 @@ import (
 	"muster/kernel/cpu"
 	"muster/kernel/fakeg"
 	"muster/kernel/percpu"
+	"muster/kernel/profile"
 	"muster/kernel/sched"
 	"muster/kernel/trace"
 	"muster/kernel/trap"
@@ -86,6 +87,7 @@ func apMain(c *percpu.CPU) {
 	awaitProceed(c)
 	stage(c, trampoline.StageProceed)
 	sched.StartTick(c)
+	profile.Resume(c)
 	stage(c, trampoline.StageTimer)
 	stage(c, trampoline.StageScheduler)
 	stage(c, trampoline.StageIdleLoop)

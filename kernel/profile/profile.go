@@ -113,6 +113,21 @@ func start(c, to *percpu.CPU, rate uint32) Code {
 	return OK
 }
 
+// Resume makes the timer of c expire again, whose profile goes on since before it went offline.
+//
+// Context: c, before it is online, after its timer was started; interrupts off, no lock held.
+func Resume(c *percpu.CPU) {
+	b := of(c)
+	if b == nil {
+		return
+	}
+	if period := clock.Time(b.period.Load()); period != 0 {
+		at := clock.Now() + period
+		b.at.Store(uint64(at))
+		b.timer.StartSampler(c, c, at)
+	}
+}
+
 // Stop makes all CPUs record no more. Their timers expire once more.
 func Stop() {
 	for i := range percpu.Count() {

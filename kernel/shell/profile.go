@@ -47,6 +47,7 @@ func InProgram(pc uint64) bool { return pc>>63 == 0 }
 const (
 	profileRate   = 97                    // no divisor or multiple of the rate of ticks
 	profilePeriod = 20 * time.Millisecond // between two looks at the CPUs' buffers
+	profileLooks  = 10                    // of them, until one for CPUs that have come online
 	maxStacks     = 10_000                // different ones, about 4 MB
 )
 
@@ -70,30 +71,42 @@ type sampleKey struct {
 
 func startProfiler(sys System, rate int) (*profiler, error) {
 	p := &profiler{sys: sys, rate: rate, began: sys.Uptime().UpNS, counts: map[sampleKey]int{}, stop: make(chan struct{}), done: make(chan struct{})}
-	for _, c := range sys.CPUs() {
-		if c.State != "online" {
-			continue
-		}
-		if err := sys.StartProfile(c.CPU, rate); err != nil {
-			sys.StopProfile()
-			return nil, fmt.Errorf("cpu %d: %w", c.CPU, err)
-		}
-		p.cpus = append(p.cpus, c.CPU)
+	if err := p.begin(); err != nil {
+		sys.StopProfile()
+		return nil, err
 	}
 	go p.run()
 	return p, nil
+}
+
+// begin makes the CPUs record that are online and do not yet. One that goes offline afterwards, and comes
+// online again, goes on by itself.
+func (p *profiler) begin() error {
+	for _, c := range p.sys.CPUs() {
+		if c.State != "online" || slices.Contains(p.cpus, c.CPU) {
+			continue
+		}
+		if err := p.sys.StartProfile(c.CPU, p.rate); err != nil {
+			return fmt.Errorf("cpu %d: %w", c.CPU, err)
+		}
+		p.cpus = append(p.cpus, c.CPU)
+	}
+	return nil
 }
 
 func (p *profiler) run() {
 	defer close(p.done)
 	tick := time.NewTicker(profilePeriod)
 	defer tick.Stop()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-p.stop:
 			return
 		case <-tick.C:
 			p.collect()
+		}
+		if n%profileLooks == 0 {
+			_ = p.begin() // a CPU that cannot begin now is tried again
 		}
 	}
 }
