@@ -27,6 +27,22 @@ func TestTimerFaultIgnored(t *testing.T) {
 		ok().has(`options: fault=timer:late=99999: "late=99999": a timer can be dead, or late=MS with MS from 1 to 1000, ignored`, "irq: timer: one-shot\n")
 }
 
+// Without an 8254 the HPET interrupts in its place. A machine with neither says so.
+func TestTimerOfHPET(t *testing.T) {
+	for machine, qemu := range map[string]string{"q35": "-machine q35,pit=off", "pc": "-machine pc,pit=off"} {
+		t.Run(machine, func(t *testing.T) {
+			t.Parallel()
+			boot(t, "--cpus", "4", "--append", "fault=timer:dead", "--qemu", qemu, "--run", "test timers; test threads; test preempt; test hotplug 1").
+				ok().has("irq: timer: HPET, shared by all CPUs\n", "ok   timers", "ok   preempt", "ok   hotplug")
+		})
+	}
+	t.Run("neither", func(t *testing.T) {
+		t.Parallel()
+		boot(t, "--cpus", "1", "--append", "fault=timer:dead", "--qemu", "-machine q35,pit=off,hpet=off", "--run", "time").
+			has("irq: there is no other timer: nothing interrupts a thread that runs\n")
+	})
+}
+
 // The timer's mode by option.
 func TestTimerModes(t *testing.T) {
 	for option, says := range map[string]string{"periodic": "irq: timer: periodic\n", "oneshot": "irq: timer: one-shot\n", "deadline": "irq: timer: one-shot\n"} {

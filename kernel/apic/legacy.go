@@ -30,11 +30,22 @@ func Legacy() bool { return legacy }
 
 // LegacyUnmask unmasks an ISA interrupt.
 func LegacyUnmask(irq uint8) {
-	port := uint16(pic1Data)
-	if irq >= 8 {
-		port = pic2Data
-	}
+	port := maskPort(irq)
 	cpu.Out8(port, cpu.In8(port)&^(1<<(irq&7)))
+}
+
+// LegacyMask masks an ISA interrupt.
+func LegacyMask(irq uint8) {
+	port := maskPort(irq)
+	cpu.Out8(port, cpu.In8(port)|1<<(irq&7))
+}
+
+// maskPort returns the port of the masks of an ISA interrupt's controller.
+func maskPort(irq uint8) uint16 {
+	if irq >= 8 {
+		return pic2Data
+	}
+	return pic1Data
 }
 
 // LegacyEOI ends an ISA interrupt. It reports false for a spurious one: the

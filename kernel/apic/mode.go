@@ -11,10 +11,11 @@ type TimerMode uint8
 
 // Modes of the timer.
 const (
-	OneShot  TimerMode = iota // the local APIC's timer counts down to 0, once
-	Deadline                  // the local APIC compares the time-stamp counter with a deadline
-	Periodic                  // the local APIC's timer interrupts at each tick, and is never programmed again
-	Shared                    // the 8254 interrupts the boot CPU, which interrupts the others
+	OneShot    TimerMode = iota // the local APIC's timer counts down to 0, once
+	Deadline                    // the local APIC compares the time-stamp counter with a deadline
+	Periodic                    // the local APIC's timer interrupts at each tick, and is never programmed again
+	Shared                      // the 8254 interrupts the boot CPU, which interrupts the others
+	SharedHPET                  // the HPET does, in the place of the 8254
 )
 
 // String returns the mode's name for the log.
@@ -26,9 +27,14 @@ func (m TimerMode) String() string {
 		return "periodic"
 	case Shared:
 		return "8254, shared by all CPUs"
+	case SharedHPET:
+		return "HPET, shared by all CPUs"
 	}
 	return "one-shot"
 }
+
+// IsShared reports whether one timer interrupts the boot CPU for all CPUs.
+func (m TimerMode) IsShared() bool { return m == Shared || m == SharedHPET }
 
 var (
 	timerMode   TimerMode

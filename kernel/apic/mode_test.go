@@ -67,7 +67,7 @@ func TestTimerModes(t *testing.T) {
 }
 
 func TestModeNames(t *testing.T) {
-	for m, want := range map[TimerMode]string{OneShot: "one-shot", Deadline: "TSC deadline", Periodic: "periodic", Shared: "8254, shared by all CPUs"} {
+	for m, want := range map[TimerMode]string{OneShot: "one-shot", Deadline: "TSC deadline", Periodic: "periodic", Shared: "8254, shared by all CPUs", SharedHPET: "HPET, shared by all CPUs"} {
 		require.Equal(t, want, m.String())
 	}
 }

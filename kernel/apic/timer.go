@@ -50,9 +50,9 @@ func ArmTimer(d clock.Time) {
 	switch {
 	case legacy:
 		armLegacy(d)
-	case timerMode == Shared:
+	case timerMode.IsShared():
 		if sharer() {
-			armLegacy(d - timerLate)
+			armShared(d - timerLate)
 		}
 	case timerDead || timerMode == Periodic:
 	case timerMode == Deadline:
@@ -80,7 +80,7 @@ func StartTimer() {
 	switch {
 	case legacy:
 		LegacyUnmask(0)
-	case timerMode == Shared:
+	case timerMode.IsShared():
 		write(offLVTTimer, lvtMasked)
 		if sharer() {
 			write(offLVTLINT0, lvtModeExtINT)
@@ -99,7 +99,24 @@ func StartTimer() {
 	}
 }
 
-// sharer reports whether this CPU is the one that the 8254 interrupts: the boot CPU, whose pin
+// armShared makes the timer that all CPUs share interrupt the boot CPU, d from now.
+func armShared(d clock.Time) {
+	if timerMode == SharedHPET {
+		clock.SetAlarm(d)
+	} else {
+		armLegacy(d)
+	}
+}
+
+// LeaveShared undoes what StartTimer does in the modes in which the CPUs share a timer.
+//
+// Context: boot CPU.
+func LeaveShared() {
+	LegacyMask(0)
+	write(offLVTLINT0, lvtMasked)
+}
+
+// sharer reports whether this CPU is the one that the shared timer interrupts: the boot CPU, whose pin
 // LINT0 is wired to the 8259s.
 //
 // Source: Intel MultiProcessor Specification, "Virtual Wire Mode".

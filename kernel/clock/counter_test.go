@@ -112,3 +112,29 @@ func TestPMTimer(t *testing.T) {
 	require.False(t, near(0x10, 0x0f), "a reading before the other one")
 	require.False(t, near(0, pmNear+1))
 }
+
+// The HPET as a timer: what is written.
+func TestAlarm(t *testing.T) {
+	defer func() { counters[HPET] = Counter{} }()
+	counters[HPET] = Counter{}
+	require.Equal(t, "there is none", StartAlarm())
+	block = hpetBlock{hpetCaps / 4: hpetCaps64 | 2<<hpetCapsTimers, hpetPeriodReg / 4: 10_000_000} // 100 MHz
+	require.Empty(t, UseHPET(block.at()))
+	require.Equal(t, NoLegacyRoute, StartAlarm())
+	block[hpetCaps/4] |= hpetLegacyCap
+	block[hpetTimer/4] = hpetTimerLevel | hpetTimerPeriodic | hpetTimerFSB | 0x30
+	block[hpetMain/4] = 1000
+	require.Empty(t, StartAlarm())
+	require.Equal(t, uint32(hpetTimer32|hpetTimerIRQ|0x30), block[hpetTimer/4])
+	require.Equal(t, uint32(hpetEnable|hpetLegacy), block[hpetConfig/4])
+	require.Equal(t, uint32(999), block[hpetCompare/4], "the farthest count")
+	for d, want := range map[Time]uint32{Millisecond: 100_000, 0: 1000, -5: 1000, Never: 100_000_000} {
+		SetAlarm(d)
+		require.InDelta(t, 1000+want, block[hpetCompare/4], 1, d)
+	}
+	StopAlarm()
+	require.Equal(t, uint32(hpetTimer32|0x30), block[hpetTimer/4])
+	require.Equal(t, uint32(hpetEnable), block[hpetConfig/4])
+	counters[HPET].Problem = StandsStill
+	require.Equal(t, StandsStill, StartAlarm())
+}

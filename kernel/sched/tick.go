@@ -40,7 +40,7 @@ func Tick() clock.Time { return tickPeriod }
 // Context: boot CPU, after the local APIC or its absence is known.
 func Install() {
 	vector.Handle(vector.Timer, onTimer)
-	shared = apic.Mode() == apic.Shared
+	shared = apic.Mode().IsShared()
 	if apic.Legacy() || shared {
 		vector.Handle(vector.PIC, onLegacyTimer)
 	}
@@ -92,8 +92,8 @@ func timerInterrupt(c *percpu.CPU, f *cpu.Frame) {
 	crash.WarnStalled(c) // on each CPU: the one that stands still may be the boot CPU
 }
 
-// onLegacyTimer handles the 8254's interrupt, on a machine without a local APIC, or with one
-// whose timer does not work. In the second case the boot CPU, which gets the interrupt, passes
+// onLegacyTimer handles the interrupt of the 8254, or of the HPET in its place, on a machine without
+// a local APIC, or with one whose timer does not work. In the second case the boot CPU, which gets the interrupt, passes
 // it on to each CPU whose time has come, so the others are late by up to a tick.
 func onLegacyTimer(c *percpu.CPU, f *cpu.Frame) {
 	if !apic.LegacyEOI(0) {

@@ -37,8 +37,7 @@ func chooseTimer(c *percpu.CPU, problem string) {
 		say(c, apic.OneShot)
 		return
 	}
-	if clock.CounterOf(clock.PIT).Usable() {
-		say(c, apic.Shared)
+	if shareTimer(c) {
 		return
 	}
 	say(c, apic.OneShot)
