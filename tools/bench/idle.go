@@ -31,7 +31,7 @@ func (b *book) idle() error {
 	b.line("## Idle, by the clock\n")
 	b.line("What guests at their prompt take of one host CPU, in percent, and how often one of their CPUs wakes up in a second, by the")
 	b.line("guest's own count; median of %d boots (lowest to highest), over %.0f s each, %.0f s after the prompt. The CPU time is that of the", (b.boots+2)/3, idleSpan.Seconds(), idleSettle.Seconds())
-	b.line("process of QEMU (user and system, from /proc), so other work on the host does not count; the two questions at the ends do.")
+	b.line("process of QEMU (user and system, from /proc), so other work on the host does not count. The wake-ups of a question are measured, and subtracted.")
 	b.line("The timekeeper runs all the while. An emulated CPU that wakes up costs QEMU more than the guest's instructions.\n")
 	b.line("    %s --boot pvh --accel tcg --cpus N --mem 2048 --timeout 0 --qemu '-pidfile FILE'\n", script)
 	b.line("| CPUs | %% of a host CPU | range | wake-ups a second and CPU | range |\n|---:|---:|---|---:|---|")
@@ -152,6 +152,10 @@ func idleOnce(cpus int) (percent, rate float64, err error) {
 		return 0, 0, err
 	}
 	<-time.After(idleSettle)
+	earlier, err := m.wakes()
+	if err != nil {
+		return 0, 0, err
+	}
 	wakes, err := m.wakes()
 	if err != nil {
 		return 0, 0, err
@@ -173,5 +177,5 @@ func idleOnce(cpus int) (percent, rate float64, err error) {
 	}
 	io.WriteString(m.in, "poweroff\r")
 	go io.Copy(io.Discard, m.out)
-	return (more - used).Seconds() / span * 100, float64(last-wakes) / span / float64(cpus), m.cmd.Wait()
+	return (more - used).Seconds() / span * 100, (float64(last-wakes) - float64(wakes-earlier)) / span / float64(cpus), m.cmd.Wait()
 }
