@@ -4,6 +4,11 @@ package test
 
 import (
 	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"muster/kernel/shell"
+	"muster/kernel/vector"
 )
 
 // A timer of the local APIC that does nothing, or is late, is found at boot: all CPUs get
@@ -52,4 +57,20 @@ func TestTimerModes(t *testing.T) {
 				ok().has(says, "ok   timers") // QEMU's own CPUs have no TSC deadline
 		})
 	}
+}
+
+// The timer is not early: an idle CPU wakes up once for its heartbeat, at a whole second, and not once more before it.
+func TestTimerNotEarly(t *testing.T) {
+	t.Parallel()
+	r := boot(t, "--icount", "--run", "test idle 2; trace 512 -kind interrupt -json") // the test of idleness is for several CPUs
+	const second = 1e9
+	beats := 0
+	for _, e := range decode[[]shell.Event](r, "trace 512 -kind interrupt -json") {
+		since := e.TimeNS % second
+		if e.A == vector.Timer && since < 1e6 {
+			beats++
+		}
+		require.False(t, e.A == vector.Timer && since > second-50e3, "%+v", e)
+	}
+	require.Greater(t, beats, 1)
 }

@@ -138,11 +138,26 @@ func TestEncodeX2(t *testing.T) {
 }
 
 func TestCounts(t *testing.T) {
-	perNS = clock.NewRatio(62_500_000, 1e9)
+	setTimerHz(62_500_000, 0)
 	require.Equal(t, uint32(1), counts(-5))
 	require.Equal(t, uint32(1), counts(1))
-	require.Equal(t, uint32(625000), counts(10*clock.Millisecond))
+	require.Equal(t, uint32(625001), counts(10*clock.Millisecond))
 	require.Equal(t, uint32(0xffffffff), counts(1000*clock.Second))
+}
+
+// The timer is never early: a count takes at least the time, whatever the time is.
+func TestNeverEarly(t *testing.T) {
+	for _, hz := range []uint64{1_000_003, 6_249_999, 62_500_000, 399_999_991} {
+		setTimerHz(hz, 0)
+		for d := clock.Time(1); d < clock.Second; d += d/7 + 1 {
+			require.GreaterOrEqual(t, float64(counts(d))*1e9/float64(hz), float64(d), "%d Hz, %d ns", hz, d)
+		}
+	}
+	setTimerHz(62_500_000, 100)
+	require.Equal(t, uint32(625063), counts(10*clock.Millisecond), "the calibration's error is added")
+	for d := clock.Time(1); d < 54*clock.Millisecond; d += d/7 + 1 {
+		require.GreaterOrEqual(t, float64(legacyCounts(d))*1e9/pitHz, float64(d), "%d ns", d)
+	}
 }
 
 func TestRedirection(t *testing.T) {

@@ -90,7 +90,11 @@ func armLegacy(d clock.Time) {
 	cpu.Out8(pitChannel0, uint8(n>>8))
 }
 
+// legacyError is the part of a time by which the clock may differ from the 8254, as a shift: 120 millionths.
+const legacyError = 13
+
+// legacyCounts returns the counts that take d, not less: see counts.
 func legacyCounts(d clock.Time) uint16 {
 	d = min(max(d, 0), 54*clock.Millisecond)
-	return uint16(max(uint64(d)*pitHz/1e9, 2))
+	return uint16(uint64(d+d>>legacyError)*pitHz/1e9 + 2)
 }

@@ -37,9 +37,9 @@ func TestDeadlineBroken(t *testing.T) {
 
 // What the modes write to the local vector table and the count, and what the faults change.
 func TestTimerModes(t *testing.T) {
-	defer func(hz uint64, ratio clock.Ratio) { timerHz, perNS = hz, ratio }(timerHz, perNS)
+	defer func(hz uint64, ratio, above clock.Ratio) { timerHz, perNS, enough = hz, ratio, above }(timerHz, perNS, enough)
 	defer func() { UseTimer(OneShot, 0); SetTimerFault(false, 0) }()
-	perNS = clock.NewRatio(1, 1)
+	setTimerHz(1e9, 0)
 	for name, tc := range map[string]struct {
 		mode       TimerMode
 		dead       bool
@@ -47,8 +47,8 @@ func TestTimerModes(t *testing.T) {
 		lvt, start uint32
 		armed      uint32
 	}{
-		"one-shot":       {mode: OneShot, lvt: vector.Timer, armed: 5000},
-		"one-shot, late": {mode: OneShot, late: 2 * clock.Microsecond, lvt: vector.Timer, armed: 7000},
+		"one-shot":       {mode: OneShot, lvt: vector.Timer, armed: 5001},
+		"one-shot, late": {mode: OneShot, late: 2 * clock.Microsecond, lvt: vector.Timer, armed: 7001},
 		"one-shot, dead": {mode: OneShot, dead: true, lvt: vector.Timer},
 		"periodic":       {mode: Periodic, lvt: vector.Timer | 1<<17, start: 10000, armed: 10000},
 		"periodic, dead": {mode: Periodic, dead: true, lvt: vector.Timer | 1<<17},

@@ -10,6 +10,8 @@ import (
 var (
 	timerHz uint64      // counts per second
 	perNS   clock.Ratio // counts per nanosecond
+	enough  clock.Ratio // the same with the calibration's error added: see counts
+	late    uint64      // what is added to a TSC deadline for that, in millionths
 )
 
 // TimerDivider is what Enable sets: the timer counts at its clock over this number.
@@ -24,9 +26,17 @@ func CalibrateTimer() (hz uint64, problem string) {
 	write(offInitial, 0xffffffff)
 	hz, problem = clock.MeasureTimer(elapsed)
 	write(offInitial, 0)
-	timerHz = max(hz, 1)
-	perNS = clock.NewRatio(timerHz, 1e9)
+	clockPPM, timerPPM := clock.Calibrated().Bounds()
+	setTimerHz(max(hz, 1), clockPPM+timerPPM)
+	late = clockPPM
 	return hz, problem
+}
+
+// setTimerHz stores the timer's frequency. ppm is the bound on its error, by the clock, in millionths.
+func setTimerHz(hz, ppm uint64) {
+	timerHz = hz
+	perNS = clock.NewRatio(hz, 1e9)
+	enough = clock.NewRatio(hz+hz*ppm/1e6, 1e9) + 1 // what the division cuts off
 }
 
 // elapsed returns how far the timer has counted.
@@ -56,7 +66,8 @@ func ArmTimer(d clock.Time) {
 		}
 	case timerDead || timerMode == Periodic:
 	case timerMode == Deadline:
-		cpu.WriteMSR(cpu.MSRTSCDeadline, cpu.TSC()+clock.Ticks(min(d, maxDeadline)))
+		d = min(d, maxDeadline)
+		cpu.WriteMSR(cpu.MSRTSCDeadline, cpu.TSC()+clock.Ticks(d+clock.Time(uint64(d)*late/1e6))+1)
 	default:
 		write(offInitial, counts(d))
 	}
@@ -65,12 +76,11 @@ func ArmTimer(d clock.Time) {
 // maxDeadline bounds the arithmetic of deadlines: no CPU sleeps that long.
 const maxDeadline = 3600 * clock.Second
 
-func counts(d clock.Time) uint32 {
-	if d <= 0 {
-		return 1
-	}
-	return uint32(min(max(perNS.Of(uint64(d)), 1), 0xffffffff))
-}
+// counts returns the counts that take d, not less. An interrupt before its time would find nothing
+// due, and would only arm the timer again, so each tick and each timer would cost two of them. So
+// the count is rounded up, and includes the calibration's error: a timer is late by that, some
+// 10 to 100 millionths of d.
+func counts(d clock.Time) uint32 { return uint32(min(enough.Of(uint64(max(d, 0)))+1, 0xffffffff)) }
 
 // StartTimer unmasks the timer; ArmTimer then starts it.
 //
@@ -92,7 +102,7 @@ func StartTimer() {
 	case timerMode == Periodic:
 		write(offLVTTimer, lvtPeriodic|vector.Timer)
 		if !timerDead {
-			write(offInitial, counts(timerPeriod))
+			write(offInitial, uint32(min(max(perNS.Of(uint64(timerPeriod)), 1), 0xffffffff)))
 		}
 	default:
 		write(offLVTTimer, vector.Timer)

@@ -40,6 +40,14 @@ func (m *meter) timer(tscHz uint64) (hz uint64, v Reading, problem string) {
 	return v.Hz, v, ""
 }
 
+// mostBound limits what Bounds returns: with the CMOS clock alone the bound may be large.
+const mostBound = 1000
+
+// Bounds returns the bounds on the errors of the clock's frequency and of the timer's, in millionths.
+func (r *Calibration) Bounds() (clockPPM, timerPPM uint64) {
+	return min(uint64(r.Readings[r.Chosen].PPM), mostBound), min(uint64(r.Timer.PPM), mostBound)
+}
+
 // TimerApart returns how far the measured frequency of the local APIC's timer is from what CPU
 // or hypervisor say, in millionths; 0 if they say nothing. divider is the timer's.
 func (r *Calibration) TimerApart(divider uint64) uint64 {
