@@ -38,6 +38,7 @@ type hardware struct {
 	catching map[int]*catcher // by the late CPU's number; guarded by starting
 	startCfg smp.Config
 	marks    []smp.Mark // of the start of the APs
+	tscs     comparisons
 	offSteps []power.Step
 	err      error // why there is no MADT
 }

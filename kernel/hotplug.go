@@ -45,6 +45,7 @@ func (m *hardware) StopCPU(n int) error {
 		}
 		return err
 	}
+	m.tscs.left(n)
 	klog.Infof("smp: cpu %d (APIC ID %d) offline after %.1f ms", n, c.APICID, took.Seconds()*1e3)
 	runtime.SetDefaultGOMAXPROCS()
 	return nil

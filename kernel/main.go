@@ -65,7 +65,7 @@ func main() {
 	go m.watchButton(opts, button)
 	m.startCPUs(opts)
 	ktest.Plug = m.plug
-	compareTSCs(len(m.top.CPUs), opts.Faults.TSC)
+	m.compareTSCs(len(m.top.CPUs), opts.Faults.TSC)
 	logMitigations(opts.Full)
 	m.makeVDSO()
 	go keepTime()

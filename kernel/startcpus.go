@@ -107,6 +107,7 @@ func (m *hardware) catch(late []smp.Late) {
 				klog.Errorf("%v", err)
 			default:
 				klog.Infof("smp: cpu %d (APIC ID %d) online late, %.1f ms after the others", l.CPU, l.APICID, after.Seconds()*1e3)
+				m.tscs.joined(l.CPU)
 				runtime.SetDefaultGOMAXPROCS()
 			}
 		}()
@@ -153,6 +154,7 @@ func (m *hardware) StartCPU(n int) error {
 		klog.Warnf("%v", err)
 	}
 	klog.Infof("smp: cpu %d (APIC ID %d) online, %.1f ms after its INIT", n, c.APICID, r.Took.Seconds()*1e3)
+	m.tscs.joined(n)
 	if err := irq.Admit(n); err != nil {
 		klog.Warnf("smp: cpu %d gets no interrupts of devices: %v", n, err)
 	}
@@ -216,6 +218,7 @@ func (coreCalls) PrepareCPU(p abi.Processor) (int, error) {
 }
 
 func (coreCalls) UseTrampoline(page uint64, f inject.AP, spoil bool) error {
+	kcall.SkewTSC(int64(f.TSC))
 	return kcall.UseTrampoline(page, f.Stage, int64(f.Late), spoil)
 }
 

@@ -41,6 +41,8 @@ func (s *system) Time() shell.Time {
 		switch {
 		case k.Problem != "":
 			row.State = k.Problem
+		case k.Died():
+			row.State = "stopped after the boot"
 		case kind == clock.PIT:
 			row.State = "off since the calibration"
 		}
@@ -56,7 +58,22 @@ func (s *system) Time() shell.Time {
 	if kind := clock.Kind(k.Reference); kind < clock.Kinds {
 		t.Keeper.Reference = kind.String()
 	}
+	t.Keeper.Watch = watchStates[min(int(k.Watch), len(watchStates)-1)]
+	if clock.Clock() != clock.Kinds && k.Watch != uint32(clock.WatchLeft) {
+		t.Keeper.Watch = "off, the counter is not the clock"
+	}
+	t.Keeper.Windows, t.Keeper.Bad, t.Keeper.ApartNS, t.Keeper.OverNS = k.Windows, k.Bad, k.ApartNS, k.OverNS
+	t.CPUs = s.tscs.list()
 	return t
+}
+
+// watchStates are the states of the watchdog, by clock.WatchState.
+var watchStates = [...]string{
+	clock.WatchOn:      "on",
+	clock.WatchSteady:  "stopped, the counter is invariant and has agreed long enough",
+	clock.WatchTrusted: "off, because of tsc=reliable",
+	clock.WatchLeft:    "stopped, the counter disagreed and is not the clock any more",
+	clock.WatchNone:    "off, no HPET and no ACPI PM timer counts",
 }
 
 func timerOf(r *clock.Calibration) shell.TimeTimer {

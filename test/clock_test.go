@@ -95,6 +95,9 @@ func TestTimekeeper(t *testing.T) {
 		require.NotZero(t, l.Keeper.Checks)
 		require.InEpsilon(t, l.Hz, l.Keeper.Hz, 0.01)
 		require.LessOrEqual(t, max(l.Keeper.SlewPPB, -l.Keeper.SlewPPB), int64(500_000))
+		require.Equal(t, "on", l.Keeper.Watch)
+		require.NotZero(t, l.Keeper.Windows)
+		require.Zero(t, l.Keeper.Bad)
 	}
 }
 
@@ -109,6 +112,8 @@ func TestWithoutTSC(t *testing.T) {
 		runApp(t, exe, []string{"compare"}, "--machine", machine, "--mem", "256", "--append", "tsc=off loglevel=4").ok().
 			has("between: true", "gettimeofday: 0 true", "time: true true", "getcpu: 0 true").lacks("between: false")
 	}
+	r := boot(t, "--append", "tsc=off", "--run", "time -v").ok()
+	r.has("watchdog of the time-stamp counter: off, the counter is not the clock", "counter of cpu1 to cpu3: not compared: the time-stamp counter is not the clock")
 	boot(t, "--machine", "microvm", "--append", "tsc=off", "--run", "uptime").ok().has("tsc=off has no effect")
 }
 
@@ -118,4 +123,60 @@ func TestSkewedTSC(t *testing.T) {
 	r := boot(t, "--cpus", "4", "--append", "fault=tsc:2", "--run", "test clock; time -v").ok()
 	r.matches(`clock: the time-stamp counter of cpu2 differs by [45]\.\d{3} ms from another CPU's: HPET is the clock`).has("\nclock: HPET\n")
 	boot(t, "--cpus", "4", "--run", "time -v").ok().has("\nclock: time-stamp counter\n").lacks("differs by")
+}
+
+// A time-stamp counter that begins to count too fast is found: HPET or ACPI PM timer is the clock from then on, on all
+// CPUs, and no CPU and no program sees it step back. With tsc=reliable nothing looks.
+func TestClockWatchdog(t *testing.T) {
+	t.Parallel()
+	exe := build(t, "build", "./testdata/vdso")
+	const drifts = "fault=tsc:drift"
+	for machine, clock := range map[string]string{"q35": "HPET", "q35,hpet=off": "ACPI PM timer"} {
+		t.Run(clock, func(t *testing.T) {
+			t.Parallel()
+			during := "test clock 6"
+			if clock != "HPET" {
+				during = "top 6" // the other half of the time this test may take
+			}
+			r := boot(t, "--cpus", "4", "--machine", machine, "--append", drifts, "--run", during+"; time -v; test clock 1; test timers").ok()
+			r.matches(`clock: cpu\d: the time-stamp counter and ` + clock + ` disagree by \d+ us in \d+ ms, for the third time: ` + clock + ` is the clock, each reading is a system call`)
+			r.has("ok   clock", "\nclock: "+clock+"\n", "watchdog of the time-stamp counter: stopped, the counter disagreed and is not the clock any more", "disagreements: 3, ")
+		})
+	}
+	t.Run("a program", func(t *testing.T) {
+		t.Parallel()
+		runApp(t, exe, []string{"across"}, "--mem", "256", "--append", drifts).ok().has("across: true", ": HPET is the clock, each reading")
+	})
+	t.Run("reliable", func(t *testing.T) {
+		t.Parallel()
+		r := boot(t, "--cpus", "2", "--append", drifts+" tsc=reliable", "--run", "top 5; time -v").ok()
+		r.has("\nclock: time-stamp counter\n", "watchdog of the time-stamp counter: off, because of tsc=reliable", "counter of cpu1: not compared: tsc=reliable").lacks("disagree by")
+	})
+}
+
+// A CPU that comes online after the boot is compared then, and each CPU has a line that says whether it was.
+func TestSkewedTSCOnline(t *testing.T) {
+	t.Parallel()
+	r := boot(t, "--cpus", "4", "--append", "maxcpus=2 fault=tsc:3", "--run", "cpu online 2; time -v; cpu online 3; time -json; test clock 1").ok()
+	require.Regexp(t, `counter of cpu1( to cpu2)?: (agrees with the boot CPU's|not compared)`, r.output("time -v")) // a host may run them in turns
+	r.matches(`clock: the time-stamp counter of cpu3 differs by [45]\.\d{3} ms from another CPU's: HPET is the clock`)
+	l := decode[shell.Time](r, "time -json")
+	require.Len(t, l.CPUs, 3)
+	require.Regexp(t, `differs from the boot CPU's by [45]\.\d{3} ms`, l.CPUs[2].State)
+}
+
+// A counter that is seconds ahead or late is found before its CPU joins, so the clock goes on without a step.
+func TestSkewedTSCAtStart(t *testing.T) {
+	t.Parallel()
+	for _, ms := range []string{"-30000", "30000"} {
+		t.Run(ms, func(t *testing.T) {
+			t.Parallel()
+			r := boot(t, "--cpus", "4", "--append", "fault=ap2:tsc="+ms, "--run", "cpus -json; time -json; test clock 1; test cpus").ok()
+			r.matches(`clock: the time-stamp counter of cpu2 differs by (29|30)\d{3}\.\d{3} ms from another CPU's: HPET is the clock`)
+			l := decode[shell.Time](r, "time -json")
+			require.Equal(t, "HPET", l.Clock)
+			require.Less(t, l.UpNS, int64(25e9))
+			require.Equal(t, "not compared: the time-stamp counter is not the clock", l.CPUs[0].State)
+		})
+	}
 }

@@ -229,7 +229,17 @@ type CPU struct {
 	LongestNS    uint64              // debug builds: longest stretch with interrupts off
 	LongestAt    uint64              // debug builds: the entry at which it began: vector<<32 | system call
 	Features     [14]uint32          // for cpu.FromWords
+	Adjust       int64               // its IA32_TSC_ADJUST when it started
+	ApartNS      int64               // by how much its time-stamp counter was ahead when it started; negative: late
+	Adjusted     uint32              // AdjustHas and AdjustWritten
+	_            uint32
 }
+
+// Bits of CPU.Adjusted.
+const (
+	AdjustHas     = 1 << iota // it has IA32_TSC_ADJUST
+	AdjustWritten             // it got the boot CPU's value
+)
 
 // WakeReasons is the number of reasons for which an idle CPU wakes up: its tick, a timer,
 // a thread that another CPU has for it, another IPI, a device.

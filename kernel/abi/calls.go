@@ -316,9 +316,14 @@ type Calls interface {
 	// CompareTSC compares this CPU's time-stamp counter with another CPU's, which reads aheadNS more
 	// than it has. It returns by how much they differ, in nanoseconds, or 0; if they differ, HPET or
 	// ACPI PM timer is the clock from then on. EINVAL: no such CPU, or it is not online; EBUSY: another
-	// comparison runs; ETIMEDOUT: the other CPU did not answer soon.
+	// comparison runs; ETIMEDOUT: the other CPU did not answer soon enough to tell.
 	//muster:core compareTSC
 	CompareTSC(cpu int, aheadNS int64) (differNS int, err error)
+
+	// SkewTSC injects a fault: the time-stamp counters of CPUs that start from now on are ahead by ns
+	// until they are online, or late if it is negative.
+	//muster:core cpus.SkewTSC
+	SkewTSC(ns int64)
 
 	// MoveTimekeeper makes another CPU the timekeeper. EINVAL: no such CPU, or it is not online.
 	//muster:core moveTimekeeper

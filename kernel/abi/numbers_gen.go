@@ -66,6 +66,7 @@ const (
 	NumMapProcess
 	NumKeepTime
 	NumCompareTSC
+	NumSkewTSC
 	NumMoveTimekeeper
 	NumSetVDSO
 	NumMapVDSO
@@ -159,6 +160,7 @@ var names = [Count]string{
 	"MapProcess",
 	"KeepTime",
 	"CompareTSC",
+	"SkewTSC",
 	"MoveTimekeeper",
 	"SetVDSO",
 	"MapVDSO",

@@ -1,5 +1,7 @@
 package clock
 
+import "muster/kernel/atom"
+
 // Kind names a counter of time.
 type Kind uint8
 
@@ -26,7 +28,7 @@ func (k Kind) String() string {
 
 // Counter is a counter outside the CPU whose frequency is known: Num/Den counts per second.
 // It counts up, and wraps after Mask. All fields are written on the boot CPU before others
-// start, so any CPU may read the counter without a lock. The PIT is an exception: only the
+// start, and died is atomic, so any CPU may read the counter without a lock. The PIT is an exception: only the
 // boot CPU reads it, between StartPIT and StopPIT.
 type Counter struct {
 	Kind     Kind
@@ -36,9 +38,10 @@ type Counter struct {
 	Problem  string // why it is not used; "" if it counts, or if it is absent
 
 	found  bool
-	memory bool    // at is an address, not a port
-	at     uintptr // registers
-	frozen bool    // an injected fault: it stands still
+	memory bool        // at is an address, not a port
+	at     uintptr     // registers
+	frozen bool        // an injected fault: it stands still
+	died   atom.Uint32 // 1: it has stopped since the boot
 }
 
 // counters are the machine's, by Kind.
@@ -51,7 +54,10 @@ func CounterOf(k Kind) *Counter { return &counters[k] }
 func (r *Counter) Found() bool { return r.found }
 
 // Usable reports whether the machine has the counter and it counted when it was last looked at.
-func (r *Counter) Usable() bool { return r.found && r.Problem == "" }
+func (r *Counter) Usable() bool { return r.found && r.Problem == "" && !r.Died() }
+
+// Died reports whether the counter has stopped since the boot.
+func (r *Counter) Died() bool { return r.died.Load() != 0 }
 
 // Read returns the count. It costs about a microsecond on most machines.
 //

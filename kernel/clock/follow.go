@@ -18,6 +18,7 @@ type follower struct {
 	count  uint64 // ref at the last reading
 	counts uint64 // from the first to the last
 	middle struct{ tsc, counts uint64 }
+	forgot bool // the first reading was moved: the mean is that of a long span
 
 	rate   uint64 // seconds per tick as measured, 0 before
 	slow   Time   // by how much the clock was slow at the last reading
@@ -68,10 +69,29 @@ func (f *follower) step(s sample, now moment, rate uint64, period Time) uint64 {
 
 // restart begins anew with a reading. The rate stays.
 func (f *follower) restart(s sample, now moment) {
-	f.begun, f.base = true, now
+	f.begun, f.forgot, f.base = true, false, now
 	f.first, f.tsc, f.count, f.counts = s.tsc, s.tsc, s.count, 0
 	f.middle.counts, f.middle.tsc = 0, s.tsc
 }
+
+// exclude takes a window that ended with the last reading out of the mean rate: in it the two clocks
+// did not count the same time. By what the clock is slow or fast because of it stays known.
+func (f *follower) exclude(ticks, counts uint64) {
+	if counts > f.counts { // the comparison began anew meanwhile
+		f.begun = false
+		return
+	}
+	f.first += ticks
+	f.middle.tsc += ticks
+	f.counts -= counts
+	f.base = f.base.plus(product(counts, f.per))
+	if span := product(f.counts, f.per); span.time() >= leastSpan {
+		f.rate = span.over(f.tsc - f.first)
+	}
+}
+
+// target returns the time that the clock had at the last reading if it followed the reference.
+func (f *follower) target() moment { return f.base.plus(product(f.counts, f.per)) }
 
 // forget moves the first reading to the middle of a long span.
 func (f *follower) forget(span moment) {
@@ -81,6 +101,7 @@ func (f *follower) forget(span moment) {
 		f.first = f.middle.tsc
 		f.counts -= f.middle.counts
 		f.middle.counts, f.middle.tsc = 0, f.first
+		f.forgot = true
 	case span.time() >= longSpan && f.middle.counts == 0:
 		f.middle.counts, f.middle.tsc = f.counts, f.tsc
 	}

@@ -23,6 +23,8 @@ func (m moment) minus(o moment) moment {
 	return moment{hi, lo}
 }
 
+func (m moment) before(o moment) bool { return m.hi < o.hi || m.hi == o.hi && m.lo < o.lo }
+
 // time returns the nanoseconds, without the fraction.
 func (m moment) time() Time {
 	ns, _ := bits.Mul64(m.lo, 1e9)

@@ -74,18 +74,30 @@ func (s *secondClock) renew() {
 //
 // Context: interrupts off.
 func LeaveTSC(skew Time) bool {
+	for !keeper.busy.CompareAndSwap(0, 1) { // a check on another CPU ends soon
+		atom.Pause()
+	}
+	left := leave(skew, moment{})
+	keeper.busy.Store(0)
+	return left
+}
+
+// leave is LeaveTSC. The clock continues not before least.
+//
+// Context: keeper.busy is 1, interrupts off.
+func leave(skew Time, least moment) bool {
 	p := page
 	ref := reference()
 	if ref == nil || p.source.Load() != sourceTSC {
 		return p.source.Load() == sourceCall
 	}
-	for !keeper.busy.CompareAndSwap(0, 1) { // a check on another CPU ends soon
-		atom.Pause()
-	}
 	_, now := p.begin() // it never ends, so each reader comes to look at the source
-	second.use(ref, now.plus(momentOf(slack+skew)))
+	now = now.plus(momentOf(slack + skew))
+	if now.before(least) {
+		now = least
+	}
+	second.use(ref, now)
 	p.source.Store(sourceCall)
-	keeper.busy.Store(0)
 	return true
 }
 

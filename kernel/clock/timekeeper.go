@@ -9,6 +9,7 @@ var keeper struct {
 	cpu    atom.Uint32 // its number
 	busy   atom.Uint32 // 1: a check runs
 	follow follower    // guarded by busy
+	watch  watchdog    // guarded by busy
 	next   Time        // when the next check is due after the last, 0 for never; guarded by busy
 }
 
@@ -51,15 +52,42 @@ func Keep() {
 			f.follow(ref)
 		}
 	}
-	if f.ref != nil {
-		keeper.next = keepEvery(f.checks, f.wrap)
-		p := page
-		s := machine.tightest(f.ref)
-		if rate := f.step(s, p.clock(monotonic, s.tsc), p.rate.Load(), keeper.next); rate != p.rate.Load() {
-			p.adjust(rate)
-		}
+	if f.ref == nil {
+		keeper.watch.missing()
+		keeper.next = 0
+	} else {
+		check(f, &keeper.watch)
 	}
 	keeper.busy.Store(0)
+}
+
+// check compares the clock with the reference, and corrects it or leaves the TSC.
+//
+// Context: as Keep; keeper.busy is 1.
+func check(f *follower, w *watchdog) {
+	keeper.next = keepEvery(f.checks, f.wrap)
+	p := page
+	s := drifted(machine.tightest(f.ref))
+	old, measured := p.rate.Load(), f.rate
+	rate := f.step(s, p.clock(monotonic, s.tsc), old, keeper.next)
+	good, condemned := w.watch(f, s, measured, p.raw.rate.Load(), agreesAtBoot(f.ref.Kind))
+	switch {
+	case w.still:
+		f.ref.died.Store(1)
+		f.ref, w.begun, w.still = nil, false, false // the next check finds another one
+	case condemned && leave(0, f.target()):
+		w.state = WatchLeft
+	case !good:
+		keeper.next = min(Second, keeper.next) // until it is clear
+	case rate != old:
+		p.adjust(rate)
+	}
+}
+
+// agreesAtBoot reports whether the calibration found a reference to agree with the frequency that it chose.
+func agreesAtBoot(k Kind) bool {
+	s := FromHPET + Source(k)
+	return calibration.Says(s) && !calibration.Disagrees(s)
 }
 
 // reference returns the counter to compare with, nil if no CPU but the boot CPU could read one.
@@ -81,6 +109,10 @@ type Keeping struct {
 	Slow      Time   // by how much the clock was slow at the last check
 	PPB       int64  // the slew because of that, in 10^-9
 	Next      Time   // when the next check is due after the last, 0 for never
+
+	Watch        WatchState
+	Windows, Bad uint64 // compared windows, and those of them in which the TSC disagreed
+	Apart, Over  Time   // in the latest bad one: by how much the TSC was ahead, and its length
 }
 
 // ReadKeeping returns what the timekeeper has found.
@@ -92,6 +124,8 @@ func ReadKeeping() (k Keeping) {
 	if f.ref != nil {
 		k.Reference = f.ref.Kind
 	}
+	w := &keeper.watch
+	k.Watch, k.Windows, k.Bad, k.Apart, k.Over = w.state, w.windows, w.bad, w.apart, w.over
 	if f.rate > 1 {
 		k.Hz = rateOf(f.rate)
 	}

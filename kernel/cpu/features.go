@@ -57,7 +57,8 @@ const (
 	MCA          Feature = word1D | 14
 	PAT          Feature = word1D | 16
 	SSE2         Feature = word1D | 26
-	FSGSBase     Feature = word7B // bit 0
+	FSGSBase     Feature = word7B     // bit 0
+	HasTSCAdjust Feature = word7B | 1 // IA32_TSC_ADJUST
 	SMEP         Feature = word7B | 7
 	SMAP         Feature = word7B | 20
 	UMIP         Feature = word7C | 2

@@ -50,6 +50,7 @@ const (
 // Model-specific registers (Intel SDM vol. 4, "Architectural MSRs").
 const (
 	MSRAPICBase        = 0x01b
+	MSRTSCAdjust       = 0x03b
 	MSRSysenterCS      = 0x174
 	MSRSysenterSP      = 0x175
 	MSRSysenterIP      = 0x176

@@ -79,6 +79,8 @@ func apMain(c *percpu.CPU) {
 		cpu.Stop()
 	}
 	stage(c, trampoline.StageMitigations)
+	m.counter.skew = skewTicks
+	m.counter.report(cpu.TSCOrdered())
 	if !c.ReportReady() { // the boot CPU has given this CPU up
 		cpu.Stop()
 	}
@@ -110,7 +112,8 @@ func apMain(c *percpu.CPU) {
 // deadline: a CPU that never gets the request stays halted and does no harm,
 // because no CPU sends it any request.
 func awaitProceed(c *percpu.CPU) {
-	for !c.MayJoin() {
+	k := &memoryOf(c).counter
+	for !c.MayJoin() || !k.agrees(cpu.TSCOrdered()) {
 		trap.Wait(c)
 	}
 }

@@ -28,6 +28,8 @@ type memory struct {
 	idleLow, idleTop uintptr
 	stopAt           uint32 // injected: the stage at which the CPU halts
 	features         cpu.Features
+	adjust           cpu.TSCAdjust
+	counter          counterCheck
 	machine          cpu.MachineRecord
 	random           random.Generator
 }
@@ -36,6 +38,9 @@ func memoryOf(c *percpu.CPU) *memory { return (*memory)(unsafe.Pointer(c.Memory)
 
 // FeaturesOf returns the features that a CPU found when it started.
 func FeaturesOf(c *percpu.CPU) *cpu.Features { return &memoryOf(c).features }
+
+// AdjustOf returns what a CPU's IA32_TSC_ADJUST held when it started.
+func AdjustOf(c *percpu.CPU) *cpu.TSCAdjust { return &memoryOf(c).adjust }
 
 // Per-CPU objects that every CPU has from its start.
 var (

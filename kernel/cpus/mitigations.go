@@ -23,6 +23,7 @@ func MitigateBoot(c *percpu.CPU, clearAlways bool) {
 	cr4Allowed, xcr0Allowed = uint32(cpu.ReadCR4())&cpu.CR4Wanted, uint32(trap.Components())
 	f.ClearLeftovers()
 	f.SetNumber(c.ID)
+	AdjustOf(c).Adjust(f, AdjustOf(c), c.APICID, c.APICID)
 	mitigate(f)
 	crash.StartMachineChecks(c, f)
 	sched.HideX87Pointers(f.X87Leak())
@@ -56,6 +57,8 @@ func mitigateAP(c *percpu.CPU) (ok bool) {
 	}
 	f.ClearLeftovers()
 	f.SetNumber(c.ID)
+	boot := percpu.Get(0)
+	AdjustOf(c).Adjust(f, AdjustOf(boot), c.APICID, boot.APICID)
 	mitigate(f)
 	crash.StartMachineChecks(c, f)
 	return true

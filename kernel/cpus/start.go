@@ -124,6 +124,7 @@ func renew(o *percpu.CPU) {
 	o.FlushDone.Store(o.FlushRequests.Load())
 	o.Stage.Store(trampoline.StageNone)
 	o.StageAt = [abi.Stages]uint64{}
+	memoryOf(o).counter.reset()
 	memoryOf(o).prepareThread(o)
 }
 
@@ -184,6 +185,7 @@ func Proceed(c *percpu.CPU, t *linux.Task, list uintptr, n uint64, again bool) (
 			return c, linux.Fail(linux.EINVAL)
 		}
 		to := percpu.Get(id)
+		compareFirst(to)
 		if !to.LetGo() {
 			if !to.IsOnline() { // in this order: it may come online in between
 				missing++

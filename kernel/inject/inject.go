@@ -23,6 +23,7 @@ type AP struct {
 	Silent bool          // the CPU never gets the SIPI
 	Late   time.Duration // how much later its report comes
 	Stage  uint32        // the CPU halts when it reaches this stage, 0 for never
+	TSC    time.Duration // its time-stamp counter is ahead by it while it starts; negative: late
 }
 
 // IPI is the fault of IPIs.
@@ -61,8 +62,8 @@ type Faults struct {
 	Storm bool // a level-triggered line interrupts without end
 }
 
-// Add reads the value of one word fault=: apN:silent, apN:late=MS, apN:stageK,
-// ipi:drop=1/K, ipi:dup=1/K, ipi:delay=US, page:spoil=N, tsc:N, demo:PART, irq:storm or one of counterFaults. It is
+// Add reads the value of one word fault=: apN:silent, apN:late=MS, apN:tsc=MS, apN:stageK,
+// ipi:drop=1/K, ipi:dup=1/K, ipi:delay=US, page:spoil=N, tsc:N, tsc:drift, demo:PART, irq:storm or one of counterFaults. It is
 // long because each has its case.
 func (f *Faults) Add(value string) error {
 	who, what, _ := strings.Cut(value, ":")
@@ -89,9 +90,12 @@ func (f *Faults) Add(value string) error {
 		return nil
 	}
 	if who == "tsc" {
+		if what == "drift" { // for the core
+			return nil
+		}
 		n, err := strconv.ParseUint(what, 10, 16)
 		if err != nil || n == 0 {
-			return fmt.Errorf("%q: the time-stamp counter of CPU N can be 5 ms ahead, N from 1 on", what)
+			return fmt.Errorf("%q: the time-stamp counter of CPU N can be 5 ms ahead, N from 1 on, or that of all drift", what)
 		}
 		f.TSC = int(n)
 		return nil
@@ -117,6 +121,12 @@ func (f *Faults) Add(value string) error {
 			return fmt.Errorf("late=%s: not milliseconds", arg)
 		}
 		a.Late = time.Duration(ms) * time.Millisecond
+	case name == "tsc" && hasArg:
+		ms, err := strconv.ParseInt(arg, 10, 32)
+		if err != nil {
+			return fmt.Errorf("tsc=%s: not milliseconds", arg)
+		}
+		a.TSC = time.Duration(ms) * time.Millisecond
 	case strings.HasPrefix(what, "stage"):
 		k, err := strconv.ParseUint(strings.TrimPrefix(what, "stage"), 10, 8)
 		if err != nil || k < 1 || k > trampoline.StageIdleLoop {
@@ -124,7 +134,7 @@ func (f *Faults) Add(value string) error {
 		}
 		a.Stage = uint32(k)
 	default:
-		return fmt.Errorf("%q: a CPU can be silent, late=MS or stageK", what)
+		return fmt.Errorf("%q: a CPU can be silent, late=MS, tsc=MS or stageK", what)
 	}
 	if f.AP == nil {
 		f.AP = map[int]AP{}

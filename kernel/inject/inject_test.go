@@ -9,11 +9,11 @@ import (
 
 func TestAdd(t *testing.T) {
 	var f Faults
-	for _, v := range []string{"ap2:silent", "ap3:late=1500", "ap1:stage6", "ap3:stage14", "ipi:drop=1/3", "ipi:dup=1/50", "ipi:delay=200", "page:spoil=2", "demo:sort", "irq:storm", "hpet:still", "pm:still", "pit:dead", "cmos:still", "cpuid15:wrong", "timer:dead", "timer:late=5"} {
+	for _, v := range []string{"ap2:silent", "ap3:late=1500", "ap1:stage6", "ap4:tsc=-50", "ap3:stage14", "ipi:drop=1/3", "ipi:dup=1/50", "ipi:delay=200", "page:spoil=2", "demo:sort", "irq:storm", "hpet:still", "pm:still", "pit:dead", "cmos:still", "cpuid15:wrong", "timer:dead", "timer:late=5", "tsc:drift"} {
 		require.NoError(t, f.Add(v), v)
 	}
 	require.Equal(t, Faults{
-		AP:   map[int]AP{1: {Stage: 6}, 2: {Silent: true}, 3: {Late: 1500 * time.Millisecond, Stage: 14}},
+		AP:   map[int]AP{1: {Stage: 6}, 2: {Silent: true}, 3: {Late: 1500 * time.Millisecond, Stage: 14}, 4: {TSC: -50 * time.Millisecond}},
 		IPI:  IPI{Drop: 3, Dup: 50, Delay: 200 * time.Microsecond},
 		Page: Page{Spoil: 2},
 		Demo: DemoSort,
@@ -24,13 +24,14 @@ func TestAdd(t *testing.T) {
 
 func TestAddErrors(t *testing.T) {
 	for v, want := range map[string]string{
-		"tsc:0":           `"0": the time-stamp counter of CPU N can be 5 ms ahead, N from 1 on`,
+		"tsc:0":           `"0": the time-stamp counter of CPU N can be 5 ms ahead, N from 1 on, or that of all drift`,
 		"":                `"" is not apN (N from 1 on), ipi, page, demo, irq, tsc, hpet, pm, pit, cmos, cpuid15 or timer`,
 		"ap0:silent":      `"ap0" is not apN (N from 1 on), ipi, page, demo, irq, tsc, hpet, pm, pit, cmos, cpuid15 or timer`,
 		"cpu2:silent":     `"cpu2" is not apN (N from 1 on), ipi, page, demo, irq, tsc, hpet, pm, pit, cmos, cpuid15 or timer`,
-		"ap2":             `"": a CPU can be silent, late=MS or stageK`,
-		"ap2:dead":        `"dead": a CPU can be silent, late=MS or stageK`,
+		"ap2":             `"": a CPU can be silent, late=MS, tsc=MS or stageK`,
+		"ap2:dead":        `"dead": a CPU can be silent, late=MS, tsc=MS or stageK`,
 		"ap2:late=soon":   "late=soon: not milliseconds",
+		"ap2:tsc=":        "tsc=: not milliseconds",
 		"ap2:stage0":      "stage0: stages are 1 to 14",
 		"ap2:stage15":     "stage15: stages are 1 to 14",
 		"ipi:drop=3":      "drop=3: not 1/K, K from 2 on",

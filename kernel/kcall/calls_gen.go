@@ -425,10 +425,16 @@ func KeepTime(check bool) (info *abi.Timekeeping) {
 // CompareTSC compares this CPU's time-stamp counter with another CPU's, which reads aheadNS more
 // than it has. It returns by how much they differ, in nanoseconds, or 0; if they differ, HPET or
 // ACPI PM timer is the clock from then on. EINVAL: no such CPU, or it is not online; EBUSY: another
-// comparison runs; ETIMEDOUT: the other CPU did not answer soon.
+// comparison runs; ETIMEDOUT: the other CPU did not answer soon enough to tell.
 func CompareTSC(cpu int, aheadNS int64) (differNS int, err error) {
 	r, err := quick(abi.NumCompareTSC, uintptr(cpu), uintptr(aheadNS), 0, 0)
 	return int(r), err
+}
+
+// SkewTSC injects a fault: the time-stamp counters of CPUs that start from now on are ahead by ns
+// until they are online, or late if it is negative.
+func SkewTSC(ns int64) {
+	quick(abi.NumSkewTSC, uintptr(ns), 0, 0, 0)
 }
 
 // MoveTimekeeper makes another CPU the timekeeper. EINVAL: no such CPU, or it is not online.

@@ -150,9 +150,9 @@ func Parse(line string) (o Options, problems []string) {
 		case word == "nohz=on" || word == "nohz=off": // for the core
 		case name == "nohz":
 			complain("%s: not on or off, using the default", word)
-		case word == "tsc=auto" || word == "tsc=off": // for the core
+		case word == "tsc=auto" || word == "tsc=reliable" || word == "tsc=off": // for the core
 		case name == "tsc":
-			complain("%s: not auto or off, using the default", word)
+			complain("%s: not auto, reliable or off, using the default", word)
 		case word == "crlf=on" || word == "crlf=off": // for the core
 		case name == "crlf":
 			complain("%s: not on or off, using the default", word)

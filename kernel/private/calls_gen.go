@@ -190,6 +190,9 @@ var calls = [...]linux.Handler{
 	abi.NumCompareTSC - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return compareTSC(c, t, int(f.DI), int64(f.SI))
 	},
+	abi.NumSkewTSC - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return cpus.SkewTSC(c, t, int64(f.DI))
+	},
 	abi.NumMoveTimekeeper - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return moveTimekeeper(c, t, int(f.DI))
 	},

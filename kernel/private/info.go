@@ -37,6 +37,13 @@ func cpuInfo(c *percpu.CPU, t *linux.Task, cpu int, info uintptr) (*percpu.CPU, 
 	for _, n := range cpus.VectorCounts(o.ID)[vector.Exceptions:256] { // the CPU counts on, without a lock
 		out.Interrupts += n
 	}
+	out.ApartNS = cpus.CounterApart(o)
+	if a := cpus.AdjustOf(o); a.Has {
+		out.Adjust, out.Adjusted = a.Found, abi.AdjustHas
+		if a.Written {
+			out.Adjusted |= abi.AdjustWritten
+		}
+	}
 	if o.Boot {
 		out.BSP = 1
 	}

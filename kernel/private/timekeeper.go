@@ -4,7 +4,9 @@ import (
 	"unsafe"
 
 	"muster/kernel/abi"
+	"muster/kernel/atom"
 	"muster/kernel/clock"
+	"muster/kernel/console"
 	"muster/kernel/cpus"
 	"muster/kernel/cross"
 	"muster/kernel/linux"
@@ -32,9 +34,25 @@ func keepTime(c *percpu.CPU, t *linux.Task, check bool, out uintptr) (*percpu.CP
 		}
 	}
 	k := clock.ReadKeeping()
+	warnLeft(c, &k)
 	info := abi.Timekeeping{CPU: k.CPU, Reference: uint32(k.Reference), Checks: k.Checks, Hz: k.Hz,
-		SlowNS: int64(k.Slow), PPB: k.PPB, NextNS: int64(k.Next)}
+		SlowNS: int64(k.Slow), PPB: k.PPB, NextNS: int64(k.Next),
+		Watch: uint32(k.Watch), Windows: k.Windows, Bad: k.Bad, ApartNS: int64(k.Apart), OverNS: int64(k.Over)}
 	return c, copyOut(c, t, out, &info, 0)
+}
+
+var warned atom.Uint32 // 1: the log has it that the time-stamp counter is the clock no longer
+
+// warnLeft logs that, once.
+func warnLeft(c *percpu.CPU, k *clock.Keeping) {
+	if k.Watch != clock.WatchLeft || !warned.CompareAndSwap(0, 1) {
+		return
+	}
+	var l console.Line
+	l.Str("clock: cpu").Dec(uint64(k.CPU)).Str(": the time-stamp counter and ").Str(k.Reference.String()).Str(" disagree by ").
+		Dec(uint64(max(k.Apart, -k.Apart) / clock.Microsecond)).Str(" us in ").Dec(uint64(k.Over / clock.Millisecond)).
+		Str(" ms, for the third time: ").Str(clock.Clock().String()).Str(" is the clock, each reading is a system call")
+	console.Warn(c, &l)
 }
 
 // moveTimekeeper answers MoveTimekeeper.

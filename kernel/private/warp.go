@@ -22,7 +22,10 @@ const (
 	warpRounds = 16
 	warpLeast  = 2 // rounds that make a comparison
 	warpLimit  = 2 * clock.Millisecond
-	warpOver   = ^uint32(0)
+	// warpFine: at least one round must be shorter. A difference below a round's length is not found, and where a host
+	// runs the two virtual CPUs in turns, a round takes milliseconds.
+	warpFine = 500 * clock.Microsecond
+	warpOver = ^uint32(0)
 )
 
 var warp struct {
@@ -30,9 +33,11 @@ var warp struct {
 	caller atom.Uint32 // the CPU that leads
 	turn   atom.Uint32 // odd: the other CPU's turn; warpOver: the end
 	tsc    atom.Uint64 // the value that is given
-	worst  atom.Uint64 // the largest step back, in ticks
+	early  atom.Uint64 // by how much the other CPU is ahead at least, in ticks
+	late   atom.Uint64 // by how much it is behind at least
 	ahead  atom.Uint64 // an injected fault: what the other CPU reads more, in ticks
 	rounds uint32      // guarded by busy
+	short  uint64      // the shortest round, in ticks; guarded by busy
 }
 
 // compareTSC answers CompareTSC. If the counters differ, the TSC is the clock no longer.
@@ -48,25 +53,31 @@ func compareTSC(c *percpu.CPU, _ *linux.Task, to int, aheadNS int64) (*percpu.CP
 	}
 	warp.caller.Store(c.ID)
 	warp.turn.Store(0)
-	warp.worst.Store(0)
+	warp.early.Store(0)
+	warp.late.Store(0)
 	warp.ahead.Store(clock.Ticks(clock.Time(aheadNS)))
-	warp.rounds = 0
+	warp.rounds, warp.short = 0, ^uint64(0)
 	var set percpu.Mask
 	var words [percpu.Max / 64]uint64
 	set.Init(uintptr(unsafe.Pointer(&words)), percpu.Count())
 	set.Set(c.ID)
 	set.Set(uint32(to))
 	missing := cross.Call(c, &set, abi.CallWarp, 0, keepLimit)
-	skew := clock.Span(warp.worst.Load())
-	enough := missing == cross.Silent && warp.rounds >= warpLeast
-	if enough && skew > 0 {
+	early, late := clock.Span(warp.early.Load()), clock.Span(warp.late.Load())
+	short := clock.Span(min(warp.short, 1<<40))
+	enough := missing == cross.Silent && warp.rounds >= warpLeast && short < warpFine
+	if enough && max(early, late) > 0 {
+		skew := clock.Time(0) // if the other CPU is late, it has read nothing that is later
+		if early > 0 {
+			skew = early + short // what was found is less than the difference by a round at most
+		}
 		clock.LeaveTSC(skew)
 	}
 	warp.busy.Store(0)
 	if !enough {
 		return c, linux.Fail(linux.ETIMEDOUT)
 	}
-	return c, uint64(skew)
+	return c, uint64(max(early, late))
 }
 
 // onWarp is each CPU's part of a comparison.
@@ -81,11 +92,13 @@ func onWarp(c *percpu.CPU, _ uint64) {
 		return
 	}
 	for turn := uint32(1); turn < 2*warpRounds; turn += 2 {
+		began := cpu.TSC()
 		give(turn, 0)
 		if !awaitTurn(c, turn+1, end) {
 			break
 		}
-		take(0)
+		take(0, &warp.early)
+		warp.short = min(warp.short, cpu.TSC()-began)
 		warp.rounds++
 	}
 	warp.turn.Store(warpOver)
@@ -111,16 +124,16 @@ func awaitTurn(c *percpu.CPU, turn uint32, end clock.Deadline) bool {
 // give compares this CPU's counter with the value that it has got, and hands its own on.
 func give(turn uint32, ahead uint64) {
 	if turn > 1 {
-		take(ahead)
+		take(ahead, &warp.late)
 	}
 	warp.tsc.Store(cpu.TSCOrdered() + ahead)
 	warp.turn.Store(turn)
 }
 
-// take compares this CPU's counter with the value that it has got.
-func take(ahead uint64) {
+// take compares this CPU's counter with the value that it has got. worst is by how much that was later.
+func take(ahead uint64, worst *atom.Uint64) {
 	got := warp.tsc.Load()
 	if mine := cpu.TSCOrdered() + ahead; mine < got {
-		warp.worst.Store(max(warp.worst.Load(), got-mine))
+		worst.Store(max(worst.Load(), got-mine))
 	}
 }

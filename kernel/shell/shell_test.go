@@ -108,7 +108,8 @@ func (f *fake) Time() Time {
 		Sources:  []TimeSource{{Name: "CPUID 15H", Kind: "exact", State: "absent"}, {Name: "HPET", Kind: "measured", Hz: 2_600_000_123, Bound: 70, State: "chosen"}},
 		Counters: []TimeCounter{{Name: "HPET", Bits: 64, Hz: 100e6, State: "counts"}}, Timer: TimeTimer{Hz: 62_500_001, Bound: 90, State: "measured"},
 		Clock:  "time-stamp counter",
-		Keeper: TimeKeeper{Reference: "HPET", Checks: 5, Hz: 2_600_000_100, SlowNS: -12, SlewPPB: -12}}
+		Keeper: TimeKeeper{Reference: "HPET", Checks: 5, Hz: 2_600_000_100, SlowNS: -12, SlewPPB: -12, Watch: "on", Windows: 4, Bad: 1, ApartNS: 2500000, OverNS: 1001000000},
+		CPUs:   []TimeCPU{{CPU: 1, Compared: true, State: "agrees"}, {CPU: 2, Compared: true, State: "agrees"}, {CPU: 4, State: "not compared yet", Adjust: "odd"}}}
 }
 func (f *fake) Freq() Freq {
 	return Freq{Frequencies: freq.Frequencies{Base: 3600e6, Bus: 100e6, P: []uint64{3600e6, 2200e6}, From: "P-states", Turbo: true},
@@ -211,7 +212,7 @@ func TestCommands(t *testing.T) {
 			"SOURCE     KIND      SAYS             BOUND   APART  STATE\nCPUID 15H  exact     -                -       -      absent\n" +
 			"HPET       measured  2600.000123 MHz  70 ppm  -      chosen\n\nCOUNTER  BITS  COUNTS AT       STATE\n" +
 			"HPET     64    100.000000 MHz  counts\n\ntimer of the local APICs: measured, 62.500001 MHz, bound 90 ppm\n" +
-			"clock: time-stamp counter\ntimekeeper: cpu0, by HPET: 2600.000100 MHz, slow by -12 ns, slewed by -12 ppb, checks: 5\n"},
+			"clock: time-stamp counter\ntimekeeper: cpu0, by HPET: 2600.000100 MHz, slow by -12 ns, slewed by -12 ppb, checks: 5\nwatchdog of the time-stamp counter: on, compared with the reference: 4 times, disagreements: 1, the last one by 2.500 ms in 1.001 s\ncounter of cpu1 to cpu2: agrees\ncounter of cpu4: not compared yet; IA32_TSC_ADJUST: odd\n"},
 		"freq": {want: "frequency: base 3600.000000 MHz, most -, least -, bus 100.000000 MHz, now -, turbo yes; by P-states\n" +
 			"P-state 0: 3600.000000 MHz\nP-state 1: 2200.000000 MHz\n" +
 			"MWAIT: states, with the number of substates: C1 (2); monitor line 64 to 64 bytes; interrupts break it when they are off: no; the timer runs in all: no\n" +

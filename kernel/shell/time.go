@@ -18,6 +18,15 @@ type Time struct {
 	Timer    TimeTimer     `json:"timer"`
 	Clock    string        `json:"clock"` // the counter that is the clock
 	Keeper   TimeKeeper    `json:"keeper"`
+	CPUs     []TimeCPU     `json:"cpus"` // those besides the boot CPU
+}
+
+// TimeCPU is whether the time-stamp counter of a CPU agrees with the boot CPU's.
+type TimeCPU struct {
+	CPU      int    `json:"cpu"`
+	Compared bool   `json:"compared"`
+	State    string `json:"state"`
+	Adjust   string `json:"adjust,omitempty"` // what was wrong with its IA32_TSC_ADJUST
 }
 
 // TimeSource is a source of the frequency of the time-stamp counter.
@@ -54,6 +63,11 @@ type TimeKeeper struct {
 	Hz        uint64 `json:"hz,omitempty"` // of the time-stamp counter since the first check; absent: it takes a second
 	SlowNS    int64  `json:"slow_ns"`      // at the last check; negative: the clock was fast
 	SlewPPB   int64  `json:"slew_ppb"`     // because of that
+	Watch     string `json:"watch"`        // whether the time-stamp counter is watched
+	Windows   uint64 `json:"windows"`      // in which it was compared with the reference
+	Bad       uint64 `json:"bad"`          // those in which they disagreed
+	ApartNS   int64  `json:"apart_ns"`     // by how much it was ahead in the latest of them
+	OverNS    int64  `json:"over_ns"`      // and how long that was
 }
 
 // timing prints the date, and with -v where the kernel's time comes from.
@@ -82,7 +96,37 @@ func timing(_ context.Context, s *Shell, a args) error {
 	timer(s.out, t.Timer)
 	fmt.Fprintf(s.out, "clock: %s\n", t.Clock)
 	keeper(s.out, t.Keeper)
+	watch(s.out, t.Keeper)
+	counters(s.out, t.CPUs)
 	return nil
+}
+
+// watch prints what the watchdog of the time-stamp counter has found.
+func watch(w io.Writer, k TimeKeeper) {
+	fmt.Fprintf(w, "watchdog of the time-stamp counter: %s, compared with the reference: %d times, disagreements: %d", k.Watch, k.Windows, k.Bad)
+	if k.Bad != 0 {
+		fmt.Fprintf(w, ", the last one by %.3f ms in %.3f s", float64(k.ApartNS)/1e6, float64(k.OverNS)/1e9)
+	}
+	fmt.Fprintln(w)
+}
+
+// counters prints which CPUs have a counter like the boot CPU's: one line for CPUs in a row with the same state.
+func counters(w io.Writer, list []TimeCPU) {
+	for i := 0; i < len(list); {
+		first, last := list[i], list[i]
+		for i++; i < len(list) && list[i].State == first.State && list[i].Adjust == first.Adjust && list[i].CPU == last.CPU+1; i++ {
+			last = list[i]
+		}
+		fmt.Fprintf(w, "counter of cpu%d", first.CPU)
+		if last.CPU != first.CPU {
+			fmt.Fprintf(w, " to cpu%d", last.CPU)
+		}
+		fmt.Fprintf(w, ": %s", first.State)
+		if first.Adjust != "" {
+			fmt.Fprintf(w, "; IA32_TSC_ADJUST: %s", first.Adjust)
+		}
+		fmt.Fprintln(w)
+	}
 }
 
 func keeper(w io.Writer, k TimeKeeper) {

@@ -5,6 +5,7 @@ import (
 	"muster/kernel/clock"
 	"muster/kernel/cmdline"
 	"muster/kernel/console"
+	"muster/kernel/cpu"
 	"muster/kernel/percpu"
 )
 
@@ -49,11 +50,24 @@ func calibrate(c *percpu.CPU) *clock.Calibration {
 	return r
 }
 
-// chooseClock makes another counter the clock, if the word tsc=off requests that.
+// chooseClock makes another counter the clock, if the word tsc=off requests that. With tsc=reliable, nothing
+// compares the time-stamp counter with others.
 func chooseClock(c *percpu.CPU) {
-	var word [8]byte
+	if features.Has(cpu.InvariantTSC) {
+		clock.SetInvariant()
+	}
+	if cmdline.Has(info.CommandLine, "fault=tsc:drift") {
+		clock.DriftTSC()
+	}
+	var word [16]byte
 	n, ok := cmdline.Value(info.CommandLine, "tsc", word[:])
-	if !ok || string(word[:n]) != "off" {
+	if !ok || n > len(word) {
+		return
+	}
+	if string(word[:n]) == "reliable" {
+		clock.TrustTSC()
+	}
+	if string(word[:n]) != "off" {
 		return
 	}
 	var l console.Line

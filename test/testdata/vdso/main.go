@@ -1,6 +1,6 @@
 // Command vdso reads the clock by the functions of the vDSO, and compares the answers with
 // those of system calls. With an argument it does one thing: "compare" does that, and prints
-// the same on Linux; "pages" looks at the mapping itself; "cost" prints what a reading costs,
+// the same on Linux; "across" reads in turns for some seconds, while the kernel makes another counter the clock; "pages" looks at the mapping itself; "cost" prints what a reading costs,
 // in ticks of the counter.
 //
 // Layer: host.
@@ -81,6 +81,8 @@ func main() {
 	switch os.Args[1] {
 	case "compare":
 		compare(f)
+	case "across":
+		across(f["__vdso_clock_gettime"])
 	case "pages":
 		pages(at, f)
 	case "cost":
@@ -111,6 +113,23 @@ func between(fn uintptr, id int32) bool {
 		}
 	}
 	return true
+}
+
+// across reads the clock by the function and by the system call for 6 s. None of the readings may be before
+// the one that came before it.
+func across(gettime uintptr) {
+	last, _ := read(0, 1)
+	for end := last + 6e9; last < end; {
+		for _, fn := range []uintptr{gettime, 0} {
+			now, _ := read(fn, 1)
+			if now < last {
+				fmt.Printf("across: %d after %d\n", now, last)
+				os.Exit(1)
+			}
+			last = now
+		}
+	}
+	fmt.Println("across: true")
 }
 
 func compare(f map[string]uintptr) {
