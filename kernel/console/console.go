@@ -207,7 +207,7 @@ func Interrupt(c *percpu.CPU) (input, space, cause bool) {
 			enableInterrupts()
 		}
 	}
-	waits = charge(began) || waits
+	waits = charge(c, began) || waits
 	if waits {
 		c.Retick = 1 // the tick calls Resume
 	}

@@ -136,7 +136,7 @@ func (p *Port) Interrupt(c *percpu.CPU) (input, space, cause bool) {
 	if i == maxRounds {
 		p.set(regEnable, 0) // a new edge for what is left
 	}
-	p.waits = charge(began) || p.waits
+	p.waits = charge(c, began) || p.waits
 	if p.waits {
 		c.Retick = 1 // the tick calls Resume
 	}

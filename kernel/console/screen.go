@@ -81,12 +81,12 @@ func UseDrawer(c *percpu.CPU) {
 	mu.Unlock(c)
 }
 
-// Waiting reports whether something waits for a tick: the drawing thread, or on the first CPU
-// ports that are to have their interrupts again.
+// Waiting reports whether something waits for a tick of c: the drawing thread, or ports that c is to
+// give their interrupts again.
 //
 // Context: any.
-func Waiting(first bool) bool {
-	return damage.Load() != 0 && drawing == drawThread || first && paused.Load() != 0
+func Waiting(c *percpu.CPU) bool {
+	return damage.Load() != 0 && drawing == drawThread || paused.Load() == c.ID+1
 }
 
 // TakeDamage reports whether there is something to draw, once.

@@ -6,11 +6,11 @@ import (
 	"muster/kernel/percpu"
 )
 
-// The interrupts of all ports together have half of CPU 0's time at most. A UART that an emulator makes
+// The interrupts of all ports together have half of a CPU's time at most. A UART that an emulator makes
 // sends a byte at once, so that its next interrupt comes right after the last one for as long as other
 // CPUs write. The thread that it interrupts would make no progress, and threads that wait for it would not either.
-// Once the handlers have had half of a window, the ports have no interrupts until CPU 0 has its next tick,
-// or has no thread to run. A real UART takes 1.4 ms for a FIFO full of bytes, whose handling takes
+// Once the handlers have had half of a window, the ports have no interrupts until the CPU that took the last one has
+// its next tick, or has no thread to run. A real UART takes 1.4 ms for a FIFO full of bytes, whose handling takes
 // some tens of microseconds, so it stays below the bound.
 //
 // A port beside the one that has used up the share may be on a real line, which does not wait: its FIFO
@@ -21,7 +21,7 @@ import (
 // window is the time of which the interrupts may take half: a tick.
 var window = 10 * clock.Millisecond
 
-// SetWindow sets the time between two ticks of CPU 0.
+// SetWindow sets the time between two ticks of a CPU.
 //
 // Context: boot CPU, before UseInterrupts.
 func SetWindow(tick clock.Time) { window = tick }
@@ -52,11 +52,13 @@ func (r *intake) allowed() bool {
 	return lines > 0 && (now()-r.since >= window || r.bytes < fifoDepth+int(lines*window/lineByte))
 }
 
-// spent is what the handlers have had of the window that began at since. All ports have their interrupts on
-// CPU 0, which calls Resume too, so no lock guards it.
+// spent is what the handlers have had of the window that began at since. No lock guards it: at first all ports
+// have their interrupts on CPU 0, and if some were led to another CPU, two handlers at once make the
+// share a little larger or smaller.
 var spent struct{ since, used clock.Time }
 
-// paused is 1 while a port may wait for Resume.
+// paused is 0 if no port waits for Resume. Otherwise it is one more than the number of the CPU that resumes all ports:
+// the last one whose handler made a port wait.
 var paused atom.Uint32
 
 // now is clock.Now, but in tests.
@@ -64,7 +66,7 @@ var now = clock.Now
 
 // overrun reports whether a handler that began at a time has used up the window's share.
 //
-// Context: interrupt handler, CPU 0.
+// Context: interrupt handler.
 func overrun(began clock.Time) bool {
 	used := now() - began
 	if began-spent.since < window {
@@ -76,10 +78,10 @@ func overrun(began clock.Time) bool {
 // charge notes a call of a handler that began at a time and ends now. It reports whether the port must
 // wait for Resume.
 //
-// Context: interrupt handler, CPU 0.
-func charge(began clock.Time) (over bool) {
+// Context: interrupt handler.
+func charge(c *percpu.CPU, began clock.Time) (over bool) {
 	if over = overrun(began); over {
-		paused.Store(1)
+		paused.Store(c.ID + 1)
 	}
 	if began-spent.since >= window {
 		spent.since, spent.used = began, 0
@@ -88,11 +90,11 @@ func charge(began clock.Time) (over bool) {
 	return over
 }
 
-// Resume turns the interrupts on again of the ports that have used up their share.
+// Resume turns the interrupts on again of the ports that have used up their share, if this CPU is to do so.
 //
-// Context: CPU 0, at its tick and before it is idle; no lock held.
+// Context: each CPU, at its tick, before it is idle, and when it goes offline; no lock held.
 func Resume(c *percpu.CPU) {
-	if paused.Load() == 0 || paused.Swap(0) == 0 {
+	if paused.Load() != c.ID+1 || !paused.CompareAndSwap(c.ID+1, 0) {
 		return
 	}
 	spent.since, spent.used = now(), 0

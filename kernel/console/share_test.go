@@ -206,7 +206,7 @@ func TestSlowPortIsNotPaused(t *testing.T) {
 	for range 100_000 {
 		began := m.time
 		m.time += 60 * clock.Microsecond // a FIFO full, two accesses a byte
-		require.False(t, charge(began))
+		require.False(t, charge(&percpu.CPU{}, began))
 		m.time += 1300 * clock.Microsecond
 	}
 }
@@ -238,5 +238,28 @@ func TestPauseDropsRTS(t *testing.T) {
 	require.False(t, m.serve(c), "interrupts during the pause")
 	Resume(c)
 	require.NotZero(t, modem&modemRTS)
+	require.True(t, m.serve(c))
+}
+
+// The CPU whose handler has made a port wait gives it its interrupts again, whichever CPU the line was led to. Until
+// then it ticks.
+func TestResumeWhereTheLineIs(t *testing.T) {
+	c, m := &percpu.CPU{ID: 2}, newMachine(t)
+	portStorm(t, m, c, &Stdio)
+	s := m.ports[0]
+	for paused.Load() == 0 {
+		for s.write(c) {
+		}
+		require.True(t, m.serve(c))
+	}
+	m.serve(c) // an edge from before the pause
+	require.EqualValues(t, 1, c.Retick)
+	require.True(t, Waiting(c))
+	other := &percpu.CPU{}
+	require.False(t, Waiting(other))
+	Resume(other)
+	require.False(t, m.serve(c))
+	Resume(c)
+	require.False(t, Waiting(c))
 	require.True(t, m.serve(c))
 }

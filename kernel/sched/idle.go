@@ -73,9 +73,7 @@ func Idle(c *percpu.CPU) {
 //
 // Source: Intel SDM vol. 2B, "STI": the instruction after STI comes before an interrupt.
 func (q *runQueue) halt(c *percpu.CPU) (again bool) {
-	if c.ID == 0 {
-		console.Resume(c) // the interrupts keep no thread waiting
-	}
+	console.Resume(c) // the interrupts keep no thread waiting
 	q.retick(c)
 	trap.Wait(c)
 	q.sendKicks(c)

@@ -47,6 +47,7 @@ func leave(c *percpu.CPU) {
 	for MoveTimers(c, c, percpu.Get(0)) {
 		window(c)
 	}
+	console.Resume(c) // this CPU has no further tick
 	q.sendKicks(c) // of interrupts in the windows
 	c.Resched = 0
 }

@@ -46,7 +46,7 @@ func KeepTicking(reason uint32, on bool) {
 // needsTick reports whether this CPU must tick.
 func (q *runQueue) needsTick(c *percpu.CPU) bool {
 	return q.count.Load() > 0 || always != 0 || c.Pending.Load() != 0 || q.suspects || shared && c.ID == 0 ||
-		console.Waiting(c.ID == 0) || Current(c).limited()
+		console.Waiting(c) || Current(c).limited()
 }
 
 // plan sets the time of the next tick.

@@ -145,9 +145,7 @@ func tick(c *percpu.CPU, q *runQueue, now clock.Time) {
 			kick(c, percpu.Get(id))
 		}
 	}
-	if c.ID == 0 {
-		console.Resume(c)
-	}
+	console.Resume(c)
 	if now-q.drawn >= tickPeriod && console.TakeDamage() {
 		q.drawn = now
 		upcall.To.Redraw(c)
