@@ -4,6 +4,7 @@ package ktest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -44,7 +45,7 @@ func withTimers(kind int) func(n int) (time.Duration, error) {
 		}
 		took, err = inCore(kind)(n)
 		if n, e := eachTimer(abi.TimersCancel, 0, abi.TestTimers, 0); err == nil && (e != nil || n != abi.TestTimers) {
-			err = fmt.Errorf("%d of %d timers withdrawn: %v", n, abi.TestTimers, e)
+			err = errors.Join(e, fmt.Errorf("%d of %d timers withdrawn", n, abi.TestTimers))
 		}
 		return took, err
 	}
@@ -93,18 +94,18 @@ func manyTimers(ctx context.Context) error {
 		return err
 	}
 	if n, err := expired(); err != nil || n != before {
-		return fmt.Errorf("%d timers that were withdrawn expired: %w", n-before, err)
+		return errors.Join(err, fmt.Errorf("%d timers that were withdrawn expired", n-before))
 	}
 	if err := onAll(abi.TimersArmEqual, 0, 1, uint64(share)); err != nil { // long past
 		return err
 	}
-	for n := uint64(0); n != total; n -= before {
-		if n, err = expired(); err != nil || ctx.Err() != nil {
-			return fmt.Errorf("%d of %d timers expired: %w, %w", n-before, total, err, ctx.Err())
-		}
-		if n-before != total {
-			time.Sleep(time.Millisecond)
-		}
+	var n uint64
+	end := await(ctx, func() bool {
+		n, err = expired()
+		return err != nil || n-before == total
+	})
+	if err = errors.Join(err, end); err != nil {
+		return fmt.Errorf("%d of %d timers expired: %w", n-before, total, err)
 	}
 	return onAll(abi.TimersCancel, 1, 0, 0)
 }
