@@ -21,7 +21,7 @@ func (m *hardware) StopCPU(n int) error {
 	c, err := kcall.CPUInfo(n)
 	switch {
 	case err != nil:
-		return fmt.Errorf("there is no CPU %d", n)
+		return fmt.Errorf("there is no CPU %d; cpus lists them", n)
 	case n == 0:
 		return errors.New("cpu 0 is the boot CPU: it has the interrupts of devices, and INIT would make it run the firmware")
 	case c.State == percpu.Booting || c.State == percpu.Ready:

@@ -138,7 +138,7 @@ func (m *hardware) StartCPU(n int) error {
 	c, err := kcall.CPUInfo(n)
 	switch {
 	case err != nil:
-		return fmt.Errorf("there is no CPU %d", n)
+		return fmt.Errorf("there is no CPU %d; cpus lists them", n)
 	case c.State == percpu.Online:
 		return fmt.Errorf("cpu %d is online already", n)
 	}

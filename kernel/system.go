@@ -39,6 +39,7 @@ type system struct {
 var stateNames = []string{"offline", "booting", "ready", "online", "leaving", "leaving"}
 
 func (s *system) CPUs() (list []shell.CPU) {
+	drained := irq.Drained()
 	for i := 0; ; i++ {
 		c, err := kcall.CPUInfo(i)
 		if err != nil {
@@ -48,6 +49,7 @@ func (s *system) CPUs() (list []shell.CPU) {
 			Stage: trampoline.StageName(c.Stage), Ticks: c.Ticks, Switches: c.Switches, Interrupts: c.Interrupts, IdleNS: c.IdleNS, Wakes: c.Wakes, Longest: c.LongestNS}
 		f := cpu.FromWords(c.Features)
 		row.Core = f.Core().String()
+		row.Drained = drained[i] && c.State == percpu.Online
 		if c.State != percpu.Online {
 			row.IdleNS = 0 // it counts as idle from boot on, but it does nothing
 		}
@@ -69,6 +71,12 @@ func (s *system) IRQs() (list []shell.IRQ) {
 			continue // a device's vector means another line on each CPU
 		}
 		row := shell.IRQ{Vector: v, Name: vector.Name(uint64(v)), Counts: make([]uint64, n)}
+		switch {
+		case v == vector.PIC:
+			row.Name = "8254 timer"
+		case v > vector.PIC && v < vector.PIC+16:
+			row.Name = fmt.Sprintf("8259 input %d", v-vector.PIC)
+		}
 		for i := range n {
 			row.Counts[i] = kcall.IRQCount(i, v)
 		}

@@ -43,6 +43,8 @@ func (s *system) Time() shell.Time {
 			row.State = k.Problem
 		case k.Died():
 			row.State = "stopped after the boot"
+		case kind == clock.PIT && pitInterrupts():
+			row.State = "interrupts as the CPUs' timer"
 		case kind == clock.PIT:
 			row.State = "off since the calibration"
 		}
@@ -76,13 +78,22 @@ var watchStates = [...]string{
 	clock.WatchNone:    "off, no HPET and no ACPI PM timer counts",
 }
 
+// pitInterrupts reports whether the PIT takes the place of the local APICs' timers: they do not work, or there is
+// no local APIC.
+func pitInterrupts() bool { return apic.Mode() == apic.Shared || apic.Legacy() }
+
 func timerOf(r *clock.Calibration) shell.TimeTimer {
-	t := shell.TimeTimer{Hz: r.Timer.Hz, Bound: r.Timer.PPM, Says: r.TimerHz, State: "measured"}
+	t := shell.TimeTimer{Hz: r.Timer.Hz, Bound: r.Timer.PPM, Says: r.TimerHz, State: "measured", Mode: apic.Mode().String()}
+	if apic.Legacy() {
+		t.Mode = "8254, of the only CPU"
+	}
 	switch {
 	case r.Dead != "":
 		t.State = r.Dead
 	case t.Hz == 0:
 		t.State = "absent: the PIT is the timer"
+	case apic.Mode() >= apic.Shared: // another timer interrupts
+		t.State = "not used, dmesg has the reason"
 	case r.TimerDisagrees(apic.TimerDivider):
 		t.State = "disagrees with what CPU or hypervisor say"
 	case t.Says != 0:

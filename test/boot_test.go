@@ -260,7 +260,7 @@ func TestBadOptions(t *testing.T) {
 	r.has(fmt.Sprintf("options: maxcpus=many: not a number from 1 to %d, using the default", percpu.Max),
 		"options: tick=0: not a number from 1 to 1000, using the default",
 		"options: loglevel=12: not a number from 0 to 8, using the default",
-		"options: nosnp: unknown word, ignored",
+		`options: nosnp: unknown word, nearest is "nosmp", ignored`,
 		"smp: 4 of 4 CPUs online")
 }
 

@@ -66,7 +66,7 @@ func TestIRQAffinity(t *testing.T) {
 			require.Equal(t, "level", button.Trigger)
 			require.Equal(t, 3, *button.CPU)
 
-			require.Equal(t, "irq: cpu3 was drained: it gets no lines", strings.TrimSpace(r.output("irq  affinity 4 3")))
+			require.Equal(t, "irq: cpu3 was drained: it gets no lines; irq admit 3 ends that", strings.TrimSpace(r.output("irq  affinity 4 3")))
 			r.has("irq: line 9 (power button): none of its CPUs [3] is left, it goes to any\n")
 			for _, row := range decode[[]shell.IRQ](r, "irq     -json") {
 				if row.Line != "" {
@@ -84,7 +84,7 @@ func TestIRQAffinityErrors(t *testing.T) {
 		"irq affinity 77 1":     "irq: no line \"77\"; irq lists them\n",
 		"irq affinity 4 9":      "irq: there is no cpu9; cpus lists them\n",
 		"irq affinity 4 2-1":    "irq: \"2-1\" is not a set of CPUs, as 2, 0-3,6 or all\n",
-		"irq affinity 4":        "irq: usage: irq [-json] [affinity LINE CPUS | drain CPU | admit CPU | resume LINE]\n",
+		"irq affinity 4":        "irq: usage: irq affinity LINE CPUS\n",
 		"irq affinity 5 0-json": "irq: \"0-json\" is not a set of CPUs, as 2, 0-3,6 or all\n",
 	}
 	var list []string

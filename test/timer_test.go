@@ -3,6 +3,7 @@
 package test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,8 +21,9 @@ func TestTimerFaults(t *testing.T) {
 	} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
-			boot(t, "--cpus", "4", "--append", "fault=timer:"+fault, "--run", "test timers; test threads; test preempt").
-				ok().has(says, "irq: timer: 8254, shared by all CPUs\n", "ok   timers", "ok   preempt")
+			boot(t, "--cpus", "4", "--append", "fault=timer:"+fault, "--run", "test timers; test threads; test preempt; time -v").
+				ok().has(says, "irq: timer: 8254, shared by all CPUs\n", "ok   timers", "ok   preempt",
+				"timer interrupts: 8254, shared by all CPUs\n", "MHz    interrupts as the CPUs' timer\n", "timer of the local APICs: not used, ")
 		})
 	}
 }
@@ -53,8 +55,8 @@ func TestTimerModes(t *testing.T) {
 	for option, says := range map[string]string{"periodic": "irq: timer: periodic\n", "oneshot": "irq: timer: one-shot\n", "deadline": "irq: timer: one-shot\n"} {
 		t.Run(option, func(t *testing.T) {
 			t.Parallel()
-			boot(t, "--cpus", "2", "--append", "timer="+option, "--run", "test timers; test threads").
-				ok().has(says, "ok   timers") // QEMU's own CPUs have no TSC deadline
+			boot(t, "--cpus", "2", "--append", "timer="+option, "--run", "test timers; test threads; time -v").
+				ok().has(says, "timer interrupts: "+strings.TrimPrefix(says, "irq: timer: "), "ok   timers") // QEMU's own CPUs have no TSC deadline
 		})
 	}
 }

@@ -14,7 +14,7 @@ func (r *Calibration) Reason() string {
 	case FromCMOS:
 		return "nothing else says a frequency"
 	}
-	return "no source says a frequency: this one has no reason"
+	return "no source says a frequency: the date and spans of time are wrong"
 }
 
 // State returns what became of a source.

@@ -86,9 +86,9 @@ func (t *table) usable(cpu int) error {
 	case c.APICID > abi.MaxIRQAPICID:
 		return fmt.Errorf("cpu%d has APIC id %d: without interrupt remapping a device interrupt reaches ids up to %d", cpu, c.APICID, abi.MaxIRQAPICID)
 	case c.State != percpu.Online:
-		return fmt.Errorf("cpu%d is not online", cpu)
+		return fmt.Errorf("cpu%d is not online; cpu online %d starts it", cpu, cpu)
 	case t.leaving[cpu]:
-		return fmt.Errorf("cpu%d was drained: it gets no lines", cpu)
+		return fmt.Errorf("cpu%d was drained: it gets no lines; irq admit %d ends that", cpu, cpu)
 	}
 	return nil
 }

@@ -3,9 +3,13 @@ package irq
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
+
+	"muster/kernel/percpu"
 )
 
 // Bounds of a move: how often it is tried, and how long it pauses in between. A level
@@ -57,6 +61,13 @@ func Drain(cpu int) error { return lines.drain(cpu) }
 // alone go back.
 func Admit(cpu int) error { return lines.admit(cpu) }
 
+// Drained returns the CPUs to which no line goes until Admit.
+func Drained() map[int]bool {
+	lines.mu.Lock()
+	defer lines.mu.Unlock()
+	return maps.Clone(lines.leaving)
+}
+
 func (t *table) drain(cpu int) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -64,32 +75,64 @@ func (t *table) drain(cpu int) error {
 		return fmt.Errorf("there is no cpu%d", cpu)
 	}
 	t.leaving[cpu] = true
-	var failed []error
+	var left problems
 	for _, l := range t.list {
 		i, err := t.core.Info(l.id)
 		if err == nil && int(i.CPU) == cpu {
-			err = t.evict(l)
+			err = t.evict(l, cpu)
 		}
 		if err == nil {
 			err = t.settle(l)
 		}
 		if err != nil {
-			failed = append(failed, fmt.Errorf("line %s (%s): %w", l.label, l.name, err))
+			left.add(l, err)
 		}
 	}
-	if failed != nil {
+	if left != nil {
 		delete(t.leaving, cpu)
-		return fmt.Errorf("cpu%d keeps lines: %w", cpu, errors.Join(failed...))
+		return fmt.Errorf("cpu%d keeps lines: %s", cpu, left)
 	}
 	return nil
 }
 
+// problems is why lines stay at a CPU: each reason with its lines.
+type problems []struct{ lines, reason string }
+
+func (p *problems) add(l *line, err error) {
+	text := fmt.Sprintf("line %s (%s)", l.label, l.name)
+	for i := range *p {
+		if x := &(*p)[i]; x.reason == err.Error() {
+			x.lines += ", " + text
+			return
+		}
+	}
+	*p = append(*p, struct{ lines, reason string }{text, err.Error()})
+}
+
+func (p problems) String() string {
+	var list []string
+	for _, x := range p {
+		list = append(list, x.lines+": "+x.reason)
+	}
+	return strings.Join(list, "; ")
+}
+
+// others is the error of a line for which no CPU is left but from. It names one that was drained.
+func (t *table) others(from int) error {
+	for _, cpu := range slices.Sorted(maps.Keys(t.leaving)) {
+		if c, err := t.core.CPU(cpu); err == nil && cpu != from && c.State == percpu.Online {
+			return fmt.Errorf("no other CPU takes device interrupts, cpu%d was drained; irq admit %d ends that", cpu, cpu)
+		}
+	}
+	return errors.New("no other CPU takes device interrupts")
+}
+
 // evict leads a line away from a CPU that is leaving.
-func (t *table) evict(l *line) error {
+func (t *table) evict(l *line, from int) error {
 	list := t.candidates(l.allowed)
 	if len(list) == 0 {
 		if list = t.candidates(nil); len(list) == 0 {
-			return errors.New("no other CPU takes device interrupts")
+			return t.others(from)
 		}
 		t.log("irq: line %s (%s): none of its CPUs %v is left, it goes to any", l.label, l.name, l.allowed)
 	}

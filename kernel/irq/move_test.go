@@ -115,7 +115,7 @@ func TestAffinityErrors(t *testing.T) {
 		want  string
 	}{
 		{"7", 0, `no line "7"; irq lists them`},
-		{"1", 1, "cpu1 is not online"},
+		{"1", 1, "cpu1 is not online; cpu online 1 starts it"},
 		{"1", 2, "cpu2 has APIC id 300: without interrupt remapping a device interrupt reaches ids up to 254"},
 		{"1", 3, "not moved to cpu3: none of its vectors is free"},
 		{"1", 4, "there is no cpu4"},
@@ -186,13 +186,13 @@ func TestDrain(t *testing.T) {
 	require.EqualValues(t, 2, m.lines[2].CPU, "its other CPU")
 	require.Contains(t, []uint32{0, 2}, m.lines[1].CPU, "any other")
 	require.Contains(t, fmt.Sprint(m.log), "irq: line 1 (device): none of its CPUs [1] is left, it goes to any")
-	require.EqualError(t, x.setAffinity("0", []int{1}), "cpu1 was drained: it gets no lines")
+	require.EqualError(t, x.setAffinity("0", []int{1}), "cpu1 was drained: it gets no lines; irq admit 1 ends that")
 	m.cpus[1].State = percpu.Offline
 	require.NoError(t, x.drain(0))
 	for i := range m.lines {
 		require.EqualValues(t, 2, m.lines[i].CPU)
 	}
-	require.ErrorContains(t, x.drain(2), "cpu2 keeps lines: line 0 (device): no other CPU takes device interrupts")
+	require.EqualError(t, x.drain(2), "cpu2 keeps lines: line 0 (device), line 1 (device), line 2 (device), line 3 (device): no other CPU takes device interrupts, cpu0 was drained; irq admit 0 ends that")
 	require.NoError(t, x.usable(2), "it stays")
 
 	m.cpus[1].State = percpu.Online

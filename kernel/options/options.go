@@ -9,10 +9,12 @@ package options
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"muster/kernel/inject"
 	"muster/kernel/keymap"
+	"muster/kernel/near"
 	"muster/kernel/setting"
 )
 
@@ -45,6 +47,10 @@ type Options struct {
 	Args     []string      // arg=...: its arguments, percent-encoded
 	Env      []string      // env=K=V: its environment, percent-encoded
 }
+
+// names are the words that take a value.
+var names = []string{"maxcpus", "run", "loglevel", "tick", "deadline-scale", "mitigations", "smp", "fault", "irq", "ipi", "callshare", "stretch",
+	"stdio", "control", "stderr", "keys", "ps2", "status", "app", "copies", "rounds", "arg", "env", "timer", "nohz", "tsc", "crlf", "console", "trace"}
 
 // Default is the settings of an empty command line.
 func Default() Options {
@@ -98,8 +104,10 @@ func Parse(line string) (o Options, problems []string) {
 			o.NoSMP = true
 		case word == "icount":
 			o.Counted = true
+		case !hasValue && slices.Contains(names, word):
+			complain("%s: needs a value, as in %s=, ignored", word, word)
 		case !hasValue:
-			complain("%s: unknown word, ignored", word)
+			complain("%s: unknown word%s, ignored", word, near.Suggest(word, append([]string{"nosmp", "icount"}, names...)))
 		case number(word, name, value):
 		case word == "ipi=logical" || word == "ipi=physical":
 			o.Physical = value == "physical"
@@ -188,7 +196,7 @@ func Parse(line string) (o Options, problems []string) {
 				complain("%s: variable number %d, at most %d are passed on", name, variables, setting.Variables)
 			}
 		default:
-			complain("%s: unknown word, ignored", word)
+			complain("%s: unknown word%s, ignored", word, near.Suggest(name, names))
 		}
 	}
 	return o, problems

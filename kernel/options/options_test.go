@@ -2,6 +2,9 @@ package options
 
 import (
 	"fmt"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,7 +67,11 @@ func TestParse(t *testing.T) {
 			"C: variable number 16, at most 14 are passed on",
 		}},
 		"unknown": {line: "nosnp color=red", want: Default(), problems: []string{
-			"nosnp: unknown word, ignored", "color=red: unknown word, ignored",
+			`nosnp: unknown word, nearest is "nosmp", ignored`, "color=red: unknown word, ignored",
+		}},
+		"mistyped": {line: "nhz=off tcs=off timer deadlinescale=3 maxcpu", want: Default(), problems: []string{
+			`nhz=off: unknown word, nearest is "nohz", ignored`, `tcs=off: unknown word, nearest is "tsc", ignored`, "timer: needs a value, as in timer=, ignored",
+			`deadlinescale=3: unknown word, nearest is "deadline-scale", ignored`, `maxcpu: unknown word, nearest is "maxcpus", ignored`,
 		}},
 	}
 	for name, tc := range tests {
@@ -73,6 +80,27 @@ func TestParse(t *testing.T) {
 			require.Equal(t, tc.want, o)
 			require.Equal(t, tc.problems, problems)
 		})
+	}
+}
+
+// Of the words that take a value, each is known and is in the list of the manual; nothing else is in that list.
+func TestNames(t *testing.T) {
+	for _, name := range names {
+		_, problems := Parse(name + "=?")
+		require.NotContains(t, strings.Join(problems, " "), "unknown word", name)
+	}
+	text, err := os.ReadFile("../../docs/01-boot.md")
+	require.NoError(t, err)
+	_, table, _ := strings.Cut(string(text), "| word | meaning | default |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	var listed []string
+	for _, m := range regexp.MustCompile("`([a-z0-9-]+)=").FindAllStringSubmatch(table, -1) {
+		if !slices.Contains(listed, m[1]) {
+			listed = append(listed, m[1])
+		}
+	}
+	for _, name := range names {
+		require.Contains(t, listed, name)
 	}
 }
 

@@ -48,7 +48,7 @@ func leave(c *percpu.CPU) {
 		window(c)
 	}
 	console.Resume(c) // this CPU has no further tick
-	q.sendKicks(c) // of interrupts in the windows
+	q.sendKicks(c)    // of interrupts in the windows
 	c.Resched = 0
 }
 

@@ -15,19 +15,19 @@ func commands() []command {
 	list := []command{
 		{name: "help", usage: "[COMMAND]", most: 1, about: "list commands, or explain one", json: true, run: help, words: commandNames},
 		{name: "cpus", options: []option{{name: "-topology", about: "packages, dies, cores, threads and nodes"}, {name: "-features", about: "mitigations, and why one is off"}, {name: "-idle", about: "how long each CPU was idle, and what woke it up"}}, about: "CPUs and what they did, their packages and nodes, their mitigations", json: true, run: cpus},
-		{name: "cpu", usage: "offline CPUS | online CPUS", most: 2, about: "take CPUs offline, and bring them online again: CPUS is a list as 2 or 1-3,6", json: true, run: hotplug, words: func(*Shell) []string { return []string{"offline", "online"} }},
-		{name: "smp", usage: "trace | start CPU", most: 2, about: "the time line of the CPUs' start; start one that is not online", json: true, run: smp, words: func(*Shell) []string { return []string{"trace", "start"} }},
+		{name: "cpu", usage: "offline CPUS | online CPUS", most: 2, about: "take CPUs offline, and bring them online again: CPUS is a list such as 2 or 1-3,6, or all that can change", json: true, run: hotplug, words: func(*Shell) []string { return []string{"offline", "online"} }, more: pluggable},
+		{name: "smp", usage: "trace | start CPU", most: 2, about: "the time line of the CPUs' start; start one that is not online", json: true, run: smp, words: func(*Shell) []string { return []string{"trace", "start"} }, more: startable},
 		{name: "ipi", about: "IPIs: how many of each kind, and what happened to them", json: true, run: ipis},
 		{name: "audit", about: "privileged operations by class, in a debug build", json: true, run: audit},
 		{name: "acpi", usage: "[TABLE|dump]", most: 1, about: "the firmware's tables: a list, one decoded, or all in acpidump's form", json: true, run: acpi, words: tableNames},
-		{name: "irq", usage: "[affinity LINE CPUS | drain CPU | admit CPU | resume LINE]", most: 3, about: "interrupts by source and CPU, and where lines go; let a line go to CPUS alone, as 2, 0-3,6 or all; lead all lines away from a CPU, or end that; let a stuck line interrupt again", json: true, run: irq, words: func(*Shell) []string { return []string{"affinity", "drain", "admit", "resume"} }},
+		{name: "irq", usage: "[affinity LINE CPUS | drain CPU | admit CPU | resume LINE]", most: 3, about: "interrupts by source and CPU, and where lines go; let a line go to CPUS alone, as 2, 0-3,6 or all; lead all lines away from a CPU, or end that; let a stuck line interrupt again", json: true, run: irq, words: func(*Shell) []string { return []string{"affinity", "drain", "admit", "resume"} }, more: irqWords},
 		{name: "pci", about: "functions on the PCI buses: class, addresses, capabilities", json: true, run: pci},
 		{name: "serial", about: "serial ports from which the kernel receives, and bytes that were lost", json: true, run: serial},
 		{name: "ps", about: "threads, where they run and for how long", json: true, run: ps},
 		{name: "mem", about: "memory in use and free", json: true, run: mem},
 		{name: "dmesg", options: []option{{name: "-last", about: "the log of the boot before, and the report of its panic, if memory kept them over a reset"}}, about: "the kernel log", json: true, run: dmesg},
 		{name: "uptime", about: "time since the first instruction, and the date", json: true, run: uptime},
-		{name: "freq", about: "frequencies and idle states of a CPU, by CPUID, registers and the firmware: read, not driven", json: true, run: frequencies},
+		{name: "freq", about: "frequencies and idle states of a CPU: read by CPUID, registers and the firmware, not driven", json: true, run: frequencies},
 		{name: "time", options: []option{{name: "-v", about: "where the time comes from: every source and counter, what it says, which one was chosen and why"}}, about: "the date, and the frequency of the time-stamp counter with its source", json: true, run: timing},
 		{name: "trace", usage: "[N] | start | stop", most: 1, options: []option{
 			{name: "-kind", value: "NAME", about: "only events of this kind; may be a list: switch,wake", words: kindNames},
@@ -40,7 +40,7 @@ func commands() []command {
 		{name: "app", usage: "ARGUMENTS [/ ARGUMENTS]...", about: "run the first module in ring 3, several times at once with / between", json: true, run: app},
 		{name: "run", usage: "NAME [ARGUMENTS] [&]", about: "run a program of the image or the stick in ring 3, with & in the background", verbatim: true, run: runProgram, words: func(s *Shell) []string { return s.sys.ProgramNames() }},
 		{name: "jobs", about: "programs that run started; one that has ended is listed once", json: true, run: listJobs},
-		{name: "kill", usage: "JOB [SIGNAL]", most: 2, about: "send a job a signal, TERM without one", run: kill, words: jobNumbers},
+		{name: "kill", usage: "JOB [SIGNAL]", most: 2, about: "send a job a signal, TERM without one", run: kill, words: jobNumbers, more: signalNames},
 		{name: "wait", usage: "[JOB]", most: 1, about: "wait until a job, or all, have ended", run: wait, words: jobNumbers},
 		{name: "crash", usage: "KIND", most: 1, about: "break the core on purpose, to see the report of a panic", run: crash, words: crashKinds, explain: func(s *Shell) []OptionHelp { return s.sys.CrashKinds() }},
 		{name: "top", usage: "[N]", most: 1, about: "the machine at a glance, each second anew, until control-C or N times", run: top},
@@ -102,25 +102,15 @@ func ipis(_ context.Context, s *Shell, a args) error {
 	if a.json {
 		return s.printJSON(rows)
 	}
-	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "IPI\tCOUNTER\t")
-	for i := range s.sys.CPUs() {
-		fmt.Fprintf(w, "CPU%d\t", i)
-	}
-	fmt.Fprintln(w)
+	var table []counted
 	for _, m := range rows {
 		for _, n := range m.Counters {
-			if slices.Max(n.Counts) == 0 {
-				continue
+			if slices.Max(n.Counts) > 0 {
+				table = append(table, counted{[]string{m.Kind, n.Name}, n.Counts})
 			}
-			fmt.Fprintf(w, "%s\t%s\t", m.Kind, n.Name)
-			for _, v := range n.Counts {
-				fmt.Fprintf(w, "%d\t", v)
-			}
-			fmt.Fprintln(w)
 		}
 	}
-	return w.Flush()
+	return perCPU(s.out, []string{"IPI", "COUNTER"}, table, len(s.sys.CPUs()))
 }
 
 func audit(_ context.Context, s *Shell, a args) error {

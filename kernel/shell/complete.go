@@ -38,10 +38,31 @@ func (s *Shell) possible(words []string) (all []string) {
 		}
 		return all
 	}
-	if c.words != nil {
+	before := c.arguments(words[1:])
+	switch {
+	case len(before) == 0 && c.words != nil:
 		all = c.words(s)
+	case len(before) > 0 && c.more != nil:
+		all = c.more(s, before)
+	}
+	if c.verbatim && len(before) > 0 {
+		return all
 	}
 	return append(slices.Clone(all), c.optionNames()...)
+}
+
+// arguments returns the words of a command that are neither options nor their values.
+func (c *command) arguments(words []string) (list []string) {
+	for i := 0; i < len(words); i++ {
+		name, _, hasValue := strings.Cut(words[i], "=")
+		switch o, ok := c.option(name); {
+		case ok && o.value != "" && !hasValue:
+			i++
+		case words[i] != "" && !strings.HasPrefix(words[i], "-"):
+			list = append(list, words[i])
+		}
+	}
+	return list
 }
 
 // tab completes the word before the cursor: the common beginning of all candidates,

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	acpitables "muster/kernel/acpi"
+	"muster/kernel/near"
 )
 
 // Firmware is the content of the firmware's tables.
@@ -80,9 +81,9 @@ func acpi(_ context.Context, s *Shell, a args) error {
 	case a.first() == "":
 		return listTables(s, a, f.Tables)
 	}
-	name, ok := match(a.first(), tableNames(s))
+	name, ok := near.Match(a.first(), tableNames(s))
 	if !ok {
-		return fmt.Errorf("no table %q%s; the names are %s", a.first(), suggest(a.first(), tableNames(s)), strings.Join(tableNames(s), ", "))
+		return fmt.Errorf("no table %q%s; the names are %s", a.first(), near.Suggest(a.first(), tableNames(s)), strings.Join(tableNames(s), ", "))
 	}
 	if name == "dump" {
 		return dumpTables(s, a, append([]acpitables.Table{f.Tables.Main}, f.Tables.List...))

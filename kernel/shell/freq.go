@@ -39,14 +39,22 @@ func frequencies(_ context.Context, s *Shell, a args) error {
 	if a.json {
 		return s.printJSON(f)
 	}
-	turbo := "no"
-	if f.Turbo {
-		turbo = "yes"
+	if f.Base|f.Most|f.Least|f.Bus|f.Now == 0 {
+		fmt.Fprintln(s.out, "frequencies: the CPU does not tell; time has that of the time-stamp counter")
+	} else {
+		fmt.Fprintf(s.out, "frequencies by %s\n", f.From)
 	}
-	fmt.Fprintf(s.out, "frequency: base %s, most %s, least %s, bus %s, now %s, turbo %s; by %s\n",
-		megahertz(f.Base), megahertz(f.Most), megahertz(f.Least), megahertz(f.Bus), megahertz(f.Now), turbo, f.From)
+	for _, x := range []struct {
+		name string
+		hz   uint64
+	}{{"base", f.Base}, {"most", f.Most}, {"least", f.Least}, {"bus", f.Bus}, {"now", f.Now}} {
+		if x.hz != 0 {
+			fmt.Fprintf(s.out, "  %-6s %s\n", x.name, megahertz(x.hz))
+		}
+	}
+	fmt.Fprintf(s.out, "  turbo: %s\n", yes(f.Turbo))
 	for i, hz := range f.P {
-		fmt.Fprintf(s.out, "P-state %d: %s\n", i, megahertz(hz))
+		fmt.Fprintf(s.out, "  P-state %d: %s\n", i, megahertz(hz))
 	}
 	mwait(s.out, f.Idle)
 	firmwareIdle(s.out, f.Firmware)
@@ -66,8 +74,17 @@ func mwait(w io.Writer, i freq.Idle) {
 	if len(list) == 0 {
 		list = []string{"none listed"}
 	}
-	fmt.Fprintf(w, "MWAIT: states, with the number of substates: %s; monitor line %d to %d bytes; interrupts break it when they are off: %s; the timer runs in all: %s\n",
-		strings.Join(list, ", "), i.Smallest, i.Largest, yes(i.Breaks), yes(i.Always))
+	fmt.Fprintf(w, "MWAIT\n  %s\n", wrap("states, with the number of substates: "+strings.Join(list, ", "), 4))
+	switch {
+	case i.Largest == 0: // as QEMU has it
+		fmt.Fprintln(w, "  monitored line: the CPU does not tell its size")
+	case i.Smallest == i.Largest:
+		fmt.Fprintf(w, "  monitored line: %d bytes\n", i.Largest)
+	default:
+		fmt.Fprintf(w, "  monitored line: %d to %d bytes\n", i.Smallest, i.Largest)
+	}
+	fmt.Fprintf(w, "  an interrupt ends it also while interrupts are off: %s\n", yes(i.Breaks))
+	fmt.Fprintf(w, "  the local APIC's timer runs in all states: %s\n", yes(i.Always))
 }
 
 func yes(v bool) string {

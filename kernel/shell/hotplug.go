@@ -8,6 +8,17 @@ import (
 	"muster/kernel/percpu"
 )
 
+// changeable reports whether a CPU can go offline, or come online.
+func changeable(c CPU, to string) bool { return !c.BSP && (c.State == "online") == (to == "offline") }
+
+// pluggable are the words that may follow offline or online.
+func pluggable(s *Shell, before []string) []string {
+	if len(before) > 1 {
+		return nil
+	}
+	return append(cpuNumbers(s, func(c CPU) bool { return changeable(c, before[0]) }), "all")
+}
+
 // hotplug takes CPUs offline, or brings them online. A CPU for which that fails does not keep the others from
 // it. With -json the document is the rows of the CPUs in the listing.
 func hotplug(_ context.Context, s *Shell, a args) error {
@@ -28,7 +39,7 @@ func hotplug(_ context.Context, s *Shell, a args) error {
 	}
 	if list == nil {
 		for _, c := range s.sys.CPUs() { // those that can change
-			if !c.BSP && (c.State == "online") == (a.first() == "offline") {
+			if changeable(c, a.first()) {
 				list = append(list, c.CPU)
 			}
 		}

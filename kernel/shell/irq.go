@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -21,7 +22,7 @@ func irq(_ context.Context, s *Shell, a args) error {
 	case a.first() == "admit" && len(a.list) == 2:
 		return withCPU(a.list[1], s.sys.AdmitCPU)
 	case a.first() == "resume" && len(a.list) == 2:
-		return s.sys.ResumeIRQ(a.list[1])
+		return named(s, a.list[1], s.sys.ResumeIRQ(a.list[1]))
 	}
 	return errUsage
 }
@@ -35,15 +36,33 @@ func withCPU(text string, f func(cpu int) error) error {
 	return f(int(n))
 }
 
+// listIRQs prints how often each CPU was interrupted, then where the lines of devices go.
 func listIRQs(s *Shell, a args) error {
 	rows := s.sys.IRQs()
-	head := "VECTOR NAME LINE TRIGGER GOES-TO STATE STRAYS"
-	if len(rows) > 0 {
-		for i := range rows[0].Counts {
-			head += fmt.Sprintf(" CPU%d", i)
+	if a.json {
+		if rows == nil {
+			rows = []IRQ{}
+		}
+		return s.printJSON(rows)
+	}
+	cpus := s.sys.CPUs()
+	var table []counted
+	var lines []IRQ
+	for _, r := range rows {
+		number := ""
+		if r.Vector >= 0 {
+			number = fmt.Sprintf("%#02x", r.Vector)
+		}
+		table = append(table, counted{[]string{number, r.Name, r.Line}, r.Counts})
+		if r.Line != "" {
+			lines = append(lines, r)
 		}
 	}
-	return list(s, a, rows, head, func(w io.Writer, r IRQ) {
+	if err := perCPU(s.out, []string{"VECTOR", "NAME", "LINE"}, table, len(cpus)); err != nil || len(lines) == 0 {
+		return err
+	}
+	fmt.Fprintln(s.out)
+	err := list(s, a, lines, "LINE NAME TRIGGER GOES-TO STATE STRAYS MOVES", func(w io.Writer, r IRQ) {
 		trigger, to := strings.TrimSuffix(r.Trigger+","+r.Polarity, ","), ""
 		if r.CPU != nil {
 			to = fmt.Sprintf("cpu%d of %s", *r.CPU, cpuSet(r.Allowed))
@@ -52,15 +71,57 @@ func listIRQs(s *Shell, a args) error {
 		if r.Trigger == "level" {
 			strays = strconv.FormatUint(r.Strays, 10)
 		}
-		number := ""
-		if r.Vector >= 0 {
-			number = fmt.Sprintf("%#02x", r.Vector)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t", number, r.Name, r.Line, trigger, to, r.State, strays)
-		for _, n := range r.Counts {
-			fmt.Fprintf(w, "%d\t", n)
-		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t", r.Line, r.Name, trigger, to, r.State, strays, r.Balanced)
 	})
+	exceptions(s.out, lines, cpus)
+	return err
+}
+
+// exceptions says what the table of lines does not show: why a line goes elsewhere, what to do about a stuck
+// one, and which CPUs get none.
+func exceptions(w io.Writer, lines []IRQ, cpus []CPU) {
+	for _, r := range lines {
+		if r.CPU != nil && r.Allowed != nil && !slices.Contains(r.Allowed, *r.CPU) {
+			fmt.Fprintf(w, "line %s goes to cpu%d while none of its CPUs (%s) takes interrupts\n", r.Line, *r.CPU, cpuSet(r.Allowed))
+		}
+		if r.State == "stuck" {
+			fmt.Fprintf(w, "line %s is stuck: masked, its driver polls; irq resume %s lets it interrupt\n", r.Line, r.Line)
+		}
+	}
+	for _, c := range cpus {
+		if c.Drained {
+			fmt.Fprintf(w, "cpu%d was drained: it gets no lines; irq admit %d ends that\n", c.CPU, c.CPU)
+		}
+	}
+}
+
+// irqWords are the words that may follow those of a command.
+func irqWords(s *Shell, before []string) (words []string) {
+	switch {
+	case (before[0] == "affinity" || before[0] == "resume") && len(before) == 1:
+		for _, r := range s.sys.IRQs() {
+			if r.Line != "" && (before[0] == "affinity" || r.State == "stuck") {
+				words = append(words, r.Line)
+			}
+		}
+	case before[0] == "affinity" && len(before) == 2:
+		return append(cpuNumbers(s, func(c CPU) bool { return c.State == "online" && !c.Drained }), "all")
+	case before[0] == "drain" && len(before) == 1:
+		return cpuNumbers(s, func(c CPU) bool { return c.State == "online" && !c.Drained })
+	case before[0] == "admit" && len(before) == 1:
+		return cpuNumbers(s, func(c CPU) bool { return c.Drained })
+	}
+	return words
+}
+
+// cpuNumbers returns the numbers of some CPUs.
+func cpuNumbers(s *Shell, which func(c CPU) bool) (words []string) {
+	for _, c := range s.sys.CPUs() {
+		if which(c) {
+			words = append(words, strconv.Itoa(c.CPU))
+		}
+	}
+	return words
 }
 
 // affinity lets a line go to some CPUs alone. With -json its row of the listing is the
@@ -72,7 +133,7 @@ func affinity(s *Shell, a args) error {
 		return err
 	}
 	if err := s.sys.Affinity(label, cpus); err != nil {
-		return err
+		return named(s, label, err)
 	}
 	for _, r := range s.sys.IRQs() {
 		if a.json && r.Line == label {
@@ -80,6 +141,19 @@ func affinity(s *Shell, a args) error {
 		}
 	}
 	return nil
+}
+
+// named adds to an error about a line the line's label, if the command has the name of its device instead.
+func named(s *Shell, word string, err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, r := range s.sys.IRQs() {
+		if r.Line != "" && strings.EqualFold(r.Name, word) {
+			return fmt.Errorf("no line %q: %s is line %s", word, r.Name, r.Line)
+		}
+	}
+	return err
 }
 
 // parseCPUs reads a set of CPUs below n: numbers and ranges with commas between them, or

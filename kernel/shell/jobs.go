@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
+
+	"muster/kernel/near"
 )
 
 // Programs that run in ring 3: run, jobs, kill, wait.
@@ -148,7 +151,7 @@ func noProgram(name string, names []string) error {
 	if len(names) == 0 {
 		return fmt.Errorf("no program %q; the image and the stick have none", name)
 	}
-	return fmt.Errorf("no program %q%s; there are %s", name, suggest(name, names), strings.Join(names, ", "))
+	return fmt.Errorf("no program %q%s; there are %s", name, near.Suggest(name, names), strings.Join(names, ", "))
 }
 
 func listJobs(_ context.Context, s *Shell, a args) error {
@@ -165,6 +168,14 @@ func listJobs(_ context.Context, s *Shell, a args) error {
 var signals = map[string]syscall.Signal{
 	"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "QUIT": syscall.SIGQUIT, "KILL": syscall.SIGKILL,
 	"USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2, "TERM": syscall.SIGTERM, "STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT,
+}
+
+// signalNames are the names that may follow a job.
+func signalNames(_ *Shell, before []string) []string {
+	if len(before) > 1 {
+		return nil
+	}
+	return slices.Collect(maps.Keys(signals))
 }
 
 // kill sends a job a signal.

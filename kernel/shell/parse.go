@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
+
+	"muster/kernel/near"
 )
 
 // command is one command of the shell.
@@ -20,8 +21,9 @@ type command struct {
 	// verbatim: the words after the first argument are not options, but another program's
 	verbatim bool
 	run      func(ctx context.Context, s *Shell, a args) error
-	words    func(s *Shell) []string     // possible first arguments
-	explain  func(s *Shell) []OptionHelp // the same, with what each means
+	words    func(s *Shell) []string                  // possible first arguments
+	explain  func(s *Shell) []OptionHelp              // the same, with what each means
+	more     func(s *Shell, before []string) []string // possible further arguments, after those before
 }
 
 // option is an option of one command.
@@ -109,7 +111,7 @@ func (c *command) parse(words []string) (a args, err error) {
 		o, ok := c.option(name)
 		switch {
 		case !ok:
-			return a, fmt.Errorf("unknown option %s%s; usage: %s", w, suggest(name, c.optionNames()), c.synopsis())
+			return a, fmt.Errorf("unknown option %s%s; usage: %s", w, near.Suggest(name, c.optionNames()), c.synopsis())
 		case o.value == "" && hasValue:
 			return a, fmt.Errorf("option %s takes no value; usage: %s", o.name, c.synopsis())
 		case o.value != "" && !hasValue:
@@ -130,6 +132,26 @@ func (c *command) parse(words []string) (a args, err error) {
 // surplus is the error for a word after all that the command takes.
 func (c *command) surplus(word string) error {
 	return fmt.Errorf("%q is one word too many; usage: %s", word, c.synopsis())
+}
+
+// misuse is the error for arguments that do not fit. If the command has forms, as offline CPUS | online CPUS, it
+// says that the first word names none of them, or how the form is used that it names.
+func (c *command) misuse(s *Shell, a args) error {
+	var names []string
+	for form := range strings.SplitSeq(strings.Trim(c.usage, "[]"), " | ") {
+		name, rest, _ := strings.Cut(form, " ")
+		if c.words == nil || !slices.Contains(c.words(s), name) {
+			continue // not a word, but the name of an argument
+		}
+		if name == a.first() && rest != "" {
+			return fmt.Errorf("usage: %s %s %s", c.name, name, rest)
+		}
+		names = append(names, name)
+	}
+	if first := a.first(); first != "" && len(names) > 0 && !slices.Contains(names, first) {
+		return fmt.Errorf("no %q%s; usage: %s", first, near.Suggest(first, names), c.synopsis())
+	}
+	return fmt.Errorf("usage: %s", c.synopsis())
 }
 
 func (c *command) option(word string) (option, bool) {
@@ -203,7 +225,7 @@ func (s *Shell) describe(c *command, json bool) error {
 	if json {
 		return s.printJSON(h)
 	}
-	fmt.Fprintf(s.out, "usage: %s\n%s\n", h.Usage, h.About)
+	fmt.Fprintf(s.out, "%s\n%s\n", wrap("usage: "+h.Usage, 0), wrap(h.About, 0))
 	switch {
 	case len(h.Meaning) > 0:
 		fmt.Fprintln(s.out, "first argument:")
@@ -212,25 +234,16 @@ func (s *Shell) describe(c *command, json bool) error {
 		}
 		fmt.Fprintln(s.out, "options:")
 	case len(h.Words) > 0:
-		fmt.Fprintf(s.out, "first argument: %s\n", strings.Join(h.Words, ", "))
+		fmt.Fprintln(s.out, wrap("first argument: "+strings.Join(h.Words, ", "), 0))
 	}
 	return s.meanings(h.Options)
-}
-
-// meanings prints words with what they mean.
-func (s *Shell) meanings(list []OptionHelp) error {
-	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
-	for _, o := range list {
-		fmt.Fprintf(w, "  %s\t%s\n", strings.TrimSpace(o.Name+" "+o.Value), o.About)
-	}
-	return w.Flush()
 }
 
 func help(_ context.Context, s *Shell, a args) error {
 	if a.first() != "" {
 		c := s.find(a.first())
 		if c == nil {
-			return fmt.Errorf("no command %q%s; help lists all", a.first(), suggest(a.first(), commandNames(s)))
+			return fmt.Errorf("no command %q%s; help lists all", a.first(), near.Suggest(a.first(), commandNames(s)))
 		}
 		return s.describe(c, a.json)
 	}
@@ -241,14 +254,14 @@ func help(_ context.Context, s *Shell, a args) error {
 		}
 		return s.printJSON(all)
 	}
-	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
-	for i := range s.commands {
-		fmt.Fprintf(w, "%s\t%s\n", strings.TrimSpace(s.commands[i].name+" "+s.commands[i].usage), s.commands[i].about)
+	longest := 0
+	for _, name := range commandNames(s) {
+		longest = max(longest, len(name)+2)
 	}
-	if err := w.Flush(); err != nil {
-		return err
+	for _, c := range s.commands {
+		fmt.Fprintf(s.out, "%-*s%s\n", longest, c.name, brief(c.about, width-longest))
 	}
-	fmt.Fprintln(s.out, "\nCOMMAND -h explains one command and its options; a semicolon separates commands.")
+	fmt.Fprintln(s.out, "\nCOMMAND -h explains one, and its options; a semicolon separates commands.")
 	return nil
 }
 

@@ -31,7 +31,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 			f := &fake{}
 			want, err := runOn(f, "help "+c.name)
 			require.NoError(t, err)
-			require.True(t, strings.HasPrefix(want, "usage: "+c.synopsis()+"\n"+c.about+"\n"), want)
+			require.True(t, strings.HasPrefix(want, wrap("usage: "+c.synopsis(), 0)+"\n"+wrap(c.about, 0)+"\n"), want)
 			for _, o := range c.allOptions() {
 				require.Contains(t, want, "  "+o.name)
 				require.NotEmpty(t, o.about)
@@ -176,28 +176,6 @@ func TestListedTablesAreKnown(t *testing.T) {
 	require.Equal(t, "acpi: this machine has no SRAT\n", out)
 	out, _ = runOn(w, "acpi apci")
 	require.Contains(t, out, `acpi: no table "apci", nearest is "APIC"; the names are `)
-}
-
-func TestNearest(t *testing.T) {
-	names := []string{"help", "cpu", "cpus", "ps", "poweroff", "test", "audit", "-json"}
-	for word, want := range map[string]string{
-		"hlep": "help", "cpsu": "cpus", "CPU": "cpu", "cups": "cpus", "pss": "ps", "powerof": "poweroff", "pwoeroff": "poweroff", "-jsn": "-json",
-		"ls": "", "top": "", "x": "", "frobnicate": "", "quit": "", "nosuch": "", strings.Repeat("help", 1000): "",
-	} {
-		got, ok := nearest(word, names)
-		require.Equal(t, want, got, word)
-		require.Equal(t, want != "", ok, word)
-	}
-}
-
-func TestDistance(t *testing.T) {
-	for _, tc := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"a", "", 1}, {"abc", "abc", 0}, {"abc", "acb", 1}, {"abc", "bc", 1}, {"abc", "abd", 1}, {"ca", "abc", 3}} {
-		require.Equal(t, tc.want, distance(tc.a, tc.b), tc)
-		require.Equal(t, tc.want, distance(tc.b, tc.a), tc)
-	}
 }
 
 // An option's value is the next word, or follows an equals sign.

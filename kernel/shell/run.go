@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"muster/kernel/ktest"
+	"muster/kernel/near"
 )
 
 // Commands that run something: the kernel's tests and benchmarks, programs in ring 3, and
@@ -30,14 +31,12 @@ func test(ctx context.Context, s *Shell, a args) error {
 	name := ""
 	if len(a.list) > 0 {
 		var ok bool
-		if name, ok = match(a.first(), testNames(s)); !ok {
-			return fmt.Errorf("no test %q%s; test list shows all", a.first(), suggest(a.first(), testNames(s)))
+		if name, ok = near.Match(a.first(), testNames(s)); !ok {
+			return fmt.Errorf("no test %q%s; test list shows all", a.first(), near.Suggest(a.first(), testNames(s)))
 		}
 	}
 	if name == "list" {
-		return list(s, a, ktest.Tests(), "TEST ABOUT", func(w io.Writer, t ktest.Test) {
-			fmt.Fprintf(w, "%s\t%s\t", t.Name, t.About)
-		})
+		return describeAll(s, a, ktest.Tests(), func(t ktest.Test) OptionHelp { return OptionHelp{Name: t.Name, About: t.About} })
 	}
 	tests := ktest.Select(name)
 	if len(a.list) > 1 {
@@ -99,14 +98,12 @@ func bench(ctx context.Context, s *Shell, a args) error {
 	name := ""
 	if len(a.list) > 0 {
 		var ok bool
-		if name, ok = match(a.first(), benchNames(s)); !ok {
-			return fmt.Errorf("no benchmark %q%s; bench list shows all", a.first(), suggest(a.first(), benchNames(s)))
+		if name, ok = near.Match(a.first(), benchNames(s)); !ok {
+			return fmt.Errorf("no benchmark %q%s; bench list shows all", a.first(), near.Suggest(a.first(), benchNames(s)))
 		}
 	}
 	if name == "list" {
-		return list(s, a, ktest.Benchmarks(), "BENCHMARK ABOUT", func(w io.Writer, b ktest.Benchmark) {
-			fmt.Fprintf(w, "%s\t%s\t", b.Name, b.About)
-		})
+		return describeAll(s, a, ktest.Benchmarks(), func(b ktest.Benchmark) OptionHelp { return OptionHelp{Name: b.Name, About: b.About} })
 	}
 	if !s.shared.begin() {
 		return errBusy
@@ -156,9 +153,9 @@ func crash(_ context.Context, s *Shell, a args) error {
 	if len(a.list) == 0 {
 		return fmt.Errorf("usage: crash KIND: one of %s; crash -h explains them", strings.Join(kinds, ", "))
 	}
-	kind, ok := match(a.first(), kinds)
+	kind, ok := near.Match(a.first(), kinds)
 	if !ok {
-		return fmt.Errorf("no kind %q%s; crash -h explains all", a.first(), suggest(a.first(), kinds))
+		return fmt.Errorf("no kind %q%s; crash -h explains all", a.first(), near.Suggest(a.first(), kinds))
 	}
 	return s.sys.Crash(kind)
 }

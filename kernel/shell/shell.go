@@ -130,7 +130,7 @@ func (s *Shell) runOne(ctx context.Context, words []string) error {
 		if slices.ContainsFunc(own, wantsJSON) {
 			s.document = failure(text, s.document)
 		} else {
-			fmt.Fprintln(s.out, text)
+			fmt.Fprintln(s.out, strings.ReplaceAll(text, "\n", "\n"+name)) // of several errors each has the name
 		}
 	}
 	if s.document != nil {
@@ -166,7 +166,7 @@ func (s *Shell) dispatch(ctx context.Context, words []string) error {
 		err = c.run(ctx, s, a)
 	}
 	if errors.Is(err, errUsage) {
-		return fmt.Errorf("usage: %s", c.synopsis())
+		return c.misuse(s, a)
 	}
 	return err
 }

@@ -106,7 +106,7 @@ func (f *fake) Uptime() Uptime { return Uptime{UpNS: 1500e6, Date: "2025-01-01T0
 func (f *fake) Time() Time {
 	return Time{Uptime: f.Uptime(), Hz: 2_600_000_123, From: "HPET", Why: "it counts",
 		Sources:  []TimeSource{{Name: "CPUID 15H", Kind: "exact", State: "absent"}, {Name: "HPET", Kind: "measured", Hz: 2_600_000_123, Bound: 70, State: "chosen"}},
-		Counters: []TimeCounter{{Name: "HPET", Bits: 64, Hz: 100e6, State: "counts"}}, Timer: TimeTimer{Hz: 62_500_001, Bound: 90, State: "measured"},
+		Counters: []TimeCounter{{Name: "HPET", Bits: 64, Hz: 100e6, State: "counts"}}, Timer: TimeTimer{Hz: 62_500_001, Bound: 90, State: "measured", Mode: "one-shot"},
 		Clock:  "time-stamp counter",
 		Keeper: TimeKeeper{Reference: "HPET", Checks: 5, Hz: 2_600_000_100, SlowNS: -12, SlewPPB: -12, Watch: "on", Windows: 4, Bad: 1, ApartNS: 2500000, OverNS: 1001000000},
 		CPUs:   []TimeCPU{{CPU: 1, Compared: true, State: "agrees"}, {CPU: 2, Compared: true, State: "agrees"}, {CPU: 4, State: "not compared yet", Adjust: "odd"}}}
@@ -197,7 +197,7 @@ func run(t *testing.T, line string) (string, error) {
 	return out.String(), err
 }
 
-const irqUsage = "irq: usage: irq [-json] [affinity LINE CPUS | drain CPU | admit CPU | resume LINE]\n"
+const irqUsage = "usage: irq [-json] [affinity LINE CPUS | drain CPU | admit CPU | resume LINE]\n"
 
 func TestCommands(t *testing.T) {
 	tests := map[string]struct {
@@ -211,22 +211,25 @@ func TestCommands(t *testing.T) {
 		"time -v": {want: "2025-01-01T00:00:00Z, time-stamp counter at 2600.000123 MHz by HPET\nchosen: HPET: it counts\n" +
 			"SOURCE     KIND      SAYS             BOUND   APART  STATE\nCPUID 15H  exact     -                -       -      absent\n" +
 			"HPET       measured  2600.000123 MHz  70 ppm  -      chosen\n\nCOUNTER  BITS  COUNTS AT       STATE\n" +
-			"HPET     64    100.000000 MHz  counts\n\ntimer of the local APICs: measured, 62.500001 MHz, bound 90 ppm\n" +
-			"clock: time-stamp counter\ntimekeeper: cpu0, by HPET: 2600.000100 MHz, slow by -12 ns, slewed by -12 ppb, checks: 5\nwatchdog of the time-stamp counter: on, compared with the reference: 4 times, disagreements: 1, the last one by 2.500 ms in 1.001 s\ncounter of cpu1 to cpu2: agrees\ncounter of cpu4: not compared yet; IA32_TSC_ADJUST: odd\n"},
-		"freq": {want: "frequency: base 3600.000000 MHz, most -, least -, bus 100.000000 MHz, now -, turbo yes; by P-states\n" +
-			"P-state 0: 3600.000000 MHz\nP-state 1: 2200.000000 MHz\n" +
-			"MWAIT: states, with the number of substates: C1 (2); monitor line 64 to 64 bytes; interrupts break it when they are off: no; the timer runs in all: no\n" +
+			"HPET     64    100.000000 MHz  counts\n\ntimer interrupts: one-shot\ntimer of the local APICs: measured, 62.500001 MHz, bound 90 ppm\n" +
+			"clock: time-stamp counter\ntimekeeper: cpu0, compares with HPET: 2600.000100 MHz since boot, checks: 5\n" +
+			"  the clock was 12 ns fast: it runs slower by 12 ppb until the next check\n" +
+			"watchdog: on\n  comparisons with the reference: 4, disagreements: 1, last by 2.500 ms in 1.001 s\ncounter of cpu1 to cpu2: agrees\ncounter of cpu4: not compared yet; IA32_TSC_ADJUST: odd\n"},
+		"freq": {want: "frequencies by P-states\n  base   3600.000000 MHz\n  bus    100.000000 MHz\n  turbo: yes\n" +
+			"  P-state 0: 3600.000000 MHz\n  P-state 1: 2200.000000 MHz\n" +
+			"MWAIT\n  states, with the number of substates: C1 (2)\n  monitored line: 64 bytes\n" +
+			"  an interrupt ends it also while interrupts are off: no\n  the local APIC's timer runs in all states: no\n" +
 			"_CST: 2 packages, 1 made by AML\n  C1 by MWAIT 0x0: at most 1 us to leave, 0 mW\n  C2 by I/O 0x414, 8 bits: at most 20 us to leave, 500 mW\n" +
 			"FADT: C2 absent, C3 57 us\nthe kernel reads all this and drives none of it: idle CPUs halt\n"},
 		"irq -json":      {want: "[]\n"},
 		"serial":         {want: "   PORT      FOR  RECEIVED  OVERRUNS  DROPPED\n  0x3f8  console        12         1        0\n"},
-		"irq affinity 4": {want: irqUsage, bad: true},
-		"irq list":       {want: irqUsage, bad: true},
-		"irq drain":      {want: irqUsage, bad: true},
+		"irq affinity 4": {want: "irq: usage: irq affinity LINE CPUS\n", bad: true},
+		"irq list":       {want: "irq: no \"list\"; " + irqUsage, bad: true},
+		"irq drain":      {want: "irq: usage: irq drain CPU\n", bad: true},
 		"irq drain 1":    {want: ""},
 		"irq drain 7":    {want: "irq: there is no cpu7\n", bad: true},
 		"irq resume 4":   {want: ""},
-		"irq resume":     {want: irqUsage, bad: true},
+		"irq resume":     {want: "irq: usage: irq resume LINE\n", bad: true},
 		"irq admit x":    {want: "irq: \"x\" is not a CPU number; cpus lists them\n", bad: true},
 		"dmesg -last":    {want: "nothing kept: cold\n"},
 		"ipi":            {want: "   IPI  COUNTER  CPU0  CPU1\n  call     sent     3     0\n"},
@@ -251,7 +254,7 @@ func TestCommands(t *testing.T) {
 		"smp start x":    {want: "smp: \"x\" is not a CPU number; cpus lists them\n", bad: true},
 		"smp start -1":   {want: "smp: unknown option -1; usage: smp [-json] trace | start CPU\n", bad: true},
 		"app":            {want: "app: usage: app [-json] ARGUMENTS [/ ARGUMENTS]...\n", bad: true},
-		"app a b / c":    {want: "app: a b: status 2\nc: status 1\n", bad: true},
+		"app a b / c":    {want: "app: a b: status 2\napp: c: status 1\n", bad: true},
 		"app a /":        {want: "app: usage: app [-json] ARGUMENTS [/ ARGUMENTS]...\n", bad: true},
 		"crash nul":      {want: "crash: no kind \"nul\", nearest is \"nil\"; crash -h explains all\n", bad: true},
 		"crash NIL":      {want: "crash: nil survived\n", bad: true},

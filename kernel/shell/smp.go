@@ -20,6 +20,14 @@ type Step struct {
 	Micros float64 `json:"us"` // from the first INIT
 }
 
+// startable are the CPUs that may follow start.
+func startable(s *Shell, before []string) []string {
+	if before[0] != "start" || len(before) > 1 {
+		return nil
+	}
+	return cpuNumbers(s, func(c CPU) bool { return changeable(c, "online") })
+}
+
 // smp prints the time line of the start of all CPUs, or starts one.
 func smp(_ context.Context, s *Shell, a args) error {
 	switch {

@@ -53,6 +53,7 @@ type TimeTimer struct {
 	Bound uint32 `json:"bound_ppm,omitempty"`
 	Says  uint64 `json:"says_hz,omitempty"` // what CPU or hypervisor say
 	State string `json:"state"`
+	Mode  string `json:"mode"` // whose interrupts the CPUs get, and how
 }
 
 // TimeKeeper is how the clock is kept in agreement with a counter while the kernel runs.
@@ -84,7 +85,7 @@ func timing(_ context.Context, s *Shell, a args) error {
 	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "SOURCE\tKIND\tSAYS\tBOUND\tAPART\tSTATE")
 	for _, r := range t.Sources {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Kind, megahertz(r.Hz), ppm(uint64(r.Bound)), ppm(r.Apart), r.State)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Kind, megahertz(r.Hz), ppm(uint64(r.Bound)), apart(r), r.State)
 	}
 	fmt.Fprintln(w, "\nCOUNTER\tBITS\tCOUNTS AT\tSTATE")
 	for _, r := range t.Counters {
@@ -94,8 +95,7 @@ func timing(_ context.Context, s *Shell, a args) error {
 		return err
 	}
 	timer(s.out, t.Timer)
-	fmt.Fprintf(s.out, "clock: %s\n", t.Clock)
-	keeper(s.out, t.Keeper)
+	keeper(s.out, t)
 	watch(s.out, t.Keeper)
 	counters(s.out, t.CPUs)
 	return nil
@@ -103,9 +103,13 @@ func timing(_ context.Context, s *Shell, a args) error {
 
 // watch prints what the watchdog of the time-stamp counter has found.
 func watch(w io.Writer, k TimeKeeper) {
-	fmt.Fprintf(w, "watchdog of the time-stamp counter: %s, compared with the reference: %d times, disagreements: %d", k.Watch, k.Windows, k.Bad)
+	fmt.Fprintf(w, "watchdog: %s\n", k.Watch)
+	if k.Windows == 0 {
+		return
+	}
+	fmt.Fprintf(w, "  comparisons with the reference: %d, disagreements: %d", k.Windows, k.Bad)
 	if k.Bad != 0 {
-		fmt.Fprintf(w, ", the last one by %.3f ms in %.3f s", float64(k.ApartNS)/1e6, float64(k.OverNS)/1e9)
+		fmt.Fprintf(w, ", last by %.3f ms in %.3f s", float64(k.ApartNS)/1e6, float64(k.OverNS)/1e9)
 	}
 	fmt.Fprintln(w)
 }
@@ -129,19 +133,33 @@ func counters(w io.Writer, list []TimeCPU) {
 	}
 }
 
-func keeper(w io.Writer, k TimeKeeper) {
+// tsc is the clock unless the machine's counters forbid it.
+const tsc = "time-stamp counter"
+
+func keeper(w io.Writer, t Time) {
+	k := t.Keeper
+	if t.Clock != tsc {
+		fmt.Fprintf(w, "clock: %s\n  not the %s: dmesg has the reason\n", t.Clock, tsc)
+		return
+	}
+	fmt.Fprintf(w, "clock: %s\n", tsc)
 	switch {
 	case k.Reference == "":
 		fmt.Fprintf(w, "timekeeper: cpu%d, without a reference: the frequency stays as it was measured at boot\n", k.CPU)
 	case k.Hz == 0:
 		fmt.Fprintf(w, "timekeeper: cpu%d, has begun to compare the clock with %s\n", k.CPU, k.Reference)
 	default:
-		fmt.Fprintf(w, "timekeeper: cpu%d, by %s: %s, slow by %d ns, slewed by %d ppb, checks: %d\n", k.CPU, k.Reference, megahertz(k.Hz), k.SlowNS, k.SlewPPB, k.Checks)
+		fmt.Fprintf(w, "timekeeper: cpu%d, compares with %s: %s since boot, checks: %d\n", k.CPU, k.Reference, megahertz(k.Hz), k.Checks)
+		if k.SlowNS < 0 {
+			fmt.Fprintf(w, "  the clock was %d ns fast: it runs slower by %d ppb until the next check\n", -k.SlowNS, -k.SlewPPB)
+		} else {
+			fmt.Fprintf(w, "  the clock was %d ns slow: it runs faster by %d ppb until the next check\n", k.SlowNS, k.SlewPPB)
+		}
 	}
 }
 
 func timer(w io.Writer, t TimeTimer) {
-	fmt.Fprintf(w, "\ntimer of the local APICs: %s", t.State)
+	fmt.Fprintf(w, "\ntimer interrupts: %s\ntimer of the local APICs: %s", t.Mode, t.State)
 	if t.Hz != 0 {
 		fmt.Fprintf(w, ", %s, bound %s", megahertz(t.Hz), ppm(uint64(t.Bound)))
 	}
@@ -154,6 +172,14 @@ func megahertz(hz uint64) string {
 		return "-"
 	}
 	return fmt.Sprintf("%d.%06d MHz", hz/1e6, hz%1e6)
+}
+
+// apart returns the distance of a source from the chosen one.
+func apart(r TimeSource) string {
+	if r.Hz != 0 && r.Apart == 0 && r.State != "chosen" {
+		return "0 ppm"
+	}
+	return ppm(r.Apart)
 }
 
 func ppm(n uint64) string {

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"muster/kernel/near"
 	"muster/kernel/trace"
 	"muster/kernel/vector"
 	"muster/trampoline"
@@ -58,9 +59,9 @@ func parseTrace(s *Shell, a args) (f traceFilter, err error) {
 	}
 	if a.flag("-kind") {
 		for word := range strings.SplitSeq(a.options["-kind"], ",") {
-			kind, ok := match(word, kindNames(s))
+			kind, ok := near.Match(word, kindNames(s))
 			if !ok && err == nil {
-				err = fmt.Errorf("no kind %q%s; the kinds are %s", word, suggest(word, kindNames(s)), strings.Join(kindNames(s), ", "))
+				err = fmt.Errorf("no kind %q%s; the kinds are %s", word, near.Suggest(word, kindNames(s)), strings.Join(kindNames(s), ", "))
 			}
 			f.kinds = append(f.kinds, kind)
 		}

@@ -18,6 +18,7 @@ type CPU struct {
 	Interrupts uint64                  `json:"interrupts"` // those of the timer too
 	IdleNS     uint64                  `json:"idle_ns"`
 	Wakes      [abi.WakeReasons]uint64 `json:"wakes"`                // from its halt: tick, timer, thread, IPI, device
+	Drained    bool                    `json:"drained,omitempty"`    // no line of a device goes to it, by irq drain
 	Longest    uint64                  `json:"longest_ns,omitempty"` // debug builds: longest stretch with interrupts off
 	LongestF   string                  `json:"longest_in,omitempty"` // debug builds: the entry at which it began
 }
