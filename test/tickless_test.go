@@ -21,7 +21,7 @@ func TestIdleWakes(t *testing.T) {
 }
 
 // Negative control: with nohz=off every CPU ticks always, and the test notices. A crowded host
-// can keep ticks from a CPU for some spans, so the second test runs three times.
+// can keep ticks from a CPU for a while, so the second test runs three times.
 func TestIdleTicks(t *testing.T) {
 	t.Parallel()
 	r := boot(t, "--cpus", "4", "--append", "nohz=off", "--run", "test idle 1; test tickless; test tickless; test tickless")
