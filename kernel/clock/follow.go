@@ -85,6 +85,10 @@ func (f *follower) exclude(ticks, counts uint64) {
 	f.middle.tsc += ticks
 	f.counts -= counts
 	f.base = f.base.plus(product(counts, f.per))
+	if f.middle.counts > f.counts { // it was set within the window
+		f.middle.counts = 0
+	}
+	f.rate = 0 // step has measured it over the window too
 	if span := product(f.counts, f.per); span.time() >= leastSpan {
 		f.rate = span.over(f.tsc - f.first)
 	}

@@ -121,8 +121,8 @@ type Keeping struct {
 func ReadKeeping() (k Keeping) {
 	f := &keeper.follow
 	k = Keeping{CPU: Timekeeper(), Reference: Kinds, Checks: f.checks, Slow: f.slow, PPB: f.ppb, Next: keeper.next}
-	if f.ref != nil {
-		k.Reference = f.ref.Kind
+	if ref := f.ref; ref != nil { // a check may be about to leave it
+		k.Reference = ref.Kind
 	}
 	w := &keeper.watch
 	k.Watch, k.Windows, k.Bad, k.Apart, k.Over = w.state, w.windows, w.bad, w.apart, w.over

@@ -82,6 +82,16 @@ func (w *watchdog) look(f *follower, s sample, rate, ppm uint64) (bad bool, tick
 
 func (w *watchdog) restart(s sample) { w.begun, w.tsc, w.count = true, s.tsc, s.count }
 
+// stands looks whether the reference stands still, where nothing else is compared: the clock would become ever slower
+// to agree with it.
+func (w *watchdog) stands(f *follower, s sample, rate uint64) {
+	if !w.begun || f.ref.Since(w.count, s.count) != 0 {
+		w.restart(s)
+		return
+	}
+	w.still = signed(s.tsc-w.tsc, rate) >= leastWindow
+}
+
 // note counts a window.
 func (w *watchdog) note(bad bool, apart, over Time) {
 	w.windows++
@@ -126,17 +136,21 @@ func nearest(d, wrap Time) Time {
 	return d
 }
 
-// watch looks at a reading that the follower has taken. rate is what the follower had measured before, boot
+// watch looks at a reading that the follower has taken. rate is what the follower had measured before, 0 for nothing, boot
 // the rate of the boot, and agreed says that it agreed with the reference then. good is false if the
 // window was bad: the rate must stay. condemned says that the TSC has to be left.
 //
 // Context: keeper.busy is 1.
 func (w *watchdog) watch(f *follower, s sample, rate, boot uint64, agreed bool) (good, condemned bool) {
-	if w.state != WatchOn || product(s.width, boot).time() > widest {
+	if f.tsc != s.tsc { // it was too wide for the follower
 		return true, false
 	}
+	if w.state != WatchOn {
+		w.stands(f, s, boot)
+		return !w.still, false
+	}
 	ppm := uint64(exactPPM)
-	if product(f.counts, f.per).time() < learnSpan && !f.forgot {
+	if rate == 0 || product(f.counts, f.per).time() < learnSpan && !f.forgot {
 		if rate, ppm = boot, learnPPM; !agreed {
 			w.restart(s) // the frequency is not known
 			return true, false

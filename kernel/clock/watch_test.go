@@ -146,6 +146,78 @@ func TestWatchdogNoticesDeadReference(t *testing.T) {
 	require.Zero(t, m.w.bad)
 }
 
+// The first window may be a long one: the checks were late. Nothing was measured before it, so the boot's rate counts.
+// So it is after a bad window, which leaves nothing measured.
+func TestWatchdogFirstWindowIsLong(t *testing.T) {
+	m := newWatched(1<<32 - 1)
+	m.check(1, 1, Microsecond)
+	for i := range 10 {
+		good, condemned := m.check(10, 10, Microsecond)
+		require.True(t, good && !condemned, "%d: %+v", i, m.w)
+	}
+	m = newWatched(1<<32 - 1)
+	m.check(1, 1, Microsecond)
+	m.check(4, 1, Microsecond)
+	require.EqualValues(t, 1, m.w.bad)
+	require.Zero(t, m.f.rate, "only the bad window was measured")
+	good, _ := m.check(10, 10, Microsecond)
+	require.True(t, good)
+	require.InEpsilon(t, rateOf(watchedHz), m.f.rate, 1e-6)
+}
+
+// A bad window that ends where the follower notes the middle of a long span stays out of the mean rate when the first
+// half is forgotten.
+func TestWatchdogStepInTheMiddle(t *testing.T) {
+	for bad := 120; bad < 130; bad++ { // 8 s each: one of them ends at longSpan
+		m := newWatched(1<<32 - 1)
+		for i := range 400 {
+			step := 0.0
+			if i == bad {
+				step = 30
+			}
+			good, _ := m.check(8+step, 8, Microsecond)
+			require.Equal(t, step == 0, good, "bad %d, check %d: %+v", bad, i, m.w)
+			if i > 0 {
+				require.InEpsilon(t, rateOf(watchedHz), m.f.rate, 1e-5, "bad %d, check %d", bad, i)
+			}
+		}
+		require.True(t, m.f.forgot)
+	}
+}
+
+// A reading that is too wide for the follower, whose rate is another one, is none for the watchdog either: what it
+// excludes is what the follower has counted.
+func TestWatchdogUsesWhatTheFollowerUses(t *testing.T) {
+	m := newWatched(1<<32 - 1)
+	for range 3 {
+		m.check(1, 1, Microsecond)
+	}
+	m.tsc += 3
+	m.at++
+	s := sample{tsc: uint64(m.tsc * watchedHz), width: uint64(99_990 * watchedHz / 1e9), count: uint64(m.at * 1e15 / 69841279)}
+	fast := m.boot + m.boot>>10
+	require.Equal(t, fast, m.f.step(s, moment{}, fast, Second), "too wide by this rate")
+	good, condemned := m.w.watch(&m.f, s, m.f.rate, m.boot, true)
+	require.True(t, good && !condemned)
+	require.Greater(t, m.f.tsc, m.f.first)
+}
+
+// A reference that stops is left also when the TSC is not watched any more, or never was: otherwise the clock would
+// follow it.
+func TestDeadReferenceIsNotFollowed(t *testing.T) {
+	for _, state := range []WatchState{WatchTrusted, WatchSteady} {
+		m := newWatched(1<<32 - 1)
+		m.w.state = state
+		for range 20 {
+			good, condemned := m.check(1, 1, Microsecond)
+			require.True(t, good && !condemned && !m.w.still)
+		}
+		good, _ := m.check(1, 0, Microsecond)
+		require.True(t, !good && m.w.still, "%d: %+v", state, m.w)
+		require.Zero(t, m.w.windows)
+	}
+}
+
 // The bit of the invariant TSC ends the watch only after a time without a bad window.
 func TestWatchdogStops(t *testing.T) {
 	defer func(b bool) { invariant = b }(invariant)
