@@ -15,10 +15,17 @@ const (
 	hpetTimer32       = 1 << 8
 	hpetTimerFSB      = 1 << 14
 
-	// Bounds of an alarm: the nearest one, how often one that has passed is set again, and the farthest one.
-	alarmLeast = 10 * Microsecond
-	alarmTries = 12
-	alarmMost  = Second
+	// Bounds of an alarm: the nearest one, how often one that has passed is set again, and the farthest one, which
+	// is also bounded in counts.
+	alarmLeast  = 20 * Microsecond
+	alarmTries  = 12
+	alarmMost   = Second
+	alarmCounts = 1 << 30
+	// alarmMargin is the counts that a store of the comparator may take to be in force: some chipsets let it wait.
+	// Linux has the same number (HPET_MIN_CYCLES). It is 13 us at the lowest frequency, which is less than alarmLeast.
+	alarmMargin = 128
+	// alarmError is the part of a time by which the clock may differ from the HPET, as a shift: 120 millionths.
+	alarmError = 13
 )
 
 // NoLegacyRoute is the problem of an HPET whose comparator cannot take the 8254's place.
@@ -53,22 +60,33 @@ func StopAlarm() {
 	mmio.Store32(at+hpetConfig, mmio.Load32(at+hpetConfig)&^hpetLegacy)
 }
 
-// SetAlarm makes the HPET interrupt once, d from now, at most a second. The comparator interrupts when the
-// counter is equal, so a count that has passed before the store would be a whole turn late. So it is compared afterwards, and set
-// again, twice as far. A comparator stays set; it interrupts again after a turn of 32 bits, which does no harm.
+// SetAlarm makes the HPET interrupt once, d from now, at most a second, and not before. The comparator interrupts when the
+// counter is equal, so a count that has passed before the store is in force would be a whole turn late. So it is compared
+// afterwards, and set again, twice as far. A comparator stays set; it interrupts again after a turn of 32 bits, which does no
+// harm.
 //
 // Context: boot CPU, interrupts off, after StartAlarm.
 // Source: IA-PC HPET Specification 1.0a, "Non-Periodic Mode".
 func SetAlarm(d Time) {
 	r := &counters[HPET]
-	perNS := NewRatio(r.Hz(), 1e9)
-	n := uint32(perNS.Of(uint64(min(max(d, alarmLeast), alarmMost))))
+	n := alarmIn(d, r.Hz())
 	for range alarmTries {
 		at := mmio.Load32(r.at+hpetMain) + n
 		mmio.Store32(r.at+hpetCompare, at)
-		if left := int32(at - mmio.Load32(r.at+hpetMain)); left > 0 {
+		if inTime(at, mmio.Load32(r.at+hpetMain)) {
 			return
 		}
-		n = min(2*n, 1<<30)
+		n = min(2*n, alarmCounts)
 	}
 }
+
+// alarmIn returns the counts that take d, not less, the clock's error included: an alarm before its time would find
+// nothing due, and would only be set again.
+func alarmIn(d Time, hz uint64) uint32 {
+	d = min(max(d, alarmLeast), alarmMost)
+	perNS := NewRatio(hz, 1e9)
+	return uint32(min(perNS.Of(uint64(d+d>>alarmError+1))+2, alarmCounts)) // 2: what was cut off, and a count that has begun
+}
+
+// inTime reports whether the comparator is sure to interrupt at a count, if the counter was at now after the store.
+func inTime(at, now uint32) bool { return int32(at-now) >= alarmMargin }

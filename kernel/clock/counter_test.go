@@ -128,13 +128,32 @@ func TestAlarm(t *testing.T) {
 	require.Equal(t, uint32(hpetTimer32|hpetTimerIRQ|0x30), block[hpetTimer/4])
 	require.Equal(t, uint32(hpetEnable|hpetLegacy), block[hpetConfig/4])
 	require.Equal(t, uint32(999), block[hpetCompare/4], "the farthest count")
-	for d, want := range map[Time]uint32{Millisecond: 100_000, 0: 1000, -5: 1000, Never: 100_000_000} {
+	for d, want := range map[Time]uint32{Millisecond: 100_012, 0: 2000, -5: 2000, Never: 100_012_207} {
 		SetAlarm(d)
-		require.InDelta(t, 1000+want, block[hpetCompare/4], 1, d)
+		require.InDelta(t, 1000+want, block[hpetCompare/4], 3, d)
 	}
 	StopAlarm()
 	require.Equal(t, uint32(hpetTimer32|0x30), block[hpetTimer/4])
 	require.Equal(t, uint32(hpetEnable), block[hpetConfig/4])
 	counters[HPET].Problem = StandsStill
 	require.Equal(t, StandsStill, StartAlarm())
+}
+
+// An alarm is never early, though its frequency may be wrong by the calibration's bound, and though a count has begun. And
+// each is far enough to be set in time, on the slowest HPET and on one that is too fast for a second in 31 bits.
+func TestAlarmNotEarly(t *testing.T) {
+	for _, hz := range []uint64{femto / maxPeriod, 14_318_179, 100_000_000, femto / minPeriod} {
+		for d := Time(1); d < Second; d += d/7 + 1 {
+			n := alarmIn(d, hz)
+			require.Greater(t, n, uint32(alarmMargin))
+			require.LessOrEqual(t, n, uint32(1<<30))
+			if n < 1<<30 {
+				require.GreaterOrEqual(t, float64(n-1)*1e9/float64(hz), float64(d)*(1+1e-4), "%d Hz, %d ns", hz, d)
+			}
+		}
+	}
+	require.True(t, inTime(100, 0xffffffff-100), "the counter wraps")
+	require.True(t, inTime(alarmMargin, 0))
+	require.False(t, inTime(alarmMargin-1, 0), "the store may not be in force yet")
+	require.False(t, inTime(0, 1))
 }
