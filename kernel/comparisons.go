@@ -134,6 +134,8 @@ func adjustProblem(c, boot *abi.CPU) string {
 		return ""
 	case c.Adjusted&abi.AdjustWritten != 0:
 		return fmt.Sprintf("it was %d, and has the boot CPU's value %d now", c.Adjust, boot.Adjust)
+	case c.Adjusted&abi.AdjustRefused != 0:
+		return fmt.Sprintf("it is %d, and did not take the boot CPU's value %d", c.Adjust, boot.Adjust)
 	}
 	return fmt.Sprintf("it is %d, the boot CPU's is %d; it stays, as the CPU is in another package", c.Adjust, boot.Adjust)
 }

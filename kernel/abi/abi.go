@@ -231,7 +231,7 @@ type CPU struct {
 	Features     [14]uint32          // for cpu.FromWords
 	Adjust       int64               // its IA32_TSC_ADJUST when it started
 	ApartNS      int64               // by how much its time-stamp counter was ahead when it started; negative: late
-	Adjusted     uint32              // AdjustHas and AdjustWritten
+	Adjusted     uint32              // AdjustHas, AdjustWritten, AdjustRefused
 	_            uint32
 }
 
@@ -239,6 +239,7 @@ type CPU struct {
 const (
 	AdjustHas     = 1 << iota // it has IA32_TSC_ADJUST
 	AdjustWritten             // it got the boot CPU's value
+	AdjustRefused             // it was to get that, and did not take it
 )
 
 // WakeReasons is the number of reasons for which an idle CPU wakes up: its tick, a timer,

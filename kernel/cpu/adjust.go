@@ -8,6 +8,7 @@ package cpu
 type TSCAdjust struct {
 	Has     bool
 	Written bool  // the boot CPU's value was written
+	Refused bool  // it could not be written, or was not kept
 	Found   int64 // the register's value before
 }
 
@@ -21,13 +22,14 @@ const (
 type adjusting struct {
 	cpuid func(leaf, sub uint32) (a, b, c, d uint32)
 	read  func(msr uint32) (v uint64, ok bool)
-	write func(msr uint32, v uint64)
+	write func(msr uint32, v uint64) (ok bool)
 }
 
-var thisAdjusting = adjusting{CPUID, TryReadMSR, WriteMSR}
+var thisAdjusting = adjusting{CPUID, TryReadMSR, TryWriteMSR}
 
 // Adjust reads the register of the CPU that runs the call. If the boot CPU's differs and is in the same
-// package, it gets the boot CPU's value, as on Linux, which makes the counters agree again. A CPU in another
+// package, it gets the boot CPU's value, as on Linux, which makes the counters agree again. A hypervisor
+// may refuse that, or ignore it: then the comparison decides, too. A CPU in another
 // package may have been reset at another time, and its register may be what makes its counter agree: it
 // stays, and the comparison of the counters decides. The boot CPU's own value stays too, whatever it is:
 // only differences matter, and its counter is the clock already.
@@ -50,8 +52,12 @@ func (a *TSCAdjust) adjust(m *adjusting, f *Features, boot *TSCAdjust, id, bootI
 	if a == boot || !boot.Has || a.Found == boot.Found || !m.samePackage(f, id, bootID) {
 		return
 	}
-	m.write(MSRTSCAdjust, uint64(boot.Found))
-	a.Written = true
+	a.Written = m.write(MSRTSCAdjust, uint64(boot.Found))
+	if a.Written {
+		v, ok = m.read(MSRTSCAdjust)
+		a.Written = ok && int64(v) == boot.Found
+	}
+	a.Refused = !a.Written
 }
 
 // samePackage reports whether two APIC ids are of one package, as far as CPUID tells.

@@ -15,14 +15,17 @@ func TestAdjust(t *testing.T) {
 		id          uint32 // the boot CPU's is 0, packages have 8
 		lacks       bool
 		fails       bool
+		write       string // what a write does, "" if it writes
 		want        TSCAdjust
 	}{
-		"equal":                       {5, 5, 1, false, false, TSCAdjust{Has: true, Found: 5}},
-		"ahead":                       {0, 400, 1, false, false, TSCAdjust{Has: true, Found: 400, Written: true}},
-		"behind":                      {7, -400, 7, false, false, TSCAdjust{Has: true, Found: -400, Written: true}},
-		"another package":             {0, 400, 8, false, false, TSCAdjust{Has: true, Found: 400}},
-		"no register":                 {0, 400, 1, true, false, TSCAdjust{}},
-		"the register raises a fault": {0, 400, 1, false, true, TSCAdjust{}},
+		"equal":                       {5, 5, 1, false, false, "", TSCAdjust{Has: true, Found: 5}},
+		"ahead":                       {0, 400, 1, false, false, "", TSCAdjust{Has: true, Found: 400, Written: true}},
+		"behind":                      {7, -400, 7, false, false, "", TSCAdjust{Has: true, Found: -400, Written: true}},
+		"a write raises a fault":      {0, 400, 1, false, false, "faults", TSCAdjust{Has: true, Found: 400, Refused: true}},
+		"a write is ignored":          {0, 400, 1, false, false, "ignored", TSCAdjust{Has: true, Found: 400, Refused: true}},
+		"another package":             {0, 400, 8, false, false, "", TSCAdjust{Has: true, Found: 400}},
+		"no register":                 {0, 400, 1, true, false, "", TSCAdjust{}},
+		"the register raises a fault": {0, 400, 1, false, true, "", TSCAdjust{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			value, writes := tc.value, 0
@@ -33,8 +36,14 @@ func TestAdjust(t *testing.T) {
 					}
 					return 0, 0, 0, 0
 				},
-				read:  func(msr uint32) (uint64, bool) { return uint64(value), msr == MSRTSCAdjust && !tc.fails },
-				write: func(msr uint32, v uint64) { value, writes = int64(v), writes+1 },
+				read: func(msr uint32) (uint64, bool) { return uint64(value), msr == MSRTSCAdjust && !tc.fails },
+				write: func(msr uint32, v uint64) bool {
+					writes++
+					if tc.write == "" {
+						value = int64(v)
+					}
+					return tc.write != "faults"
+				},
 			}
 			f := &Features{MaxLeaf: 0x16, Leaf7B: 1 << 1}
 			if tc.lacks {
@@ -44,7 +53,7 @@ func TestAdjust(t *testing.T) {
 			got := TSCAdjust{Found: 99} // of a start before
 			got.adjust(&m, f, &boot, tc.id, 0)
 			require.Equal(t, tc.want, got)
-			require.Equal(t, tc.want.Written, writes == 1)
+			require.Equal(t, tc.want.Written || tc.want.Refused, writes == 1)
 			if tc.want.Written {
 				require.EqualValues(t, reset+tc.boot, reset+value)
 			}

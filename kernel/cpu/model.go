@@ -12,21 +12,34 @@ func FamilyModel(eax uint32) (family uint16, model uint8) { return familyModel(e
 // Context: the core, when descriptor tables are loaded. Ordinary Go has package msr.
 func TryReadMSR(msr uint32) (v uint64, ok bool)
 
-// tryMSRPC is the address of the RDMSR of TryReadMSR, filled in by the linker.
-var tryMSRPC uintptr
+// TryWriteMSR writes a model-specific register that this CPU may not have, or that the hypervisor keeps from
+// changing. ok is false if the instruction raises #GP.
+//
+// Context: as TryReadMSR.
+func TryWriteMSR(msr uint32, v uint64) (ok bool) {
+	if Audited {
+		audit(classOfMSR(msr))
+	}
+	return tryWriteMSR(msr, v)
+}
 
-// rdmsrBytes is the length of RDMSR.
-const rdmsrBytes = 2
+func tryWriteMSR(msr uint32, v uint64) (ok bool)
 
-// SkipMSR reports whether a #GP comes from TryReadMSR, and makes it return that the register is
-// not there.
+// Addresses of the RDMSR of TryReadMSR and of the WRMSR of TryWriteMSR, filled in by the linker.
+var tryMSRPC, tryWriteMSRPC uintptr
+
+// msrBytes is the length of RDMSR and of WRMSR.
+const msrBytes = 2
+
+// SkipMSR reports whether a #GP comes from TryReadMSR or TryWriteMSR, and makes it return that
+// there is no such register.
 //
 // Context: the handler of #GP, with the frame of the core.
 func SkipMSR(f *Frame) bool {
-	if f.IP != uint64(tryMSRPC) {
+	if f.IP != uint64(tryMSRPC) && f.IP != uint64(tryWriteMSRPC) {
 		return false
 	}
-	f.IP += rdmsrBytes
+	f.IP += msrBytes
 	f.AX, f.DX, f.BX = 0, 0, 0
 	return true
 }

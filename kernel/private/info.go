@@ -43,6 +43,9 @@ func cpuInfo(c *percpu.CPU, t *linux.Task, cpu int, info uintptr) (*percpu.CPU, 
 		if a.Written {
 			out.Adjusted |= abi.AdjustWritten
 		}
+		if a.Refused {
+			out.Adjusted |= abi.AdjustRefused
+		}
 	}
 	if o.Boot {
 		out.BSP = 1
