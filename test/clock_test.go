@@ -90,7 +90,7 @@ func TestTimekeeper(t *testing.T) {
 	t.Parallel()
 	for _, machine := range []string{"q35", "q35,hpet=off"} {
 		r := boot(t, "--cpus", "2", "--machine", machine, "--run", "test clock 4; time -v; time -json").ok()
-		r.matches(`timekeeper: cpu0, compares with (HPET|ACPI PM timer): \d+\.\d{6} MHz since boot, checks: \d+\n  the clock was \d+ ns (slow|fast): it runs (faster|slower) by \d+ ppb until the next check\n`)
+		r.matches(`timekeeper: cpu0, compares with (HPET|ACPI PM timer): \d+\.\d{6} MHz since boot, checks: \d+\n  the clock was \d+ ns (slow|fast): it runs (faster|slower) by \d+ ppb until\s+the\s+next\s+check\n`)
 		l := decode[shell.Time](r, "time -json")
 		require.NotZero(t, l.Keeper.Checks)
 		require.InEpsilon(t, l.Hz, l.Keeper.Hz, 0.01)

@@ -65,7 +65,7 @@ func listIRQs(s *Shell, a args) error {
 	err := list(s, a, lines, "LINE NAME TRIGGER GOES-TO STATE STRAYS MOVES", func(w io.Writer, r IRQ) {
 		trigger, to := strings.TrimSuffix(r.Trigger+","+r.Polarity, ","), ""
 		if r.CPU != nil {
-			to = fmt.Sprintf("cpu%d of %s", *r.CPU, cpuSet(r.Allowed))
+			to = fmt.Sprintf("cpu%d of %s", *r.CPU, shortSet(r.Allowed))
 		}
 		strays := ""
 		if r.Trigger == "level" {
@@ -81,8 +81,11 @@ func listIRQs(s *Shell, a args) error {
 // one, and which CPUs get none.
 func exceptions(w io.Writer, lines []IRQ, cpus []CPU) {
 	for _, r := range lines {
+		if set := cpuSet(r.Allowed); r.CPU != nil && set != shortSet(r.Allowed) {
+			fmt.Fprintln(w, wrap(fmt.Sprintf("line %s may go to the CPUs %s", r.Line, spaced(set)), 2))
+		}
 		if r.CPU != nil && r.Allowed != nil && !slices.Contains(r.Allowed, *r.CPU) {
-			fmt.Fprintf(w, "line %s goes to cpu%d while none of its CPUs (%s) takes interrupts\n", r.Line, *r.CPU, cpuSet(r.Allowed))
+			fmt.Fprintln(w, wrap(fmt.Sprintf("line %s goes to cpu%d while none of its CPUs (%s) takes interrupts", r.Line, *r.CPU, spaced(cpuSet(r.Allowed))), 2))
 		}
 		if r.State == "stuck" {
 			fmt.Fprintf(w, "line %s is stuck: masked, its driver polls; irq resume %s lets it interrupt\n", r.Line, r.Line)
@@ -187,6 +190,20 @@ func parseCPUs(text string, n int) (list []int, err error) {
 	}
 	return list, nil
 }
+
+// mostSet is the longest set of CPUs in a column.
+const mostSet = 12
+
+// shortSet is cpuSet for a column: the number of CPUs if the set is long.
+func shortSet(list []int) string {
+	if set := cpuSet(list); len(set) <= mostSet {
+		return set
+	}
+	return fmt.Sprintf("%d CPUs", len(list))
+}
+
+// spaced returns a set of CPUs as words that wrap may divide.
+func spaced(set string) string { return strings.ReplaceAll(set, ",", ", ") }
 
 // cpuSet writes a set of CPUs, ascending, in the shortest way; "all" for nil.
 func cpuSet(list []int) string {

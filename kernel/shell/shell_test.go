@@ -214,7 +214,7 @@ func TestCommands(t *testing.T) {
 			"HPET     64    100.000000 MHz  counts\n\ntimer interrupts: one-shot\ntimer of the local APICs: measured, 62.500001 MHz, bound 90 ppm\n" +
 			"clock: time-stamp counter\ntimekeeper: cpu0, compares with HPET: 2600.000100 MHz since boot, checks: 5\n" +
 			"  the clock was 12 ns fast: it runs slower by 12 ppb until the next check\n" +
-			"watchdog: on\n  comparisons with the reference: 4, disagreements: 1, last by 2.500 ms in 1.001 s\ncounter of cpu1 to cpu2: agrees\ncounter of cpu4: not compared yet; IA32_TSC_ADJUST: odd\n"},
+			"watchdog: on\n  comparisons: 4, disagreements: 1, last by 2.500 ms in 1.001 s\ncounter of cpu1 to cpu2: agrees\ncounter of cpu4: not compared yet; IA32_TSC_ADJUST: odd\n"},
 		"freq": {want: "frequencies by P-states\n  base   3600.000000 MHz\n  bus    100.000000 MHz\n  turbo: yes\n" +
 			"  P-state 0: 3600.000000 MHz\n  P-state 1: 2200.000000 MHz\n" +
 			"MWAIT\n  states, with the number of substates: C1 (2)\n  monitored line: 64 bytes\n" +

@@ -107,11 +107,11 @@ func watch(w io.Writer, k TimeKeeper) {
 	if k.Windows == 0 {
 		return
 	}
-	fmt.Fprintf(w, "  comparisons with the reference: %d, disagreements: %d", k.Windows, k.Bad)
+	text := fmt.Sprintf("comparisons: %d, disagreements: %d", k.Windows, k.Bad)
 	if k.Bad != 0 {
-		fmt.Fprintf(w, ", last by %.3f ms in %.3f s", float64(k.ApartNS)/1e6, float64(k.OverNS)/1e9)
+		text += fmt.Sprintf(", last by %.3f ms in %.3f s", float64(k.ApartNS)/1e6, float64(k.OverNS)/1e9)
 	}
-	fmt.Fprintln(w)
+	fmt.Fprintf(w, "  %s\n", wrap(text, 2))
 }
 
 // counters prints which CPUs have a counter like the boot CPU's: one line for CPUs in a row with the same state.
@@ -121,15 +121,15 @@ func counters(w io.Writer, list []TimeCPU) {
 		for i++; i < len(list) && list[i].State == first.State && list[i].Adjust == first.Adjust && list[i].CPU == last.CPU+1; i++ {
 			last = list[i]
 		}
-		fmt.Fprintf(w, "counter of cpu%d", first.CPU)
+		text := fmt.Sprintf("counter of cpu%d", first.CPU)
 		if last.CPU != first.CPU {
-			fmt.Fprintf(w, " to cpu%d", last.CPU)
+			text += fmt.Sprintf(" to cpu%d", last.CPU)
 		}
-		fmt.Fprintf(w, ": %s", first.State)
+		text += ": " + first.State
 		if first.Adjust != "" {
-			fmt.Fprintf(w, "; IA32_TSC_ADJUST: %s", first.Adjust)
+			text += "; IA32_TSC_ADJUST: " + first.Adjust
 		}
-		fmt.Fprintln(w)
+		fmt.Fprintln(w, wrap(text, 2))
 	}
 }
 
@@ -145,16 +145,16 @@ func keeper(w io.Writer, t Time) {
 	fmt.Fprintf(w, "clock: %s\n", tsc)
 	switch {
 	case k.Reference == "":
-		fmt.Fprintf(w, "timekeeper: cpu%d, without a reference: the frequency stays as it was measured at boot\n", k.CPU)
+		fmt.Fprintf(w, "timekeeper: cpu%d, without a reference:\n  the frequency stays as it was measured at boot\n", k.CPU)
 	case k.Hz == 0:
 		fmt.Fprintf(w, "timekeeper: cpu%d, has begun to compare the clock with %s\n", k.CPU, k.Reference)
 	default:
 		fmt.Fprintf(w, "timekeeper: cpu%d, compares with %s: %s since boot, checks: %d\n", k.CPU, k.Reference, megahertz(k.Hz), k.Checks)
+		text := fmt.Sprintf("the clock was %d ns slow: it runs faster by %d ppb until the next check", k.SlowNS, k.SlewPPB)
 		if k.SlowNS < 0 {
-			fmt.Fprintf(w, "  the clock was %d ns fast: it runs slower by %d ppb until the next check\n", -k.SlowNS, -k.SlewPPB)
-		} else {
-			fmt.Fprintf(w, "  the clock was %d ns slow: it runs faster by %d ppb until the next check\n", k.SlowNS, k.SlewPPB)
+			text = fmt.Sprintf("the clock was %d ns fast: it runs slower by %d ppb until the next check", -k.SlowNS, -k.SlewPPB)
 		}
+		fmt.Fprintf(w, "  %s\n", wrap(text, 2))
 	}
 }
 

@@ -102,6 +102,55 @@ cpu1 was drained: it gets no lines; irq admit 1 ends that
 	require.Equal(t, "irq: no line \"Storm\": storm is line 8\n", out)
 }
 
+// large is a machine with many CPUs, whose sets of CPUs are as long as they can be, and a clock with large numbers.
+type large struct{ fake }
+
+const largeCPUs = 256
+
+func (l *large) CPUs() (list []CPU) {
+	for i := range largeCPUs {
+		list = append(list, CPU{CPU: i, BSP: i == 0, State: "online"})
+	}
+	return list
+}
+
+func (l *large) IRQs() []IRQ {
+	last, all := largeCPUs-1, make([]uint64, largeCPUs)
+	var odd []int
+	for i := range largeCPUs {
+		all[i] = 1 << 40
+		if i%2 == 1 && i != last {
+			odd = append(odd, i)
+		}
+	}
+	return []IRQ{
+		{Vector: 0xf8, Name: "local timer", Counts: all},
+		{Vector: 0xdd, Name: "console", Counts: all, Line: "4", Trigger: "edge", Polarity: "high", CPU: &last, Allowed: odd, State: "open", Balanced: 2},
+	}
+}
+
+func (l *large) Time() Time {
+	t := l.fake.Time()
+	t.Keeper.SlowNS, t.Keeper.SlewPPB = -1_000_000_000, -500_000
+	t.Keeper.Windows, t.Keeper.Bad, t.Keeper.ApartNS, t.Keeper.OverNS = 1_000_000, 100_000, -100_000e6, 1000e9
+	t.CPUs = []TimeCPU{{CPU: 254, State: "differs from the boot CPU's by 100000.000 ms", Adjust: "it is -1152921504606846976, and did not take the boot CPU's value 1152921504606846976"}}
+	return t
+}
+
+// Listings fit with as many CPUs as there may be.
+func TestListingsFit(t *testing.T) {
+	out, err := runOn(&large{}, "irq")
+	require.NoError(t, err)
+	fits(t, out)
+	require.Contains(t, out, "cpu255 of 127 CPUs")
+	require.Contains(t, out, "line 4 may go to the CPUs 1, 3, 5,")
+	require.Contains(t, out, "line 4 goes to cpu255 while none of its CPUs (1, 3, 5,")
+	out, err = runOn(&large{}, "time -v")
+	require.NoError(t, err)
+	fits(t, out[strings.Index(out, "\nclock: "):])
+	require.Contains(t, out, "disagreements: 100000, last by")
+}
+
 // Each argument has candidates of its own.
 func TestCompleteArguments(t *testing.T) {
 	s := New(&busy{}, io.Discard)
