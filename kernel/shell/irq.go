@@ -82,10 +82,10 @@ func listIRQs(s *Shell, a args) error {
 func exceptions(w io.Writer, lines []IRQ, cpus []CPU) {
 	for _, r := range lines {
 		if set := cpuSet(r.Allowed); r.CPU != nil && set != shortSet(r.Allowed) {
-			fmt.Fprintln(w, wrap(fmt.Sprintf("line %s may go to the CPUs %s", r.Line, spaced(set)), 2))
+			fmt.Fprintln(w, hang(fmt.Sprintf("line %s may go to the CPUs %s", r.Line, spaced(set))))
 		}
 		if r.CPU != nil && r.Allowed != nil && !slices.Contains(r.Allowed, *r.CPU) {
-			fmt.Fprintln(w, wrap(fmt.Sprintf("line %s goes to cpu%d while none of its CPUs (%s) takes interrupts", r.Line, *r.CPU, spaced(cpuSet(r.Allowed))), 2))
+			fmt.Fprintln(w, hang(fmt.Sprintf("line %s goes to cpu%d while none of its CPUs (%s) takes interrupts", r.Line, *r.CPU, spaced(cpuSet(r.Allowed)))))
 		}
 		if r.State == "stuck" {
 			fmt.Fprintf(w, "line %s is stuck: masked, its driver polls; irq resume %s lets it interrupt\n", r.Line, r.Line)

@@ -129,7 +129,7 @@ func counters(w io.Writer, list []TimeCPU) {
 		if first.Adjust != "" {
 			text += "; IA32_TSC_ADJUST: " + first.Adjust
 		}
-		fmt.Fprintln(w, wrap(text, 2))
+		fmt.Fprintln(w, hang(text))
 	}
 }
 

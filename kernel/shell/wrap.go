@@ -34,6 +34,10 @@ func wrap(text string, indent int) string {
 	return b.String()
 }
 
+// hang returns text in lines as wrap does, with all lines but the first two letters further in. Its first word has more
+// than two.
+func hang(text string) string { return text[:2] + wrap(text[2:], 2) }
+
 // brief returns as much of the text about a command as fits in a line with room letters: up to a mark
 // after which the text has the details.
 func brief(about string, room int) string {

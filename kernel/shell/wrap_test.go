@@ -26,6 +26,9 @@ func TestWrap(t *testing.T) {
 	fits(t, strings.Repeat(" ", 20)+wrap(long, 20))
 	require.Contains(t, wrap(long, 20), "\n"+strings.Repeat(" ", 20)+"word")
 	alone := strings.Repeat("x", 200)
+	full := strings.Repeat("x", width-2) + " y"
+	require.Equal(t, full, hang(full), "the first line has the whole width")
+	require.Equal(t, full+"\n  z", hang(full+" z"))
 	require.Equal(t, "a\n"+alone+"\nb", wrap("a "+alone+" b", 0), "a word is not divided")
 }
 
