@@ -124,7 +124,9 @@ func (a *answerer) Write(p []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.out.Write(p)
-	if !a.off && bytes.Contains(a.out.Bytes(), []byte("lists the commands.\r\nmuster> ")) {
+	// A line of the log may come before the prompt: the keyboard is found while the shell begins.
+	_, banner, ok := bytes.Cut(a.out.Bytes(), []byte("lists the commands.\r\n"))
+	if !a.off && ok && bytes.Contains(banner, []byte("muster> ")) {
 		a.off = true
 		go io.WriteString(a.in, "poweroff\r")
 	}
