@@ -52,7 +52,7 @@ func (s *system) Time() shell.Time {
 	}
 	t.Timer = timerOf(r)
 	t.Clock = "time-stamp counter"
-	if kind := clock.Clock(); kind < clock.Kinds {
+	if kind := clock.Clock(); kind != clock.Kinds {
 		t.Clock = kind.String()
 	}
 	k := kcall.KeepTime(false)
@@ -63,6 +63,9 @@ func (s *system) Time() shell.Time {
 	t.Keeper.Watch = watchStates[min(int(k.Watch), len(watchStates)-1)]
 	if clock.Clock() != clock.Kinds && k.Watch != uint32(clock.WatchLeft) {
 		t.Keeper.Watch = "off, the counter is not the clock"
+	}
+	if clock.Clock() == clock.Held {
+		t.Keeper.Watch = "off, the counters differ; no HPET and no ACPI PM timer counts"
 	}
 	t.Keeper.Windows, t.Keeper.Bad, t.Keeper.ApartNS, t.Keeper.OverNS = k.Windows, k.Bad, k.ApartNS, k.OverNS
 	t.CPUs = s.tscs.list()

@@ -125,6 +125,35 @@ func TestSkewedTSC(t *testing.T) {
 	boot(t, "--cpus", "4", "--run", "time -v").ok().has("\nclock: time-stamp counter\n").lacks("differs by")
 }
 
+// Where the CPUs' counters differ and no other one counts, the clock is made of them. It is named and never steps back
+// between CPUs, also for programs, for CPUs that come online later, and for those whose counter is seconds ahead or late.
+func TestSkewedTSCAlone(t *testing.T) {
+	t.Parallel()
+	exe := build(t, "build", "./testdata/vdso")
+	const name = "corrected time-stamp counter of each CPU"
+	for machine, more := range map[string]string{"microvm": "", "q35,hpet=off": "fault=pm:still "} {
+		t.Run(machine, func(t *testing.T) {
+			t.Parallel()
+			r := boot(t, "--cpus", "4", "--machine", machine, "--append", more+"fault=tsc:2", "--run",
+				"test clock; test timers; time -v; cpu offline 2; cpu online 2; cpu offline 1; test clock 1").ok()
+			r.matches(`clock: the time-stamp counter of cpu2 differs by [45]\.\d{3} ms from another CPU's: no HPET and no ACPI PM timer counts: ` + name + ` is the clock`)
+			r.has("ok   clock", "ok   timers", "\nclock: "+name+"\n", "watchdog: off, the counters differ", "counter of cpu3: not compared: each reading of the clock compares it")
+			runApp(t, exe, []string{"compare"}, "--machine", machine, "--mem", "256", "--append", more+"fault=tsc:2").ok().
+				has("between: true", "gettimeofday: 0 true", "time: true true", "getcpu: 0 true", name+" is the clock").lacks("between: false")
+		})
+	}
+	for _, ms := range []string{"-30000", "30000"} {
+		t.Run(ms, func(t *testing.T) {
+			t.Parallel()
+			r := boot(t, "--cpus", "4", "--machine", "microvm", "--append", "fault=ap2:tsc="+ms, "--run", "time -json; test clock 1; time -json; test cpus").ok()
+			r.matches(`clock: the time-stamp counter of cpu2 differs by (29|30)\d{3}\.\d{3} ms from another CPU's: no HPET and no ACPI PM timer counts: ` + name)
+			l := decode[shell.Time](r, "time -json")
+			require.Equal(t, name, l.Clock)
+			require.Less(t, l.UpNS, int64(25e9))
+		})
+	}
+}
+
 // A time-stamp counter that begins to count too fast is found: HPET or ACPI PM timer is the clock from then on, on all
 // CPUs, and no CPU and no program sees it step back. With tsc=reliable nothing looks.
 func TestClockWatchdog(t *testing.T) {

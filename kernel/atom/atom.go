@@ -54,6 +54,9 @@ func (x *Uint64) And(m uint64) uint64 { return atomic.AndUint64(&x.v, m) }
 // Or sets the bits of m and returns the old value.
 func (x *Uint64) Or(m uint64) uint64 { return atomic.OrUint64(&x.v, m) }
 
+// CompareAndSwap stores v if the value is old and reports whether it did.
+func (x *Uint64) CompareAndSwap(old, v uint64) bool { return atomic.CompareAndSwapUint64(&x.v, old, v) }
+
 // Uintptr is an atomic address. It holds addresses of objects outside the Go heap,
 // since storing an atomic.Pointer would call the runtime's write barrier.
 type Uintptr struct{ v uintptr }

@@ -126,6 +126,9 @@ func (x *Uint64) Or(m uint64) uint64 {
 	return old
 }
 
+// CompareAndSwap stores v if the value is old and reports whether it did.
+func (x *Uint64) CompareAndSwap(old, v uint64) bool { return swaps(&x.v, old, v) }
+
 // Load returns the value.
 func (x *Uintptr) Load() uintptr { step(Read, unsafe.Pointer(x)); return x.v }
 

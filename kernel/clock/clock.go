@@ -8,8 +8,8 @@
 // Manual: Intel SDM vol. 3B, "Time-Stamp Counter"; IA-PC HPET Specification 1.0a; ACPI
 // Specification, "Power Management Timer"; 8254 data sheet.
 // Chapter: docs/06-interrupts.md.
-// Left out: corrections for each CPU: if the CPUs' counters differ, another counter is the clock; and a clock from the
-// local APIC's timer, for machines without HPET and PM timer.
+// Left out: corrections of each CPU's counter without a system call: if the counters differ, each reading is one; and a
+// clock from the local APIC's timer, whose count only its own CPU can read.
 package clock
 
 import (

@@ -11,6 +11,9 @@ const (
 	PMTimer
 	PIT
 	Kinds // how many there are
+
+	// Held is no counter, but the clock where the time-stamp counters differ and none of the others counts.
+	Held Kind = Kinds + 1
 )
 
 // String returns the counter's name for log and listings.
@@ -22,6 +25,8 @@ func (k Kind) String() string {
 		return "ACPI PM timer"
 	case PIT:
 		return "PIT"
+	case Held:
+		return "corrected time-stamp counter of each CPU"
 	}
 	return "no counter"
 }

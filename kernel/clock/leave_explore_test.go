@@ -56,7 +56,7 @@ func leaving(readers int, leave func() bool) explore.Result {
 // No reader gets a time before one that another reader got before, while the clock leaves the TSC.
 func TestLeaveNeverGoesBack(t *testing.T) {
 	for _, readers := range []int{1, 2} {
-		r := leaving(readers, func() bool { return LeaveTSC(0) })
+		r := leaving(readers, func() bool { return LeaveTSC() })
 		t.Log(r)
 		require.NoError(t, r.Err)
 		require.True(t, r.Complete)

@@ -4,10 +4,12 @@ import (
 	"math/bits"
 
 	"muster/kernel/atom"
+	"muster/kernel/percpu"
 )
 
 // The second clock: HPET or ACPI PM timer, where the time-stamp counter (TSC) cannot be the clock. A
-// reading costs an access to a device, so programs and the runtime make a system call for it.
+// reading costs an access to a device, so programs and the runtime make a system call for it. Where there is neither,
+// it is held.go's.
 //
 // Its parameters lie in a sequence lock as those of the page do. The counter wraps, so its base is
 // renewed long before, by the reader that finds it old. The timekeeper's checks read the clock
@@ -15,7 +17,7 @@ import (
 type secondClock struct {
 	ended, begun  atom.Uint32
 	renewing      atom.Uint32 // 1: a CPU renews the base
-	ref           *Counter    // set before the page leads here
+	ref           *Counter    // set before the page leads here; nil: held is the clock
 	read          func(*Counter) uint64
 	per           uint64      // seconds per count, with 64 fractional bits; set with ref
 	count, hi, lo atom.Uint64 // the base: a count, and the time then
@@ -40,6 +42,9 @@ func (s *secondClock) at(count uint64) (now moment, since uint64) {
 
 // now returns the time: CLOCK_MONOTONIC.
 func (s *secondClock) now() Time {
+	if s.ref == nil {
+		return held.read(percpu.This())
+	}
 	for ; ; atom.Pause() {
 		ended := s.ended.Load()
 		m, since := s.at(s.read(s.ref))
@@ -69,26 +74,43 @@ func (s *secondClock) renew() {
 	s.renewing.Store(0)
 }
 
-// LeaveTSC makes HPET or ACPI PM timer the clock, from the present time on, plus skew: as much as another
-// CPU's TSC may be ahead. It reports false if there is neither: then the TSC stays.
+// keeperLimit bounds the wait for the end of a check of the timekeeper's, which reads a counter 8 times, or of another
+// CPU's leave.
+const keeperLimit = 100 * Millisecond
+
+// LeaveTSC makes HPET or ACPI PM timer the clock, from the present time on. It reports false if there is neither, or if
+// a check on another CPU does not end: then the TSC stays.
 //
 // Context: interrupts off.
-func LeaveTSC(skew Time) bool {
-	for !keeper.busy.CompareAndSwap(0, 1) { // a check on another CPU ends soon
-		atom.Pause()
+func LeaveTSC() bool { return left(0, false) }
+
+// TSCsDiffer makes HPET or ACPI PM timer the clock, or else held: the CPUs' TSCs differ. The clock continues from the
+// present time plus skew: as much as another CPU's TSC may be ahead. It reports false if a check on another CPU does not
+// end: then the TSC stays.
+//
+// Context: interrupts off.
+func TSCsDiffer(skew Time) bool { return left(skew, true) }
+
+// left is LeaveTSC and TSCsDiffer.
+func left(skew Time, hold bool) bool {
+	for end := After(keeperLimit); !keeper.busy.CompareAndSwap(0, 1); atom.Pause() {
+		if end.Passed() {
+			return false
+		}
 	}
-	left := leave(skew, moment{})
+	done := leave(skew, moment{}, hold)
 	keeper.busy.Store(0)
-	return left
+	return done
 }
 
-// leave is LeaveTSC. The clock continues not before least.
+// leave makes another counter the clock. It continues not before least. hold says that the CPUs' own counters will do if
+// there is no other.
 //
 // Context: keeper.busy is 1, interrupts off.
-func leave(skew Time, least moment) bool {
+func leave(skew Time, least moment, hold bool) bool {
 	p := page
 	ref := reference()
-	if ref == nil || p.source.Load() != sourceTSC {
+	if ref == nil && !hold || p.source.Load() != sourceTSC {
 		return p.source.Load() == sourceCall
 	}
 	_, now := p.begin() // it never ends, so each reader comes to look at the source
@@ -96,15 +118,22 @@ func leave(skew Time, least moment) bool {
 	if now.before(least) {
 		now = least
 	}
-	second.use(ref, now)
+	if ref != nil {
+		second.use(ref, now)
+	} else {
+		held.last.Store(uint64(now.time()))
+	}
 	p.source.Store(sourceCall)
 	return true
 }
 
-// Clock returns the counter that is the clock, Kinds for the TSC.
+// Clock returns the counter that is the clock: Kinds for the TSC, Held for that of each CPU, corrected.
 func Clock() Kind {
-	if page.source.Load() == sourceCall {
-		return second.ref.Kind
+	switch {
+	case page.source.Load() != sourceCall:
+		return Kinds
+	case second.ref == nil:
+		return Held
 	}
-	return Kinds
+	return second.ref.Kind
 }

@@ -35,11 +35,11 @@ func TestLeaveTSC(t *testing.T) {
 	page = &Page{}
 	page.start(rateOf(1e9), readTSC()-uint64(5e9))
 	counters = [Kinds]Counter{}
-	require.False(t, LeaveTSC(0), "there is no other counter")
+	require.False(t, LeaveTSC(), "there is no other counter")
 	require.Equal(t, Kinds, Clock())
 	counters[HPET] = Counter{Kind: HPET, Mask: 1<<32 - 1, Num: femto, Den: 10_000_000, found: true, frozen: true}
 	before := Now()
-	require.True(t, LeaveTSC(0))
+	require.True(t, LeaveTSC())
 	require.Equal(t, HPET, Clock())
 	now := Now()
 	require.GreaterOrEqual(t, now, before)
@@ -48,5 +48,5 @@ func TestLeaveTSC(t *testing.T) {
 	require.Equal(t, now+7e18, Real())
 	require.Equal(t, now, Raw())
 	require.Equal(t, now, Now())
-	require.True(t, LeaveTSC(0), "once more")
+	require.True(t, LeaveTSC(), "once more")
 }

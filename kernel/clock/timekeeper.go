@@ -42,8 +42,11 @@ func Keep() {
 	}
 	f := &keeper.follow
 	if page.source.Load() == sourceCall {
-		second.now() // renews the base before the counter wraps
-		keeper.next = keepEvery(soonChecks, product(second.ref.Mask, second.per).time())
+		keeper.next = 0
+		if second.ref != nil {
+			second.now() // renews the base before the counter wraps
+			keeper.next = keepEvery(soonChecks, product(second.ref.Mask, second.per).time())
+		}
 		keeper.busy.Store(0)
 		return
 	}
@@ -75,7 +78,7 @@ func check(f *follower, w *watchdog) {
 	case w.still:
 		f.ref.died.Store(1)
 		f.ref, w.begun, w.still = nil, false, false // the next check finds another one
-	case condemned && leave(0, f.target()):
+	case condemned && leave(0, f.target(), false):
 		w.state = WatchLeft
 	case !good:
 		keeper.next = min(Second, keeper.next) // until it is clear

@@ -252,7 +252,7 @@ func TestLeaveContinues(t *testing.T) {
 		counters = [Kinds]Counter{}
 		counters[HPET] = Counter{Kind: HPET, Mask: 1<<32 - 1, Num: femto, Den: 10_000_000, found: true, frozen: true}
 		before := Now()
-		require.True(t, leave(0, least))
+		require.True(t, leave(0, least, false))
 		require.GreaterOrEqual(t, Now(), max(before, least.time()))
 		if least.hi != 0 {
 			require.Equal(t, least.time(), Now())

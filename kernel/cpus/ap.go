@@ -79,7 +79,7 @@ func apMain(c *percpu.CPU) {
 		cpu.Stop()
 	}
 	stage(c, trampoline.StageMitigations)
-	m.counter.skew = skewTicks
+	m.counter.skew, m.counter.skewNS = skewTicks, skewSpan
 	m.counter.report(cpu.TSCOrdered())
 	if !c.ReportReady() { // the boot CPU has given this CPU up
 		cpu.Stop()

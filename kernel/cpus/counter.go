@@ -29,6 +29,7 @@ type counterCheck struct {
 	late     atom.Uint32 // 1: the CPU's counter is late
 	heard    atom.Uint32 // 1: the CPU may join although it is
 	skew     uint64      // injected: what the CPU's counter is ahead
+	skewNS   uint64      // the same in nanoseconds
 }
 
 // reset prepares the next start.
@@ -104,12 +105,15 @@ func compareFirst(to *percpu.CPU) {
 	if to.State.Load() == percpu.Ready && !to.MayJoin() {
 		now := cpu.TSCOrdered()
 		if k.early(now) {
-			clock.LeaveTSC(0)
+			clock.TSCsDiffer(0)
 		}
+		to.ClockSkew.Store(k.skewNS)
+		clock.Joins(to)
 		k.give(now)
 	}
-	if k.late.Load() != 0 {
-		clock.LeaveTSC(0)
+	if k.late.Load() != 0 && k.heard.Load() == 0 {
+		clock.TSCsDiffer(0)
+		clock.Joins(to)
 		k.hear()
 	}
 }
@@ -120,5 +124,6 @@ func SkewTSC(c *percpu.CPU, _ *linux.Task, ns int64) (*percpu.CPU, uint64) {
 	if ns < 0 {
 		skewTicks = -skewTicks
 	}
+	skewSpan = uint64(ns)
 	return c, 0
 }

@@ -27,6 +27,7 @@ var (
 	stopAt    uint32 // the stage at which they halt, 0 for none
 	lateTicks uint64 // counter ticks by which they are delayed
 	skewTicks uint64 // by how many their counters are ahead, modulo 2^64
+	skewSpan  uint64 // the same in nanoseconds
 )
 
 // UseTrampoline builds the trampoline in a low page and makes the page executable

@@ -109,6 +109,12 @@ type CPU struct {
 
 	// Written by this CPU while it starts: the counter at each stage.
 	StageAt [abi.Stages]uint64
+
+	// The clock's, where it is made of the CPUs' own counters (clock.held). Written by this CPU; before it joins,
+	// by the one that starts it.
+	ClockAdd  atom.Uint64 // what this CPU adds to its own time, in nanoseconds modulo 2^64
+	ClockSkew atom.Uint64 // an injected fault: what its counter is ahead, in nanoseconds modulo 2^64
+	_         [48]byte
 }
 
 // Values of Code.
@@ -125,7 +131,8 @@ var (
 	_ [256]byte = [unsafe.Offsetof(CPU{}.FlushRequests)]byte{}
 	_ [320]byte = [unsafe.Offsetof(CPU{}.Stage)]byte{}
 	_ [448]byte = [unsafe.Offsetof(CPU{}.StageAt)]byte{}
-	_ [576]byte = [unsafe.Sizeof(CPU{})]byte{}
+	_ [576]byte = [unsafe.Offsetof(CPU{}.ClockAdd)]byte{}
+	_ [640]byte = [unsafe.Sizeof(CPU{})]byte{}
 )
 
 // SelfOffset is where a block holds its own address.

@@ -26,6 +26,10 @@ const (
 	// runs the two virtual CPUs in turns, a round takes milliseconds.
 	warpFine = 500 * clock.Microsecond
 	warpOver = ^uint32(0)
+
+	// The words of the call.
+	warpTurns = 0 // give a value to and fro
+	warpAsks  = 1 // by how much is the counter ahead of a value?
 )
 
 var warp struct {
@@ -62,7 +66,7 @@ func compareTSC(c *percpu.CPU, _ *linux.Task, to int, aheadNS int64) (*percpu.CP
 	set.Init(uintptr(unsafe.Pointer(&words)), percpu.Count())
 	set.Set(c.ID)
 	set.Set(uint32(to))
-	missing := cross.Call(c, &set, abi.CallWarp, 0, keepLimit)
+	missing := cross.Call(c, &set, abi.CallWarp, warpTurns, keepLimit)
 	early, late := clock.Span(warp.early.Load()), clock.Span(warp.late.Load())
 	short := clock.Span(min(warp.short, 1<<40))
 	enough := missing == cross.Silent && warp.rounds >= warpLeast && short < warpFine
@@ -70,8 +74,10 @@ func compareTSC(c *percpu.CPU, _ *linux.Task, to int, aheadNS int64) (*percpu.CP
 		skew := clock.Time(0) // if the other CPU is late, it has read nothing that is later
 		if early > 0 {
 			skew = early + short // what was found is less than the difference by a round at most
+			clock.Ahead(percpu.Get(uint32(to)), early)
 		}
-		clock.LeaveTSC(skew)
+		percpu.Get(uint32(to)).ClockSkew.Store(uint64(aheadNS))
+		clock.TSCsDiffer(max(skew, furthest(c, &set)))
 	}
 	warp.busy.Store(0)
 	if !enough {
@@ -80,10 +86,37 @@ func compareTSC(c *percpu.CPU, _ *linux.Task, to int, aheadNS int64) (*percpu.CP
 	return c, uint64(max(early, late))
 }
 
-// onWarp is each CPU's part of a comparison.
+// furthest returns by how much the counter of another CPU is ahead of this one's at most, if it is for certain: of all
+// CPUs that are online but those that have just been compared, which gets their set.
+//
+// Context: as compareTSC.
+func furthest(c *percpu.CPU, compared *percpu.Mask) clock.Time {
+	var set percpu.Mask
+	var words [percpu.Max / 64]uint64
+	set.Init(uintptr(unsafe.Pointer(&words)), percpu.Count())
+	for id := range percpu.Count() {
+		if cpus.Online.Has(id) && !compared.Has(id) {
+			set.Set(id)
+		}
+	}
+	warp.early.Store(0)
+	began := cpu.TSCOrdered()
+	warp.tsc.Store(began)
+	cross.Call(c, &set, abi.CallWarp, warpAsks, keepLimit)
+	return clock.Lead(warp.early.Load(), cpu.TSCOrdered()-began)
+}
+
+// onWarp is each CPU's part of a comparison, or its answer to furthest.
 //
 // Context: interrupts off, for as long as warpLimit.
-func onWarp(c *percpu.CPU, _ uint64) {
+func onWarp(c *percpu.CPU, asks uint64) {
+	if asks == warpAsks {
+		most := cpu.TSCOrdered() - warp.tsc.Load()
+		for old := warp.early.Load(); int64(most) > int64(old) && !warp.early.CompareAndSwap(old, most); {
+			old = warp.early.Load() // it grows with each turn, and each CPU makes it grow once
+		}
+		return
+	}
 	end := clock.After(warpLimit)
 	if c.ID != warp.caller.Load() {
 		for turn := uint32(1); awaitTurn(c, turn, end); turn += 2 {

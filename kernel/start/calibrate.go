@@ -71,7 +71,7 @@ func chooseClock(c *percpu.CPU) {
 		return
 	}
 	var l console.Line
-	if clock.LeaveTSC(0) {
+	if clock.LeaveTSC() {
 		console.Say(c, l.Str("clock: ").Str(clock.Clock().String()).Str(" is the clock, because of tsc=off: each reading is a system call"))
 	} else {
 		console.Warn(c, l.Str("clock: no HPET and no ACPI PM timer that counts: tsc=off has no effect"))

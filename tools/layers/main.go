@@ -32,8 +32,8 @@ import (
 // order lists the core packages, lowest first: each imports only those before it.
 var order = []string{
 	"muster/kernel/layout", "muster/kernel/abi", "muster/kernel/memmap", "muster/kernel/cmdline", "muster/kernel/tree", "muster/kernel/wheel", "muster/kernel/list",
-	"muster/kernel/cpu", "muster/kernel/oldcpu", "muster/kernel/mmio", "muster/kernel/atom", "muster/kernel/clock",
-	"muster/kernel/percpu", "muster/kernel/vector", "muster/kernel/upcall", "muster/kernel/refs", "muster/kernel/lock",
+	"muster/kernel/cpu", "muster/kernel/oldcpu", "muster/kernel/mmio", "muster/kernel/atom", "muster/kernel/percpu",
+	"muster/kernel/clock", "muster/kernel/vector", "muster/kernel/upcall", "muster/kernel/refs", "muster/kernel/lock",
 	"muster/kernel/trace", "muster/kernel/symtab", "muster/kernel/fakeg", "muster/kernel/random", "muster/kernel/screen", "muster/kernel/persist", "muster/kernel/console", "muster/kernel/setting",
 	"muster/kernel/apic", "muster/kernel/ipi", "muster/kernel/crash", "muster/kernel/cross",
 	"muster/kernel/trap", "muster/kernel/mem", "muster/kernel/sched", "muster/kernel/profile", "muster/kernel/linux",
