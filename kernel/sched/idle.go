@@ -75,7 +75,7 @@ func Idle(c *percpu.CPU) {
 func (q *runQueue) halt(c *percpu.CPU) (again bool) {
 	console.Resume(c) // the interrupts keep no thread waiting
 	q.retick(c)
-	trap.Wait(c)
+	halted(c)
 	q.sendKicks(c)
 	q.wakes[q.reason(c.WokenBy)]++
 	return q.stays(c)

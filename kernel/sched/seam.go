@@ -23,5 +23,8 @@ func switchTo(_ *percpu.CPU, prev, next *Thread) *percpu.CPU {
 	return percpu.This()
 }
 
+// halted halts until an interrupt has been handled.
+func halted(c *percpu.CPU) { trap.Wait(c) }
+
 // window opens a window for interrupts.
 func window(c *percpu.CPU) { trap.Window(c) }

@@ -23,7 +23,16 @@ var switched func(c *percpu.CPU, prev, next *Thread) *percpu.CPU
 
 func switchTo(c *percpu.CPU, prev, next *Thread) *percpu.CPU { return switched(c, prev, next) }
 
-func window(*percpu.CPU) {}
+// What a test of this package does in a window, nil for nothing, and while an idle CPU halts.
+var opened, waited func(c *percpu.CPU)
+
+func window(c *percpu.CPU) {
+	if opened != nil {
+		opened(c)
+	}
+}
+
+func halted(c *percpu.CPU) { waited(c) }
 
 // modelQueue is of all CPUs of models in other packages, and is never changed. Its time is
 // counted up to a moment that does not come, so no CPU time passes there.

@@ -235,7 +235,7 @@ func (q *timerQueue) expire(c *percpu.CPU, f *cpu.Frame, now clock.Time) {
 		switch {
 		case t == nil:
 		case woken:
-			enqueue(c, threadOf(t)) // without the lock, as it may send an IPI
+			enqueue(c, threadOf(t)) // without the lock: it takes that of a queue of threads
 		case does == samples:
 			upcall.To.Sample(c, f, uintptr(unsafe.Pointer(t)))
 		case does == counts:
