@@ -107,7 +107,7 @@ func writeAll(c *percpu.CPU, p []byte) {
 	mu.AssertHeld(c)
 	for {
 		p = p[tx.putText(p):]
-		if len(p) == 0 {
+		if len(p) == 0 || reporting.Load() != 0 {
 			break
 		}
 		sendPolled()
@@ -129,7 +129,7 @@ func kick() {
 
 // sendPolled empties the ring into the UART, or drops it when the UART is stuck or absent.
 func sendPolled() {
-	for tx.len() > 0 {
+	for tx.len() > 0 && reporting.Load() == 0 {
 		if !present || !uartWait(statusTxEmpty) {
 			drop()
 			return
@@ -138,9 +138,10 @@ func sendPolled() {
 	}
 }
 
-// fillFIFO writes up to 16 bytes to the UART, whose transmitter must be empty.
+// fillFIFO writes up to 16 bytes to the UART, whose transmitter must be empty. From the moment at which
+// another CPU begins a report, the port is that CPU's.
 func fillFIFO() {
-	for i := 0; i < fifoDepth; i++ {
+	for i := 0; i < fifoDepth && reporting.Load() == 0; i++ {
 		b, ok := tx.get()
 		if !ok {
 			break

@@ -34,7 +34,8 @@ func EmergencyLog(n int) {
 }
 
 // reporting is 1 when what Emergency sends is a report, which is kept for the next boot. Other
-// code does not touch the screen any more (use).
+// code does not touch the screen (use) or send to the console's port (fillFIFO) any more: other CPUs run
+// until the reason is out.
 var reporting atom.Uint32
 
 // Emergency sends p by polling, shows it on the screen, and takes no lock: for the panic report alone. Other

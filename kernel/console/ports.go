@@ -167,8 +167,12 @@ func mirrorByte(b byte) {
 	}
 }
 
-// sendMirrors gives each mirror up to a FIFO full of bytes, if its transmitter is empty.
+// sendMirrors gives each mirror up to a FIFO full of bytes, if its transmitter is empty. During a report
+// the reporter alone sends.
 func sendMirrors() {
+	if reporting.Load() != 0 {
+		return
+	}
 	for i := range mirrors[:mirrorN] {
 		mirrors[i].send()
 	}
