@@ -74,6 +74,9 @@ func (s *system) IRQs() (list []shell.IRQ) {
 		switch {
 		case v == vector.PIC:
 			row.Name = "8254 timer"
+			if apic.Mode() == apic.SharedHPET {
+				row.Name = "HPET timer"
+			}
 		case v > vector.PIC && v < vector.PIC+16:
 			row.Name = fmt.Sprintf("8259 input %d", v-vector.PIC)
 		}

@@ -39,8 +39,8 @@ func TestTimerOfHPET(t *testing.T) {
 	for machine, qemu := range map[string]string{"q35": "-machine q35,pit=off", "pc": "-machine pc,pit=off"} {
 		t.Run(machine, func(t *testing.T) {
 			t.Parallel()
-			boot(t, "--cpus", "4", "--append", "fault=timer:dead", "--qemu", qemu, "--run", "test timers; test threads; test preempt; test hotplug 1").
-				ok().has("irq: timer: HPET, shared by all CPUs\n", "ok   timers", "ok   preempt", "ok   hotplug")
+			boot(t, "--cpus", "4", "--append", "fault=timer:dead", "--qemu", qemu, "--run", "test timers; test threads; test preempt; test hotplug 1; irq").
+				ok().has("irq: timer: HPET, shared by all CPUs\n", "ok   timers", "ok   preempt", "ok   hotplug", "HPET timer").lacks("8254 timer")
 		})
 	}
 	t.Run("neither", func(t *testing.T) {

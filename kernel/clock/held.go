@@ -15,8 +15,8 @@ import (
 // at first, and the clock runs on between the readings of the others. Nothing is added in excess, so the clock never runs ahead
 // of that CPU's.
 //
-// The local APIC's timer would be no better: it is one-shot here, and no CPU can read another one's. The clock is used as seldom as
-// machines have such counters, so that all CPUs write one line is borne.
+// The local APIC's timer would be no better: it is one-shot here, and no CPU can read another one's. All CPUs write one
+// cache line at each reading. That is the price, on the few machines with such counters.
 type heldClock struct {
 	_    [56]byte
 	last atom.Uint64 // the latest time that was returned; it only grows; the only word of its line
@@ -34,7 +34,7 @@ const (
 
 // read returns the time: CLOCK_MONOTONIC.
 //
-// Context: on c, which interrupts do not change.
+// Context: the core, on c, so the thread does not move meanwhile. An interrupt may read the clock in between.
 func (h *heldClock) read(c *percpu.CPU) Time {
 	last, add := h.last.Load(), c.ClockAdd.Load()
 	own := uint64(page.clock(monotonic, readTSC()).time()) + c.ClockSkew.Load() // after the load of last

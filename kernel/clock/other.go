@@ -82,17 +82,19 @@ const keeperLimit = 100 * Millisecond
 // a check on another CPU does not end: then the TSC stays.
 //
 // Context: interrupts off.
-func LeaveTSC() bool { return left(0, false) }
+func LeaveTSC() bool { return leaveWithin(0, false) }
 
 // TSCsDiffer makes HPET or ACPI PM timer the clock, or else held: the CPUs' TSCs differ. The clock continues from the
 // present time plus skew: as much as another CPU's TSC may be ahead. It reports false if a check on another CPU does not
 // end: then the TSC stays.
 //
 // Context: interrupts off.
-func TSCsDiffer(skew Time) bool { return left(skew, true) }
+func TSCsDiffer(skew Time) bool { return leaveWithin(skew, true) }
 
-// left is LeaveTSC and TSCsDiffer.
-func left(skew Time, hold bool) bool {
+// leaveWithin is leave, after a wait of at most keeperLimit for the keeper's check.
+//
+// Context: interrupts off.
+func leaveWithin(skew Time, hold bool) bool {
 	for end := After(keeperLimit); !keeper.busy.CompareAndSwap(0, 1); atom.Pause() {
 		if end.Passed() {
 			return false
