@@ -281,6 +281,23 @@ func report(list []*thread) {
 			line = fmt.Appendf(line, " %d:%d/%d", n, c[0], c[1])
 		}
 	}
-	line = fmt.Appendf(line, "\nsysfuzz: done %d\n", total)
-	syscall.RawSyscall(syscall.SYS_WRITE, 1, uintptr(unsafe.Pointer(&line[0])), uintptr(len(line)))
+	say(fmt.Appendf(line, "\nsysfuzz: done %d\n", total))
+}
+
+// say writes a line. The port that the programs share may be full, and one of their calls
+// may have made it non-blocking by FIONBIO: EAGAIN. A signal that a call has caused ends a
+// wait: EINTR.
+func say(line []byte) {
+	for len(line) > 0 {
+		n, _, e := syscall.RawSyscall(syscall.SYS_WRITE, 1, uintptr(unsafe.Pointer(&line[0])), uintptr(len(line)))
+		switch e {
+		case 0:
+			line = line[n:]
+		case syscall.EAGAIN:
+			nap()
+		case syscall.EINTR:
+		default:
+			syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 72, 0, 0)
+		}
+	}
 }
