@@ -83,7 +83,7 @@ func lateIn(text string) (rows []late, err error) {
 }
 
 // lateNames are jitter's operations in the table.
-var lateNames = map[string]string{"ticker": "ticker of 10 ms, jitter", "sleep": "time.Sleep(1 ms)", "nanosleep": "nanosleep of 1 ms"}
+var lateNames = map[string]string{"ticker": "ticker of 10 ms, jitter", "absolute": "clock_nanosleep every 10 ms, jitter", "sleep": "time.Sleep(1 ms)", "nanosleep": "nanosleep of 1 ms"}
 
 // timers measures a ticker and sleeps in a program, on Muster and on Linux in turn.
 func (b *book) timers() error {
@@ -111,8 +111,11 @@ func (b *book) timers() error {
 	b.line("## A ticker and sleeps, in a program in ring 3\n")
 	b.line("Microseconds. The jitter of a ticker is by how much the time between two ticks differs from 10 ms; a sleep of 1 ms is late")
 	b.line("by what it takes more. Linux is 6.1, as above. First one CPU by counted instructions, of which 1,000 are a")
-	b.line("microsecond, 300 times, median of %d seeds: the way through kernel and runtime without the host's share. The runtime", b.seeds)
-	b.line("counts the time of epoll_wait in whole milliseconds, so a ticker is early or late by up to one of them now and then, on both kernels.\n")
+	b.line("microsecond, 300 times, median of %d seeds: the way through kernel and runtime without the host's share.\n", b.seeds)
+	b.line("The runtime waits for a ticker by epoll_wait, in whole milliseconds: nine, and then one more for the rest. Both waits end a little late,")
+	b.line("so each tick comes later than the one before by as much, which is p50. When this has added up to 1 ms, the runtime waits 1 ms less, and")
+	b.line("the tick comes 1 ms early, less that p50. So p99 and the largest of the ticker say little of a kernel: the less late its timers are, the")
+	b.line("nearer they come to 1 ms. The row of clock_nanosleep is a thread that sleeps until the times of its ticks, without the runtime.\n")
 	b.line("    %s --boot pvh --icount --mem 512 --qemu '-seed N' --env JITTER=300:0,1,3 --app jitter\n", script)
 	counted := func(seed int) ([]late, error) {
 		return muster("JITTER=300:0,1,3", "--icount", "--qemu", fmt.Sprintf("-seed %d", seed))

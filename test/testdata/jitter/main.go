@@ -1,4 +1,5 @@
-// Command jitter measures how steady a ticker of 10 ms is, and how late sleeps of 1 ms end,
+// Command jitter measures how steady a ticker of 10 ms is, by the runtime's timers and without them,
+// and how late sleeps of 1 ms end,
 // while some threads of the program compute. JITTER=N:THREADS,THREADS... says how many times, and beside how many
 // threads; JITTER=100:0,4,12 without it. An argument is as the variable. On Linux it may be the first process.
 package main
@@ -13,6 +14,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 func main() {
@@ -31,6 +33,7 @@ func main() {
 	for _, busy := range threads {
 		stop := compute(busy)
 		report("ticker", busy, ticker(n))
+		report("absolute", busy, absolute(n))
 		report("sleep", busy, each(n, func() { time.Sleep(time.Millisecond) }))
 		report("nanosleep", busy, each(n, func() {
 			left := syscall.NsecToTimespec(int64(time.Millisecond))
@@ -88,6 +91,41 @@ func ticker(n int) (all []time.Duration) {
 		last = now
 	}
 	return all
+}
+
+// absolute is ticker without the runtime's timers: a thread sleeps until each time of the clock.
+func absolute(n int) (all []time.Duration) {
+	const period = 10 * time.Millisecond
+	next := clockTime()
+	for last := time.Duration(0); len(all) < n; {
+		next += period
+		until := syscall.NsecToTimespec(int64(next))
+		for {
+			_, _, e := syscall.Syscall6(syscall.SYS_CLOCK_NANOSLEEP, clockMonotonic, timerAbsolute, uintptr(unsafe.Pointer(&until)), 0, 0, 0)
+			if e != syscall.EINTR {
+				break
+			}
+		}
+		now := clockTime()
+		if last != 0 {
+			all = append(all, (now - last - period).Abs())
+		}
+		last = now
+	}
+	return all
+}
+
+// Arguments of clock_nanosleep.
+const (
+	clockMonotonic = 1
+	timerAbsolute  = 1
+)
+
+// clockTime returns the time of the clock that does not jump.
+func clockTime() time.Duration {
+	var t syscall.Timespec
+	syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, clockMonotonic, uintptr(unsafe.Pointer(&t)), 0)
+	return time.Duration(t.Nano())
 }
 
 // each returns by how much more than 1 ms each of n sleeps takes.
