@@ -12,7 +12,7 @@ CORE := $(sort $(dir $(shell grep -ls '^// Layer: core' boot/*.go trampoline/*.g
 READABLE := -gcflags='muster/...=-N -l'
 COREFLAGS := $(foreach p,$(CORE),-gcflags='muster/$(p:/=)=-+ -wb=false')
 
-.PHONY: help run build debug iso usb test lint soak bench trace events screenshots profile gdb setup checkdocs clean FORCE
+.PHONY: help run build debug iso usb test lint soak bench conflicts trace events screenshots profile gdb setup checkdocs clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -25,6 +25,7 @@ help:
 	@echo 'make usb DEV=/dev/sdX  write it to a USB stick: requests a confirmation, writes, reads back'
 	@echo 'make debug      $(BUILD)/kernel-debug.elf: lock order and other checks on'
 	@echo 'make bench      measure, and write docs/measurements.md'
+	@echo 'make conflicts  list the cache lines that operations share which commute; ARGS=-count: locked instructions'
 	@echo 'make trace      draw how the CPUs are started: docs/bringup.svg'
 	@echo 'make events     record what all CPUs do: build/trace.json, for Perfetto; RUN="test stress 5"'
 	@echo 'make profile    sample what all CPUs execute: build/profile.pb.gz, for go tool pprof; RUN as for events'
@@ -97,6 +98,10 @@ soak: setup build debug iso
 
 bench: setup build
 	go run ./tools/bench -o docs/measurements.md
+
+# ARGS are options of tools/conflicts.
+conflicts: setup build
+	go run ./tools/conflicts $(ARGS)
 
 trace: setup build
 	go run ./tools/trace -o docs/bringup.svg

@@ -97,6 +97,7 @@ if [[ ${1-} == test ]]; then
 	want /usr/share/bochs/VGABIOS-lgpl-latest vgabios "its video firmware"
 	want /usr/lib/x86_64-linux-gnu/bochs/plugins/libbx_term_gui.so.0.0.0 bochs-term "its screen, as text"
 	want script bsdutils "its terminal"
+	want /usr/include/stdio.h libc6-dev "a plugin for QEMU is compiled with it"
 	want spin spin "the model checker of two protocols"
 	install "$@" || say "going on without: the tests that need these are skipped"
 fi

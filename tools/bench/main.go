@@ -35,7 +35,7 @@ const script = "scripts/qemu-run.sh"
 func main() {
 	out := flag.String("o", "docs/measurements.md", "page to write")
 	quick := flag.Bool("quick", false, "one seed and three boots: to try the tool")
-	part := flag.String("part", "", "print these parts alone, a list: operations, calls, programs, timers, clock, boot, start, scroll, idle, core")
+	part := flag.String("part", "", "print these parts alone, a list: operations, calls, programs, timers, clock, boot, start, scroll, idle, conflicts, locked, core")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: bench [-o FILE] [-quick] [-part LIST]\nIt measures the kernel in QEMU, and writes a page. MUSTER_KBENCH names the folder of kbench.")
 		flag.PrintDefaults()
@@ -90,7 +90,7 @@ func (b *book) parts(list string) error {
 		run  func() error
 	}{
 		{"operations", b.operations}, {"calls", b.calls}, {"programs", b.programs}, {"timers", b.timers}, {"clock", b.clock},
-		{"boot", b.boot}, {"start", b.bringUp}, {"scroll", b.scroll}, {"idle", b.idle}, {"core", b.core},
+		{"boot", b.boot}, {"start", b.bringUp}, {"scroll", b.scroll}, {"idle", b.idle}, {"conflicts", b.conflicts}, {"locked", b.locked}, {"core", b.core},
 	}
 	for _, part := range all {
 		if list == "" || slices.Contains(strings.Split(list, ","), part.name) {

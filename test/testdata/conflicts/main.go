@@ -1,0 +1,193 @@
+// Command conflicts is a program for ring 3 that runs pairs of operations which commute, one
+// in each of its workers, between marks that the plugin of tools/conflicts sees. Each worker
+// has its own pages, descriptors, words and threads, so the order of two operations changes no
+// result, and nothing forces the kernel to share a cache line between them.
+//
+// It prints "window N: PAIR, M operations" for each window of the plugin's file.
+//
+// Layer: host.
+// Chapter: docs/12-shell-and-tests.md.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"muster/test/testdata/internal/sys"
+)
+
+func windowBegin()
+func windowEnd()
+
+func begin0()
+func begin1()
+func begin2()
+func begin3()
+func end0()
+func end1()
+func end2()
+func end3()
+
+var (
+	begins = [...]func(){begin0, begin1, begin2, begin3}
+	ends   = [...]func(){end0, end1, end2, end3}
+)
+
+const (
+	operations = 100 // of a worker in a window
+	warmUp     = 10  // before it: what is made once is there
+)
+
+// word is a futex on a cache line of its own.
+type word struct {
+	_ [64]byte
+	v atomic.Uint32
+	_ [60]byte
+}
+
+func (w *word) addr() uintptr { return uintptr(unsafe.Pointer(&w.v)) }
+
+// wait returns when the word has another value than old.
+func (w *word) wait(old uint32) {
+	for w.v.Load() == old {
+		syscall.RawSyscall6(syscall.SYS_FUTEX, w.addr(), futexWait|futexPrivate, uintptr(old), 0, 0, 0)
+	}
+}
+
+// add changes the word and wakes all threads that wait for that.
+func (w *word) add() {
+	w.v.Add(1)
+	syscall.RawSyscall(syscall.SYS_FUTEX, w.addr(), futexWake|futexPrivate, 1<<30)
+}
+
+// The threads meet twice in a window: when all workers are ready, and when all are done.
+var (
+	round, ready, done word
+	pair               atomic.Pointer[operation]
+	start              atomic.Uint32 // the round whose operations may begin
+)
+
+// run is the thread of a worker.
+func (w *worker) run() {
+	runtime.LockOSThread()
+	w.open()
+	begin, end := begins[w.id], ends[w.id]
+	for r := uint32(0); ; r++ {
+		round.wait(r)
+		p := pair.Load()
+		if p == nil {
+			return
+		}
+		if p.prepare != nil {
+			p.prepare(w)
+		} else {
+			for i := range warmUp {
+				p.do(w, i)
+			}
+		}
+		ready.add()
+		for start.Load() != r+1 { // not in the kernel: the marked operations begin together
+		}
+		for i := range operations {
+			begin()
+			p.do(w, i)
+			end()
+		}
+		done.add()
+	}
+}
+
+// window runs one pair.
+func window(p *operation, workers int) {
+	ready.v.Store(0)
+	done.v.Store(0)
+	pair.Store(p)
+	round.add()
+	arrived(&ready, workers)
+	windowBegin()
+	start.Add(1)
+	arrived(&done, workers)
+	windowEnd()
+}
+
+func arrived(w *word, workers int) {
+	for {
+		n := w.v.Load()
+		if int(n) == workers {
+			return
+		}
+		w.wait(n)
+	}
+}
+
+func main() {
+	workers := flag.Int("workers", 2, "compare `N` workers")
+	only := flag.String("pairs", "", "the `names` of pairs, with commas between; all without it")
+	list := flag.Bool("list", false, "print the names of the pairs")
+	count := flag.Bool("count", false, "count the instructions of operations on one CPU")
+	flag.Parse()
+	if *list {
+		for _, p := range pairs {
+			fmt.Println(p.name)
+		}
+		return
+	}
+	if *workers < 2 || *workers > len(begins) {
+		fmt.Fprintf(os.Stderr, "conflicts: %d workers: 2 to %d are possible\n", *workers, len(begins))
+		os.Exit(2)
+	}
+	debug.SetGCPercent(-1)
+	runtime.GOMAXPROCS(3**workers + 2) // workers and partners keep their Ps in system calls
+	runtime.LockOSThread()
+	if *count {
+		counts()
+		return
+	}
+	all := make([]worker, *workers)
+	common := sharedRegion()
+	control = pipe()
+	for i := range all {
+		all[i].id, all[i].common = i, common
+		go all[i].run()
+	}
+	names := strings.Split(*only, ",")
+	windows := 0
+	for i := range pairs {
+		p := &pairs[i]
+		if *only == "" && p.control || *only != "" && !slices.Contains(names, p.name) {
+			continue
+		}
+		window(p, *workers)
+		fmt.Printf("window %d: %s, %d operations%s\n", windows, p.name, operations, map[bool]string{true: " of a control"}[p.control])
+		windows++
+		for i := range all {
+			if e := syscall.Errno(all[i].failed.Swap(0)); e != 0 {
+				fmt.Printf("conflicts: worker %d: %s: %v\n", i, p.name, e)
+				os.Exit(1)
+			}
+		}
+	}
+	if *only != "" && windows != len(names) {
+		fmt.Fprintf(os.Stderr, "conflicts: %s: not all of these are pairs\n", *only)
+		os.Exit(2)
+	}
+	fmt.Printf("conflicts: %d windows, threads %s\n", windows, map[bool]string{true: "pinned", false: "not pinned"}[pinned.Load()])
+}
+
+// pin binds the calling thread to the CPU of a worker, where the kernel can do that.
+func pin(id int) {
+	mask := uint64(1) << (id + 1)
+	if _, e := sys.Raw(syscall.SYS_SCHED_SETAFFINITY, 0, 8, uintptr(unsafe.Pointer(&mask))); e == 0 {
+		pinned.Store(true)
+	}
+}
+
+var pinned atomic.Bool
