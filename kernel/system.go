@@ -15,6 +15,7 @@ import (
 	"muster/kernel/irq"
 	"muster/kernel/kcall"
 	"muster/kernel/layout"
+	"muster/kernel/lock"
 	"muster/kernel/options"
 	"muster/kernel/percpu"
 	"muster/kernel/shell"
@@ -163,6 +164,20 @@ func (s *system) IPIs() (list []shell.IPI) {
 			m.Counters = append(m.Counters, row)
 		}
 		list = append(list, m)
+	}
+	return list
+}
+
+func (s *system) Locks() (list []shell.LockClass) {
+	for r := lock.Rank(1); r < lock.Ranks; r++ {
+		class := shell.LockClass{Class: lock.Class(r)}
+		for i := range s.CPUs() {
+			class.CPUs = append(class.CPUs, shell.LockCounts{
+				Contended: kcall.LockCount(i, r, lock.Contended), Wait: kcall.LockCount(i, r, lock.Waited),
+				LongestWait: kcall.LockCount(i, r, lock.LongestWait), LongestHold: kcall.LockCount(i, r, lock.LongestHold),
+			})
+		}
+		list = append(list, class)
 	}
 	return list
 }

@@ -244,6 +244,11 @@ type Calls interface {
 	//muster:inner
 	IPICount(cpu int, kind, counter uint32) (count uint64, err error)
 
+	// LockCount returns a counter of a CPU, by lock.Rank and lock.Counter; a time is in nanoseconds. EINVAL.
+	//muster:core lockCount
+	//muster:inner
+	LockCount(cpu int, rank, counter uint32) (count uint64, err error)
+
 	// Backtrace interrupts another CPU by NMI and returns where it was. ENODEV: the
 	// CPU is the calling one, is not online, or there is no local APIC; ETIMEDOUT.
 	//muster:core backtrace

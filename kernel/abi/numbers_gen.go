@@ -52,6 +52,7 @@ const (
 	NumStageTimes
 	NumIPIRules
 	NumIPICount
+	NumLockCount
 	NumBacktrace
 	NumThreadInfo
 	NumIRQCount
@@ -146,6 +147,7 @@ var names = [Count]string{
 	"StageTimes",
 	"IPIRules",
 	"IPICount",
+	"LockCount",
 	"Backtrace",
 	"ThreadInfo",
 	"IRQCount",

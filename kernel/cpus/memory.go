@@ -8,6 +8,7 @@ import (
 	"muster/kernel/crash"
 	"muster/kernel/ipi"
 	"muster/kernel/layout"
+	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/random"
@@ -46,6 +47,7 @@ func AdjustOf(c *percpu.CPU) *cpu.TSCAdjust { return &memoryOf(c).adjust }
 var (
 	vectorCounts mem.PerCPU // [abi.Counters]uint64, interrupts by vector, and others
 	ipiCounts    mem.PerCPU // ipi.Stats
+	lockCounts   mem.PerCPU // lock.Stats
 )
 
 // VectorCounts returns how often each vector has interrupted a CPU. The CPU may
@@ -59,10 +61,11 @@ func VectorCounts(id uint32) *[abi.Counters]uint64 {
 // Context: boot CPU, once, when memory can be allocated.
 func InitBoot(c *percpu.CPU) {
 	mem.InitPerCPU()
-	var ok, also bool
+	var ok, also, all bool
 	_, vectorCounts, ok = mem.AllocPerCPU(c, abi.Counters*8, nil) //cpucheck:stays no other thread runs: breathe is nil
 	_, ipiCounts, also = mem.AllocPerCPU(c, ipi.StatsBytes, nil)  //cpucheck:stays no other thread runs: breathe is nil
-	if !ok || !also {
+	_, lockCounts, all = mem.AllocPerCPU(c, lock.StatsBytes, nil) //cpucheck:stays no other thread runs: breathe is nil
+	if !ok || !also || !all {
 		upcall.Panic(c, "cpus: no memory for the boot CPU's counters", 0, 0)
 	}
 	m := newMemory(c)
@@ -126,6 +129,7 @@ func (m *memory) attach(c, to *percpu.CPU) {
 	to.PanicTop = stack(c, crash.PanicStack, layout.PageSize)
 	to.Counts = vectorCounts.On(to.ID)
 	to.IPI = ipiCounts.On(to.ID)
+	to.Locks = lockCounts.On(to.ID)
 	to.Memory = uintptr(unsafe.Pointer(m))
 	to.Machine = uintptr(unsafe.Pointer(&m.machine))
 	to.Random = uintptr(unsafe.Pointer(&m.random))

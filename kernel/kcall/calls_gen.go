@@ -328,6 +328,12 @@ func ipiCount(cpu int, kind uint32, counter uint32) (count uint64, err error) {
 	return uint64(r), err
 }
 
+// lockCount returns a counter of a CPU, by lock.Rank and lock.Counter; a time is in nanoseconds. EINVAL.
+func lockCount(cpu int, rank uint32, counter uint32) (count uint64, err error) {
+	r, err := quick(abi.NumLockCount, uintptr(cpu), uintptr(rank), uintptr(counter), 0)
+	return uint64(r), err
+}
+
 // Backtrace interrupts another CPU by NMI and returns where it was. ENODEV: the
 // CPU is the calling one, is not online, or there is no local APIC; ETIMEDOUT.
 func Backtrace(cpu int) (trace *abi.Backtrace, err error) {

@@ -20,6 +20,7 @@ import (
 
 	"muster/kernel/abi"
 	"muster/kernel/ipi"
+	"muster/kernel/lock"
 )
 
 // quick makes a call that does not block. Pointers among the arguments are
@@ -128,6 +129,16 @@ func IRQCount(cpu, vector int) uint64 {
 // there is no such CPU.
 func IPICount(cpu int, k ipi.Kind, n ipi.Counter) uint64 {
 	v, err := ipiCount(cpu, uint32(k), uint32(n))
+	if err != nil {
+		return 0
+	}
+	return v
+}
+
+// LockCount returns what a CPU has counted for the locks of a rank, 0 if there is no such CPU. A
+// time is in nanoseconds.
+func LockCount(cpu int, r lock.Rank, n lock.Counter) uint64 {
+	v, err := lockCount(cpu, uint32(r), uint32(n))
 	if err != nil {
 		return 0
 	}

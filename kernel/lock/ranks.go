@@ -25,4 +25,22 @@ const (
 	RankIOAPIC                    // apic.IOAPIC.mu: the register pair; intr.mu
 	RankRandom                    // random.mu
 	RankConsole                   // console.mu, console.Port.mu; last, so a report prints under any lock
+	Ranks
 )
+
+// rankNames are the names of the classes of locks, one for each rank.
+var rankNames = [Ranks]string{
+	RankPrograms: "programs", RankProcess: "process", RankTasks: "tasks", RankFutexMove: "futex-move", RankFutex: "futex",
+	RankMutex: "mutex", RankFile: "file", RankEpoll: "epoll", RankSpace: "space", RankTimers: "timers", RankRunQueue: "run-queue",
+	RankPerCPU: "per-cpu", RankCache: "cache", RankMap: "map", RankFrames: "frames", RankIOAPIC: "interrupt-lines", RankRandom: "random",
+	RankConsole: "console",
+}
+
+// Class returns the name of the class of locks with a rank. (A method String would bring a wrapper
+// into the kernel that calls the runtime.)
+func Class(r Rank) string {
+	if r < Ranks {
+		return rankNames[r]
+	}
+	return "unknown"
+}

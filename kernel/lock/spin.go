@@ -15,6 +15,7 @@ import (
 
 	"muster/kernel/atom"
 	"muster/kernel/clock"
+	"muster/kernel/cpu"
 	"muster/kernel/percpu"
 	"muster/kernel/upcall"
 )
@@ -80,6 +81,7 @@ func (s *Spin) TryLock(c *percpu.CPU) bool {
 func (s *Spin) taken(c *percpu.CPU) {
 	if Checked {
 		s.holder = c.ID + 1
+		holds(c)
 		c.LockRanks[c.LockDepth] = uint8(s.Rank)
 		c.LockDepth++
 	}
@@ -88,7 +90,7 @@ func (s *Spin) taken(c *percpu.CPU) {
 // wait spins until ticket holds the lock. Meanwhile the CPU answers TLB flushes,
 // because the holder may be waiting for a flush.
 func (s *Spin) wait(c *percpu.CPU, ticket uint32) {
-	end := clock.After(timeout)
+	began, end := cpu.TSC(), clock.After(timeout)
 	for turns := 1; s.owner.Load() != ticket; turns++ {
 		if upcall.To.SpinPoll != nil {
 			upcall.To.SpinPoll(c)
@@ -102,6 +104,7 @@ func (s *Spin) wait(c *percpu.CPU, ticket uint32) {
 		}
 		end = clock.After(timeout)
 	}
+	hasWaited(c, s.Rank, cpu.TSC()-began)
 }
 
 // Unlock releases the lock.
@@ -110,6 +113,7 @@ func (s *Spin) Unlock(c *percpu.CPU) {
 		s.checkHeld(c)
 		s.holder = 0
 		c.LockDepth--
+		hasHeld(c, s.Rank)
 	}
 	s.owner.Store(s.owner.Load() + 1) // pairs with the Loads in Lock and wait
 }
@@ -131,7 +135,7 @@ func AssertNone(c *percpu.CPU) {
 
 // checkOrder panics unless the lock's rank is above those that c holds.
 func (s *Spin) checkOrder(c *percpu.CPU) {
-	if s.Rank == 0 || s.Rank > RankConsole {
+	if s.Rank == 0 || s.Rank >= Ranks {
 		upcall.Panic(c, "lock: declared without a rank, or in memory that was freed; address, rank", uint64(uintptr(unsafe.Pointer(s))), uint64(s.Rank))
 	}
 	if int(c.LockDepth) == len(c.LockRanks) {

@@ -114,7 +114,8 @@ type CPU struct {
 	// by the one that starts it.
 	ClockAdd  atom.Uint64 // what this CPU adds to its own time, in nanoseconds modulo 2^64
 	ClockSkew atom.Uint64 // an injected fault: what its counter is ahead, in nanoseconds modulo 2^64
-	_         [48]byte
+	Locks     uintptr     // *lock.Stats; set before the CPU comes online
+	_         [40]byte
 }
 
 // Values of Code.

@@ -148,6 +148,9 @@ var calls = [...]linux.Handler{
 	abi.NumIPICount - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return ipiCount(c, t, int(f.DI), uint32(f.SI), uint32(f.DX))
 	},
+	abi.NumLockCount - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return lockCount(c, t, int(f.DI), uint32(f.SI), uint32(f.DX))
+	},
 	abi.NumBacktrace - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return backtrace(c, t, int(f.DI), uintptr(f.SI))
 	},

@@ -11,6 +11,7 @@ import (
 	"muster/kernel/cross"
 	"muster/kernel/ipi"
 	"muster/kernel/linux"
+	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
@@ -67,6 +68,19 @@ func ipiCount(c *percpu.CPU, _ *linux.Task, cpu int, kind, counter uint32) (*per
 		return c, linux.Fail(linux.EINVAL)
 	}
 	return c, ipi.Read(o, ipi.Kind(kind), ipi.Counter(counter))
+}
+
+func lockCount(c *percpu.CPU, _ *linux.Task, cpu int, rank, counter uint32) (*percpu.CPU, uint64) {
+	o := percpu.Find(cpu)
+	if o == nil || rank >= uint32(lock.Ranks) || counter >= uint32(lock.Counters) {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	n := lock.Counter(counter)
+	v := lock.Read(o, lock.Rank(rank), n)
+	if n.IsTime() {
+		v = uint64(clock.Span(v))
+	}
+	return c, v
 }
 
 // ipiRules chooses destinations, and the share of a CPU's time that calls may take.

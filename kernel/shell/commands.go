@@ -18,6 +18,7 @@ func commands() []command {
 		{name: "cpu", usage: "offline CPUS | online CPUS", most: 2, about: "take CPUs offline, and bring them online again: CPUS is a list such as 2 or 1-3,6, or all that can change", json: true, run: hotplug, words: func(*Shell) []string { return []string{"offline", "online"} }, more: pluggable},
 		{name: "smp", usage: "trace | start CPU", most: 2, about: "the time line of the CPUs' start; start one that is not online", json: true, run: smp, words: func(*Shell) []string { return []string{"trace", "start"} }, more: startable},
 		{name: "ipi", about: "IPIs: how many of each kind, and what happened to them", json: true, run: ipis},
+		{name: "locks", about: "spinlocks by class: how often a CPU has waited for one, and for how long; in a debug build also how long one was held", json: true, run: locks},
 		{name: "audit", about: "privileged operations by class, in a debug build", json: true, run: audit},
 		{name: "acpi", usage: "[TABLE|dump]", most: 1, about: "the firmware's tables: a list, one decoded, or all in acpidump's form", json: true, run: acpi, words: tableNames},
 		{name: "irq", usage: "[affinity LINE CPUS | drain CPU | admit CPU | resume LINE]", most: 3, about: "interrupts by source and CPU, and where lines go; let a line go to CPUS alone, as 2, 0-3,6 or all; lead all lines away from a CPU, or end that; let a stuck line interrupt again", json: true, run: irq, words: func(*Shell) []string { return []string{"affinity", "drain", "admit", "resume"} }, more: irqWords},
@@ -112,6 +113,48 @@ func ipis(_ context.Context, s *Shell, a args) error {
 	}
 	return perCPU(s.out, []string{"IPI", "COUNTER"}, table, len(s.sys.CPUs()))
 }
+
+// locks prints the classes of spinlocks for which a CPU has waited, in the order in which they are taken.
+func locks(_ context.Context, s *Shell, a args) error {
+	all := s.sys.Locks()
+	if a.json {
+		return s.printJSON(all)
+	}
+	type row struct {
+		class string
+		LockCounts
+	}
+	var rows []row
+	for _, class := range all {
+		r := row{class: class.Class}
+		for _, c := range class.CPUs {
+			r.Contended += c.Contended
+			r.Wait += c.Wait
+			r.LongestWait = max(r.LongestWait, c.LongestWait)
+			r.LongestHold = max(r.LongestHold, c.LongestHold)
+		}
+		if r.LockCounts != (LockCounts{}) {
+			rows = append(rows, r)
+		}
+	}
+	if rows == nil {
+		fmt.Fprintln(s.out, "no CPU has waited for a lock")
+		return nil
+	}
+	head := "CLASS CONTENDED WAIT-US LONGEST-WAIT-US"
+	held := slices.ContainsFunc(rows, func(r row) bool { return r.LongestHold != 0 })
+	if held {
+		head += " LONGEST-HOLD-US"
+	}
+	return list(s, a, rows, head, func(w io.Writer, r row) {
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t", r.class, r.Contended, microseconds(r.Wait), microseconds(r.LongestWait))
+		if held {
+			fmt.Fprintf(w, "%s\t", microseconds(r.LongestHold))
+		}
+	})
+}
+
+func microseconds(ns uint64) string { return fmt.Sprintf("%.1f", float64(ns)/1e3) }
 
 func audit(_ context.Context, s *Shell, a args) error {
 	rows := s.sys.Audit()

@@ -31,6 +31,7 @@ type System interface {
 	StartCPU(cpu int) error // one that is not online
 	StopCPU(cpu int) error  // takes one offline
 	IPIs() []IPI
+	Locks() []LockClass
 	Audit() []Audited // nil without a debug build
 	IRQs() []IRQ
 	SerialPorts() []SerialPort

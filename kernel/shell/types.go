@@ -86,6 +86,20 @@ type Counter struct {
 	Counts []uint64 `json:"counts"` // by CPU
 }
 
+// LockClass is the locks of one rank, and how long each CPU has waited for them.
+type LockClass struct {
+	Class string       `json:"class"`
+	CPUs  []LockCounts `json:"cpus"`
+}
+
+// LockCounts is what one CPU has met at the locks of one class.
+type LockCounts struct {
+	Contended   uint64 `json:"contended"` // times that the lock was not free
+	Wait        uint64 `json:"wait_ns"`   // in all
+	LongestWait uint64 `json:"longest_wait_ns"`
+	LongestHold uint64 `json:"longest_hold_ns,omitempty"` // debug builds
+}
+
 // Audited is a class of privileged operations, and how often it was executed.
 type Audited struct {
 	Class string `json:"class"`
