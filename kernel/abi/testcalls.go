@@ -172,7 +172,8 @@ const (
 	CallHolds    = CallFuncs     // package intr: whether the CPU still has an interrupt of a line that was moved
 	CallKeep     = CallFuncs + 1 // package private: the timekeeper makes a check
 	CallWarp     = CallFuncs + 2 // package private: two CPUs compare their time-stamp counters
-	AllCallFuncs = CallFuncs + 3 // how many, those of the core too
+	CallGiveBack = CallFuncs + 3 // package mem: the CPU gives the frames back that it has cached
+	AllCallFuncs = CallFuncs + 4 // how many, those of the core too
 )
 
 // AllCPUs stands for all CPUs in CrossCall, AnyCPU for any CPU in Pin.

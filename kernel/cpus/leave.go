@@ -42,7 +42,8 @@ func Leave(c *percpu.CPU, _ *linux.Task, cpu int) (*percpu.CPU, uint64) {
 // leave is the end of a CPU's way offline, after package sched has left its threads and
 // timers to others. From here on interrupts stay off.
 //
-// The calls come first, because a CPU that calls waits for an answer. Then the CPU leaves the
+// The calls come first, because a CPU that calls waits for an answer. Then the CPU gives back the
+// free frames that it has cached: it allocates and frees nothing from here on. It leaves the
 // set that Online is: nothing waits for its flushes any more. Then its local APIC takes no
 // interrupt, so an IPI that is late, or a device's, ends nowhere; NMI and INIT still come.
 // The last store lets another CPU send INIT, so nothing follows it.
@@ -52,6 +53,7 @@ func leave(c *percpu.CPU) {
 	c.Step.Store(percpu.StepCalls)
 	cross.Leave(c)
 	c.Step.Store(percpu.StepTLB)
+	mem.GiveBack(c)
 	mem.Leave(c)
 	c.Step.Store(percpu.StepAPIC)
 	apic.Disable()

@@ -61,6 +61,7 @@ func VectorCounts(id uint32) *[abi.Counters]uint64 {
 // Context: boot CPU, once, when memory can be allocated.
 func InitBoot(c *percpu.CPU) {
 	mem.InitPerCPU()
+	mem.InitFrameCaches(c)
 	var ok, also, all bool
 	_, vectorCounts, ok = mem.AllocPerCPU(c, abi.Counters*8, nil) //cpucheck:stays no other thread runs: breathe is nil
 	_, ipiCounts, also = mem.AllocPerCPU(c, ipi.StatsBytes, nil)  //cpucheck:stays no other thread runs: breathe is nil

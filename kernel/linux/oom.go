@@ -78,13 +78,17 @@ const (
 	noRelief   relief = iota // there is no program
 	endsSelf                 // the program of the caller ends
 	endsOthers               // another one ends, or is ending
+	hasCome                  // CPUs had cached frames, and gave them back
 )
 
-// relieve ends the largest program, unless one is ending already.
+// relieve ends the largest program, unless one is ending already, or cached frames suffice.
 //
-// Context: memory is exhausted.
+// Context: memory is exhausted; no lock held.
 // Locks: takes programs.mu, and p.mu of each program inside it.
 func relieve(c *percpu.CPU, self *Process) relief {
+	if mem.Recall(c) {
+		return hasCome
+	}
 	programs.mu.Lock(c)
 	p, has := largest(c)
 	if p != nil && p.exiting.Load() == 0 {
@@ -154,5 +158,6 @@ func (t *Task) outOfMemory(c *percpu.CPU, f *cpu.Frame) *percpu.CPU {
 // upcall.Table.
 func RelieveCopy(c *percpu.CPU) bool {
 	t := current(c)
-	return relieve(c, t.proc) == endsOthers
+	r := relieve(c, t.proc)
+	return r == endsOthers || r == hasCome
 }

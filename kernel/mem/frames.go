@@ -1,8 +1,8 @@
 package mem
 
 import (
+	"muster/kernel/atom"
 	"muster/kernel/layout"
-	"muster/kernel/lock"
 	"muster/kernel/percpu"
 	"muster/kernel/upcall"
 )
@@ -14,91 +14,70 @@ const (
 	frameUsed uint32 = 0xffffffff // allocated
 )
 
-// frames allocates pages of RAM. Freed pages go to a list through the table. Pages
-// that were never used are cut off the regions, so that booting does not touch all
-// of memory.
+// frames is what the CPUs read at each allocation. It seldom changes, so that the line is
+// in the caches of all CPUs. The pool, which changes, has lines of its own.
 var frames struct {
-	mu      lock.Spin
-	free    uint32   // first frame of the list
-	regions []region // RAM not yet cut, the first count of them
-	count   int
-	at      int     // region to cut from
-	table   uintptr // address of frame 0's word
-	mapped  uint32  // the table has memory for the words up to here, in this region
-
-	total   uint64 // frames under management
-	unused  uint64 // of them, free
-	reserve uint64 // of the free ones, not for ring 3
+	_       [64]byte
+	table   uintptr     // address of frame 0's word
+	caching atom.Uint32 // 1: the CPUs cache frames; 0: few are left, or there are no caches yet
+	full    uint32      // frames of a full magazine, see frameCache
+	caches  PerCPU      // frameCache
+	total   uint64      // frames under management
+	reserve uint64      // of the free ones in the pool, not for ring 3
+	_       [64]byte
 }
-
-// region is RAM that was never allocated, in frame numbers.
-type region struct{ next, end uint32 }
-
-// wordsPerPage is how many frames one page of the table describes.
-const wordsPerPage = layout.PageSize / 4
 
 func frameWord(n uint32) *uint32 { return ptr[uint32](frames.table + uintptr(n)*4) }
 
 // AllocFrame returns a page of RAM with undefined contents. ok is false when
 // none is left.
 //
-// Locks: takes frames.mu.
+// Locks: takes pool.mu, if the CPU's cache cannot serve.
 func AllocFrame(c *percpu.CPU) (p PhysAddr, ok bool) {
-	frames.mu.Lock(c)
-	n := frames.free
-	if n != frameNone {
-		w := frameWord(n)
-		frames.free = *w
-		*w = frameUsed
-		frames.unused--
-	} else {
-		n = cutFrame()
+	n := popCached(c)
+	if n == frameNone {
+		n = allocSlow(c)
 	}
-	frames.mu.Unlock(c)
 	return PhysAddr(n) << layout.PageShift, n != frameNone
 }
 
-// cutFrame takes the next frame of the regions. If the page of the frame table for
-// it is missing, the frame becomes that page, and the next frame is taken.
-func cutFrame() uint32 {
-	for frames.at < frames.count {
-		r := &frames.regions[frames.at]
-		if r.next >= r.end {
-			frames.at++
-			frames.mapped = 0
-			continue
-		}
-		n := r.next
-		r.next++
-		frames.unused--
-		if n >= frames.mapped {
-			page := frames.table + uintptr(n/wordsPerPage)*layout.PageSize
-			frames.mapped = (n/wordsPerPage + 1) * wordsPerPage
-			if !backTable(page, n) {
-				continue
-			}
-		}
-		*frameWord(n) = frameUsed
-		return n
+// popCached takes a frame from the CPU's cache, frameNone if there is none.
+func popCached(c *percpu.CPU) uint32 {
+	k := cacheOf(c)
+	n := k.first
+	if n != frameNone {
+		w := frameWord(n)
+		k.first = *w
+		k.n--
+		*w = frameUsed
 	}
-	return frameNone
+	return n
 }
 
-// backTable maps frame n at page of the frame table, unless a region that ended in
-// the same page has done so. It reports whether n is still free for use. The page
-// tables above exist: Init made them for all of RAM.
-func backTable(page uintptr, n uint32) (unused bool) {
-	e := entryOf(kernelRoot, page)
-	if *e != 0 {
-		return true
+// FreeFrame takes back a page from AllocFrame.
+//
+// Locks: takes pool.mu, if the CPU's cache is full.
+func FreeFrame(c *percpu.CPU, p PhysAddr) {
+	n := uint32(p >> layout.PageShift)
+	w := frameWord(n)
+	if *w != frameUsed {
+		freedTwice(c, p, *w)
 	}
-	p := PhysAddr(n) << layout.PageShift
-	clearPage(Direct(p))
-	*e = uint64(p) | pteRAM
-	return false
+	if frames.caching.Load() == 0 {
+		freeDirect(c, magazine{n, 1})
+		return
+	}
+	k := cacheOf(c)
+	*w = k.first
+	k.first = n
+	if k.n++; k.n >= k.most {
+		k.unload(c)
+	}
 }
 
 // AllocZeroed returns a page of zeros. ok is false when none is left.
+//
+// Locks: as AllocFrame.
 func AllocZeroed(c *percpu.CPU) (p PhysAddr, ok bool) {
 	p, ok = AllocFrame(c)
 	if ok {
@@ -107,50 +86,46 @@ func AllocZeroed(c *percpu.CPU) (p PhysAddr, ok bool) {
 	return p, ok
 }
 
-// AllocUser is AllocZeroed for ring 3: it leaves the kernel's reserve alone.
+// AllocUser is AllocZeroed for ring 3: it leaves the kernel's reserve alone. What the CPU
+// has cached is not of the reserve.
+//
+// Locks: as AllocFrame.
 func AllocUser(c *percpu.CPU) (p PhysAddr, ok bool) {
-	if !Plenty(c) {
-		return 0, false
+	n := popCached(c)
+	if n == frameNone {
+		if !Plenty(c) {
+			return 0, false
+		}
+		if n = allocSlow(c); n == frameNone {
+			return 0, false
+		}
 	}
-	return AllocZeroed(c)
+	p = PhysAddr(n) << layout.PageShift
+	clearPage(Direct(p))
+	return p, true
 }
 
 // Plenty reports whether more than the kernel's reserve is free. Every allocation
 // for a program, of objects and page tables as well as of pages, checks it first.
 // CPUs that check at the same time may each take a page more. If c.Urgent is set,
-// half of the reserve is enough.
+// half of the reserve is enough. While the CPUs cache frames, there is plenty.
 //
-// Locks: takes frames.mu.
-func Plenty(c *percpu.CPU) bool {
-	frames.mu.Lock(c)
-	yes := frames.unused > frames.reserve>>c.Urgent
-	frames.mu.Unlock(c)
-	return yes
-}
+// Locks: takes pool.mu, while few frames are left.
+func Plenty(c *percpu.CPU) bool { return frames.caching.Load() != 0 || plentyDirect(c) }
+
+// Roomy reports whether enough is free for what the kernel makes for a program's thread:
+// half of the reserve, and cacheSlack frames.
+//
+// Locks: as Plenty.
+func Roomy(c *percpu.CPU) bool { return frames.caching.Load() != 0 || roomyDirect(c) }
 
 // mustZeroed is AllocZeroed for allocations that the kernel cannot do without.
 func mustZeroed(c *percpu.CPU) PhysAddr {
 	p, ok := AllocZeroed(c)
 	if !ok {
-		upcall.Panic(c, "mem: no frame left for the kernel; total, free", frames.total, frames.unused)
+		upcall.Panic(c, "mem: no frame left for the kernel; total, free", frames.total, pool.unused)
 	}
 	return p
-}
-
-// FreeFrame takes back a page from AllocFrame.
-//
-// Locks: takes frames.mu.
-func FreeFrame(c *percpu.CPU, p PhysAddr) {
-	n := uint32(p >> layout.PageShift)
-	w := frameWord(n)
-	frames.mu.Lock(c)
-	if *w != frameUsed {
-		freedTwice(c, p, *w)
-	}
-	*w = frames.free
-	frames.free = n
-	frames.unused++
-	frames.mu.Unlock(c)
 }
 
 func freedTwice(c *percpu.CPU, p PhysAddr, word uint32) {
@@ -178,32 +153,24 @@ func (l *chain) add(c *percpu.CPU, p PhysAddr) {
 	l.n++
 }
 
-// release frees the frames of l in one step.
+// release frees the frames of l, at most a few chunks of them, in one step.
 //
-// Locks: takes frames.mu.
+// Locks: as FreeFrame.
 func (l *chain) release(c *percpu.CPU) {
 	if l.n == 0 {
 		return
 	}
-	frames.mu.Lock(c)
-	*frameWord(l.last) = frames.free
-	frames.free = l.first
-	frames.unused += l.n
-	frames.mu.Unlock(c)
+	if frames.caching.Load() == 0 {
+		freeDirect(c, magazine{l.first, uint32(l.n)})
+	} else {
+		k := cacheOf(c)
+		*frameWord(l.last) = k.first
+		k.first = l.first
+		if k.n += uint32(l.n); k.n >= k.most {
+			k.unload(c)
+		}
+	}
 	*l = chain{}
-}
-
-// Stats is the amount of RAM, in pages.
-type Stats struct {
-	Total, Free, Reserve uint64
-}
-
-// ReadStats returns the current numbers.
-func ReadStats(c *percpu.CPU) (s Stats) {
-	frames.mu.Lock(c)
-	s = Stats{frames.total, frames.unused, frames.reserve}
-	frames.mu.Unlock(c)
-	return s
 }
 
 // clearPage zeroes the page at va.

@@ -52,7 +52,8 @@ const (
 //
 // Context: boot CPU, on the boot page tables, which map the first 4 GiB.
 func Init(c *percpu.CPU, b *Boot) {
-	frames.mu.Rank = lock.RankFrames
+	pool.mu.Rank = lock.RankFrames
+	frames.caches = PerCPU(unsafe.Pointer(&bootCache))
 	early = rangeOf(b.Early)
 	kernelRoot = earlyPage()
 	trampolineRoot = earlyPage()
@@ -133,7 +134,7 @@ func addRegions(b *Boot) {
 	for n := uintptr(0); n < uintptr(room)*regionBytes; n += layout.PageSize {
 		earlyPage()
 	}
-	frames.regions = unsafe.Slice(ptr[region](list), room)
+	pool.regions = unsafe.Slice(ptr[region](list), room)
 	for i := range b.Free {
 		r := rangeOf(b.Free[i])
 		r.Start = max(r.Start, LowMemory)
@@ -157,8 +158,8 @@ func addRegion(r Range) {
 	if r.Len() == 0 {
 		return
 	}
-	frames.regions[frames.count] = region{uint32(r.Start >> layout.PageShift), uint32(r.End >> layout.PageShift)}
-	frames.count++
+	pool.regions[pool.count] = region{uint32(r.Start >> layout.PageShift), uint32(r.End >> layout.PageShift)}
+	pool.count++
 	frames.total += r.Len() / layout.PageSize
-	frames.unused += r.Len() / layout.PageSize
+	pool.unused += r.Len() / layout.PageSize
 }

@@ -85,9 +85,13 @@ func InitSpaces(online *percpu.Mask) {
 	Kernel.cpus = online
 }
 
-// SetMaxCPUs sets the number of CPUs for the masks of later spaces.
+// SetMaxCPUs sets the number of CPUs for the masks of later spaces, and for the caches of
+// frames.
+//
+// Context: boot CPU, while only the boot CPU is online.
 func SetMaxCPUs(n uint32) {
 	maxCPUs = n
+	sizeCaches(n)
 	maskCache.Init(percpu.MaskBytes(n))
 }
 

@@ -15,6 +15,9 @@ import (
 // flushes counts the flushes of the TLB.
 var flushes int
 
+// hostCaches are the caches of frames of CPUs 0 to 3. They stay empty.
+var hostCaches [4 * perUnit]byte
+
 // hostTables gives a space page tables in ordinary memory, and a frame table that
 // covers them, so that they can be freed. It returns how many frames are free: those
 // that the space gave back.
@@ -27,11 +30,13 @@ func hostTables(t *testing.T, s *Space, pages uintptr) (*tables, func() uint64) 
 		words[i] = frameUsed
 	}
 	old := frames.table
-	frames.mu = lock.Spin{Rank: lock.RankFrames}
+	pool.mu = lock.Spin{Rank: lock.RankFrames}
 	frames.table = uintptr(unsafe.Pointer(&words[0])) - uintptr(first)*4
 	const plenty = 1 << 20
-	frames.unused, frames.free = plenty, frameNone
-	t.Cleanup(func() { frames.table, frames.unused, frames.free = old, 0, frameNone })
+	pool.unused, pool.first, pool.inDepot = plenty, frameNone, 0
+	clear(hostCaches[:])
+	frames.caches = PerCPU(unsafe.Pointer(&hostCaches))
+	t.Cleanup(func() { frames.table, pool.unused, pool.first, pool.inDepot = old, 0, frameNone, 0 })
 	s.root = pt.root
 	s.user = true
 	s.cpus = &s.own // no CPU
@@ -39,7 +44,7 @@ func hostTables(t *testing.T, s *Space, pages uintptr) (*tables, func() uint64) 
 	was := reload
 	reload = func(*percpu.CPU) { flushes++ }
 	t.Cleanup(func() { reload = was })
-	return pt, func() uint64 { return frames.unused - plenty }
+	return pt, func() uint64 { return pool.unused - plenty }
 }
 
 // wideSpace is hostSpace with more addresses than a last-level table covers.

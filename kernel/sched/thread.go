@@ -17,7 +17,6 @@ import (
 	"muster/kernel/atom"
 	"muster/kernel/cpu"
 	"muster/kernel/fakeg"
-	"muster/kernel/layout"
 	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/mem"
@@ -170,7 +169,7 @@ func AllocStack(c *percpu.CPU) (low, top uintptr, ok bool) {
 		low = stackOf(k)
 		return low, low + StackSize, true
 	}
-	if s := mem.ReadStats(c); s.Free < 4*StackSize/layout.PageSize+s.Reserve/2 {
+	if !mem.Roomy(c) {
 		return 0, 0, false
 	}
 	if low, ok = stacks.pool.Alloc(c); !ok {

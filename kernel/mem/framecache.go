@@ -1,0 +1,270 @@
+package mem
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"muster/kernel/abi"
+	"muster/kernel/clock"
+	"muster/kernel/cross"
+	"muster/kernel/percpu"
+	"muster/kernel/upcall"
+)
+
+// Each CPU has a cache of free frames. A CPU allocates from its own cache and frees to it
+// with interrupts off, so no other CPU touches the cache, and it needs no lock. The frames
+// are in magazines (Bonwick and Adams, "Magazines and Vmem", USENIX 2001): lists, of which
+// whole ones move between a CPU and the pool, under the pool's lock.
+//
+// The caches hold frames only while the pool has more than the kernel's reserve:
+//
+//	frames.caching == 1   what a CPU takes leaves the reserve and cacheSlack frames in the pool
+//	frames.caching == 0   each allocation and each free goes to the pool
+//
+// A CPU that finds less in the pool ends the caching. From then on, a CPU that allocates
+// or frees gives its cached frames back first, and Recall makes the others do so: before a
+// program ends because memory is exhausted, nothing is in a cache. The pool's count is then
+// the whole truth, as if there were no caches. The caching begins again when the pool has so
+// many frames that full caches of all CPUs leave enough.
+
+// maxFull is the most frames of a full magazine: with less memory or more CPUs, there are
+// fewer. A magazine may have more: a chunk of unmapped pages goes in at once.
+const maxFull = 64
+
+// maxSpares is how many magazines a CPU has besides the one in use.
+const maxSpares = 7
+
+// cacheSlack is what the pool has beyond the reserve, at least, while CPUs cache frames. It
+// is enough for a few kernel stacks with their page tables.
+const cacheSlack = 64
+
+// cacheShare is the part of all frames that the caches of all CPUs may have together.
+const cacheShare = 64
+
+// frameCache is the free frames of one CPU: a magazine that is in use, and others.
+type frameCache struct {
+	first  uint32 // of the frames of the magazine in use
+	n      uint32 // frames in it
+	most   uint32 // with so many it becomes a spare one
+	spares uint32 // how many, the oldest first
+	spared uint32 // frames in them
+	spare  [maxSpares + 1]magazine
+}
+
+func cacheOf(c *percpu.CPU) *frameCache { return ptr[frameCache](frames.caches.On(c.ID)) }
+
+// bootCache is the boot CPU's before InitFrameCaches, and empty.
+var bootCache frameCache
+
+// InitFrameCaches lets CPUs cache frames.
+//
+// Context: boot CPU, after InitPerCPU.
+func InitFrameCaches(c *percpu.CPU) {
+	_, caches, ok := AllocPerCPU(c, unsafe.Sizeof(frameCache{}), nil) //cpucheck:stays no other thread runs: breathe is nil
+	if !ok {
+		upcall.Panic(c, "mem: no memory for the boot CPU's cache of frames", 0, 0)
+	}
+	cross.Handle(abi.CallGiveBack, func(c *percpu.CPU, _ uint64) { GiveBack(c) })
+	frames.caches = caches
+	sizeCaches(1)
+	pool.mu.Lock(c)
+	beginCaching(c)
+	pool.mu.Unlock(c)
+}
+
+// sizeCaches sets the size of a full magazine, a power of two, for so many CPUs.
+//
+// Context: boot CPU, while only the boot CPU is online.
+func sizeCaches(cpus uint32) {
+	share := min(frames.total/cacheShare/uint64(cpus), maxFull*(maxSpares+1))
+	frames.full = 8
+	for uint64(frames.full)*2*(maxSpares+1) <= share {
+		frames.full *= 2
+	}
+	pool.enough = frames.reserve + 2*cacheSlack + uint64(frames.full)*(maxSpares+1)*uint64(cpus)
+}
+
+// beginCaching begins the caching if the pool has enough for all caches.
+//
+// Locks: pool.mu held.
+func beginCaching(c *percpu.CPU) {
+	pool.mu.AssertHeld(c)
+	if pool.unused >= pool.enough && pool.enough != 0 && frames.caching.Load() == 0 {
+		frames.caching.Store(1)
+	}
+}
+
+// allocSlow allocates a frame when the magazine in use is empty. frameNone says that none is
+// left.
+//
+// Locks: takes pool.mu, if there is no spare magazine.
+func allocSlow(c *percpu.CPU) (n uint32) {
+	if frames.caching.Load() != 0 && cacheOf(c).load(c) {
+		return popCached(c)
+	}
+	lockPool(c)
+	if n = takeFrame(c); n != frameNone {
+		*frameWord(n) = frameUsed
+	}
+	pool.mu.Unlock(c)
+	return n
+}
+
+// load puts frames into the magazine in use, which is empty. If the pool has too few, it
+// ends the caching, and reports false.
+//
+// Locks: takes pool.mu, if there is no spare magazine.
+func (k *frameCache) load(c *percpu.CPU) bool {
+	var m magazine
+	if k.spares > 0 {
+		k.spares--
+		m = k.spare[k.spares]
+		k.spared -= m.n
+	} else {
+		pool.mu.Lock(c)
+		if pool.unused < frames.reserve+2*cacheSlack+maxFull {
+			frames.caching.Store(0)
+		} else {
+			m = takeFrames(c, frames.full/2)
+		}
+		pool.mu.Unlock(c)
+	}
+	k.first, k.n = m.first, m.n
+	k.most = m.n + frames.full // an allocation and a free in turns do not load and unload
+	return m.n != 0
+}
+
+// unload makes the magazine in use a spare one, and gives the oldest spare ones to the pool
+// if the CPU has too many frames.
+//
+// Locks: takes pool.mu, if that is so.
+func (k *frameCache) unload(c *percpu.CPU) {
+	k.spare[k.spares] = magazine{k.first, k.n}
+	k.spares++
+	k.spared += k.n
+	k.first, k.n, k.most = frameNone, 0, frames.full
+	if k.spared <= maxSpares*frames.full {
+		return
+	}
+	pool.mu.Lock(c)
+	old := uint32(0)
+	for ; k.spared > maxSpares*frames.full/2; old++ {
+		k.spared -= k.spare[old].n
+		putFrames(c, k.spare[old])
+	}
+	beginCaching(c)
+	pool.mu.Unlock(c)
+	for i := old; i < k.spares; i++ {
+		k.spare[i-old] = k.spare[i]
+	}
+	k.spares -= old
+}
+
+// give gives all frames of a cache to the pool.
+//
+// Locks: pool.mu held.
+func (k *frameCache) give(c *percpu.CPU) {
+	pool.mu.AssertHeld(c)
+	if k.first != frameNone {
+		putFrames(c, magazine{k.first, k.n})
+	}
+	for i := range k.spares {
+		putFrames(c, k.spare[i])
+	}
+	k.first, k.n, k.spares, k.spared = frameNone, 0, 0, 0
+	beginCaching(c)
+}
+
+// lockPool locks the pool, and gives it the frames that c has
+// cached.
+//
+// Locks: takes pool.mu; the caller releases it.
+func lockPool(c *percpu.CPU) {
+	pool.mu.Lock(c)
+	cacheOf(c).give(c)
+}
+
+// freeDirect frees the frames of a magazine without a cache.
+func freeDirect(c *percpu.CPU, m magazine) {
+	lockPool(c)
+	putFrames(c, m)
+	beginCaching(c)
+	pool.mu.Unlock(c)
+}
+
+// plentyDirect is Plenty while there is no caching.
+func plentyDirect(c *percpu.CPU) bool {
+	lockPool(c)
+	yes := pool.unused > frames.reserve>>c.Urgent
+	pool.mu.Unlock(c)
+	return yes
+}
+
+// roomyDirect is Roomy while there is no caching.
+func roomyDirect(c *percpu.CPU) bool {
+	lockPool(c)
+	yes := pool.unused > cacheSlack+frames.reserve/2
+	pool.mu.Unlock(c)
+	return yes
+}
+
+// cached returns how many frames a CPU has cached. It may be changing them: then the number
+// is one of about this time.
+func cached(id uint32) uint64 {
+	k := ptr[frameCache](frames.caches.On(id))
+	return uint64(atomic.LoadUint32(&k.n)) + uint64(atomic.LoadUint32(&k.spared))
+}
+
+// GiveBack gives all frames that c has cached to the pool.
+//
+// Context: on c.
+// Locks: takes pool.mu.
+func GiveBack(c *percpu.CPU) {
+	lockPool(c)
+	pool.mu.Unlock(c)
+}
+
+// recallLimit is how long a CPU may take to begin to give its frames back. One that takes
+// longer keeps them until it allocates or frees.
+const recallLimit = 100 * clock.Millisecond
+
+// Recall makes the other CPUs give back the frames that they have cached, and reports
+// whether there is plenty of memory now, because they did.
+//
+// Context: memory is exhausted; no lock held. Waits for the other CPUs.
+func Recall(c *percpu.CPU) bool {
+	var words [percpu.Max / 64]uint64
+	var set percpu.Mask
+	set.Init(uintptr(unsafe.Pointer(&words)), percpu.Count())
+	for id := range percpu.Count() {
+		if id != c.ID && cached(id) != 0 {
+			set.Set(id)
+		}
+	}
+	if _, some := set.Next(0); !some {
+		return false
+	}
+	cross.Call(c, &set, abi.CallGiveBack, 0, recallLimit)
+	return Plenty(c)
+}
+
+// Stats is the amount of RAM, in pages.
+type Stats struct {
+	Total, Free, Reserve uint64
+}
+
+// ReadStats returns the current numbers. While CPUs allocate, those are numbers of about
+// this time.
+//
+// Locks: takes pool.mu.
+func ReadStats(c *percpu.CPU) (s Stats) {
+	pool.mu.Lock(c)
+	s = Stats{frames.total, pool.unused, frames.reserve}
+	pool.mu.Unlock(c)
+	if pool.enough != 0 {
+		for id := range percpu.Count() {
+			s.Free += cached(id)
+		}
+	}
+	return s
+}

@@ -1,0 +1,329 @@
+package mem
+
+import (
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"muster/kernel/cpu"
+	"muster/kernel/layout"
+	"muster/kernel/lock"
+	"muster/kernel/percpu"
+	"muster/kernel/upcall"
+)
+
+// The allocator before it has any memory.
+var framesZero, poolZero = frames, pool
+
+// machine is a frame allocator on the host and its CPUs. The frames have words in the table,
+// and no memory.
+type machine struct {
+	cpus  [4]*percpu.CPU
+	first uint32
+	total uint32
+	words []uint32
+}
+
+// newMachine makes an allocator of so many frames. None was ever used.
+func newMachine(t *testing.T, total, reserve uint32) *machine {
+	t.Helper()
+	m := &machine{first: 1 << 20, total: total, words: make([]uint32, total)}
+	for i := range m.cpus {
+		m.cpus[i] = &percpu.CPU{}
+		m.cpus[i].Init(uint32(i))
+	}
+	t.Cleanup(func() { frames, pool = framesZero, poolZero })
+	frames, pool = framesZero, poolZero
+	pool.mu.Rank = lock.RankFrames
+	frames.table = uintptr(unsafe.Pointer(&m.words[0])) - uintptr(m.first)*4
+	frames.total, frames.reserve = uint64(total), uint64(reserve)
+	pool.regions, pool.count = []region{{m.first, m.first + total}}, 1
+	pool.mapped, pool.unused = math.MaxUint32, uint64(total)
+	clear(hostCaches[:])
+	frames.caches = PerCPU(unsafe.Pointer(&hostCaches))
+	sizeCaches(uint32(len(m.cpus)))
+	pool.mu.Lock(m.cpus[0])
+	beginCaching(m.cpus[0])
+	pool.mu.Unlock(m.cpus[0])
+	return m
+}
+
+// free is how many frames are free.
+func (m *machine) free() (n uint64) {
+	n = pool.unused
+	for id := range m.cpus {
+		n += cached(uint32(id))
+	}
+	return n
+}
+
+// walk counts the free frames one by one. Each is in one place.
+func (m *machine) walk(t *testing.T) (n uint64) {
+	t.Helper()
+	seen := make([]bool, m.total)
+	list := func(first uint32, want uint64) {
+		got := uint64(0)
+		for f := first; f != frameNone; f = *frameWord(f) {
+			require.False(t, seen[f-m.first], "frame %#x is free twice", f)
+			seen[f-m.first] = true
+			got++
+		}
+		if want != math.MaxUint64 {
+			require.Equal(t, want, got)
+		}
+		n += got
+	}
+	list(pool.first, math.MaxUint64)
+	for _, d := range pool.depot[:pool.inDepot] {
+		list(d.first, uint64(d.n))
+	}
+	for at := pool.at; at < pool.count; at++ {
+		n += uint64(pool.regions[at].end - pool.regions[at].next)
+	}
+	require.Equal(t, pool.unused, n)
+	for _, c := range m.cpus {
+		k := cacheOf(c)
+		list(k.first, uint64(k.n))
+		spared := uint64(0)
+		for _, s := range k.spare[:k.spares] {
+			list(s.first, uint64(s.n))
+			spared += uint64(s.n)
+		}
+		require.EqualValues(t, k.spared, spared)
+	}
+	return n
+}
+
+// user is AllocUser without the clearing, since the frames have no memory.
+func user(c *percpu.CPU) (PhysAddr, bool) {
+	if cacheOf(c).first == frameNone && !Plenty(c) {
+		return 0, false
+	}
+	return AllocFrame(c)
+}
+
+// Frames come and go at random on four CPUs. Each is in use once, none is lost, programs
+// leave the reserve to the kernel, and an allocation fails only when no frame is left but in
+// the caches of other CPUs.
+func TestFramesAgainstModel(t *testing.T) {
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(1, seed))
+		total, reserve := 500+r.Uint32N(60000), uint32(0)
+		reserve = total / (3 + r.Uint32N(5))
+		m := newMachine(t, total, reserve)
+		used := map[PhysAddr]bool{}
+		var list []PhysAddr
+		for step := range 3000 {
+			c := m.cpus[r.IntN(len(m.cpus))]
+			n := 1 + r.IntN(1+r.IntN(300))
+			switch what := r.IntN(100); {
+			case what < 30+40*(step/500%2):
+				alloc, left := AllocFrame, uint64(0)
+				if r.IntN(8) != 0 {
+					alloc, left = user, uint64(reserve)
+				}
+				for range n {
+					p, ok := alloc(c)
+					if !ok {
+						require.Zero(t, frames.caching.Load())
+						require.Zero(t, cached(c.ID), "own frames are given back")
+						require.LessOrEqual(t, pool.unused, left)
+						break
+					}
+					require.False(t, used[p])
+					used[p] = true
+					list = append(list, p)
+				}
+			case what < 95:
+				var gone chain
+				for range min(n, len(list)) {
+					i := r.IntN(len(list))
+					p := list[i]
+					list[i] = list[len(list)-1]
+					list = list[:len(list)-1]
+					delete(used, p)
+					if what%2 == 0 {
+						FreeFrame(c, p)
+					} else {
+						gone.add(c, p)
+					}
+				}
+				gone.release(c)
+			default:
+				GiveBack(c)
+				require.Zero(t, cached(c.ID))
+			}
+			require.EqualValues(t, int(total)-len(list), m.free())
+			if frames.caching.Load() != 0 {
+				require.Greater(t, pool.unused, uint64(reserve), "the kernel's reserve is in the pool")
+			}
+			if step%100 == 0 {
+				require.Equal(t, m.free(), m.walk(t))
+			}
+		}
+		for _, p := range list {
+			FreeFrame(m.cpus[0], p)
+		}
+		require.EqualValues(t, total, m.walk(t))
+	}
+}
+
+// Four CPUs at once: programs take all that they can get, the kernel takes the reserve, and
+// all comes back.
+func TestFramesExhausted(t *testing.T) {
+	upcall.To.SpinPoll = func(*percpu.CPU) { runtime.Gosched() } // the CPU with the lock may be a goroutine that waits
+	t.Cleanup(func() { upcall.To.SpinPoll = nil })
+	const total, reserve = 20000, 4000
+	m := newMachine(t, total, reserve)
+	taken := make([][]PhysAddr, len(m.cpus))
+	all := func(f func(i int, c *percpu.CPU)) {
+		var wg sync.WaitGroup
+		for i, c := range m.cpus {
+			wg.Go(func() { f(i, c) })
+		}
+		wg.Wait()
+	}
+	for range 5 {
+		all(func(i int, c *percpu.CPU) {
+			for n := 0; ; n++ {
+				p, ok := user(c)
+				if !ok {
+					return
+				}
+				taken[i] = append(taken[i], p)
+				if n%7 == 6 {
+					FreeFrame(c, taken[i][0])
+					taken[i] = taken[i][1:]
+				}
+			}
+		})
+		all(func(_ int, c *percpu.CPU) { GiveBack(c) })
+		for {
+			p, ok := user(m.cpus[0])
+			if !ok {
+				break
+			}
+			taken[0] = append(taken[0], p)
+		}
+		// CPUs that check at the same time may each take a page more.
+		require.LessOrEqual(t, m.free(), uint64(reserve))
+		require.GreaterOrEqual(t, m.free(), uint64(reserve-len(m.cpus)))
+		require.Equal(t, m.free(), m.walk(t))
+		all(func(i int, c *percpu.CPU) {
+			for p, ok := AllocFrame(c); ok; p, ok = AllocFrame(c) {
+				taken[i] = append(taken[i], p)
+			}
+		})
+		require.Zero(t, m.free())
+		every := slices.Sorted(slices.Values(slices.Concat(taken...)))
+		require.Len(t, slices.Compact(every), total)
+		all(func(i int, c *percpu.CPU) {
+			var gone chain
+			for j, p := range taken[len(m.cpus)-1-i] { // another CPU than the one that took it
+				if j%3 == 0 {
+					gone.add(c, p)
+				} else {
+					FreeFrame(c, p)
+				}
+				if gone.n == 200 {
+					gone.release(c)
+				}
+			}
+			gone.release(c)
+		})
+		for i := range taken {
+			taken[i] = nil
+		}
+		require.EqualValues(t, total, m.walk(t))
+		require.NotZero(t, frames.caching.Load(), "the caching begins again")
+	}
+}
+
+// CPUs of which each allocates and frees its own frames do not come to the pool.
+func TestFramesStayWithTheirCPU(t *testing.T) {
+	m := newMachine(t, 200000, 9000)
+	c := m.cpus[1]
+	own := map[PhysAddr]bool{}
+	work := func(n int) {
+		list := make([]PhysAddr, n)
+		for i := range list {
+			list[i], _ = AllocFrame(c)
+			own[list[i]] = true
+		}
+		for _, p := range list {
+			FreeFrame(c, p)
+		}
+	}
+	for n := range 300 {
+		work(n)
+	}
+	frames, unused := len(own), pool.unused
+	pool.mu.Rank = 0 // a debug build panics if the pool is locked
+	for range 1000 {
+		work(1 + rand.IntN(299))
+	}
+	require.Len(t, own, frames)
+	require.Equal(t, unused, pool.unused)
+}
+
+// A frame that is freed twice is a panic, wherever it is meanwhile.
+func TestFrameFreedTwice(t *testing.T) {
+	for name, between := range map[string]func(c *percpu.CPU){
+		"at once":     func(*percpu.CPU) {},
+		"in the pool": GiveBack,
+		"below others": func(c *percpu.CPU) {
+			for range 20 {
+				p, _ := AllocFrame(c)
+				defer FreeFrame(c, p)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t, 40000, 9000)
+			c := m.cpus[2]
+			p, _ := AllocFrame(c)
+			q, _ := AllocFrame(c)
+			FreeFrame(c, p)
+			FreeFrame(c, q)
+			between(c)
+			said := ""
+			upcall.To.Panic = func(_ *percpu.CPU, _ *cpu.Frame, text string, addr, _ uint64) {
+				require.EqualValues(t, p, addr)
+				said = strings.Clone(text)
+				panic("caught")
+			}
+			defer func() { upcall.To.Panic = nil }()
+			for _, free := range []func(){
+				func() { FreeFrame(c, p) },
+				func() { var l chain; l.add(c, p) },
+			} {
+				said = ""
+				require.Panics(t, free)
+				require.Contains(t, said, "mem: frame freed twice")
+			}
+		})
+	}
+}
+
+// With many CPUs or little memory, the caches are small.
+func TestCachesAreASmallPart(t *testing.T) {
+	t.Cleanup(func() { frames, pool = framesZero, poolZero })
+	for _, tc := range []struct {
+		megabytes uint64
+		cpus      uint32
+		full      uint32
+	}{
+		{64, 1, 32}, {64, 4, 8}, {512, 4, 64}, {16 << 10, 64, 64}, {2 << 10, 512, 8}, {1 << 20, 1, 64},
+	} {
+		frames.total = tc.megabytes << 20 / layout.PageSize
+		sizeCaches(tc.cpus)
+		require.Equal(t, tc.full, frames.full, "%+v", tc)
+	}
+}
