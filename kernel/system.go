@@ -173,7 +173,7 @@ func (s *system) Locks() (list []shell.LockClass) {
 		class := shell.LockClass{Class: lock.Class(r)}
 		for i := range s.CPUs() {
 			class.CPUs = append(class.CPUs, shell.LockCounts{
-				Contended: kcall.LockCount(i, r, lock.Contended), Wait: kcall.LockCount(i, r, lock.Waited),
+				Contended: kcall.LockCount(i, r, lock.Contended), OutOfTurn: kcall.LockCount(i, r, lock.OutOfTurn), Wait: kcall.LockCount(i, r, lock.Waited),
 				LongestWait: kcall.LockCount(i, r, lock.LongestWait), LongestHold: kcall.LockCount(i, r, lock.LongestHold),
 			})
 		}

@@ -71,6 +71,9 @@ func (x *Uint32) Load() uint32 { step(Read, unsafe.Pointer(x)); return x.v }
 // Store sets the value.
 func (x *Uint32) Store(v uint32) { step(Write, unsafe.Pointer(x)); x.v = v }
 
+// Release sets the lowest byte to 0.
+func (x *Uint32) Release() { step(Update, unsafe.Pointer(x)); x.v &^= 0xff }
+
 // Swap sets the value and returns the old one.
 func (x *Uint32) Swap(v uint32) uint32 {
 	step(Update, unsafe.Pointer(x))

@@ -1,7 +1,7 @@
 // Package lock has the spinlock of the core and the order of all locks.
 //
-// Core code runs with interrupts off, so a spinlock need not turn them off. It is a
-// ticket lock: CPUs get it in the order of their tickets.
+// Core code runs with interrupts off, so a spinlock need not turn them off. CPUs get it in
+// the order in which they came, but a CPU that does not run, as a virtual CPU may, is passed: turns.go.
 //
 // Layer: core.
 // Context: interrupts off.
@@ -15,7 +15,6 @@ import (
 
 	"muster/kernel/atom"
 	"muster/kernel/clock"
-	"muster/kernel/cpu"
 	"muster/kernel/percpu"
 	"muster/kernel/upcall"
 )
@@ -23,11 +22,21 @@ import (
 // Spin is a lock that waiters spin for. Its rank is set where it is declared:
 // lock.Spin{Rank: lock.RankFrames}.
 type Spin struct {
-	next   atom.Uint32 // next ticket to take
-	owner  atom.Uint32 // ticket that holds the lock
-	holder uint32      // debug builds: CPU number + 1, guarded by the lock
+	word   atom.Uint32 // held, claimed, and the number of CPUs that wait in units of waiter
+	next   atom.Uint32 // the next turn to give to a CPU that must wait
+	turn   atom.Uint32 // turns up to this one have come; stored by the holder
+	holder uint16      // debug builds: CPU number + 1, guarded by the lock
 	Rank   Rank
 }
+
+// Parts of Spin.word. It is 0 while the lock is free and no CPU waits.
+const (
+	held    = 1       // a byte of its own, so that its release is a plain store
+	claimed = 1 << 8  // a CPU that was passed often is next
+	waiter  = 1 << 16 // one CPU that waits
+)
+
+var _ [1<<16 - 1 - percpu.Max]struct{} // all CPUs can wait for one lock
 
 // timeout is far longer than any critical section, which is at most 100,000
 // instructions.
@@ -44,9 +53,8 @@ func (s *Spin) Lock(c *percpu.CPU) {
 	if Checked {
 		s.checkOrder(c)
 	}
-	ticket := s.next.Add(1) - 1
-	if s.owner.Load() != ticket {
-		s.wait(c, ticket)
+	if !s.word.CompareAndSwap(0, held) {
+		s.wait(c)
 	}
 	s.taken(c)
 }
@@ -57,20 +65,18 @@ func LockPair(c *percpu.CPU, first, second *Spin) {
 	if Checked && first.Rank != second.Rank {
 		upcall.Panic(c, "lock: a pair of different ranks", uint64(first.Rank), uint64(second.Rank))
 	}
-	ticket := second.next.Add(1) - 1
-	if second.owner.Load() != ticket {
-		second.wait(c, ticket)
+	if !second.word.CompareAndSwap(0, held) {
+		second.wait(c)
 	}
 	second.taken(c)
 }
 
-// TryLock takes the lock if it is free, and does not wait.
+// TryLock takes the lock if it is free and no CPU waits for it. It does not wait.
 func (s *Spin) TryLock(c *percpu.CPU) bool {
 	if Checked {
 		s.checkOrder(c)
 	}
-	ticket := s.owner.Load()
-	if !s.next.CompareAndSwap(ticket, ticket+1) { // another CPU has or awaits the lock
+	if !s.word.CompareAndSwap(0, held) {
 		return false
 	}
 	s.taken(c)
@@ -80,34 +86,16 @@ func (s *Spin) TryLock(c *percpu.CPU) bool {
 // taken notes in debug builds that c has the lock.
 func (s *Spin) taken(c *percpu.CPU) {
 	if Checked {
-		s.holder = c.ID + 1
+		s.holder = uint16(c.ID + 1)
 		holds(c)
 		c.LockRanks[c.LockDepth] = uint8(s.Rank)
 		c.LockDepth++
 	}
 }
 
-// wait spins until ticket holds the lock. Meanwhile the CPU answers TLB flushes,
-// because the holder may be waiting for a flush.
-func (s *Spin) wait(c *percpu.CPU, ticket uint32) {
-	began, end := cpu.TSC(), clock.After(timeout)
-	for turns := 1; s.owner.Load() != ticket; turns++ {
-		if upcall.To.SpinPoll != nil {
-			upcall.To.SpinPoll(c)
-		}
-		atom.Pause()
-		if turns%4096 != 0 || !end.Passed() {
-			continue
-		}
-		if stalled := upcall.Stalled(c); !stalled && s.owner.Load() != ticket {
-			upcall.Panic(c, "lock: not free for 5 s; rank, holder+1", uint64(s.Rank), uint64(s.holder))
-		}
-		end = clock.After(timeout)
-	}
-	hasWaited(c, s.Rank, cpu.TSC()-began)
-}
-
-// Unlock releases the lock.
+// Unlock releases the lock. Other CPUs see it after all that c has done before, but it is no fence: c
+// may load something else before they do. A protocol of two CPUs that each store, and then look for the
+// other's store, needs an atomic store for that.
 func (s *Spin) Unlock(c *percpu.CPU) {
 	if Checked {
 		s.checkHeld(c)
@@ -115,12 +103,12 @@ func (s *Spin) Unlock(c *percpu.CPU) {
 		c.LockDepth--
 		hasHeld(c, s.Rank)
 	}
-	s.owner.Store(s.owner.Load() + 1) // pairs with the Loads in Lock and wait
+	s.word.Release() // pairs with each CompareAndSwap of word
 }
 
 // AssertHeld panics in debug builds unless c holds the lock.
 func (s *Spin) AssertHeld(c *percpu.CPU) {
-	if Checked && s.holder != c.ID+1 {
+	if Checked && s.holder != uint16(c.ID+1) {
 		upcall.Panic(c, "lock: not held where it must be; rank, holder+1", uint64(s.Rank), uint64(s.holder))
 	}
 }
@@ -150,7 +138,7 @@ func (s *Spin) checkOrder(c *percpu.CPU) {
 
 // checkHeld panics unless c holds the lock and took it last.
 func (s *Spin) checkHeld(c *percpu.CPU) {
-	if s.holder != c.ID+1 {
+	if s.holder != uint16(c.ID+1) {
 		upcall.Panic(c, "lock: released by a CPU that does not hold it; rank, holder+1", uint64(s.Rank), uint64(s.holder))
 	}
 	if c.LockDepth == 0 || Rank(c.LockRanks[c.LockDepth-1]) != s.Rank {

@@ -16,7 +16,12 @@ import (
 // excludes searches a critical section that some CPUs enter a few times, by a lock
 // that is the kernel's, or a faulty one.
 func excludes(cpus, times int, lock func(*Spin, *percpu.CPU)) explore.Result {
-	return explore.Run(explore.Model{Preemptions: explore.Unbounded, Setup: func() ([]func(), func() error) {
+	return excludesWithin(explore.Unbounded, cpus, times, lock)
+}
+
+// excludesWithin is excludes with a bound on preemptions.
+func excludesWithin(preemptions, cpus, times int, lock func(*Spin, *percpu.CPU)) explore.Result {
+	return explore.Run(explore.Model{Preemptions: preemptions, Setup: func() ([]func(), func() error) {
 		s := &Spin{Rank: RankConsole}
 		var inside, total atom.Uint32
 		enter := func(id uint32) func() {
@@ -46,15 +51,67 @@ func excludes(cpus, times int, lock func(*Spin, *percpu.CPU)) explore.Result {
 	}})
 }
 
+// withPatience sets the patience of CPUs for one test. With 0 each takes the lock out of turn whenever it
+// is free. With more they do so never here, because the explorer counts no polls: every CPU runs.
+func withPatience(t *testing.T, n uint32) {
+	old := patience
+	patience = n
+	t.Cleanup(func() { patience = old })
+}
+
 // Two CPUs enter a critical section up to three times each, three enter it once:
-// never two at a time, and each CPU as often as it tries.
+// never two at a time, and each CPU as often as it tries. All take turns, or none does.
 func TestSpinExcludes(t *testing.T) {
-	for _, m := range []struct{ cpus, times int }{{2, 1}, {2, 3}, {3, 1}} {
-		r := excludes(m.cpus, m.times, (*Spin).Lock)
-		t.Log(r)
-		require.NoError(t, r.Err)
-		require.True(t, r.Complete)
+	for _, polls := range []uint32{64, 0} {
+		withPatience(t, polls)
+		for _, m := range []struct{ preemptions, cpus, times int }{{explore.Unbounded, 2, 1}, {4, 2, 3}, {3, 3, 1}, {2, 3, 2}} {
+			r := excludesWithin(m.preemptions, m.cpus, m.times, (*Spin).Lock)
+			t.Log(r)
+			require.NoError(t, r.Err)
+			require.True(t, r.Complete)
+		}
 	}
+}
+
+// withStopped searches two CPUs that take a lock while a third one, which waits for it, does not run until they have
+// had the lock.
+func withStopped() explore.Result {
+	return explore.Run(explore.Model{Preemptions: 3, Setup: func() ([]func(), func() error) {
+		s := &Spin{Rank: RankConsole}
+		var done explore.Var
+		runs := func(id uint32) func() {
+			c := &percpu.CPU{ID: id}
+			return func() {
+				s.Lock(c)
+				s.Unlock(c)
+				done.Add(1)
+			}
+		}
+		stops := func() {
+			s.word.Add(waiter)
+			s.next.Add(1)
+			explore.Until(func() bool { return done.Get() == 2 })
+			s.word.Add(^uint32(waiter - 1))
+			runs(0)()
+		}
+		return []func(){stops, runs(1), runs(2)}, func() error { return nil }
+	}})
+}
+
+// A CPU that has a turn and does not run is passed.
+func TestStoppedWaiterIsPassed(t *testing.T) {
+	withPatience(t, 0)
+	r := withStopped()
+	t.Log(r)
+	require.NoError(t, r.Err)
+	require.True(t, r.Complete)
+}
+
+// Negative control: without passing, all wait for the CPU that does not run.
+func TestWaitForStoppedIsFound(t *testing.T) {
+	r := withStopped()
+	require.ErrorContains(t, r.Err, "waits forever")
+	t.Log(r)
 }
 
 // tries searches a CPU that tries until it has the lock, among others that wait for it.
@@ -84,10 +141,10 @@ func TestTryLockExcludes(t *testing.T) {
 func TestTryInTwoStepsIsFound(t *testing.T) {
 	for _, m := range []struct{ cpus, times int }{{2, 2}, {3, 1}} {
 		r := tries(m.cpus, m.times, func(s *Spin, c *percpu.CPU) bool {
-			if s.next.Load() != s.owner.Load() {
+			if s.word.Load() != 0 {
 				return false
 			}
-			s.next.Store(s.owner.Load() + 1)
+			s.word.Store(held)
 			return true
 		})
 		require.Error(t, r.Err)
@@ -95,16 +152,18 @@ func TestTryInTwoStepsIsFound(t *testing.T) {
 	}
 }
 
-// Negative control: a lock that takes its ticket in two steps gives two CPUs the same one.
-func TestTicketInTwoStepsIsFound(t *testing.T) {
-	r := excludes(2, 1, func(s *Spin, c *percpu.CPU) {
-		ticket := s.next.Load()
-		s.next.Store(ticket + 1)
-		if s.owner.Load() != ticket {
-			s.wait(c, ticket)
+// Negative control: a CPU that waits until the lock is free, and then takes it, has it together with another.
+func TestSpinInTwoStepsIsFound(t *testing.T) {
+	r := excludes(2, 2, func(s *Spin, c *percpu.CPU) {
+		if s.word.CompareAndSwap(0, held) {
+			return
 		}
+		s.word.Add(waiter)
+		for s.word.Load()&held != 0 {
+			atom.Pause()
+		}
+		s.word.Add(^uint32(waiter - held - 1))
 	})
-	require.Error(t, r.Err)
-	require.Regexp(t, "two CPUs hold the lock|waits forever", r.Err.Error(), "two CPUs have one ticket, and no CPU has the next")
+	require.ErrorContains(t, r.Err, "two CPUs hold the lock")
 	t.Log(r)
 }

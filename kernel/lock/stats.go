@@ -14,6 +14,7 @@ type Counter uint8
 // Counters. Times are in ticks of the time-stamp counter.
 const (
 	Contended   Counter = iota // times that the CPU has waited for a lock
+	OutOfTurn                  // of them, those in which it took the lock out of turn
 	Waited                     // for how long in all
 	LongestWait                // and at most
 	LongestHold                // debug builds: for how long the CPU has held a lock at most
@@ -21,7 +22,7 @@ const (
 )
 
 // IsTime reports whether the counter is a time.
-func (n Counter) IsTime() bool { return n != Contended }
+func (n Counter) IsTime() bool { return n >= Waited }
 
 // Stats is the counters of one CPU. Only that CPU writes them; other CPUs may read them
 // meanwhile. A CPU that gets a lock at once writes none of them.
@@ -41,14 +42,17 @@ func Read(c *percpu.CPU, r Rank, n Counter) uint64 {
 	return (*Stats)(unsafe.Pointer(c.Locks)).counts[r%Ranks][n%Counters].Load()
 }
 
-// hasWaited counts a wait of c for a lock.
-func hasWaited(c *percpu.CPU, r Rank, ticks uint64) {
+// hasWaited counts a wait of c for a lock. ahead is below 0 if c took it out of turn.
+func hasWaited(c *percpu.CPU, r Rank, ticks uint64, ahead int32) {
 	if c.Locks == 0 {
 		return
 	}
 	s := (*Stats)(unsafe.Pointer(c.Locks))
 	n := &s.counts[r%Ranks]
 	n[Contended].Store(n[Contended].Load() + 1)
+	if ahead < 0 {
+		n[OutOfTurn].Store(n[OutOfTurn].Load() + 1)
+	}
 	n[Waited].Store(n[Waited].Load() + ticks)
 	raise(&n[LongestWait], ticks)
 }

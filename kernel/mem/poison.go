@@ -19,8 +19,7 @@ import (
 // A store to the object is found when it leaves quarantine. Free finds an object that is
 // in quarantine already, or free.
 
-// poison is what freed objects are full of. The halves differ, because a ticket lock
-// whose halves are equal would be free.
+// poison is what freed objects are full of. The lowest byte is not 0, so a lock looks held.
 const poison = 0x6badfeed_deadf4ee
 
 // quarantine is the objects that a cache freed last, the oldest at next.

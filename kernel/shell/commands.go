@@ -129,6 +129,7 @@ func locks(_ context.Context, s *Shell, a args) error {
 		r := row{class: class.Class}
 		for _, c := range class.CPUs {
 			r.Contended += c.Contended
+			r.OutOfTurn += c.OutOfTurn
 			r.Wait += c.Wait
 			r.LongestWait = max(r.LongestWait, c.LongestWait)
 			r.LongestHold = max(r.LongestHold, c.LongestHold)
@@ -141,13 +142,13 @@ func locks(_ context.Context, s *Shell, a args) error {
 		fmt.Fprintln(s.out, "no CPU has waited for a lock")
 		return nil
 	}
-	head := "CLASS CONTENDED WAIT-US LONGEST-WAIT-US"
+	head := "CLASS CONTENDED OUT-OF-TURN WAIT-US LONGEST-WAIT-US"
 	held := slices.ContainsFunc(rows, func(r row) bool { return r.LongestHold != 0 })
 	if held {
 		head += " LONGEST-HOLD-US"
 	}
 	return list(s, a, rows, head, func(w io.Writer, r row) {
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t", r.class, r.Contended, microseconds(r.Wait), microseconds(r.LongestWait))
+		fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\t", r.class, r.Contended, r.OutOfTurn, microseconds(r.Wait), microseconds(r.LongestWait))
 		if held {
 			fmt.Fprintf(w, "%s\t", microseconds(r.LongestHold))
 		}

@@ -62,7 +62,7 @@ func (f *fake) IPIs() []IPI {
 	return []IPI{{"call", []Counter{{"sent", []uint64{3, 0}}, {"lost", []uint64{0, 0}}}}}
 }
 func (f *fake) Locks() []LockClass {
-	return []LockClass{{"tasks", []LockCounts{{1, 1500, 1500, 0}, {2, 3000, 2500, 0}}}, {"frames", make([]LockCounts, 2)}}
+	return []LockClass{{"tasks", []LockCounts{{1, 0, 1500, 1500, 0}, {2, 1, 3000, 2500, 0}}}, {"frames", make([]LockCounts, 2)}}
 }
 func (f *fake) Audit() []Audited { return nil }
 func (f *fake) IRQs() []IRQ      { return nil }
@@ -236,7 +236,7 @@ func TestCommands(t *testing.T) {
 		"irq admit x":    {want: "irq: \"x\" is not a CPU number; cpus lists them\n", bad: true},
 		"dmesg -last":    {want: "nothing kept: cold\n"},
 		"ipi":            {want: "   IPI  COUNTER  CPU0  CPU1\n  call     sent     3     0\n"},
-		"locks":          {want: "  CLASS  CONTENDED  WAIT-US  LONGEST-WAIT-US\n  tasks          3      4.5              2.5\n"},
+		"locks":          {want: "  CLASS  CONTENDED  OUT-OF-TURN  WAIT-US  LONGEST-WAIT-US\n  tasks          3            1      4.5              2.5\n"},
 		"smp start 1":    {want: ""},
 		"smp start 9":    {want: "smp: no such CPU\n", bad: true},
 		"acpi":           {want: "acpi: RSDP+0x0: not found\n", bad: true},

@@ -94,8 +94,9 @@ type LockClass struct {
 
 // LockCounts is what one CPU has met at the locks of one class.
 type LockCounts struct {
-	Contended   uint64 `json:"contended"` // times that the lock was not free
-	Wait        uint64 `json:"wait_ns"`   // in all
+	Contended   uint64 `json:"contended"`   // times that the lock was not free
+	OutOfTurn   uint64 `json:"out_of_turn"` // of them, those in which a CPU that did not run was passed
+	Wait        uint64 `json:"wait_ns"`     // in all
 	LongestWait uint64 `json:"longest_wait_ns"`
 	LongestHold uint64 `json:"longest_hold_ns,omitempty"` // debug builds
 }

@@ -1,9 +1,10 @@
-// Package models checks the protocols of package smp and package cross with the
+// Package models checks the protocols of packages smp, cross and lock with the
 // model checker spin: all interleavings of one boot CPU and one other that is started
-// twice, and of two callers and one target, all losses of SIPIs and IPIs included.
+// twice, and of two callers and one target, all losses of SIPIs and IPIs included; and of three
+// CPUs that take a lock, with their store buffers.
 //
 // Layer: host.
-// Chapter: docs/08-starting-cpus.md, docs/06-interrupts.md.
+// Chapter: docs/08-starting-cpus.md, docs/06-interrupts.md, docs/02-black-box.md.
 package models
 
 import (
@@ -46,7 +47,7 @@ var (
 )
 
 func TestModels(t *testing.T) {
-	for _, model := range [][]string{{"handshake.pml"}, {"call.pml"}, {"call.pml", "-DQUIET"}} {
+	for _, model := range [][]string{{"handshake.pml"}, {"call.pml"}, {"call.pml", "-DQUIET"}, {"spin.pml"}, {"spin.pml", "-DSTOPS"}} {
 		t.Run(strings.Join(model, ""), func(t *testing.T) {
 			out := verify(t, model[0], model[1:]...)
 			require.Equal(t, "0", errors.FindStringSubmatch(out)[1], out)
@@ -62,6 +63,7 @@ func TestBrokenModels(t *testing.T) {
 	for _, model := range [][]string{
 		{"handshake.pml", "-DBUG1"}, {"handshake.pml", "-DBUG2"}, {"handshake.pml", "-DBUG3"}, {"handshake.pml", "-DBUG4"},
 		{"call.pml", "-DQUIET", "-DBUG1"}, {"call.pml", "-DBUG2"}, {"call.pml", "-DQUIET", "-DBUG3"},
+		{"spin.pml", "-DBUG1"}, {"spin.pml", "-DBUG2"}, {"spin.pml", "-DSTOPS", "-DBUG3"},
 	} {
 		t.Run(strings.Join(model, ""), func(t *testing.T) {
 			require.NotEqual(t, "0", errors.FindStringSubmatch(verify(t, model[0], model[1:]...))[1])

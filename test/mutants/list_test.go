@@ -58,12 +58,12 @@ const root = "../.."
 
 var mutants = []mutant{
 	// Locks.
-	{"a ticket in two steps", "kernel/lock/spin.go",
-		"ticket := s.next.Add(1) - 1", "ticket := s.next.Load()\n\ts.next.Store(ticket + 1)", exploreLock},
+	{"a lock taken in two steps", "kernel/lock/turns.go",
+		"if s.word.CompareAndSwap(w, (w-waiter)&^claimed|held) {", "if s.word.Store((w-waiter)&^claimed | held); true {", exploreLock},
 	{"a lock that does not wait", "kernel/lock/spin.go",
-		"if s.owner.Load() != ticket {", "if s.owner.Load() > ticket {", exploreLock},
-	{"a ticket skipped", "kernel/lock/spin.go",
-		"s.owner.Store(s.owner.Load() + 1)", "s.owner.Store(s.owner.Load() + 2)", exploreLock},
+		"\t\ts.wait(c)", "\t\ts.word.Add(waiter)", exploreLock},
+	{"a turn that does not come", "kernel/lock/turns.go",
+		"s.turn.Store(mine + 1)", "s.turn.Store(mine)", exploreLock},
 	{"two locks of one rank", "kernel/lock/spin.go",
 		"s.Rank <= top {", "s.Rank < top {", debugLock},
 	{"release in any order", "kernel/lock/spin.go",
