@@ -57,6 +57,11 @@ func ReadCR3() uint64
 
 func writeCR3(v uint64)
 
+// InvalidatePage drops this CPU's translations of the page that contains va, those of upper
+// levels for any address, and those that are global (Intel SDM vol. 3A, "Operations that
+// Invalidate TLBs and Paging-Structure Caches").
+func InvalidatePage(va uintptr)
+
 // ReadCR4 returns control register 4.
 func ReadCR4() uint64
 

@@ -107,6 +107,11 @@ TEXT ·writeCR3(SB), NOSPLIT, $0-8
 	MOVQ	AX, CR3
 	RET
 
+TEXT ·InvalidatePage(SB), NOSPLIT, $0-8
+	MOVQ	va+0(FP), AX
+	INVLPG	(AX)
+	RET
+
 TEXT ·ReadCR4(SB), NOSPLIT, $0-8
 	MOVQ	CR4, AX
 	MOVQ	AX, ret+0(FP)

@@ -94,8 +94,9 @@ func Repeat(c, to *percpu.CPU, k Kind) {
 func SendSet(c *percpu.CPU, set *percpu.Mask, k Kind) { RequestSet(c, set, k, nil) }
 
 // RequestSet is SendSet for a set that CPUs may leave meanwhile. It calls request for each
-// CPU before the CPU's IPI is sent, so that no request is without its IPI.
-func RequestSet(c *percpu.CPU, set *percpu.Mask, k Kind, request func(to *percpu.CPU)) {
+// CPU before the CPU's IPI is sent, so that no request is without its IPI. A CPU for which
+// request returns false gets none.
+func RequestSet(c *percpu.CPU, set *percpu.Mask, k Kind, request func(to *percpu.CPU) bool) {
 	assertNone(c, k)
 	var g group
 	for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
@@ -103,8 +104,8 @@ func RequestSet(c *percpu.CPU, set *percpu.Mask, k Kind, request func(to *percpu
 		if to == c {
 			continue
 		}
-		if request != nil {
-			request(to)
+		if request != nil && !request(to) {
+			continue
 		}
 		if to.Pending.Or(1<<k)>>k&1 != 0 {
 			stats(c)[k][merged]++

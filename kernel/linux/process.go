@@ -223,7 +223,7 @@ func exitTask(c *percpu.CPU, t *Task) {
 	// it on request. And the process counts no time of this task any more.
 	sched.LeaveGroup(c)
 	t.Space = &mem.Kernel
-	c.Lazy = 1
+	c.BeLazy()
 	cpu.ClearSelectors() // a switch does so for a thread of a program, which t is no more
 	sched.Exit(t.leave(c))
 }

@@ -137,7 +137,7 @@ func NewSpace(c *percpu.CPU) *Space {
 // Context: interrupts off, no lock held. Free follows.
 func (s *Space) Detach(c *percpu.CPU) {
 	LeaveUser(c)
-	flushOthers(c, s.cpus)
+	flushOthers(c, s.cpus, everything, lazyToo)
 	if id, ok := s.cpus.Next(0); ok {
 		upcall.Panic(c, "mem: address space freed while in use; CPU", uint64(id), 0)
 	}
@@ -171,12 +171,18 @@ func (s *Space) User() bool { return s.user }
 // c.Lazy records that.
 func (s *Space) Enter(c *percpu.CPU) {
 	if !s.user {
-		c.Lazy = 1
+		c.BeLazy()
 		return
 	}
-	c.Lazy = 0
+	back := c.Lazy.Load() != 0
+	if back {
+		c.Lazy.Store(0) // before FlushLate is read, and before the CPU is in the set
+	}
 	old := (*Space)(unsafe.Pointer(c.Space))
 	if old == s {
+		if back {
+			catchUp(c)
+		}
 		return
 	}
 	if s.follows(c) {
@@ -186,6 +192,7 @@ func (s *Space) Enter(c *percpu.CPU) {
 		}
 	}
 	s.cpus.Set(c.ID) // before CR3: a CPU that unmaps from now on requests a flush from this CPU too
+	forget(c)
 	loadRoot(c, s.root)
 	c.Space = uintptr(unsafe.Pointer(s))
 	if old != nil {
@@ -214,6 +221,7 @@ func (s *Space) follows(c *percpu.CPU) bool {
 // LeaveUser makes c load the kernel's space if a program's space is still loaded.
 func LeaveUser(c *percpu.CPU) {
 	old := (*Space)(unsafe.Pointer(c.Space))
+	forget(c)
 	loadRoot(c, kernelRoot)
 	if old != nil {
 		c.Space = 0

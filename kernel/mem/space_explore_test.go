@@ -46,7 +46,7 @@ var shippingSpaces = spaces{(*Space).Enter, exit, Answer, (*Space).Detach}
 
 // exit is what linux.exitTask does about the space.
 func exit(m *leaving, c *percpu.CPU) (last bool) {
-	c.Lazy = 1
+	c.BeLazy()
 	return m.left.Add(^uint32(0)) == 0
 }
 
@@ -83,6 +83,7 @@ func newLeaving(n int, under spaces) *leaving {
 	m.left.Store(uint32(n))
 	loadRoot = func(c *percpu.CPU, root PhysAddr) { m.loaded[c.ID].Store(uint64(root)) }
 	reload = func(*percpu.CPU) {}
+	invalidate = func(*percpu.CPU, uintptr) {}
 	apic.Sent = func(dest, _ uint32) { m.ipi[dest].Store(1) }
 	upcall.To.Panic = func(_ *percpu.CPU, _ *cpu.Frame, msg string, _, _ uint64) { panic(msg) }
 	return m
@@ -116,7 +117,7 @@ func (m *leaving) run(c *percpu.CPU) {
 
 // shoot is one CPU more, which makes all others flush for the kernel's own sake.
 func (m *leaving) shoot() {
-	flushOthers(m.cpus[len(m.cpus)-1], &m.online)
+	flushOthers(m.cpus[len(m.cpus)-1], &m.online, everything, lazyToo)
 	m.over.Add(1)
 }
 
@@ -160,7 +161,7 @@ func TestEarlyClearIsFound(t *testing.T) {
 	t.Cleanup(func() { upcall.To.Panic = nil })
 	under := shippingSpaces
 	under.enter = func(s *Space, c *percpu.CPU) {
-		c.Lazy = 0
+		c.Lazy.Store(0)
 		s.cpus.Set(c.ID)
 		if old := (*Space)(unsafe.Pointer(c.Space)); old != nil {
 			old.cpus.Clear(c.ID)
@@ -186,7 +187,7 @@ func TestEarlyAnswerIsFound(t *testing.T) {
 			return
 		}
 		c.FlushDone.Store(requests)
-		flushOwn(c)
+		flushPosted(c)
 	}
 	for _, shot := range []bool{false, true} {
 		r := leave(2, 2, shot, under)

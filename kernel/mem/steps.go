@@ -71,12 +71,15 @@ func (s *Space) lastTable(va uintptr) (table PhysAddr, skip uintptr) {
 // Locks: takes s.mu; none held. Waits for other CPUs' TLB flushes.
 func (s *Space) Zap(c *percpu.CPU, start, end uintptr) uintptr {
 	var gone chain
-	lost := false
+	var lost span
 	w := walk{s: s, at: start, end: end}
 	s.mu.Lock(c)
 	for e := w.next(); e != nil; e = w.next() {
+		if *e == 0 {
+			continue
+		}
 		if v := atomic.SwapUint64(e, 0); v != 0 {
-			lost = true
+			lost.add(w.page())
 			if p, ok := owned(v); ok {
 				gone.add(c, p)
 			}
@@ -84,10 +87,8 @@ func (s *Space) Zap(c *percpu.CPU, start, end uintptr) uintptr {
 	}
 	atomic.AddUint64(&s.charged, -gone.n)
 	s.mu.Unlock(c)
-	if lost {
-		s.flush(c)
-		gone.release(c)
-	}
+	lost.flush(c, s)
+	gone.release(c)
 	return w.reached()
 }
 
@@ -99,7 +100,7 @@ func (s *Space) Zap(c *percpu.CPU, start, end uintptr) uintptr {
 // Locks: as Zap.
 // Source: Intel SDM vol. 3A, "Operations that Invalidate TLBs and Paging-Structure Caches".
 func (s *Space) Reprotect(c *percpu.CPU, start, end uintptr) uintptr {
-	lost := false
+	var lost span
 	w := walk{s: s, at: start, end: end}
 	s.mu.Lock(c)
 	for e := w.next(); e != nil; e = w.next() {
@@ -109,13 +110,13 @@ func (s *Space) Reprotect(c *percpu.CPU, start, end uintptr) uintptr {
 		if a := s.find(w.page()); a != nil {
 			now := *e&kept | s.pageBits(a.prot)
 			was := atomic.SwapUint64(e, now)
-			lost = lost || was&^now&(ptePresent|pteWrite)|now&^was&pteNoExec != 0 && was&ptePresent != 0
+			if was&^now&(ptePresent|pteWrite)|now&^was&pteNoExec != 0 && was&ptePresent != 0 {
+				lost.add(w.page())
+			}
 		}
 	}
 	s.mu.Unlock(c)
-	if lost {
-		s.flush(c)
-	}
+	lost.flush(c, s)
 	return w.reached()
 }
 
@@ -126,7 +127,7 @@ func (s *Space) Reprotect(c *percpu.CPU, start, end uintptr) uintptr {
 // Locks: as Zap.
 func (s *Space) Move(c *percpu.CPU, start, to, end uintptr) (next uintptr, ok bool) {
 	w := walk{s: s, at: start, end: end}
-	moved := false
+	var moved span
 	ok = true
 	s.mu.Lock(c)
 	for e := w.next(); e != nil; e = w.next() {
@@ -139,12 +140,10 @@ func (s *Space) Move(c *percpu.CPU, start, to, end uintptr) (next uintptr, ok bo
 			break
 		}
 		atomic.StoreUint64(into, atomic.SwapUint64(e, 0))
-		moved = true
+		moved.add(w.page())
 	}
 	s.mu.Unlock(c)
-	if moved {
-		s.flush(c)
-	}
+	moved.flush(c, s)
 	return w.reached(), ok
 }
 
@@ -163,6 +162,7 @@ func (s *Space) FreeTables(c *percpu.CPU, level uint, start, end uintptr) uintpt
 		return end // all spaces share these entries
 	}
 	var gone chain
+	var freed uintptr // the address of a table
 	size := uintptr(1) << (12 + 9*level)
 	at := roundDown(start, size)
 	s.mu.Lock(c)
@@ -171,13 +171,15 @@ func (s *Space) FreeTables(c *percpu.CPU, level uint, start, end uintptr) uintpt
 		if e != nil && *e&ptePresent != 0 && s.vacant(at, at+size) {
 			gone.add(c, tableOf(*e))
 			atomic.StoreUint64(e, 0)
+			freed = at
 		}
 		at = skip
 	}
 	s.tables -= gone.n
 	s.mu.Unlock(c)
 	if gone.n > 0 {
-		s.flush(c)
+		// INVLPG of any page drops the cached entries of upper levels.
+		s.flushPages(c, pagesOf(freed, freed+layout.PageSize), lazyToo)
 		gone.release(c)
 	}
 	return min(at, end)
@@ -206,8 +208,30 @@ func (s *Space) entryAtLevel(va uintptr, level uint) (e *uint64, skip uintptr) {
 	}
 }
 
-// flush removes the space's old translations everywhere.
-func (s *Space) flush(c *percpu.CPU) {
-	flushOwn(c)
-	flushOthers(c, s.cpus)
+// flush removes all of the space's old translations everywhere.
+func (s *Space) flush(c *percpu.CPU) { s.flushPages(c, everything, lazyToo) }
+
+// flushPages removes old translations everywhere, if lazy is lazyToo from the CPUs that do not
+// need them, too. In the kernel's space each CPU needs them.
+func (s *Space) flushPages(c *percpu.CPU, what pages, lazy bool) {
+	flushOwn(c, what)
+	flushOthers(c, s.cpus, what, lazy || !s.user)
+}
+
+// span is the pages from the first to the last that a step has changed.
+type span struct{ start, end uintptr }
+
+func (r *span) add(page uintptr) {
+	if r.end == 0 {
+		r.start = page
+	}
+	r.end = page + layout.PageSize
+}
+
+// flush removes the old translations of the pages in r, if there are any, from the CPUs
+// that need them.
+func (r *span) flush(c *percpu.CPU, s *Space) {
+	if r.end != 0 {
+		s.flushPages(c, pagesOf(r.start, r.end), lazyLate)
+	}
 }

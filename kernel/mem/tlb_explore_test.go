@@ -12,6 +12,7 @@ import (
 	"muster/kernel/atom"
 	"muster/kernel/explore"
 	"muster/kernel/ipi"
+	"muster/kernel/layout"
 	"muster/kernel/percpu"
 	"muster/kernel/trace"
 )
@@ -38,7 +39,19 @@ type code struct {
 	answer      func(c *percpu.CPU)
 }
 
-var shipping = code{flushOthers, Answer}
+// shipping drops the whole TLB, and single that one page alone.
+var (
+	shipping = code{func(c *percpu.CPU, set *percpu.Mask) { flushOthers(c, set, everything, lazyToo) }, Answer}
+	single   = code{func(c *percpu.CPU, set *percpu.Mask) { flushOthers(c, set, pageOf(c), lazyToo) }, Answer}
+)
+
+// pageOf is the page that a CPU unmaps: CPU 0 the one of the model.
+func pageOf(c *percpu.CPU) pages {
+	va := pageAddr + uintptr(c.ID)*layout.PageSize
+	return pagesOf(va, va+layout.PageSize)
+}
+
+const pageAddr = 0x7f0000001000
 
 // newPage makes a machine of n CPUs. CPU 1 reads.
 func newPage(n int, under code) *page {
@@ -61,6 +74,11 @@ func newPage(n int, under code) *page {
 	p.reader.Set(1)
 	p.present.Store(1)
 	reload = p.flush
+	invalidate = func(c *percpu.CPU, va uintptr) {
+		if va == pageAddr {
+			p.flush(c)
+		}
+	}
 	apic.Sent = func(dest, _ uint32) { p.ipi[dest].Store(1) }
 	return p
 }
@@ -136,12 +154,35 @@ func unmaps(cpus, preemptions int, under code) explore.Result {
 }
 
 func TestFlushLeavesNoStaleTranslation(t *testing.T) {
-	for _, m := range []struct{ cpus, preemptions int }{{2, explore.Unbounded}, {3, explore.Bound(2, 3)}} {
-		r := unmaps(m.cpus, m.preemptions, shipping)
+	for _, m := range []struct {
+		cpus, preemptions int
+		code
+	}{{2, explore.Unbounded, shipping}, {3, explore.Bound(2, 3), shipping}, {2, explore.Unbounded, single}, {3, explore.Bound(2, 3), single}} {
+		r := unmaps(m.cpus, m.preemptions, m.code)
 		t.Log(r)
 		require.NoError(t, r.Err)
 		require.True(t, r.Complete)
 	}
+}
+
+// Negative control: a CPU makes its request, and then says what it is about.
+func TestLatePostIsFound(t *testing.T) {
+	under := single
+	under.flushOthers = func(c *percpu.CPU, set *percpu.Mask) {
+		ipi.RequestSet(c, set, ipi.Flush, func(to *percpu.CPU) bool {
+			request(to)
+			post(to, pageOf(c))
+			return true
+		})
+		for id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {
+			if to := percpu.Get(id); to != c {
+				await(c, to, to.FlushRequests.Load(), set)
+			}
+		}
+	}
+	r := unmaps(3, explore.Bound(2, 3), under)
+	require.ErrorContains(t, r.Err, "stale translation")
+	t.Log(r)
 }
 
 // Negative control: a page is freed without a flush.
@@ -160,7 +201,7 @@ func TestLateNumberIsFound(t *testing.T) {
 		if c.FlushDone.Load() == c.FlushRequests.Load() {
 			return
 		}
-		flushOwn(c)
+		flushPosted(c)
 		requests := c.FlushRequests.Load()
 		c.FlushDone.Store(requests)
 		trace.Add(c, trace.Flush, requests, 0)

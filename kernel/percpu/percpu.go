@@ -42,7 +42,7 @@ type CPU struct {
 	LockDepth uint8  // debug builds: locks held
 	WokenBy   uint8  // vector of the last interrupt that came in the core
 	NoFault   uint8  // 1: a page fault of a user access fails at once
-	Lazy      uint8  // 1: Space is loaded, but the current thread does not need it
+	_         uint8
 	Retick    uint16 // 1: look before leaving the core whether this CPU must tick
 	Depth     uint16 // interrupts nested in the core: idle loop and windows
 	LockRanks [8]uint8
@@ -98,7 +98,7 @@ type CPU struct {
 	NMIsDue   uint8       // NMIs that may come although their requests have been taken
 	_         [2]byte
 	Step      atom.Uint32 // how far it has come on its way offline: Step*
-	_         [4]byte
+	Lazy      atom.Uint32 // 1: Space is loaded, but the current thread does not need it
 	OutFunc   atom.Uint64 // the call that it makes to other CPUs
 	OutWord   atom.Uint64
 	Called    atom.Uint64 // the sum of the words of CallCount
@@ -116,7 +116,15 @@ type CPU struct {
 	ClockSkew atom.Uint64 // an injected fault: what its counter is ahead, in nanoseconds modulo 2^64
 	Locks     uintptr     // *lock.Stats; set before the CPU comes online
 	_         [40]byte
+
+	// What other CPUs' requests are about (mem/posted.go). They write these words when they are 0; this CPU makes them 0.
+	FlushPages [FlushSlots]atom.Uint64 // translations to drop
+	FlushAll   atom.Uint64             // 1: drop all of them
+	FlushLate  atom.Uint64             // 1: drop all of them before Space is needed again
 }
+
+// FlushSlots is how many requests for single translations can wait; with one more, all are dropped.
+const FlushSlots = 6
 
 // Values of Code.
 const (
@@ -133,7 +141,8 @@ var (
 	_ [320]byte = [unsafe.Offsetof(CPU{}.Stage)]byte{}
 	_ [448]byte = [unsafe.Offsetof(CPU{}.StageAt)]byte{}
 	_ [576]byte = [unsafe.Offsetof(CPU{}.ClockAdd)]byte{}
-	_ [640]byte = [unsafe.Sizeof(CPU{})]byte{}
+	_ [640]byte = [unsafe.Offsetof(CPU{}.FlushPages)]byte{}
+	_ [704]byte = [unsafe.Sizeof(CPU{})]byte{}
 )
 
 // SelfOffset is where a block holds its own address.
@@ -145,6 +154,16 @@ const SelfOffset = unsafe.Offsetof(CPU{}.self)
 func (c *CPU) Count(counter uint64) {
 	if c.Counts != 0 && counter < abi.Counters {
 		(*[abi.Counters]uint64)(unsafe.Pointer(c.Counts))[counter]++
+	}
+}
+
+// BeLazy records that the current thread does not need the loaded space. A plain store would do:
+// what the CPU has read and written before comes before it. Space.Enter is the way back.
+//
+// Context: on c.
+func (c *CPU) BeLazy() {
+	if c.Lazy.Load() == 0 {
+		c.Lazy.Store(1)
 	}
 }
 

@@ -25,7 +25,7 @@ func PrepareCPU(c *percpu.CPU, queue uintptr, t *Thread, stackLow, stackTop uint
 	q.init(t)
 	install(c, t)
 	q.closed = c.ID != 0 // until Open; the boot CPU runs threads at once
-	c.Lazy = 1
+	c.BeLazy()
 	c.Sched = queue // publishes the queue for other CPUs to steal from
 }
 

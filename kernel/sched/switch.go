@@ -113,7 +113,7 @@ func become(c *percpu.CPU, q *runQueue, prev, next *Thread) {
 		next.Space.Enter(c)
 	} else {
 		cpu.LoadMXCSR(cpu.MXCSRDefault)
-		c.Lazy = 1
+		c.BeLazy()
 	}
 	q.sampled = q.since.Load()
 	if g := uintptr(unsafe.Pointer(next.Group)); g != q.group.Load() {

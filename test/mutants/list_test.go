@@ -44,6 +44,8 @@ const (
 	hostRandom   = "./kernel/random"
 
 	exploreStack   = "-tags explore -run TestStackIs ./kernel/sched"
+	exploreLazy    = "-tags explore -run TestLazyCPU ./kernel/mem"
+	hostPosted     = "-run TestPosted ./kernel/mem"
 	exploreSpace   = "-tags explore -run TestSpaceIs|TestEnter ./kernel/mem"
 	explorePool    = "-tags explore -run TestPoolWaits ./kernel/mem"
 	exploreFile    = "-tags explore -run TestCollectAgainst|TestCloseBoth|TestNestedClose ./kernel/linux"
@@ -199,12 +201,25 @@ var mutants = []mutant{
 	{"no wait for the answer", "kernel/mem/tlb.go",
 		"await(c, to, to.FlushRequests.Load(), set)", "_ = to", exploreMem},
 	{"answered and not flushed", "kernel/mem/tlb.go",
-		"\tflushOwn(c) // after", "\t// after", exploreMem},
+		"\tflushPosted(c) // after", "\t// after", exploreMem},
 	{"a CPU that waits does not answer", "kernel/mem/tlb.go",
 		"\t\tAnswer(c)\n\t\tatom.Pause()", "\t\tatom.Pause()", exploreMem},
 	{"a request without an IPI", "kernel/mem/tlb.go",
-		"\tipi.RequestSet(c, set, ipi.Flush, func(to *percpu.CPU) { request(to) })\n",
-		"\tfor id, ok := set.Next(0); ok; id, ok = set.Next(id + 1) {\n\t\tif id != c.ID {\n\t\t\trequest(percpu.Get(id))\n\t\t}\n\t}\n", exploreMem},
+		"\t\trequest(to)\n\t\treturn true\n", "\t\trequest(to)\n\t\treturn false\n", exploreMem},
+	{"a request, and then its pages", "kernel/mem/tlb.go",
+		"\t\tpost(to, what)\n\t\trequest(to)\n", "\t\trequest(to)\n\t\tpost(to, what)\n", exploreMem},
+	{"a CPU that has become busy is taken for a lazy one", "kernel/mem/tlb.go",
+		"\treturn to.Lazy.Load() != 0 // again", "\treturn true // again", exploreLazy},
+	{"a lazy CPU learns of no flush", "kernel/mem/tlb.go",
+		"\traise(&to.FlushLate)\n", "", exploreLazy},
+	{"what is late is looked for before Lazy is 0", "kernel/mem/space.go",
+		"\t\tc.Lazy.Store(0) // before FlushLate is read, and before the CPU is in the set\n\t}\n", "\t\tcatchUp(c)\n\t\tc.Lazy.Store(0)\n\t\tback = false\n\t}\n", exploreLazy},
+	{"an open request of a lazy CPU", "kernel/mem/tlb.go",
+		"\t\tforget(c)\n\t\treload(c)\n\t}\n\tAnswer(c)\n", "\t\tforget(c)\n\t\treload(c)\n\t}\n", exploreLazy},
+	{"posted pages are forgotten", "kernel/mem/posted.go",
+		"if v := w.Load(); v == uint64(what) || v == 0 && w.CompareAndSwap(0, uint64(what)) {", "if v := w.Load(); v != uint64(everything) {", hostPosted},
+	{"many pages one by one", "kernel/mem/posted.go",
+		"if all || sum > flushMost || ", "if all || ", hostPosted},
 
 	{"a fault takes rights without a flush", "kernel/mem/fault.go",
 		"return (entry|bits)&^pteNoExec | entry&bits&pteNoExec", "return entry&(pteAddr|1<<5|1<<6) | bits", hostMem},
@@ -390,13 +405,13 @@ var mutants = []mutant{
 	{"a stack's memory without a flush", "kernel/mem/pool.go",
 		"\tKernel.flush(c)\n", "", explorePool},
 	{"in the mask after CR3", "kernel/mem/space.go",
-		"\ts.cpus.Set(c.ID) // before CR3: a CPU that unmaps from now on requests a flush from this CPU too\n\tloadRoot(c, s.root)\n", "\tloadRoot(c, s.root)\n\ts.cpus.Set(c.ID)\n", exploreSpace},
+		"\ts.cpus.Set(c.ID) // before CR3: a CPU that unmaps from now on requests a flush from this CPU too\n\tforget(c)\n\tloadRoot(c, s.root)\n", "\tforget(c)\n\tloadRoot(c, s.root)\n\ts.cpus.Set(c.ID)\n", exploreSpace},
 	{"out of the mask before CR3", "kernel/mem/space.go",
 		"\tloadRoot(c, kernelRoot)\n\tif old != nil {\n\t\tc.Space = 0\n\t\told.cpus.Clear(c.ID)\n\t}\n", "\tif old != nil {\n\t\tc.Space = 0\n\t\told.cpus.Clear(c.ID)\n\t}\n\tloadRoot(c, kernelRoot)\n", exploreSpace},
 	{"a CPU keeps a space that it does not need", "kernel/mem/flush.go",
-		"if c.Lazy != 0 && c.Space != 0 {", "if c.Lazy == 2 {", exploreSpace},
+		"case c.Lazy.Load() != 0 && c.Space != 0:", "case c.Lazy.Load() == 2:", exploreSpace},
 	{"a space is freed without a flush", "kernel/mem/space.go",
-		"\tLeaveUser(c)\n\tflushOthers(c, s.cpus)\n", "\tLeaveUser(c)\n", exploreSpace},
+		"\tLeaveUser(c)\n\tflushOthers(c, s.cpus, everything, lazyToo)\n", "\tLeaveUser(c)\n", exploreSpace},
 
 	// The ordered tree.
 	{"a rotation less", "kernel/tree/tree.go",

@@ -88,6 +88,7 @@ var acts = map[string]func(){
 	"other stacks": func() { stacks(true) },
 	"timers":       timers,
 	"nests":        nests,
+	"tlb":          oracle,
 }
 
 func main() {
