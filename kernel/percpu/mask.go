@@ -41,6 +41,9 @@ func (m *Mask) Has(id uint32) bool {
 	return id < m.n && m.word(id/64).Load()>>(id%64)&1 != 0
 }
 
+// IsEmpty reports whether the set is empty and has room for at most 64 CPUs: the case in which one load says so.
+func (m *Mask) IsEmpty() bool { return m.n <= 64 && m.word(0).Load() == 0 }
+
 // Next returns the lowest member from id on. ok is false when there is no such
 // member.
 func (m *Mask) Next(id uint32) (next uint32, ok bool) {

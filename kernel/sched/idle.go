@@ -19,6 +19,7 @@ import (
 // Context: before c takes interrupts.
 func PrepareCPU(c *percpu.CPU, queue uintptr, t *Thread, stackLow, stackTop uintptr) {
 	t.Init(stackLow, stackTop, 0, ClassKernel, &mem.Kernel)
+	t.level = levelIdle
 	copy(t.Name[:], "idle")
 	t.runsOn(c)
 	q := (*runQueue)(unsafe.Pointer(queue))
@@ -128,7 +129,7 @@ var _ [abi.WakeReasons]struct{} = [wakeReasons]struct{}{}
 // looks.
 func look(c *percpu.CPU) *Thread {
 	idle.Set(c.ID)
-	next := local(c).take(c, classes, false)
+	next := local(c).next(c, local(c).idle, leaveIdle, counter())
 	if next == nil {
 		next = steal(c)
 	}

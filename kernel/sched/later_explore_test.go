@@ -111,7 +111,7 @@ func TestKicksOfACPUThatLeaves(t *testing.T) {
 	stopTimer = none
 	defer func() { opened = nil }()
 	for range leaveBatch + 1 {
-		q.put(c, ready(1))
+		q.add(c, ready(1))
 	}
 	c.State.Store(percpu.Online)
 	require.True(t, c.Dismiss())

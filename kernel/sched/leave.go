@@ -27,7 +27,7 @@ func leave(c *percpu.CPU) {
 	q.setClosed(c, true)
 	idle.Clear(c.ID)
 	for n := 1; ; n++ {
-		t := q.take(c, classes, false)
+		t := q.pull(c, false)
 		if t == nil {
 			break
 		}

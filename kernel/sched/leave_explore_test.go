@@ -21,8 +21,8 @@ func departs(preemptions int, wake func(*percpu.CPU, *Thread)) explore.Result {
 	return explore.Run(explore.Model{Preemptions: preemptions, Setup: func() ([]func(), func() error) {
 		m := newMachine(3)
 		stopTimer = func() {}
-		m.queues[0].running.Store(uint32(ClassKernel))
-		m.queues[2].running.Store(uint32(ClassKernel))
+		m.queues[0].running.Store(levelKernel)
+		m.queues[2].running.Store(levelKernel)
 		m.cpus[1].State.Store(percpu.Online)
 		var left atom.Uint32
 		waker := func() {
@@ -31,7 +31,7 @@ func departs(preemptions int, wake func(*percpu.CPU, *Thread)) explore.Result {
 			if left.Load() != 0 && m.queues[1].count.Load() != 0 {
 				panic("a thread is in the queue of a CPU that is offline")
 			}
-			m.queues[0].running.Store(uint32(classes))
+			m.queues[0].running.Store(levelIdle)
 			m.idleLoop(0, 1, look)()
 		}
 		leaver := func() {
@@ -59,7 +59,7 @@ func departs(preemptions int, wake func(*percpu.CPU, *Thread)) explore.Result {
 			m.cpus[1].Dismiss()
 			kick(m.cpus[2], m.cpus[1])
 			m.queues[2].sendKicks(m.cpus[2])
-			m.queues[2].running.Store(uint32(classes))
+			m.queues[2].running.Store(levelIdle)
 			m.idleLoop(2, 1, look)()
 		}
 		return []func(){waker, leaver, teller}, func() error {
@@ -92,7 +92,7 @@ func TestLookBeforeLockIsFound(t *testing.T) {
 		}
 		idle.Clear(1)
 		q.mu.Lock(c)
-		q.lists[x.Class].Push(&x.queued)
+		q.rt.put(x, false)
 		q.count.Store(q.count.Load() + 1)
 		q.mu.Unlock(c)
 		kick(c, percpu.Get(1))
@@ -126,7 +126,7 @@ func TestLeaveGivesAllAway(t *testing.T) {
 	for i := range 2*leaveBatch + 3 {
 		x := ready(1)
 		x.pinned = i%2 == 0
-		require.True(t, m.queues[1].put(c, x))
+		m.queues[1].add(c, x)
 		list = append(list, x)
 	}
 	var timer Timer
@@ -139,7 +139,8 @@ func TestLeaveGivesAllAway(t *testing.T) {
 	}
 	require.Equal(t, address(&m.queues[0].timers), timer.queue.Load())
 	require.True(t, timer.Disarm(m.cpus[0]))
-	require.False(t, m.queues[1].put(c, ready(1)))
+	ok, _ := m.queues[1].put(c, ready(1))
+	require.False(t, ok)
 	require.EqualValues(t, percpu.StepTimers, c.Step.Load())
 
 	bound := ready(1)

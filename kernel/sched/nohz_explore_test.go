@@ -22,10 +22,10 @@ func stops(plan func(*runQueue, *percpu.CPU)) explore.Result {
 	return explore.Run(explore.Model{Preemptions: explore.Unbounded, Setup: func() ([]func(), func() error) {
 		m := newMachine(2)
 		c, q := m.cpus[1], m.queues[1]
-		run := &Thread{Class: ClassKernel}
+		run := thread(0, ClassKernel)
 		run.Used.Init()
 		c.Current = uintptr(unsafe.Pointer(run))
-		q.running.Store(uint32(ClassKernel))
+		q.running.Store(levelKernel)
 		q.ticking.Store(1)
 		programs := []func(){
 			func() {
@@ -83,7 +83,7 @@ func begins(start func(*percpu.CPU, *Thread)) explore.Result {
 			x.state.Store(stReady)
 		}
 		c.Current = uintptr(unsafe.Pointer(q.idle))
-		m.queues[0].running.Store(uint32(ClassKernel))
+		m.queues[0].running.Store(levelKernel)
 		programs := []func(){
 			func() {
 				enqueue(m.cpus[0], &m.threads[0])
@@ -131,7 +131,7 @@ func TestIdleTicksForSecondThread(t *testing.T) {
 
 // Negative control: a CPU that relies on the IPIs, which it has taken by then.
 func TestQueueForgottenIsFound(t *testing.T) {
-	r := begins(func(c *percpu.CPU, next *Thread) { local(c).running.Store(uint32(next.Class)) })
+	r := begins(func(c *percpu.CPU, next *Thread) { local(c).running.Store(next.level) })
 	require.ErrorContains(t, r.Err, "no tick comes")
 	t.Log(r)
 }

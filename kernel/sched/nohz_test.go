@@ -32,7 +32,7 @@ func TestPlan(t *testing.T) {
 	}{
 		"one thread":              {func(*percpu.CPU, *runQueue, *Thread) {}, slowTicks * 10 * clock.Millisecond},
 		"idle":                    {func(c *percpu.CPU, q *runQueue, _ *Thread) { c.Current = uintptr(unsafe.Pointer(q.idle)) }, clock.Second},
-		"a second thread":         {func(c *percpu.CPU, q *runQueue, _ *Thread) { q.put(c, thread(2, ClassUser)) }, 10 * clock.Millisecond},
+		"a second thread":         {func(c *percpu.CPU, q *runQueue, _ *Thread) { q.add(c, thread(2, ClassUser)) }, 10 * clock.Millisecond},
 		"a request":               {func(c *percpu.CPU, _ *runQueue, _ *Thread) { c.Pending.Store(1) }, 10 * clock.Millisecond},
 		"a suspicion":             {func(_ *percpu.CPU, q *runQueue, _ *Thread) { q.suspects = true }, 10 * clock.Millisecond},
 		"a limit":                 {func(_ *percpu.CPU, _ *runQueue, run *Thread) { run.Used.Limit.Store(5) }, 10 * clock.Millisecond},
@@ -61,7 +61,7 @@ func TestPlan(t *testing.T) {
 func TestSecondThreadStartsTick(t *testing.T) {
 	c, q, run := oneCPU(t)
 	run.Used.Init()
-	q.running.Store(uint32(ClassUser))
+	q.adopt(c, run)
 	q.armed = clock.Never
 	q.plan(c, clock.Now())
 	q.program(q.nextTick)

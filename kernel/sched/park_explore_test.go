@@ -96,7 +96,7 @@ func TestNewThreadWaitsForStart(t *testing.T) {
 	require.Zero(t, m.queues[0].count.Load())
 	Start(c, x, 0)
 	require.Equal(t, uint32(1), m.queues[0].count.Load())
-	require.Same(t, x, m.queues[0].take(c, classes, false))
+	require.Same(t, x, m.queues[0].next(c, m.queues[0].idle, leaveIdle, 0))
 	require.True(t, x.takeToken())
 }
 
@@ -121,7 +121,7 @@ func newMachine(n int) *machine {
 		c.Init(uint32(i))
 		c.APICID = uint32(i)
 		q := &runQueue{}
-		q.init(&Thread{})
+		q.init(thread(0, ClassKernel))
 		c.Sched = uintptr(unsafe.Pointer(q))
 		m.cpus, m.queues = append(m.cpus, c), append(m.queues, q)
 		percpu.Register(c)
@@ -163,7 +163,7 @@ func (m *machine) idleLoop(id, threads int, look func(*percpu.CPU) *Thread) func
 }
 
 func ready(last uint32) *Thread {
-	t := &Thread{Class: ClassKernel}
+	t := thread(0, ClassKernel)
 	t.state.Store(stReady)
 	t.cpu.Store(last)
 	return t
@@ -175,7 +175,7 @@ func ready(last uint32) *Thread {
 func busy(cpus, threads, preemptions int, last uint32, wake func(*percpu.CPU, *Thread), look func(*percpu.CPU) *Thread) explore.Result {
 	return explore.Run(explore.Model{Preemptions: preemptions, Setup: func() ([]func(), func() error) {
 		m := newMachine(cpus)
-		m.queues[0].running.Store(uint32(ClassKernel))
+		m.queues[0].running.Store(levelKernel)
 		programs := []func(){func() {
 			for range threads {
 				wake(m.cpus[0], ready(last))
@@ -203,7 +203,7 @@ func TestLookBeforeQueueIsFound(t *testing.T) {
 	r := busy(2, 1, explore.Unbounded, 1, func(c *percpu.CPU, x *Thread) {
 		to := percpu.Get(x.cpu.Load())
 		_, sleeps := claim(to.ID)
-		local(to).put(c, x)
+		local(to).add(c, x)
 		if sleeps {
 			kick(c, to)
 		}
@@ -227,7 +227,7 @@ func TestIdleTakesWork(t *testing.T) {
 // sleeps beside a ready thread.
 func TestLookBeforeAnnounceIsFound(t *testing.T) {
 	r := busy(2, 1, explore.Unbounded, 0, enqueue, func(c *percpu.CPU) *Thread {
-		next := local(c).take(c, classes, false)
+		next := local(c).next(c, local(c).idle, leaveIdle, counter())
 		if next == nil {
 			next = steal(c)
 		}

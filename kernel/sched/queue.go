@@ -5,24 +5,26 @@ import (
 
 	"muster/kernel/atom"
 	"muster/kernel/clock"
-	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
 	"muster/kernel/trace"
 )
 
-// runQueue is the ready threads of one CPU.
+// runQueue is the ready threads of one CPU: the real-time class by strict levels, and after it the
+// fair class by deadlines.
 type runQueue struct {
 	mu     lock.Spin
-	lists  [classes]list.List
+	rt     realtime
+	fair   fair
 	closed bool        // takes no threads, since its CPU is not online; guarded by mu
-	count  atom.Uint32 // threads in lists; stored under mu, loaded anywhere: an old value only costs a look
+	count  atom.Uint32 // threads in rt and fair; stored under mu, loaded anywhere: an old value only costs a look
 
 	// This CPU alone.
 	idle     *Thread
 	prev     *Thread // left by the switch in progress
 	how      leaving
 	target   uint32     // with leaveMoved, the CPU to which prev goes
+	expired  bool       // the turn of the running thread is over, if threads of a level take turns
 	suspects bool       // the neighbour is late, and watched more closely
 	planned  clock.Time // when nextTick was set
 	lived    clock.Time // the sum of the times between ticks, as they were planned: see watch
@@ -37,32 +39,12 @@ type runQueue struct {
 	kicks    later // CPUs to look at their queues
 	ticks    later // CPUs to look at their timers
 
+	looks   atom.Uint64  // when this CPU looks at its queue again, for a thread with a short request; 0 for not set. Stored by this CPU
 	ticking atom.Uint32  // 1: ticks every tickPeriod; stored by this CPU, wakers read it
 	since   atom.Uint64  // counter value up to which the current thread's time is counted; stored by this CPU
 	group   atom.Uintptr // *Usage of the current thread's group, 0 for none; stored by this CPU
 	wants   atom.Uint64  // armed, if the CPUs share a timer; stored by this CPU, the boot CPU reads it
-	running atom.Uint32  // class of the running thread, classes for the idle one; others read it to decide on an IPI
-}
-
-// pop takes the first thread of a list out; with free, the first that is not
-// pinned.
-//
-// Locks: q.mu held; not asserted: take, the only caller, has just taken it.
-func pop(l *list.List, free bool) *Thread {
-	n := l.First()
-	for free && n != nil && queuedThread(n).pinned {
-		n = l.Next(n)
-	}
-	if n == nil {
-		return nil
-	}
-	l.Remove(n)
-	return queuedThread(n)
-}
-
-// queuedThread returns the thread of a node in a run queue.
-func queuedThread(n *list.Node) *Thread {
-	return (*Thread)(unsafe.Add(unsafe.Pointer(n), -int(unsafe.Offsetof(Thread{}.queued))))
+	running atom.Uint32  // level of the thread that runs, or is about to; stored under mu, loaded anywhere
 }
 
 func local(c *percpu.CPU) *runQueue { return (*runQueue)(unsafe.Pointer(c.Sched)) }
@@ -73,42 +55,273 @@ const QueueBytes = unsafe.Sizeof(runQueue{})
 func (q *runQueue) init(idle *Thread) {
 	q.mu.Rank = lock.RankRunQueue
 	q.timers.init()
+	q.fair.init()
 	q.idle = idle
-	q.running.Store(uint32(classes))
+	q.running.Store(levelIdle)
 }
 
-// put appends a ready thread. It reports false if the queue's CPU is not online, or leaves.
-// Both sides hold the lock, so no thread comes after leave has emptied the queue.
+// put adds a thread that became ready. better says that the thread comes before the one that runs. put reports
+// false if the queue's CPU is not online, or leaves. Both sides hold the lock, so no thread comes after leave
+// has emptied the queue.
 //
 // Locks: takes q.mu.
-func (q *runQueue) put(c *percpu.CPU, t *Thread) (ok bool) {
+func (q *runQueue) put(c *percpu.CPU, t *Thread) (ok, better bool) {
 	q.mu.Lock(c)
 	if ok = !q.closed; ok {
-		q.lists[t.Class].Push(&t.queued)
+		if t.level < levelFair {
+			q.rt.put(t, false)
+			better = t.level < q.running.Load()
+		} else {
+			better = q.putFair(t)
+		}
+		q.count.Store(q.count.Load() + 1)
+	}
+	q.mu.Unlock(c)
+	return ok, better
+}
+
+// putFair is put for a thread of the fair class. It does not preempt a thread that has a short request: such a thread
+// is expected to sleep soon, and if it goes on, the CPU looks at its queue again, see look.
+//
+// Locks: q.mu held; not asserted: put has just taken it.
+func (q *runQueue) putFair(t *Thread) (better bool) {
+	f := &q.fair
+	if f.runs != nil && f.runs.share.request < fullRequest {
+		f.join(&t.share)
+		f.wait(t)
+		return false
+	}
+	f.advance(counter())
+	f.join(&t.share)
+	f.wait(t)
+	if f.runs == nil {
+		return q.running.Load() == levelIdle
+	}
+	return f.preempts(&t.share)
+}
+
+// putBack is put for a thread that this CPU has run until now, and that was left as how says.
+//
+// Locks: takes q.mu.
+func (q *runQueue) putBack(c *percpu.CPU, t *Thread, how leaving) (ok bool) {
+	q.mu.Lock(c)
+	ok = !q.closed
+	switch {
+	case !ok && t.level == levelFair:
+		q.fair.part(&t.share)
+	case !ok:
+	case t.level == levelFair:
+		q.fair.wait(t)
+	default:
+		q.rt.put(t, how == leaveReady)
+	}
+	if ok {
 		q.count.Store(q.count.Load() + 1)
 	}
 	q.mu.Unlock(c)
 	return ok
 }
 
-// take removes the first thread of the best class, nil if there is none below
-// limit. free is for a CPU that does not own the queue: take then skips pinned
-// threads.
+// next chooses the thread that runs after prev on this CPU, and takes it out of the queue. It returns
+// nil if prev can go on, and should, or if prev stops and no thread is here. From the choice on, other CPUs compare the
+// threads that they bring with the chosen one.
+//
+// Context: q is c's queue.
+// Locks: takes q.mu.
+func (q *runQueue) next(c *percpu.CPU, prev *Thread, how leaving, now uint64) (t *Thread) {
+	q.mu.Lock(c)
+	f := &q.fair
+	f.advance(now)
+	if how.isReady() {
+		t = q.replacement(prev, how)
+	} else {
+		q.stops(prev, how)
+		if t = f.lone; t == nil || !q.rt.isEmpty() {
+			t = q.best()
+		}
+	}
+	if t != nil {
+		q.remove(t)
+	}
+	if t != nil || !how.isReady() {
+		q.choose(t)
+	}
+	short := f.waitsShort()
+	q.mu.Unlock(c)
+	if short {
+		q.look()
+	}
+	return t
+}
+
+// look makes this CPU look at its queue after the length of a short request, as a thread with such a request waits there.
+// So such a thread does not wait for the next tick, even if the thread that runs sleeps later than expected.
+//
+// Context: q is this CPU's queue.
+func (q *runQueue) look() {
+	if q.looks.Load() == 0 {
+		at := clock.Now() + clock.Time(shortRequest)
+		q.looks.Store(uint64(at))
+		q.program(at)
+	}
+}
+
+// wantLook makes CPU to look at its queue soon, in which a thread with a short request waits. If it is
+// another CPU, it is about to look, or it gets an IPI: it looks after it has stored that it is not about to.
+func wantLook(c, to *percpu.CPU) {
+	if to == c {
+		local(c).look()
+	} else if local(to).looks.Load() == 0 { // after the thread was put into the queue
+		kick(c, to)
+	}
+}
+
+// replacement returns the thread that is to run in place of prev, which can go on; nil if prev should.
+//
+// Locks: q.mu held; not asserted: next has just taken it.
+func (q *runQueue) replacement(prev *Thread, how leaving) *Thread {
+	best := q.rt.best()
+	switch {
+	case best < prev.level:
+		return q.rt.first(best)
+	case prev.level < levelFair:
+		if best == prev.level && how == leaveYield {
+			return q.rt.first(best)
+		}
+		return nil
+	case how == leaveYield && q.fair.any() != nil:
+		q.fair.yield()
+		return q.fair.first()
+	}
+	return q.fair.next()
+}
+
+// best returns the thread that is to run next, nil if none is here.
+//
+// Locks: q.mu held; not asserted: next has just taken it.
+func (q *runQueue) best() *Thread {
+	if l := q.rt.best(); l < levelFair {
+		return q.rt.first(l)
+	}
+	return q.fair.first()
+}
+
+// remove takes a thread out of the queue. One of the fair class still counts there.
+//
+// Locks: q.mu held; not asserted: the callers have just taken it.
+func (q *runQueue) remove(t *Thread) {
+	switch {
+	case t == q.fair.lone:
+		q.fair.lone = nil
+	case t.level < levelFair:
+		q.rt.remove(t)
+	default:
+		q.fair.remove(t)
+	}
+	q.count.Store(q.count.Load() - 1)
+}
+
+// choose notes that the CPU runs t from now on, or the idle thread for nil.
+//
+// Locks: q.mu held; not asserted: the callers have just taken it.
+func (q *runQueue) choose(t *Thread) {
+	l := levelIdle
+	q.fair.runs = nil
+	if t != nil {
+		if l = t.level; l == levelFair {
+			q.fair.runs = t
+		}
+	}
+	if q.running.Load() != l {
+		q.running.Store(l)
+	}
+}
+
+// stops notes that prev, which runs, gives the CPU up and does not come back by itself.
+//
+// Locks: q.mu held; not asserted: the callers have just taken it.
+func (q *runQueue) stops(prev *Thread, how leaving) {
+	if q.fair.runs == prev { // and not of another class, or the idle thread
+		q.fair.part(&prev.share)
+		if how == leaveParked {
+			prev.share.slept()
+		}
+	}
+}
+
+// vacate is next for a CPU that goes offline: no thread is to run.
+//
+// Context: q is c's queue.
+// Locks: takes q.mu.
+func (q *runQueue) vacate(c *percpu.CPU, prev *Thread, how leaving, now uint64) {
+	q.mu.Lock(c)
+	q.fair.advance(now)
+	if !how.isReady() {
+		q.stops(prev, how)
+	}
+	q.choose(nil)
+	q.mu.Unlock(c)
+}
+
+// adopt makes t, which is ready and in no queue, the thread that c runs next.
+//
+// Context: q is c's queue; c runs no other thread.
+// Locks: takes q.mu.
+func (q *runQueue) adopt(c *percpu.CPU, t *Thread) {
+	q.mu.Lock(c)
+	q.fair.advance(counter())
+	if t.level == levelFair {
+		q.fair.join(&t.share)
+	}
+	q.choose(t)
+	q.mu.Unlock(c)
+}
+
+// pulled is the largest number of threads that pull looks at.
+const pulled = 16
+
+// pull takes a thread out for another CPU, nil if there is none: the best one, but with free it skips threads
+// that are pinned.
 //
 // Locks: takes q.mu.
-func (q *runQueue) take(c *percpu.CPU, limit Class, free bool) (t *Thread) {
+func (q *runQueue) pull(c *percpu.CPU, free bool) (t *Thread) {
 	if q.count.Load() == 0 {
 		return nil
 	}
 	q.mu.Lock(c)
-	for class := Class(0); class < limit && t == nil; class++ {
-		t = pop(&q.lists[class], free)
+	n := pulled
+	if l := q.rt.best(); l < levelFair {
+		t = q.pullRealtime(l, free, &n)
+	}
+	for x := q.fair.any(); t == nil && x != nil && n > 0; x, n = q.fair.after(x), n-1 {
+		if !free || !x.pinned {
+			t = x
+		}
 	}
 	if t != nil {
-		q.count.Store(q.count.Load() - 1)
+		q.remove(t)
+		if t.level == levelFair {
+			q.fair.advance(counter())
+			q.fair.part(&t.share)
+		}
 	}
 	q.mu.Unlock(c)
 	return t
+}
+
+// pullRealtime returns the best thread of the real-time class that may go to another CPU. best is a level
+// that has a thread, n how many threads may be looked at.
+//
+// Locks: q.mu held; not asserted: pull has just taken it.
+func (q *runQueue) pullRealtime(best level, free bool, n *int) *Thread {
+	for l := best; l < levelFair; l++ {
+		for k := q.rt.lists[l%lists].First(); k != nil && *n > 0; k, *n = q.rt.lists[l%lists].Next(k), *n-1 {
+			if t := queuedThread(k); !free || !t.pinned {
+				return t
+			}
+		}
+	}
+	return nil
 }
 
 // idle is the set of idle CPUs. A CPU adds itself before its last look at the queues. A
@@ -146,6 +359,9 @@ func enqueue(c *percpu.CPU, t *Thread) {
 
 // claim takes an idle CPU out of the set, first if it is in it.
 func claim(first uint32) (id uint32, ok bool) {
+	if idle.IsEmpty() {
+		return 0, false
+	}
 	if idle.Has(first) && idle.Clear(first) {
 		return first, true
 	}
@@ -161,20 +377,27 @@ func claim(first uint32) (id uint32, ok bool) {
 // tick: the tick will make it switch. It reports false if that CPU takes no threads.
 func give(c, to *percpu.CPU, t *Thread) (ok bool) {
 	q := local(to)
-	if !q.put(c, t) {
+	ok, better := q.put(c, t)
+	if !ok {
 		return false
 	}
 	trace.Add(c, trace.Wake, uint64(t.ID), uint64(to.ID))
-	if uint32(t.Class) < q.running.Load() {
+	if better {
 		kick(c, to)
-	} else {
+		return true
+	}
+	if q.ticking.Load() == 0 { // after the thread was put into the queue: see plan
 		wantTick(c, to)
+	}
+	if t.isShort() {
+		wantLook(c, to)
 	}
 	return true
 }
 
-// steal takes a thread from another CPU's queue, nil if all are empty.
+// steal takes a thread from another CPU's queue, to run here next; nil if all are empty.
 //
+// Context: c runs no other thread.
 // Locks: takes one queue's at a time.
 func steal(c *percpu.CPU) *Thread {
 	n := percpu.Count()
@@ -183,7 +406,8 @@ func steal(c *percpu.CPU) *Thread {
 		if v.Sched == 0 {
 			continue // registered, not started
 		}
-		if t := local(v).take(c, classes, true); t != nil {
+		if t := local(v).pull(c, true); t != nil {
+			local(c).adopt(c, t)
 			return t
 		}
 	}

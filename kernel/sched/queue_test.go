@@ -12,44 +12,110 @@ import (
 	"muster/kernel/upcall"
 )
 
-func thread(id uint32, class Class) *Thread { return &Thread{ID: id, Class: class} }
+// thread returns a thread of a class, which is in no queue.
+func thread(id uint32, class Class) *Thread {
+	t := &Thread{ID: id, level: levelKernel, turns: true}
+	if class == ClassUser {
+		t.level = levelFair
+	}
+	t.share.init()
+	return t
+}
 
-// The better class goes first, and within a class the thread that came first.
-func TestQueueOrder(t *testing.T) {
-	c := &percpu.CPU{}
+// oneQueue returns a CPU and a queue of its own.
+func oneQueue() (*percpu.CPU, *runQueue) {
 	q := &runQueue{}
-	q.init(&Thread{})
-	require.Nil(t, q.take(c, classes, false))
+	q.init(thread(0, ClassKernel))
+	setRequests(10 * clock.Millisecond)
+	return &percpu.CPU{}, q
+}
+
+func (q *runQueue) add(c *percpu.CPU, t *Thread) { q.put(c, t) }
+
+// takes returns the thread that runs after the one that runs, which goes back into the queue.
+func (q *runQueue) takes(c *percpu.CPU, prev *Thread, how leaving, now uint64) *Thread {
+	next := q.next(c, prev, how, now)
+	if next != nil && how.isReady() {
+		q.putBack(c, prev, how)
+	}
+	return next
+}
+
+// The better level goes first, and within a level the thread that came first.
+func TestQueueOrder(t *testing.T) {
+	c, q := oneQueue()
+	require.Nil(t, q.next(c, q.idle, leaveIdle, 0))
 	for _, x := range []*Thread{thread(1, ClassUser), thread(2, ClassKernel), thread(3, ClassUser), thread(4, ClassKernel)} {
-		q.put(c, x)
+		q.add(c, x)
 	}
 	require.Equal(t, uint32(4), q.count.Load())
-	require.Equal(t, uint32(2), q.take(c, classes, false).ID)
-	require.Equal(t, uint32(4), q.take(c, ClassUser, false).ID)
-	require.Nil(t, q.take(c, ClassUser, false), "none of a better class is left")
-	require.Equal(t, uint32(1), q.take(c, classes, false).ID)
-	require.Equal(t, uint32(3), q.take(c, classes, false).ID)
+	run := q.next(c, q.idle, leaveIdle, 0)
+	require.Equal(t, uint32(2), run.ID)
+	require.Equal(t, levelKernel, q.running.Load())
+	require.Nil(t, q.next(c, run, leaveReady, 0), "none of a better level waits")
+	next := q.takes(c, run, leaveYield, 0)
+	require.Equal(t, uint32(4), next.ID, "its equal")
+	require.Equal(t, uint32(2), q.next(c, next, leaveParked, 0).ID)
+	fair := q.next(c, run, leaveParked, 0)
+	require.Equal(t, uint32(1), fair.ID)
+	require.Equal(t, levelFair, q.running.Load())
+	require.Equal(t, uint32(3), q.next(c, fair, leaveParked, 0).ID)
 	require.Zero(t, q.count.Load())
 }
 
-// Another CPU takes the first thread that is not pinned, and the queue stays whole.
+// Threads of the real-time class run in the order of their levels. One that is preempted goes before its
+// equals, and one that yields goes after them.
+func TestLevels(t *testing.T) {
+	c, q := oneQueue()
+	at := func(id uint32, l level) *Thread {
+		x := thread(id, ClassKernel)
+		x.level = l
+		return x
+	}
+	for _, x := range []*Thread{at(1, 99), at(2, 64), at(3, 63), at(4, 1), at(5, 64), at(6, levelFair), at(7, 0)} {
+		q.add(c, x)
+	}
+	run := q.next(c, q.idle, leaveIdle, 0)
+	require.EqualValues(t, 7, run.ID)
+	for _, want := range []uint32{4, 3, 2} {
+		run = q.next(c, run, leaveParked, 0)
+		require.Equal(t, want, run.ID)
+	}
+	q.add(c, at(8, 10))
+	better := q.takes(c, run, leaveReady, 0)
+	require.EqualValues(t, 8, better.ID)
+	run = q.next(c, better, leaveParked, 0)
+	require.EqualValues(t, 2, run.ID, "it was preempted")
+	run = q.takes(c, run, leaveYield, 0)
+	require.EqualValues(t, 5, run.ID, "the other one has yielded")
+	for _, want := range []uint32{2, 1, 6} {
+		run = q.next(c, run, leaveParked, 0)
+		require.Equal(t, want, run.ID)
+	}
+	require.Nil(t, q.next(c, run, leaveParked, 0))
+	require.Equal(t, levelIdle, q.running.Load())
+	require.Zero(t, q.rt.filled)
+}
+
+// Another CPU takes a thread that is not pinned, and the queue stays whole.
 func TestPinnedThreadsStay(t *testing.T) {
-	c := &percpu.CPU{}
-	q := &runQueue{}
-	q.init(&Thread{})
-	for id, pinned := range []bool{true, false, true, false} {
-		x := thread(uint32(id), ClassUser)
-		x.pinned = pinned
-		q.put(c, x)
+	for _, class := range []Class{ClassKernel, ClassUser} {
+		c, q := oneQueue()
+		for id, pinned := range []bool{true, false, true, false} {
+			x := thread(uint32(id), class)
+			x.pinned = pinned
+			q.add(c, x)
+		}
+		require.Equal(t, uint32(1), q.pull(c, true).ID)
+		require.Equal(t, uint32(3), q.pull(c, true).ID, "the last one")
+		require.Nil(t, q.pull(c, true))
+		q.add(c, thread(4, class))
+		for _, want := range []uint32{0, 2, 4} {
+			require.Equal(t, want, q.pull(c, false).ID)
+		}
+		require.Nil(t, q.pull(c, false))
+		require.Zero(t, q.fair.load)
 	}
-	require.Equal(t, uint32(1), q.take(c, classes, true).ID)
-	require.Equal(t, uint32(3), q.take(c, classes, true).ID, "the last one")
-	require.Nil(t, q.take(c, classes, true))
-	q.put(c, thread(4, ClassUser))
-	for _, want := range []uint32{0, 2, 4} {
-		require.Equal(t, want, q.take(c, classes, false).ID)
-	}
-	require.Nil(t, q.take(c, classes, false))
 }
 
 // A mutex goes to the threads in the order in which they came, and is free after the last.

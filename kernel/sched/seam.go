@@ -3,6 +3,7 @@
 package sched
 
 import (
+	"muster/kernel/cpu"
 	"muster/kernel/percpu"
 	"muster/kernel/trap"
 )
@@ -28,3 +29,6 @@ func halted(c *percpu.CPU) { trap.Wait(c) }
 
 // window opens a window for interrupts.
 func window(c *percpu.CPU) { trap.Window(c) }
+
+// counter returns the counter that measures the time of threads.
+func counter() uint64 { return cpu.TSC() }

@@ -43,3 +43,8 @@ func ModelQueue(c *percpu.CPU) {
 	modelQueue.since.Store(1<<63 - 1)
 	c.Sched = uintptr(unsafe.Pointer(&modelQueue))
 }
+
+// modelCounter is the time in models: it stands still, so that each run can be repeated.
+var modelCounter uint64
+
+func counter() uint64 { return modelCounter }

@@ -50,7 +50,7 @@ var switchesShipped = switches{reschedule, Exit}
 // old thread is done while its stack is in use.
 func finishFirst(c *percpu.CPU, how leaving) *percpu.CPU {
 	q, prev := local(c), Current(c)
-	next := q.take(c, classes, false)
+	next := q.next(c, prev, how, counter())
 	if next == nil {
 		next = q.idle
 	}
@@ -100,7 +100,7 @@ func (m *crew) running(cpu int, class Class) *Thread {
 	t.cpu.Store(uint32(cpu))
 	m.busy[n].Store(1)
 	install(m.cpus[cpu], t)
-	m.queues[cpu].running.Store(uint32(class))
+	m.queues[cpu].choose(t)
 	return t
 }
 
@@ -111,7 +111,7 @@ func (m *crew) queued(cpu int) *Thread {
 	t.Init(m.low[n], m.low[n]+StackSize, uint32(n), ClassKernel, &mem.Kernel)
 	t.cpu.Store(uint32(cpu))
 	t.state.Store(stReady)
-	m.queues[cpu].put(m.cpus[cpu], t)
+	m.queues[cpu].add(m.cpus[cpu], t)
 	return t
 }
 
@@ -246,7 +246,7 @@ var leaves = map[string]func(m *crew) []func(){
 		x, other, last := m.running(0, ClassKernel), m.queued(0), m.running(1, ClassKernel)
 		nothing := func(c *percpu.CPU) *percpu.CPU { return c }
 		return []func(){
-			m.program(x, m.cpus[0], func(c *percpu.CPU) *percpu.CPU { return m.code.leave(c, leaveReady) }),
+			m.program(x, m.cpus[0], func(c *percpu.CPU) *percpu.CPU { return m.code.leave(c, leaveYield) }),
 			m.program(other, nil, nothing),
 			m.program(last, m.cpus[1], nothing),
 		}

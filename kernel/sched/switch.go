@@ -14,12 +14,16 @@ import (
 type leaving uint8
 
 const (
-	leaveReady  leaving = iota // goes to the end of its queue
+	leaveReady  leaving = iota // another one comes first; keeps its place in its queue
+	leaveYield                 // lets its equals run first
 	leaveParked                // waits for a token
 	leaveMoved                 // goes to the queue of the CPU that it is pinned to
 	leaveDead                  // is freed
 	leaveIdle                  // the idle thread: nothing
 )
+
+// isReady reports whether the thread can go on at once.
+func (how leaving) isReady() bool { return how <= leaveYield }
 
 // switchStack saves BP and the stack pointer at save, and goes on with the
 // thread whose stack pointer is sp and whose FS base is fs.
@@ -27,12 +31,27 @@ const (
 //cpucheck:switches assembly knows no block; the callers read it anew
 func switchStack(save *uintptr, sp, fs uintptr)
 
-// Yield lets other threads of the current one's class, or a better one, run first.
+// Yield lets other threads run first: those that come before the current one, and its equals.
 //
 // Context: no lock held. Returns the CPU on which the thread goes on.
 func Yield(c *percpu.CPU) *percpu.CPU {
 	c.Resched = 0
-	return reschedule(c, leaveReady)
+	return reschedule(c, leaveYield)
+}
+
+// giveWay lets a thread run that comes before the current one, if there is one. At the end of a turn
+// that can be an equal.
+//
+// Context: no lock held. Returns the CPU on which the thread goes on.
+func giveWay(c *percpu.CPU) *percpu.CPU {
+	c.Resched = 0
+	q := local(c)
+	how := leaveReady
+	if q.expired && Current(c).turns {
+		how = leaveYield
+	}
+	q.expired = false
+	return reschedule(c, how)
 }
 
 // Exit ends the current thread; upcall.To.Reap frees it. It does not return.
@@ -66,16 +85,19 @@ func reschedule(c *percpu.CPU, how leaving) *percpu.CPU {
 	q := local(c)
 	q.sendKicks(c)
 	prev := Current(c)
-	limit := classes
-	if how == leaveReady {
-		limit = prev.Class + 1
+	if how.isReady() && q.count.Load() == 0 && !c.IsLeaving() {
+		return c
 	}
-	next := q.idle
-	if !c.IsLeaving() {
-		next = q.take(c, limit, false)
+	var next *Thread
+	now := counter()
+	if c.IsLeaving() {
+		q.vacate(c, prev, how, now)
+		next = q.idle
+	} else {
+		next = q.next(c, prev, how, now)
 	}
 	if next == nil {
-		if how == leaveReady {
+		if how.isReady() {
 			return c
 		}
 		if next = steal(c); next == nil {
@@ -86,7 +108,7 @@ func reschedule(c *percpu.CPU, how leaving) *percpu.CPU {
 		upcall.Panic(c, "sched: thread queued while it runs", uint64(prev.ID), 0)
 	}
 	q.prev, q.how = prev, how
-	q.charge(prev)
+	q.chargeTo(prev, now)
 	become(c, q, prev, next)
 	c = switchTo(c, prev, next)
 	finish(c)
@@ -119,11 +141,6 @@ func become(c *percpu.CPU, q *runQueue, prev, next *Thread) {
 	if g := uintptr(unsafe.Pointer(next.Group)); g != q.group.Load() {
 		q.group.Store(g)
 	}
-	class := next.Class
-	if next == q.idle {
-		class = classes
-	}
-	q.running.Store(uint32(class))
 	q.begin(c, next)
 	next.Switches.Store(next.Switches.Load() + 1)
 	c.Switches.Store(c.Switches.Load() + 1)
@@ -183,9 +200,9 @@ func finish(c *percpu.CPU) {
 	q := local(c)
 	prev := q.prev
 	switch q.how {
-	case leaveReady:
+	case leaveReady, leaveYield:
 		prev.state.Store(stReady)
-		requeue(c, q, prev)
+		requeue(c, q, prev, q.how)
 	case leaveParked:
 		if prev.nowParked() {
 			enqueue(c, prev)
@@ -199,14 +216,17 @@ func finish(c *percpu.CPU) {
 	}
 }
 
-// requeue puts a thread that was preempted here back into its queue, and offers it
+// requeue puts a thread that was preempted here, or gave way, back into its queue, and offers it
 // to an idle CPU.
-func requeue(c *percpu.CPU, q *runQueue, t *Thread) {
-	if !q.put(c, t) {
+func requeue(c *percpu.CPU, q *runQueue, t *Thread, how leaving) {
+	if !q.putBack(c, t, how) {
 		enqueue(c, t)
 		return
 	}
 	wantTick(c, c)
+	if t.isShort() {
+		q.look()
+	}
 	if id, ok := idle.Next(0); ok && idle.Clear(id) {
 		kick(c, percpu.Get(id))
 	}

@@ -24,16 +24,14 @@ import (
 	"muster/kernel/trap"
 )
 
-// Class orders threads: a lower class always runs first. The kernel's own Go
-// threads have a lower class than ring 3, or a busy program could delay the
-// kernel's stop-the-world.
+// Class is what a thread is at first: one of the kernel's own, or one of a program. The kernel's own
+// Go threads come first, or a busy program could delay the kernel's stop-the-world.
 type Class uint8
 
 // Classes.
 const (
 	ClassKernel Class = iota
 	ClassUser
-	classes
 )
 
 // StackSize is the size of a kernel stack. The deepest use in the stress tests is
@@ -53,7 +51,6 @@ type Thread struct {
 	UserGS     uintptr // GS base in ring 3
 	FirstState uintptr // vector state to begin with: trap.LeaveFrame, or the address of an XSAVE area
 	Space      *mem.Space
-	Class      Class
 	ID         uint32
 	Name       [16]byte
 
@@ -62,10 +59,13 @@ type Thread struct {
 	Work  atom.Uint32 // what to do before leaving the core: bits of package linux
 
 	cpu      atom.Uint32 // CPU that ran it last, or is to
-	queued   list.Node   // in a run queue, guarded by its lock
-	Wait     list.Node   // in a list of waiters, guarded by the list's lock
-	pinned   bool        // runs on cpu alone; changed while it runs
-	granted  bool        // a mutex was handed over, guarded by its lock
+	share    share       // in the fair class
+	queued   list.Node   // in a list of a run queue, guarded by its lock
+	level    level
+	turns    bool      // takes turns with others of its level
+	Wait     list.Node // in a list of waiters, guarded by the list's lock
+	pinned   bool      // runs on cpu alone; changed while it runs
+	granted  bool      // a mutex was handed over, guarded by its lock
 	timer    Timer
 	woken    *Thread     // the next one of a Woken, while this one is ready and in no queue
 	Used     Usage       // stored by the CPU that runs it
@@ -100,7 +100,12 @@ func Current(c *percpu.CPU) *Thread { return (*Thread)(unsafe.Pointer(c.Current)
 func (t *Thread) Init(stackLow, stackTop uintptr, id uint32, class Class, s *mem.Space) {
 	t.StackLow, t.StackTop = stackLow, stackTop
 	t.g.SetStack(stackLow, stackTop)
-	t.ID, t.Class, t.Space = id, class, s
+	t.ID, t.Space = id, s
+	t.level, t.turns = levelKernel, true
+	if class == ClassUser {
+		t.level = levelFair
+	}
+	t.share.init()
 	t.Used.Init()
 	t.state.Store(stNew)
 	t.FirstState = trap.LeaveFrame

@@ -28,6 +28,7 @@ func SetTick(d clock.Time) {
 	tickPeriod = d
 	idlePeriod = max(d, clock.Second)
 	slowPeriod = max(d, min(slowTicks*d, idlePeriod))
+	setRequests(d)
 	console.SetWindow(d)
 }
 
@@ -128,10 +129,19 @@ func due(c *percpu.CPU, f *cpu.Frame) {
 	}
 	q.timers.expire(c, f, now)
 	q.retick(c)
-	q.program(min(q.nextTick, q.timers.earliest()))
+	next := min(q.nextTick, q.timers.earliest())
+	if looks := clock.Time(q.looks.Load()); looks != 0 {
+		if now >= looks {
+			q.looks.Store(0)
+			c.Resched = 1
+		} else {
+			next = min(next, looks)
+		}
+	}
+	q.program(next)
 }
 
-// tick lets the next thread of this CPU's queue run, and offers one to an idle CPU.
+// tick ends a turn of this CPU's thread, if others wait, and offers one of them to an idle CPU.
 func tick(c *percpu.CPU, q *runQueue, now clock.Time) {
 	q.lived += q.nextTick - q.planned
 	c.Ticks.Store(c.Ticks.Load() + 1)
@@ -141,6 +151,7 @@ func tick(c *percpu.CPU, q *runQueue, now clock.Time) {
 	}
 	if q.count.Load() > 0 {
 		c.Resched = 1
+		q.expired = true
 		if id, ok := idle.Next(0); ok && id != c.ID && idle.Clear(id) {
 			kick(c, percpu.Get(id))
 		}
@@ -170,7 +181,7 @@ func resched(c *percpu.CPU) *percpu.CPU {
 		q.retick(c)
 	}
 	if c.Resched != 0 {
-		c = Yield(c)
+		c = giveWay(c)
 	}
 	return c
 }

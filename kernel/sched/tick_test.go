@@ -28,7 +28,7 @@ var single struct {
 // oneCPU makes the single CPU anew.
 func oneCPU(t *testing.T) (c *percpu.CPU, q *runQueue, run *Thread) {
 	m := &single
-	m.c, m.q, m.idle, m.run = percpu.CPU{}, runQueue{}, Thread{}, Thread{ID: 1, Class: ClassUser}
+	m.c, m.q, m.idle, m.run = percpu.CPU{}, runQueue{}, Thread{}, *thread(1, ClassUser)
 	m.q.init(&m.idle)
 	m.c.Sched = uintptr(unsafe.Pointer(&m.q))
 	m.c.Current = uintptr(unsafe.Pointer(&m.run))

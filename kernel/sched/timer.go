@@ -211,7 +211,7 @@ func (q *timerQueue) remove(t *Timer) {
 // interrupts come in between, even if a program makes very many threads sleep until
 // the same moment.
 const (
-	maxExpired = 32
+	maxExpired = 24
 	maxMoved   = 16
 )
 

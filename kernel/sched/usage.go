@@ -79,8 +79,10 @@ func LeaveGroup(c *percpu.CPU) {
 }
 
 // charge adds the time since the last switch to a thread and its group.
-func (q *runQueue) charge(t *Thread) {
-	now := cpu.TSC()
+func (q *runQueue) charge(t *Thread) { q.chargeTo(t, cpu.TSC()) }
+
+// chargeTo is charge up to a counter value.
+func (q *runQueue) chargeTo(t *Thread, now uint64) {
 	ticks := now - q.since.Load()
 	q.since.Store(now) // before the sums: see live
 	t.Used.ticks.Store(t.Used.ticks.Load() + ticks)

@@ -58,7 +58,7 @@ func watch(c *percpu.CPU, q *runQueue) {
 	quiet := now - c.WatchTick
 	q.suspects = quiet >= patience(pokeAfter)
 	end, says := patience(idleEnd), saysIdle
-	if local(v).running.Load() != uint32(classes) {
+	if local(v).running.Load() != levelIdle {
 		end, says = patience(busyEnd), saysBusy
 	}
 	if quiet >= end {

@@ -25,6 +25,9 @@ type Tree struct {
 	// Update, if set, recomputes what a node stores about its subtree; it runs
 	// on every node whose subtree changed, children first.
 	Update func(*Node)
+	// Refresh, if set, takes the place of Update, and reports whether what the node stores has changed. If not, nothing
+	// above it has changed either: so most changes of the tree end after a few levels.
+	Refresh func(*Node) bool
 }
 
 // Insert adds n, after nodes with the same key.
@@ -47,22 +50,27 @@ func (t *Tree) Insert(n *Node) {
 // Remove takes n out; n must be in the tree.
 func (t *Tree) Remove(n *Node) {
 	lowest := n.parent // the lowest node whose subtree changes
+	var next *Node
 	switch {
 	case n.Left == nil:
 		t.replace(n, n.Right)
 	case n.Right == nil:
 		t.replace(n, n.Left)
 	default:
-		lowest = t.promote(n)
+		next, lowest = t.promote(n)
 	}
 	*n = Node{Key: n.Key}
 	t.mend(lowest)
+	if next != nil && t.Refresh != nil { // mend may have ended below it
+		t.Refresh(next)
+		t.Changed(next.parent)
+	}
 }
 
 // promote puts the node that follows n, which has two children, into n's place. It
-// returns the lowest node whose subtree changes.
-func (t *Tree) promote(n *Node) (lowest *Node) {
-	next := leftmost(n.Right)
+// returns that node, and the lowest node whose subtree changes.
+func (t *Tree) promote(n *Node) (next, lowest *Node) {
+	next = leftmost(n.Right)
 	lowest = next
 	if next.parent != n {
 		lowest = next.parent
@@ -74,7 +82,7 @@ func (t *Tree) promote(n *Node) (lowest *Node) {
 	next.Left = n.Left
 	next.Left.parent = next
 	next.height = n.height // mend compares with what was here
-	return lowest
+	return next, lowest
 }
 
 // replace puts a node or nil where n hangs.
@@ -95,8 +103,15 @@ func (t *Tree) replace(n, by *Node) {
 // Changed runs Update on n and the nodes above n: what n stores about itself has
 // changed, and its key has not.
 func (t *Tree) Changed(n *Node) {
-	for ; n != nil; n = n.parent {
-		t.Update(n)
+	switch {
+	case t.Refresh != nil:
+		for n != nil && t.Refresh(n) {
+			n = n.parent
+		}
+	case t.Update != nil:
+		for ; n != nil; n = n.parent {
+			t.Update(n)
+		}
 	}
 }
 
@@ -108,9 +123,7 @@ func (t *Tree) mend(n *Node) {
 		before := n.height
 		n = t.balance(n)
 		if n.height == before {
-			if t.Update != nil {
-				t.Changed(n.parent)
-			}
+			t.Changed(n.parent)
 			return
 		}
 		n = n.parent
@@ -166,7 +179,10 @@ func (t *Tree) rotateRight(n *Node) *Node {
 // measure recomputes what n stores about its subtree.
 func (t *Tree) measure(n *Node) {
 	n.height = 1 + max(levels(n.Left), levels(n.Right))
-	if t.Update != nil {
+	switch {
+	case t.Refresh != nil:
+		t.Refresh(n)
+	case t.Update != nil:
 		t.Update(n)
 	}
 }

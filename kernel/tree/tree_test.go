@@ -16,6 +16,7 @@ type item struct {
 	Node
 	size   int
 	weight int // its own share of size
+	least  int // the smallest weight of its subtree, to check Refresh
 }
 
 // asItem returns the object that a node is the first field of, as the kernel does.
@@ -44,6 +45,9 @@ func newPair(update func(*Node)) *pair {
 
 func (p *pair) add(key uint64) {
 	it := &item{Node: Node{Key: key}, weight: 1}
+	if p.tree.Refresh != nil {
+		it.weight, it.least = int(key*2654435761%97), -1 // what was noted elsewhere
+	}
 	p.insert(&p.tree, &it.Node)
 	i, _ := slices.BinarySearchFunc(p.model, key, func(a *item, k uint64) int {
 		if a.Key <= k {
@@ -73,6 +77,9 @@ func (p *pair) check() error {
 		}
 		if n.Left != nil && n.Left.parent != n || n.Right != nil && n.Right.parent != n || n.parent == nil && n != p.tree.Root {
 			return fmt.Errorf("key %d: a link is not mutual", n.Key)
+		}
+		if want := smallest(n); p.tree.Refresh != nil && asItem(n).least != want {
+			return fmt.Errorf("key %d: notes %d as the least, has %d", n.Key, asItem(n).least, want)
 		}
 		if want := asItem(n).weight + size(n.Left) + size(n.Right); p.tree.Update != nil && asItem(n).size != want {
 			return fmt.Errorf("key %d: counts %d, has %d", n.Key, asItem(n).size, want)
@@ -134,6 +141,37 @@ func (p *pair) drive(seed uint64, steps, limit int) error {
 		}
 	}
 	return p.check()
+}
+
+// smallest returns the smallest weight of a node and of what is noted for its children.
+func smallest(n *Node) int {
+	least := asItem(n).weight
+	for _, child := range []*Node{n.Left, n.Right} {
+		if child != nil {
+			least = min(least, asItem(child).least)
+		}
+	}
+	return least
+}
+
+// note is a Refresh.
+func note(n *Node) (changed bool) {
+	least := smallest(n)
+	changed = least != asItem(n).least
+	asItem(n).least = least
+	return changed
+}
+
+// What a node notes of its subtree is right, although a change ends where nothing changes any more.
+func TestRefresh(t *testing.T) {
+	for seed, limit := range []int{3, 8, 40, 300, 2000} {
+		p := newPair(nil)
+		p.tree.Refresh = note
+		require.NoError(t, p.drive(uint64(seed), 300_000, limit))
+	}
+	p := newPair(nil)
+	p.tree.Refresh = func(n *Node) bool { note(n); return false }
+	require.Error(t, p.drive(3, 300_000, 300), "a change that ends at once")
 }
 
 func TestModel(t *testing.T) {

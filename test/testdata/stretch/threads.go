@@ -242,11 +242,7 @@ func tasks(n int) {
 func killAll(n int) {
 	pid := uintptr(call(syscall.SYS_GETPID))
 	all := ^uint64(0)
-	sys.Handle(12, hangPC(), sys.OnStack|sys.Restart, all)
-	for tid := pid + 1; tid < pid+30; tid++ {
-		call(syscall.SYS_TGKILL, pid, tid, 12)
-	}
-	settle()
+	hangOthers(pid)
 	sys.Handle(10, handlerPC(), sys.OnStack|sys.Restart, all)
 	call(syscall.SYS_RT_SIGPROCMASK, 2, uintptr(unsafe.Pointer(&all)), 0, 8)
 	many(n, syscall.SYS_PAUSE, func(int) []uintptr { return nil })
@@ -259,16 +255,27 @@ func killAll(n int) {
 	call(syscall.SYS_EXIT_GROUP, 0)
 }
 
+// hangOthers makes the runtime's other threads hang in a handler that blocks all signals.
+func hangOthers(pid uintptr) {
+	sys.Handle(12, hangPC(), sys.OnStack|sys.Restart, ^uint64(0))
+	for tid := pid + 1; tid < pid+30; tid++ {
+		call(syscall.SYS_TGKILL, pid, tid, 12)
+	}
+	settle()
+}
+
 // signals leaves many signals pending, and delivers them at once. The handlers nest, so they
-// have a stack for all of them: a goroutine's is small, and what lies below it is the heap.
+// have a stack for all of them: a goroutine's is small, and what lies below it is the heap. That of the runtime's
+// other threads is too small as well, so those threads block all signals.
 func signals(n int) {
 	const size = 1 << 20
 	own := [3]uint64{uint64(mmap(0, size, 3, 0)), 0, size}
 	must("sigaltstack", call(syscall.SYS_SIGALTSTACK, uintptr(unsafe.Pointer(&own)), 0))
+	pid, tid := uintptr(call(syscall.SYS_GETPID)), uintptr(call(syscall.SYS_GETTID))
+	hangOthers(pid)
 	for sig := syscall.Signal(1); sig <= 64; sig++ {
 		sys.Handle(sig, handlerPC(), sys.OnStack|sys.NotBlocked, 0)
 	}
-	pid, tid := uintptr(call(syscall.SYS_GETPID)), uintptr(call(syscall.SYS_GETTID))
 	all, zero := ^uint64(0), uint64(0)
 	for range n / 50 {
 		call(syscall.SYS_RT_SIGPROCMASK, 2, uintptr(unsafe.Pointer(&all)), 0, 8)
