@@ -134,7 +134,7 @@ func (m *memory) attach(c, to *percpu.CPU) {
 	to.Memory = uintptr(unsafe.Pointer(m))
 	to.Machine = uintptr(unsafe.Pointer(&m.machine))
 	to.Random = uintptr(unsafe.Pointer(&m.random))
-	to.Trace = mem.AllocMapped(c, trace.Bytes, layout.PageSize) // last: recording begins
+	trace.Begin(to, mem.AllocMapped(c, trace.Bytes, layout.PageSize)) // last
 }
 
 // prepareThread makes the CPU's run queue and idle thread anew.

@@ -8,6 +8,7 @@ import (
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
+	"muster/kernel/trace"
 	"muster/kernel/vector"
 )
 
@@ -29,6 +30,7 @@ func Exception(c *percpu.CPU, f *cpu.Frame, xsave uintptr) uintptr {
 	t := current(c)
 	if f.Vector == vector.PageFault {
 		addr := cpu.ReadCR2()
+		trace.Add(c, trace.Fault, uint64(addr), trace.FaultAt(f.IP, f.Error))
 		switch found := t.fault(c, addr, f.Error); found {
 		case mem.Resolved:
 		case mem.Exhausted:

@@ -173,9 +173,7 @@ func Syscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 		h = sysNone
 	}
 	c, r := h(c, t, f)
-	if trace.On&(1<<trace.Syscall) != 0 {
-		trace.Add(c, trace.Syscall, f.AX, r) // the frame still holds the number: nothing keeps it meanwhile
-	}
+	trace.Add(c, trace.Syscall, f.AX, r) // the frame still holds the number: nothing keeps it meanwhile
 	if sched.Pending(c) {
 		return answerPending(c, f, r)
 	}

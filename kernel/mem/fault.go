@@ -6,7 +6,6 @@ import (
 	"muster/kernel/layout"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
-	"muster/kernel/trace"
 )
 
 // Page-fault error code (Intel SDM vol. 3A, "Page-Fault Exceptions").
@@ -34,7 +33,6 @@ const (
 // Locks: takes s.mu; none held.
 func (s *Space) Fault(c *percpu.CPU, addr uintptr, code uint64) Outcome {
 	lock.AssertNone(c)
-	trace.Add(c, trace.Fault, uint64(addr), code)
 	if addr < s.from || addr >= s.to || s.user && code&faultUser == 0 && !s.Holds(addr, 1) {
 		return Unmapped
 	}

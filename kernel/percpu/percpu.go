@@ -46,11 +46,11 @@ type CPU struct {
 	Retick    uint16 // 1: look before leaving the core whether this CPU must tick
 	Depth     uint16 // interrupts nested in the core: idle loop and windows
 	LockRanks [8]uint8
-	TracePos  atom.Uint64 // records written; an NMI may interleave
-	Entered   uint64      // debug builds: counter value at entry to the core
-	Longest   uint64      // debug builds: longest stretch in the core, ticks
-	EnteredAt uint64      // debug builds: vector and system call of the entry
-	LongestAt uint64      // debug builds: EnteredAt of the longest stretch
+	TracePos  uint64 // bytes of trace records begun, see trace.Begin; an NMI may interleave; others read it
+	Entered   uint64 // debug builds: counter value at entry to the core
+	Longest   uint64 // debug builds: longest stretch in the core, ticks
+	EnteredAt uint64 // debug builds: vector and system call of the entry
+	LongestAt uint64 // debug builds: EnteredAt of the longest stretch
 
 	// This CPU alone, seldom.
 	Space       uintptr // *mem.Space of the program whose tables are loaded
@@ -112,10 +112,11 @@ type CPU struct {
 
 	// The clock's, where it is made of the CPUs' own counters (clock.held). Written by this CPU; before it joins,
 	// by the one that starts it.
-	ClockAdd  atom.Uint64 // what this CPU adds to its own time, in nanoseconds modulo 2^64
-	ClockSkew atom.Uint64 // an injected fault: what its counter is ahead, in nanoseconds modulo 2^64
-	Locks     uintptr     // *lock.Stats; set before the CPU comes online
-	_         [40]byte
+	ClockAdd   atom.Uint64 // what this CPU adds to its own time, in nanoseconds modulo 2^64
+	ClockSkew  atom.Uint64 // an injected fault: what its counter is ahead, in nanoseconds modulo 2^64
+	Locks      uintptr     // *lock.Stats; set before the CPU comes online
+	TraceKinds uint32      // bits of the kinds of event that this CPU records, 0 before it has a ring
+	_          [36]byte
 
 	// What other CPUs' requests are about (mem/posted.go). They write these words when they are 0; this CPU makes them 0.
 	FlushPages [FlushSlots]atom.Uint64 // translations to drop

@@ -137,7 +137,7 @@ func eventText(e Event) string {
 	case trace.Flush.String():
 		return fmt.Sprintf("TLB flush number %d done", e.A)
 	case trace.Fault.String():
-		return fmt.Sprintf("page fault at %#x: %s", e.A, faultText(e.B))
+		return fmt.Sprintf("page fault at %#x: %s, at %s", e.A, faultText(trace.FaultCode(e.B)), symbol(trace.FaultIP(e.B)))
 	case trace.Signal.String():
 		name := unix.SignalName(syscall.Signal(e.A))
 		if name == "" {

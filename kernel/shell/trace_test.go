@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"muster/kernel/trace"
 )
 
 func marked() {}
@@ -116,10 +118,10 @@ func TestEventTexts(t *testing.T) {
 		{"ipi", 0xff, 3, "to cpu 3"},
 		{"ipi", 0xff, 1<<32 | 0x10003, "to logical destination 0x10003"},
 		{"flush", 12, 0, "TLB flush number 12 done"},
-		{"fault", 0x1000, 2, "page fault at 0x1000: write of a page that is not there"},
-		{"fault", 0x1000, 5, "page fault at 0x1000: read by ring 3 of a page that forbids it"},
-		{"fault", 0x1000, 0x11, "page fault at 0x1000: instruction fetch of a page that forbids it"},
-		{"fault", 0x1000, 9, "page fault at 0x1000: read of an entry with a reserved bit"},
+		{"fault", 0x1000, trace.FaultAt(0x401000, 2), "page fault at 0x1000: write of a page that is not there, at 0x401000"},
+		{"fault", 0x1000, trace.FaultAt(0x401000, 5), "page fault at 0x1000: read by ring 3 of a page that forbids it, at 0x401000"},
+		{"fault", 0x1000, trace.FaultAt(0x401000, 0x11), "page fault at 0x1000: instruction fetch of a page that forbids it, at 0x401000"},
+		{"fault", 0x1000, trace.FaultAt(0x401000, 9), "page fault at 0x1000: read of an entry with a reserved bit, at 0x401000"},
 		{"signal", 99, 1, "signal 99 to thread 1"},
 		{"syscall", 39, 4, "getpid = 0x4"},
 		{"syscall", 999, 1, "number 999 = 0x1"},

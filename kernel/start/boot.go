@@ -163,7 +163,7 @@ func readOptions(c *percpu.CPU) {
 		console.OmitReturns()
 	}
 	if n, ok := cmdline.Value(line, "trace", word[:]); ok && string(word[:n]) == "all" {
-		trace.On |= 1 << trace.Syscall
+		trace.SetKinds(trace.All)
 	}
 }
 

@@ -2,7 +2,7 @@
 // event, so that a panic can print the events before it.
 //
 // Layer: core.
-// Context: any, NMI too: a record's place is taken with one atomic add.
+// Context: any, NMI too: a record's place is taken with one instruction, which no interrupt divides.
 // Locks: none; each CPU writes its own ring.
 // Chapter: docs/02-black-box.md.
 package trace
@@ -11,7 +11,6 @@ import (
 	"unsafe"
 
 	"muster/kernel/atom"
-	"muster/kernel/cpu"
 	"muster/kernel/percpu"
 )
 
@@ -26,8 +25,8 @@ const (
 	Interrupt      // vector A at IP B
 	SendIPI        // vector A to CPU B, or to logical destination B less 1<<32
 	Flush          // TLB flush number A done
-	Fault          // page fault at A, error code B
-	Exception      // vector A at IP B
+	Fault          // page fault at A, in B what FaultAt makes of IP and error code
+	Exception      // vector A at IP B, page faults left out
 	Signal         // signal A to thread B
 	Syscall        // number A, result B; off except with trace=all
 	Start          // CPU B reached stage A
@@ -72,18 +71,30 @@ const (
 // All has a bit for each kind.
 const All = 1<<kinds - 1
 
-// On has a bit for each kind that is recorded.
-var On uint32 = All - 1<<Syscall
+// on has a bit for each kind that is recorded.
+var on uint32 = All - 1<<Syscall
 
-// SetKinds sets On, and returns what it was. CPUs that record meanwhile may still use the
-// old one.
+// SetKinds says by a bit for each kind what is recorded, and returns what it was. CPUs that
+// record meanwhile may still use the old kinds.
 //
 // Context: any, no lock: of two callers at once the later store counts.
 //
 //go:norace
 func SetKinds(kinds uint32) (old uint32) {
-	old, On = On, kinds
+	old, on = on, kinds
+	for id := range percpu.Count() {
+		if c := percpu.Get(id); c.Trace != 0 {
+			c.TraceKinds = kinds
+		}
+	}
 	return old
+}
+
+// Begin gives a CPU its ring, Bytes bytes of 0, so that it records from now on.
+func Begin(c *percpu.CPU, ring uintptr) {
+	c.Trace = ring
+	c.TracePos = uint64(unsafe.Sizeof(slot{})) // a head with the number 0 is one that was never written
+	c.TraceKinds = on
 }
 
 // Record is one event.
@@ -94,8 +105,9 @@ type Record struct {
 	A, B   uint64
 }
 
+// place is the slot of record number seq.
 func place(c *percpu.CPU, seq uint64) *slot {
-	return (*slot)(unsafe.Pointer(c.Trace + uintptr(seq%Len)*unsafe.Sizeof(slot{})))
+	return (*slot)(unsafe.Pointer(c.Trace + uintptr((seq+1)%Len)*unsafe.Sizeof(slot{})))
 }
 
 // Values for the assembly.
@@ -108,32 +120,33 @@ const (
 	slotA       = unsafe.Offsetof(slot{}.a)
 	slotB       = unsafe.Offsetof(slot{}.b)
 	slotShift   = 5
+	slotBytes   = 1 << slotShift
 )
 
-var _ [1 << slotShift]byte = [unsafe.Sizeof(slot{})]byte{}
+var _ [slotBytes]byte = [unsafe.Sizeof(slot{})]byte{}
 
-// Interrupted records an event of the kind Interrupt, as Add does: a vector and the address
-// of the interrupted instruction.
-//
-//go:noescape
-func Interrupted(c *percpu.CPU, vector, ip uint64)
+// put records an event. It is a value, so that its arguments are in registers: an assembly
+// function that is called by its name has them on the stack. trace_amd64.s sets it.
+var put func(c *percpu.CPU, kind, a, b uint64)
 
-// Add records an event of this CPU. An NMI between taking the place and storing the
-// head records its own events in the places after it.
-//
-// The race detector is off: Read finds out by itself whether it read what Add writes.
-//
-//go:norace
+// Add records an event of this CPU, if its kind is on. An NMI between taking the place and storing the
+// head records its own events in the places after it. With the kind off Add is two instructions, else 21
+// besides what loads the arguments.
 func Add(c *percpu.CPU, k Kind, a, b uint64) {
-	if c.Trace == 0 || On>>k&1 == 0 {
-		return
+	if c.TraceKinds&(1<<k) != 0 {
+		put(c, uint64(k)<<headKind, a, b)
 	}
-	n := c.TracePos.Add(1) // pairs with the second Load in Read
-	s := place(c, n-1)
-	s.tsc = cpu.TSC()
-	s.a, s.b = a, b
-	s.head.Store(uint64(c.ThreadID) | uint64(k)<<headKind | n<<headSeq) // pairs with the Load in Read
 }
+
+// FaultAt packs what a record of kind Fault says besides the address: the error code, which
+// has 16 bits, and the address of the instruction, which has 48 and a sign.
+func FaultAt(ip, code uint64) uint64 { return ip<<16 | code&0xffff }
+
+// FaultIP returns the address of the instruction that FaultAt has packed.
+func FaultIP(b uint64) uint64 { return uint64(int64(b) >> 16) }
+
+// FaultCode returns the error code that FaultAt has packed.
+func FaultCode(b uint64) uint64 { return b & 0xffff }
 
 // State is the result of Read.
 type State uint8
@@ -146,7 +159,9 @@ const (
 )
 
 // Next returns the number of the next record of a CPU, which is how many were begun.
-func Next(c *percpu.CPU) uint64 { return c.TracePos.Load() }
+func Next(c *percpu.CPU) uint64 { return max(position(c)>>slotShift, 1) - 1 }
+
+func position(c *percpu.CPU) uint64 { return (*atom.Uint64)(unsafe.Pointer(&c.TracePos)).Load() }
 
 // Read copies record number seq of a CPU into r, counted from 0 since the CPU's start.
 // c may run and record meanwhile. A copy that c may have overwritten is dropped: before c
@@ -154,14 +169,14 @@ func Next(c *percpu.CPU) uint64 { return c.TracePos.Load() }
 //
 //go:norace
 func Read(c *percpu.CPU, seq uint64, r *Record) State {
-	if n := c.TracePos.Load(); c.Trace == 0 || seq >= n || n-seq > Len {
+	if n := Next(c); c.Trace == 0 || seq >= n || n-seq > Len {
 		return Gone
 	}
 	s := place(c, seq)
 	head := s.head.Load()
 	*r = Record{TSC: s.tsc, Kind: Kind(head >> headKind & (1<<(headSeq-headKind) - 1)), Thread: uint32(head), A: s.a, B: s.b}
 	switch {
-	case c.TracePos.Load()-seq > Len:
+	case Next(c)-seq > Len:
 		return Gone
 	case head>>headSeq != (seq+1)&(1<<(64-headSeq)-1):
 		return Unwritten

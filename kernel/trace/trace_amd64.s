@@ -1,38 +1,33 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// Interrupted is Add for the kind Interrupt. It is assembly because every interrupt calls
-// it: it takes half the instructions.
+// record is the code of put.
 //
-// func Interrupted(c *percpu.CPU, vector, ip uint64)
-TEXT ·Interrupted(SB), NOSPLIT, $0-24
-	MOVQ	c+0(FP), BX
-	MOVQ	const_offTrace(BX), DI
-	TESTQ	DI, DI
-	JEQ	none
-	BTL	$const_Interrupt, ·On(SB)
-	JCC	none
-	MOVL	$1, CX
-	LOCK
-	XADDQ	CX, const_offTracePos(BX)
-	MOVL	CX, AX
-	ANDL	$(const_Len-1), AX
-	SHLQ	$const_slotShift, AX
-	ADDQ	AX, DI
+// XADD without LOCK is enough: only this CPU stores to the position, and an NMI comes before or
+// after an instruction. Other CPUs see stores in the order in which this one makes them.
+//
+// In:  AX the CPU's block, BX the kind from bit 32 on, CX and DI the two words.
+// Out: R14, X15 and the stack pointer as they were; Go's convention keeps no others.
+TEXT ·record(SB), NOSPLIT|NOFRAME, $0-0
+	MOVL	$const_slotBytes, R8
+	XADDQ	R8, const_offTracePos(AX) // pairs with the second look at it in Read
+	MOVL	R8, R9
+	ANDL	$((const_Len-1)<<const_slotShift), R9
+	ADDQ	const_offTrace(AX), R9
+	MOVQ	CX, const_slotA(R9)
+	MOVQ	DI, const_slotB(R9)
+	MOVL	const_offThreadID(AX), SI
+	ORQ	SI, BX
+	SHLQ	$(const_headSeq-const_slotShift), R8
+	ORQ	R8, BX
 	RDTSC
-	SHLQ	$32, DX
-	ORQ	DX, AX
-	MOVQ	AX, const_slotTSC(DI)
-	MOVQ	vector+8(FP), AX
-	MOVQ	AX, const_slotA(DI)
-	MOVQ	ip+16(FP), AX
-	MOVQ	AX, const_slotB(DI)
-	INCQ	CX
-	SHLQ	$const_headSeq, CX
-	MOVL	const_offThreadID(BX), AX
-	ORQ	AX, CX
-	MOVQ	$(const_Interrupt<<const_headKind), AX
-	ORQ	AX, CX
-	MOVQ	CX, const_slotHead(DI) // last; pairs with the Load in Read
-none:
+	MOVL	AX, const_slotTSC(R9)
+	MOVL	DX, (const_slotTSC+4)(R9)
+	MOVQ	BX, const_slotHead(R9) // last; pairs with the Load in Read
 	RET
+
+// A func value is the address of a word that holds the code's address.
+DATA ·recordCode+0(SB)/8, $·record(SB)
+GLOBL ·recordCode(SB), RODATA|NOPTR, $8
+DATA ·put+0(SB)/8, $·recordCode(SB)
+GLOBL ·put(SB), RODATA, $8

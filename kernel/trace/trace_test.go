@@ -9,13 +9,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"muster/kernel/cpu"
 	"muster/kernel/percpu"
 	"muster/tools/patience"
 )
 
 func newRing() (*percpu.CPU, *[Len]slot) {
 	ring := new([Len]slot)
-	return &percpu.CPU{ID: 3, ThreadID: 7, Trace: uintptr(unsafe.Pointer(ring))}, ring
+	c := &percpu.CPU{ID: 3, ThreadID: 7}
+	Begin(c, uintptr(unsafe.Pointer(ring)))
+	return c, ring
 }
 
 func TestRing(t *testing.T) {
@@ -36,29 +39,37 @@ func TestRing(t *testing.T) {
 	Add(c, Syscall, 1, 2)
 	require.Equal(t, uint64(Len+5), Next(c), "system calls are off by default")
 	require.Equal(t, Gone, Read(&percpu.CPU{}, 0, &r), "no ring")
+	require.Zero(t, Next(&percpu.CPU{}))
+	Add(&percpu.CPU{}, Wake, 1, 2) // stores nothing
 }
 
-// Interrupted, in assembly, does what Add does: at each place of the ring, with the kind on
-// and off, and without a ring.
-func TestInterrupted(t *testing.T) {
+// A record has all that it was given, at each place of the ring and with each kind.
+func TestWords(t *testing.T) {
 	c, ring := newRing()
 	defer runtime.KeepAlive(ring)
-	var by [2]Record
+	c.TraceKinds = All
+	before := cpu.TSC()
 	for i := range uint64(2*Len + 3) {
-		Add(c, Interrupt, i, ^i)
-		Interrupted(c, i, ^i)
-		for n := range by {
-			require.Equal(t, Complete, Read(c, 2*i+uint64(n), &by[n]))
-		}
-		require.GreaterOrEqual(t, by[1].TSC, by[0].TSC)
-		by[1].TSC = by[0].TSC
-		require.Equal(t, by[0], by[1])
+		k := Kind(1 + i%uint64(kinds-1))
+		c.ThreadID = ^uint32(i)
+		Add(c, k, i<<40|i, ^i)
+		var r Record
+		require.Equal(t, Complete, Read(c, i, &r))
+		require.Equal(t, Record{TSC: r.TSC, Kind: k, Thread: ^uint32(i), A: i<<40 | i, B: ^i}, r)
+		require.GreaterOrEqual(t, r.TSC, before)
+		require.LessOrEqual(t, r.TSC, cpu.TSC())
+		before = r.TSC
 	}
-	defer SetKinds(SetKinds(All - 1<<Interrupt))
-	before := Next(c)
-	Interrupted(c, 1, 2)
-	require.Equal(t, before, Next(c))
-	Interrupted(&percpu.CPU{}, 1, 2)
+}
+
+func TestFaultAt(t *testing.T) {
+	for _, ip := range []uint64{0, 0x401000, 1<<47 - 1, 0xffff_8000_0000_0000, ^uint64(0)} {
+		for _, code := range []uint64{0, 7, 1<<15 | 4} {
+			b := FaultAt(ip, code)
+			require.Equal(t, ip, FaultIP(b))
+			require.Equal(t, code, FaultCode(b))
+		}
+	}
 }
 
 // A place that is taken holds an older record until it is filled. An NMI that comes in
@@ -68,7 +79,7 @@ func TestUnwritten(t *testing.T) {
 	defer runtime.KeepAlive(ring)
 	for turn := range uint64(3) {
 		seq := Next(c)
-		c.TracePos.Add(1) // a writer that stops here
+		c.TracePos += slotBytes // a writer that stops here
 		Add(c, Mark, 1, turn)
 		var r Record
 		require.Equal(t, Unwritten, Read(c, seq, &r))
@@ -97,7 +108,7 @@ func TestUncheckedReaderIsWrong(t *testing.T) {
 
 //go:norace
 func readUnchecked(c *percpu.CPU, seq uint64, r *Record) State {
-	if n := c.TracePos.Load(); seq >= n || n-seq > Len {
+	if n := Next(c); seq >= n || n-seq > Len {
 		return Gone
 	}
 	s := place(c, seq)

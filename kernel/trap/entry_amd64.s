@@ -167,19 +167,6 @@ TEXT ·threadStart(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	MOVQ	80(SP), BX
 	JMP	·leave(SB)
 
-// func entered(c *percpu.CPU, vector, ip uint64)
-TEXT ·entered(SB), NOSPLIT, $0-24
-	MOVQ	c+0(FP), BX
-	MOVQ	vector+8(FP), AX
-	MOVQ	const_offCounts(BX), DI
-	TESTQ	DI, DI
-	JEQ	uncounted
-	INCQ	(DI)(AX*8)
-uncounted:
-	MOVB	AX, const_offWokenBy(BX)
-	INCW	const_offDepth(BX)    // of 16 bits: trap.go compares
-	JMP	muster∕kernel∕trace·Interrupted(SB)
-
 // The addresses of code for tables and registers.
 DATA ·stubsPC+0(SB)/8, $·stubs(SB)
 GLOBL ·stubsPC(SB), RODATA|NOPTR, $8

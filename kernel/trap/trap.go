@@ -40,9 +40,6 @@ const (
 	offKernelFS = unsafe.Offsetof(percpu.CPU{}.KernelFS)
 	offUserFS   = unsafe.Offsetof(percpu.CPU{}.UserFS)
 	offScratch  = unsafe.Offsetof(percpu.CPU{}.Scratch)
-	offCounts   = unsafe.Offsetof(percpu.CPU{}.Counts)
-	offWokenBy  = unsafe.Offsetof(percpu.CPU{}.WokenBy)
-	offDepth    = unsafe.Offsetof(percpu.CPU{}.Depth)
 	offPanicTop = unsafe.Offsetof(percpu.CPU{}.PanicTop)
 
 	frameIP    = unsafe.Offsetof(cpu.Frame{}.IP)
@@ -91,12 +88,6 @@ const (
 	// is the space for a fake g and the address of the CPU's block above the stack.
 	ISTSize     = 8 << 10
 	ISTReserved = (unsafe.Sizeof(fakeg.G{}) + 8 + 15) &^ 15
-)
-
-// entered adds to 16 bits, and stores to 8.
-var (
-	_ [2]byte = [unsafe.Sizeof(percpu.CPU{}.Depth)]byte{}
-	_ [1]byte = [unsafe.Sizeof(percpu.CPU{}.WokenBy)]byte{}
 )
 
 // The functions that the stubs call. They are values, so that the assembly enters
@@ -156,9 +147,11 @@ func onOutside(c *percpu.CPU, f *cpu.Frame, xsave uintptr) (how uintptr) {
 	count(c, f.Vector)
 	exception := f.Vector < vector.Exceptions
 	if exception {
-		trace.Add(c, trace.Exception, f.Vector, f.IP)
+		if f.Vector != vector.PageFault { // that one is recorded with its address
+			trace.Add(c, trace.Exception, f.Vector, f.IP)
+		}
 	} else {
-		trace.Interrupted(c, f.Vector, f.IP)
+		trace.Add(c, trace.Interrupt, f.Vector, f.IP)
 		vector.Deliver(c, f)
 	}
 	if f.Foreign() {
@@ -206,23 +199,28 @@ func onInside(c *percpu.CPU, f *cpu.Frame) {
 		onCheckedInterrupt(c, f)
 		return
 	}
-	entered(c, f.Vector, f.IP)
+	entered(c, f)
 	vector.Deliver(c, f)
 	c.Depth--
 }
 
-// entered records an interrupt of the core: it counts the vector, sets c.WokenBy, adds one to
-// c.Depth, and goes on as trace.Interrupted. It is assembly because every interrupt of an idle
-// CPU calls it.
+// entered counts an interrupt of the core, and records it.
 //
-//go:noescape
-func entered(c *percpu.CPU, vector, ip uint64)
+// Nosplit: as onInside.
+//
+//go:nosplit
+func entered(c *percpu.CPU, f *cpu.Frame) {
+	count(c, f.Vector)
+	c.WokenBy = uint8(f.Vector)
+	c.Depth++
+	trace.Add(c, trace.Interrupt, f.Vector, f.IP)
+}
 
 // onCheckedInterrupt is the rest of onInside for an interrupt, in debug builds.
 func onCheckedInterrupt(c *percpu.CPU, f *cpu.Frame) {
 	at := c.EnteredAt
 	Enter(c, f)
-	entered(c, f.Vector, f.IP)
+	entered(c, f)
 	vector.Deliver(c, f)
 	c.Depth--
 	Left(c) // the window that the interrupt came in begins the next stretch
@@ -245,6 +243,7 @@ func onCoreException(c *percpu.CPU, f *cpu.Frame) {
 
 // onCoreFault resolves a page fault of the core, or panics.
 func onCoreFault(c *percpu.CPU, f *cpu.Frame, addr uintptr) {
+	trace.Add(c, trace.Fault, uint64(addr), trace.FaultAt(f.IP, f.Error))
 	if upcall.To.CoreFault(c, f, addr) {
 		return
 	}
