@@ -81,7 +81,6 @@ const (
 // Numbers of TestCalls.
 const (
 	NumCrash = FirstTest + iota
-	NumTestYield
 	NumTestIPI
 	NumMeasure
 	NumTestTimers
@@ -171,7 +170,6 @@ var names = [Count]string{
 	"WaitProcess",
 	"DropProcess",
 	"Crash",
-	"TestYield",
 	"TestIPI",
 	"Measure",
 	"TestTimers",

@@ -8,10 +8,6 @@ type TestCalls interface {
 	//muster:core breakCore
 	Crash(kind int) error
 
-	// TestYield calls sched.Yield and does nothing else.
-	//muster:core testYield
-	TestYield() error
-
 	// TestIPI sends an IPI to a CPU, which may be this one, and waits for the
 	// answer. ETIMEDOUT.
 	//muster:core testIPI
@@ -144,6 +140,7 @@ const (
 	MeasureHandleCall        // handle it, between entry and exit
 	MeasureArm               // arm a timer
 	MeasureCancel            // withdraw a timer
+	MeasureSwitch            // two threads on one CPU, which both make the call, switch to each other: 2 switches for each time
 	MeasureKinds
 )
 

@@ -15,12 +15,6 @@ func Crash(kind int) (err error) {
 	return err
 }
 
-// TestYield calls sched.Yield and does nothing else.
-func TestYield() (err error) {
-	_, err = quick(abi.NumTestYield, 0, 0, 0, 0)
-	return err
-}
-
 // TestIPI sends an IPI to a CPU, which may be this one, and waits for the
 // answer. ETIMEDOUT.
 func TestIPI() (err error) {

@@ -52,7 +52,7 @@ func Benchmarks() []Benchmark {
 		run("FutexPingPong", "two threads wake each other in turn", 5000, futexPingPong),
 		run("ThreadCreateJoin", "a thread is made, ends and is waited for", 500, threadCreateJoin),
 		run("PageFault", "first touch of a page, and its share of unmapping", 8192, pageFault),
-		run("ContextSwitch", "from one thread to another, in the core alone", 20000, contextSwitch),
+		{Name: "ContextSwitch", About: "from one thread to another, in the core alone", N: 20000, Inside: contextSwitch},
 		run("IPIRoundTrip", "a CPU flushes its TLB on request; with one CPU, an IPI to itself", 5000, ipiRoundTrip),
 		run("CallOne", "a function of the core runs on another CPU; with one CPU, on this", 5000, callOne),
 		run("CallAll", "a function of the core runs on every CPU, until all have ended", 2000, callAll),
@@ -182,31 +182,6 @@ func pageFault(n int) error {
 		m[i*layout.PageSize] = 1
 	}
 	return syscall.Munmap(m)
-}
-
-// contextSwitch makes two threads yield to each other. With more than one CPU each
-// has one to itself, and there is no switch.
-func contextSwitch(n int) error {
-	if cpus() > 1 {
-		return repeat(func() { kcall.TestYield() })(n)
-	}
-	var wg sync.WaitGroup
-	var ready atomic.Uint32
-	yield := func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		ready.Add(1)
-		for ready.Load() != 2 {
-			syscall.Syscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
-		}
-		for range n / 2 {
-			syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
-		}
-	}
-	wg.Go(yield)
-	wg.Go(yield)
-	wg.Wait()
-	return nil
 }
 
 func ipiRoundTrip(n int) error {

@@ -14,9 +14,6 @@ var calls = [...]linux.Handler{
 	abi.NumCrash - abi.FirstTest: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return breakCore(c, t, int(f.DI))
 	},
-	abi.NumTestYield - abi.FirstTest: func(c *percpu.CPU, t *linux.Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
-		return testYield(c, t)
-	},
 	abi.NumTestIPI - abi.FirstTest: func(c *percpu.CPU, t *linux.Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
 		return testIPI(c, t)
 	},

@@ -25,6 +25,9 @@ func measure(c *percpu.CPU, _ *linux.Task, kind, times int) (*percpu.CPU, uint64
 	if times <= 0 || times > maxMeasure || kind < 0 || kind >= abi.MeasureKinds {
 		return c, linux.Fail(linux.EINVAL)
 	}
+	if kind == abi.MeasureSwitch {
+		return switches(c, times)
+	}
 	if apic.Legacy() {
 		return c, linux.Fail(linux.ENODEV)
 	}

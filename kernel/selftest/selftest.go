@@ -44,8 +44,6 @@ func Install() {
 	trap.HandleUnresolved(provoked)
 }
 
-func testYield(c *percpu.CPU, _ *linux.Task) (*percpu.CPU, uint64) { return sched.Yield(c), 0 }
-
 // testIPI makes the next CPU that is online flush its TLB. If no other CPU is online,
 // this one sends itself an IPI.
 func testIPI(c *percpu.CPU, _ *linux.Task) (*percpu.CPU, uint64) {

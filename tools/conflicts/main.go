@@ -102,7 +102,8 @@ func (o *options) run(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := name(windows, out); err != nil {
+	windows, err = name(windows, out)
+	if err != nil {
 		return err
 	}
 	if o.json {
@@ -155,21 +156,27 @@ func (o *options) boot(plugin, program, record string) (string, error) {
 	return string(out), nil
 }
 
-// namedWindow is the program's line about a window.
-var namedWindow = regexp.MustCompile(`(?m)^window (\d+): (\w+), (\d+) operations( of a control)?$`)
+// namedWindow is the program's line about a window. One that comes again is not used: the workers
+// were on one CPU.
+var namedWindow = regexp.MustCompile(`(?m)^window (\d+): (\w+)(?:( again)|, (\d+) operations( of a control)?)$`)
 
-// name gives the windows of the plugin's file the names that the program printed.
-func name(windows []*window, out string) error {
+// name gives the windows of the plugin's file the names that the program printed, and leaves out
+// those that come again.
+func name(windows []*window, out string) (used []*window, err error) {
 	found := namedWindow.FindAllStringSubmatch(out, -1)
 	if len(found) != len(windows) || !strings.Contains(out, "conflicts: "+strconv.Itoa(len(windows))+" windows") {
-		return fmt.Errorf("the plugin has seen %d windows, and the program names %d:\n%s", len(windows), len(found), out)
+		return nil, fmt.Errorf("the plugin has seen %d windows, and the program names %d:\n%s", len(windows), len(found), out)
 	}
 	for i, m := range found {
 		if m[1] != strconv.Itoa(i) {
-			return fmt.Errorf("%q is window %d", m[0], i)
+			return nil, fmt.Errorf("%q is window %d", m[0], i)
 		}
-		windows[i].name, windows[i].control = m[2], m[4] != ""
-		windows[i].operations, _ = strconv.ParseUint(m[3], 10, 64)
+		if m[3] != "" {
+			continue
+		}
+		windows[i].name, windows[i].control = m[2], m[5] != ""
+		windows[i].operations, _ = strconv.ParseUint(m[4], 10, 64)
+		used = append(used, windows[i])
 	}
-	return nil
+	return used, nil
 }

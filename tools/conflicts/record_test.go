@@ -63,17 +63,27 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
-// The windows are those that the program names.
+// The windows are those that the program names, without those that it repeats.
 func TestName(t *testing.T) {
-	all := []*window{newWindow(), newWindow()}
-	out := "window 0: getpid, 100 operations\nsomething else\nwindow 1: one_pipe, 50 operations of a control\nconflicts: 2 windows, threads pinned\n"
-	require.NoError(t, name(all, out))
+	all := []*window{newWindow(), newWindow(), newWindow()}
+	out := "window 0: getpid, 100 operations\nsomething else\nwindow 1: one_pipe again\nwindow 2: one_pipe, 50 operations of a control\n" +
+		"conflicts: 3 windows, threads pinned\n"
+	used, err := name(all, out)
+	require.NoError(t, err)
+	require.Equal(t, []*window{all[0], all[2]}, used)
 	require.Equal(t, "getpid", all[0].name)
-	require.True(t, all[1].control)
-	require.Equal(t, uint64(50), all[1].operations)
-	require.Error(t, name(all[:1], out), "one window is missing")
-	require.Error(t, name(all, strings.Replace(out, "window 1", "window 2", 1)))
-	require.Error(t, name(all, "window 0: getpid, 100 operations\nwindow 1: gettid, 100 operations\n"), "the program has not ended")
+	require.False(t, all[0].control)
+	require.Equal(t, "one_pipe", all[2].name)
+	require.True(t, all[2].control)
+	require.Equal(t, uint64(50), all[2].operations)
+	for _, wrong := range []string{
+		strings.Replace(out, "window 2:", "window 3:", 1),
+		strings.Replace(out, "window 1: one_pipe again\n", "", 1),
+		strings.Replace(out, "conflicts: 3 windows", "", 1), // the program has not ended
+	} {
+		_, err = name(all, wrong)
+		require.Error(t, err, wrong)
+	}
 }
 
 func TestReadAllowed(t *testing.T) {

@@ -31,6 +31,8 @@ const (
 type worker struct {
 	_        [128]byte
 	id       int
+	cpu      atomic.Uint32 // before a window
+	cpuAfter uint32
 	failed   atomic.Uintptr // the last errno that was not expected
 	area     uintptr        // two regions, aligned, with a page touched in each
 	common   uintptr        // a region that all workers use, each its own pages
