@@ -137,3 +137,12 @@ func (x *Uintptr) Load() uintptr { step(Read, unsafe.Pointer(x)); return x.v }
 
 // Store sets the value.
 func (x *Uintptr) Store(v uintptr) { step(Write, unsafe.Pointer(x)); x.v = v }
+
+// Publish sets the value.
+func (x *Uint32) Publish(v uint32) { x.Store(v) }
+
+// Publish sets the value.
+func (x *Uint64) Publish(v uint64) { x.Store(v) }
+
+// Count adds d to a word that the caller alone changes.
+func (x *Uint64) Count(d uint64) { x.Store(x.Load() + d) }

@@ -142,8 +142,8 @@ func become(c *percpu.CPU, q *runQueue, prev, next *Thread) {
 		q.group.Store(g)
 	}
 	q.begin(c, next)
-	next.Switches.Store(next.Switches.Load() + 1)
-	c.Switches.Store(c.Switches.Load() + 1)
+	next.Switches.Count(1)
+	c.Switches.Count(1)
 }
 
 // begin says that t runs on c, and makes c tick if t has a limit, or if another thread waits: a
@@ -161,8 +161,8 @@ func (q *runQueue) begin(c *percpu.CPU, t *Thread) {
 // runsOn says that t runs on c: first where, so that no reader of runner takes the CPU that
 // ran t before for the one that runs it.
 func (t *Thread) runsOn(c *percpu.CPU) {
-	t.cpu.Store(c.ID)
-	t.state.Store(stRunning)
+	t.cpu.Publish(c.ID)
+	t.state.Store(stRunning) // not Publish: begin looks at other words next
 }
 
 // runner returns the CPU that runs t, nil if none does: first whether, and then where. Both may
@@ -201,7 +201,7 @@ func finish(c *percpu.CPU) {
 	prev := q.prev
 	switch q.how {
 	case leaveReady, leaveYield:
-		prev.state.Store(stReady)
+		prev.state.Publish(stReady)
 		requeue(c, q, prev, q.how)
 	case leaveParked:
 		if prev.nowParked() {

@@ -84,8 +84,8 @@ func (q *runQueue) charge(t *Thread) { q.chargeTo(t, cpu.TSC()) }
 // chargeTo is charge up to a counter value.
 func (q *runQueue) chargeTo(t *Thread, now uint64) {
 	ticks := now - q.since.Load()
-	q.since.Store(now) // before the sums: see live
-	t.Used.ticks.Store(t.Used.ticks.Load() + ticks)
+	q.since.Publish(now) // before the sums: see live
+	t.Used.ticks.Count(ticks)
 	if t.Group != nil {
 		t.Group.add(ticks)
 	}
