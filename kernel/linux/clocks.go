@@ -104,7 +104,7 @@ func (t *Task) readClock(c *percpu.CPU, id clockID) (_ clock.Time, ok bool) {
 		return t.proc.usage.GroupTime(), id.task == 0 || id.task == t.proc.ID
 	case kindThreadCPU:
 		if id.task == 0 || id.task == t.ID {
-			return t.runTime(c), true
+			return t.ThreadTime(), true // without Charge, which stores to a word of the whole process
 		}
 		var time clock.Time
 		t.proc.mu.Lock(c)

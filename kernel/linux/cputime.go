@@ -184,9 +184,3 @@ func (t *Task) dropSome(c *percpu.CPU) (more bool) {
 	}
 	return true
 }
-
-// runTime returns how long the current task has run, up to now.
-func (t *Task) runTime(c *percpu.CPU) clock.Time {
-	sched.Charge(c)
-	return t.ThreadTime()
-}

@@ -36,10 +36,10 @@ const (
 // process has now.
 func sysGetrusage(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	var r [18]uint64 // struct rusage
-	sched.Charge(c)
 	used, time := &t.proc.usage, clock.Time(0)
 	switch int32(f.DI) {
 	case rusageSelf:
+		sched.Charge(c)
 		time = used.GroupTime()
 	case rusageChildren:
 		used = nil
