@@ -78,8 +78,10 @@ func InitFrameCaches(c *percpu.CPU) {
 func sizeCaches(cpus uint32) {
 	share := min(frames.total/cacheShare/uint64(cpus), maxFull*(maxSpares+1))
 	frames.full = 8
+	frames.order = 2
 	for uint64(frames.full)*2*(maxSpares+1) <= share {
 		frames.full *= 2
+		frames.order++
 	}
 	pool.enough = frames.reserve + 2*cacheSlack + uint64(frames.full)*(maxSpares+1)*uint64(cpus)
 }
@@ -122,10 +124,11 @@ func (k *frameCache) load(c *percpu.CPU) bool {
 		k.spared -= m.n
 	} else {
 		pool.mu.Lock(c)
-		if pool.unused < frames.reserve+2*cacheSlack+maxFull {
+		m = takeFrames(c, frames.order)
+		if pool.unused <= frames.reserve+cacheSlack {
+			putFrames(c, m)
+			m = magazine{}
 			frames.caching.Store(0)
-		} else {
-			m = takeFrames(c, frames.full/2)
 		}
 		pool.mu.Unlock(c)
 	}

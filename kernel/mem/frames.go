@@ -10,8 +10,11 @@ import (
 // Frame numbers are physical addresses in pages. The frame table has a word for
 // each: the next free frame in a list, or one of these.
 const (
-	frameNone uint32 = 0          // end of a list; also: never allocated
-	frameUsed uint32 = 0xffffffff // allocated
+	frameNone  uint32 = 0          // end of a list; also: within a block, or never allocated
+	frameUsed  uint32 = 0xffffffff // allocated
+	frameFree  uint32 = 0xffffff00 // first of a free block; the order is in the low bits
+	frameBlock uint32 = 0xfffffe00 // first of a block in use; the order is in the low bits
+	frameEnd   uint32 = frameBlock // no frame has this number, or a higher one
 )
 
 // frames is what the CPUs read at each allocation. It seldom changes, so that the line is
@@ -19,8 +22,10 @@ const (
 var frames struct {
 	_       [64]byte
 	table   uintptr     // address of frame 0's word
+	memory  uintptr     // address of frame 0
 	caching atom.Uint32 // 1: the CPUs cache frames; 0: few are left, or there are no caches yet
 	full    uint32      // frames of a full magazine, see frameCache
+	order   uint        // half of them are a block of this order
 	caches  PerCPU      // frameCache
 	total   uint64      // frames under management
 	reserve uint64      // of the free ones in the pool, not for ring 3
@@ -64,6 +69,7 @@ func FreeFrame(c *percpu.CPU, p PhysAddr) {
 		freedTwice(c, p, *w)
 	}
 	if frames.caching.Load() == 0 {
+		*w = frameNone
 		freeDirect(c, magazine{n, 1})
 		return
 	}

@@ -68,6 +68,7 @@ func Init(c *percpu.CPU, b *Boot) {
 	mapImage(b.Delta)
 	cpu.WriteCR3(uint64(kernelRoot))
 	frames.table = frameTable
+	frames.memory = Direct(0)
 	addRegions(b)
 	mapped.next = frameTableEnd
 	mapped.mu.Rank = lock.RankMap
@@ -158,8 +159,10 @@ func addRegion(r Range) {
 	if r.Len() == 0 {
 		return
 	}
-	pool.regions[pool.count] = region{uint32(r.Start >> layout.PageShift), uint32(r.End >> layout.PageShift)}
+	end := min(r.End>>layout.PageShift, PhysAddr(frameEnd))
+	g := makeRegion(uint32(r.Start>>layout.PageShift), uint32(end))
+	pool.regions[pool.count] = g
 	pool.count++
 	frames.total += r.Len() / layout.PageSize
-	pool.unused += r.Len() / layout.PageSize
+	pool.unused += uint64(g.end - g.next)
 }

@@ -25,18 +25,22 @@ func hostTables(t *testing.T, s *Space, pages uintptr) (*tables, func() uint64) 
 	t.Helper()
 	pt := newTables(pages)
 	first := uint32(pt.root >> layout.PageShift)
-	words := make([]uint32, pages+1)
-	for i := range words {
-		words[i] = frameUsed
+	low := first &^ (wordsPerPage - 1) // the pool looks at the words of buddies
+	words := make([]uint32, uintptr(first-low)+roundUp(pages+1, wordsPerPage)+wordsPerPage)
+	for i := range pages + 1 {
+		words[uintptr(first-low)+i] = frameUsed
 	}
-	old := frames.table
-	pool.mu = lock.Spin{Rank: lock.RankFrames}
-	frames.table = uintptr(unsafe.Pointer(&words[0])) - uintptr(first)*4
+	was := frameTablePages
+	frames, pool = framesZero, poolZero
+	pool.mu.Rank = lock.RankFrames
+	frames.table = uintptr(unsafe.Pointer(&words[0])) - uintptr(low)*4
+	frames.memory = Direct(pt.root) - uintptr(first)<<layout.PageShift
+	frameTablePages.has = func(uint32) bool { return false }
 	const plenty = 1 << 20
-	pool.unused, pool.first, pool.inDepot = plenty, frameNone, 0
+	pool.unused = plenty
 	clear(hostCaches[:])
 	frames.caches = PerCPU(unsafe.Pointer(&hostCaches))
-	t.Cleanup(func() { frames.table, pool.unused, pool.first, pool.inDepot = old, 0, frameNone, 0 })
+	t.Cleanup(func() { frames, pool, frameTablePages = framesZero, poolZero, was })
 	s.root = pt.root
 	s.user = true
 	s.cpus = &s.own // no CPU
