@@ -164,6 +164,7 @@ const (
 	CallControls           // records the CPU's control registers
 	CallMitigations        // tries the CPU's mitigations
 	CallSpin               // keeps the CPU busy for the word's nanoseconds
+	CallBlocks             // allocates and frees blocks of memory, whose sizes the word decides
 	CallFuncs              // how many
 
 	CallHolds    = CallFuncs     // package intr: whether the CPU still has an interrupt of a line that was moved

@@ -41,6 +41,7 @@ func Tests() []Test {
 		{Name: "vector", About: "vector registers survive preemption and migration", Run: vectorState},
 		{Name: "threads", About: "blocked threads do not delay other threads", Run: blockedThreads},
 		{Name: "tlb", About: "no CPU sees a page that was unmapped", Run: shootdown},
+		{Name: "blocks", About: "all CPUs allocate blocks of memory up to 2 MiB, no two of which overlap, and all come back", Run: blocks},
 		{Name: "ipi", About: "every CPU calls every CPU, and the calls come in order, each once", Run: allPairs},
 		{Name: "order", About: "a lost or repeated call is noticed", Run: disorder},
 		{Name: "rights", About: "text and rodata are read-only, data is not executable, on every CPU", Run: rights},

@@ -41,6 +41,7 @@ func Install() {
 	cross.Handle(abi.CallControls, readControls)
 	cross.Handle(abi.CallMitigations, probeMitigations)
 	cross.Handle(abi.CallSpin, spin)
+	cross.Handle(abi.CallBlocks, blocks)
 	trap.HandleUnresolved(provoked)
 }
 
