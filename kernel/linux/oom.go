@@ -78,18 +78,20 @@ const (
 	noRelief   relief = iota // there is no program
 	endsSelf                 // the program of the caller ends
 	endsOthers               // another one ends, or is ending
-	hasCome                  // CPUs had cached frames, and gave them back
+	hasCome                  // there is memory now
 )
 
-// relieve ends the largest program, unless one is ending already, or cached frames suffice.
+// relieve ends the largest program, unless one is ending already, or there is memory again.
 //
 // Context: memory is exhausted; no lock held.
 // Locks: takes programs.mu, and p.mu of each program inside it.
 func relieve(c *percpu.CPU, self *Process) relief {
-	if mem.Recall(c) {
+	mem.Recall(c)
+	programs.mu.Lock(c)
+	if mem.Plenty(c) { // CPUs gave frames back, or a program has ended since the caller's allocation failed
+		programs.mu.Unlock(c)
 		return hasCome
 	}
-	programs.mu.Lock(c)
 	p, has := largest(c)
 	if p != nil && p.exiting.Load() == 0 {
 		p.sayExhausted(c, has)

@@ -231,11 +231,10 @@ func GiveBack(c *percpu.CPU) {
 // longer keeps them until it allocates or frees.
 const recallLimit = 100 * clock.Millisecond
 
-// Recall makes the other CPUs give back the frames that they have cached, and reports
-// whether there is plenty of memory now, because they did.
+// Recall makes the other CPUs give back the frames that they have cached.
 //
 // Context: memory is exhausted; no lock held. Waits for the other CPUs.
-func Recall(c *percpu.CPU) bool {
+func Recall(c *percpu.CPU) {
 	var words [percpu.Max / 64]uint64
 	var set percpu.Mask
 	set.Init(uintptr(unsafe.Pointer(&words)), percpu.Count())
@@ -244,11 +243,9 @@ func Recall(c *percpu.CPU) bool {
 			set.Set(id)
 		}
 	}
-	if _, some := set.Next(0); !some {
-		return false
+	if _, some := set.Next(0); some {
+		cross.Call(c, &set, abi.CallGiveBack, 0, recallLimit)
 	}
-	cross.Call(c, &set, abi.CallGiveBack, 0, recallLimit)
-	return Plenty(c)
 }
 
 // Stats is the amount of RAM, in pages.
