@@ -164,8 +164,8 @@ func (f *fair) advance(now uint64) {
 	}
 }
 
-// join counts a thread that comes, with a new request. It is at most a full request away from the average of
-// the others, on either side; a thread that comes first is not away from it.
+// join counts a thread that comes, with a new request. A debt is at most that of a turn from tick to tick, and a claim
+// that of a full request. A thread that comes first has neither.
 func (f *fair) join(s *share) {
 	average := f.average()
 	away := int64(s.v - average)
@@ -175,8 +175,8 @@ func (f *fair) join(s *share) {
 	if f.load == 0 {
 		away = 0
 	}
-	most := int64(fullRequest)
-	s.v = average + uint64(max(min(away, most), -most))
+	most := int64(virtual(fullRequest, s.weight))
+	s.v = average + uint64(max(min(away, 2*most), -most))
 	s.renew()
 	f.load += s.weight
 	f.sum += int64(s.weight) * int64(s.v-f.zero)

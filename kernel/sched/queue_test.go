@@ -16,7 +16,7 @@ import (
 func thread(id uint32, class Class) *Thread {
 	t := &Thread{ID: id, level: levelKernel, turns: true}
 	if class == ClassUser {
-		t.level = levelFair
+		t.level, t.turns = levelFair, false
 	}
 	t.share.init()
 	return t

@@ -102,7 +102,7 @@ func (t *Thread) Init(stackLow, stackTop uintptr, id uint32, class Class, s *mem
 	t.ID, t.Space = id, s
 	t.level, t.turns = levelKernel, true
 	if class == ClassUser {
-		t.level = levelFair
+		t.level, t.turns = levelFair, false
 	}
 	t.share.init()
 	t.Used.Init()

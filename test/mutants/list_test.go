@@ -255,7 +255,7 @@ var mutants = []mutant{
 	{"a level is empty too early", "kernel/sched/realtime.go",
 		"\tif l.First() == nil {\n", "\t{\n", hostSched},
 	{"a debt is forgotten", "kernel/sched/fair.go",
-		"max(min(away, most), -most)", "max(min(away, 0), -most)", hostSched},
+		"max(min(away, 2*most), -most)", "max(min(away, 0), -most)", hostSched},
 	{"a thread is left in the sums", "kernel/sched/fair.go",
 		"\tf.sum -= int64(s.weight) * int64(s.v-f.zero)\n", "", hostSched},
 	{"the weight does not count", "kernel/sched/fair.go",
