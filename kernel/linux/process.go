@@ -186,7 +186,7 @@ func (p *Process) end(c *percpu.CPU, status uint32) {
 }
 
 // pokeBatch is the number of tasks that are poked in one step.
-const pokeBatch = 32
+const pokeBatch = 16
 
 // spread makes some more tasks of an ending process exit. Each that exits calls it
 // again, so all exit, and no CPU is busy for long, however many tasks there are.
