@@ -54,6 +54,7 @@ type fair struct {
 	sum   int64   // the sum of weight * (v - zero)
 	zero  uint64  // near the average, so that sum is small
 	since uint64  // counter value up to which the time of runs is counted
+	died  uint64  // virtual time of the thread that died last
 }
 
 // Lengths of requests. slack is how far a thread may be ahead of the average and still be eligible. Without
@@ -136,6 +137,11 @@ func (f *fair) average() uint64 {
 func (f *fair) move(s *share, to uint64) {
 	f.sum += int64(s.weight) * int64(to-s.v)
 	s.v = to
+	f.near()
+}
+
+// near brings zero near the average, if the sum has become large.
+func (f *fair) near() {
 	if f.sum >= farSum || f.sum <= -farSum {
 		by := f.sum / int64(f.load)
 		f.zero += uint64(by)
@@ -143,19 +149,21 @@ func (f *fair) move(s *share, to uint64) {
 	}
 }
 
-// advance counts the time of the thread that runs, up to a counter value of any CPU: the
-// counters of two CPUs may differ a little. A request that was used up is followed by one of the full length.
+// longest is the most time that is counted at once, two ticks. While others wait the CPU ticks, so a longer time is one in which the
+// thread was alone, or in which a virtual CPU stood still, or a step of the counter. The others must
+// not get as much before the thread runs again.
+func longest() uint64 { return 4 * fullRequest }
+
+// advance counts the time of the thread that runs, up to a counter value of the CPU that runs it. If the counter was set
+// back, time goes on from there. A request that was used up is followed by one of the full length.
 func (f *fair) advance(now uint64) {
 	ticks := int64(now - f.since)
-	if ticks <= 0 {
-		return
-	}
 	f.since = now
-	if f.runs == nil {
+	if ticks <= 0 || f.runs == nil {
 		return
 	}
 	s := &f.runs.share
-	ns := uint64(clock.Span(uint64(ticks)))
+	ns := min(uint64(clock.Span(uint64(ticks))), longest())
 	s.ran += ns
 	f.move(s, s.v+virtual(ns, s.weight))
 	if s.v >= s.deadline() {
@@ -172,6 +180,11 @@ func (f *fair) join(s *share) {
 	if s.home != f {
 		away = int64(s.v - s.left)
 	}
+	if s.home == nil {
+		// A new thread has the debt of the one that died last: or a program whose threads each die before they have
+		// used up a request would get nearly all the time.
+		away = max(int64(f.died-average), 0)
+	}
 	if f.load == 0 {
 		away = 0
 	}
@@ -180,6 +193,7 @@ func (f *fair) join(s *share) {
 	s.renew()
 	f.load += s.weight
 	f.sum += int64(s.weight) * int64(s.v-f.zero)
+	f.near()
 }
 
 // part counts a thread no more.

@@ -72,7 +72,7 @@ func (q *runQueue) put(c *percpu.CPU, t *Thread) (ok, better bool) {
 			q.rt.put(t, false)
 			better = t.level < q.running.Load()
 		} else {
-			better = q.putFair(t)
+			better = q.putFair(c, t)
 		}
 		q.count.Store(q.count.Load() + 1)
 	}
@@ -84,20 +84,33 @@ func (q *runQueue) put(c *percpu.CPU, t *Thread) (ok, better bool) {
 // is expected to sleep soon, and if it goes on, the CPU looks at its queue again, see look.
 //
 // Locks: q.mu held; not asserted: put has just taken it.
-func (q *runQueue) putFair(t *Thread) (better bool) {
+func (q *runQueue) putFair(c *percpu.CPU, t *Thread) (better bool) {
 	f := &q.fair
 	if f.runs != nil && f.runs.share.request < fullRequest {
 		f.join(&t.share)
 		f.wait(t)
 		return false
 	}
-	f.advance(counter())
+	q.glance(c)
 	f.join(&t.share)
 	f.wait(t)
 	if f.runs == nil {
 		return q.running.Load() == levelIdle
 	}
 	return f.preempts(&t.share)
+}
+
+// glance is fair.advance on any CPU. Where the counters of the CPUs differ too much for a clock, another CPU leaves it to
+// the CPU of the queue; where they differ a little, time does not go back.
+//
+// Locks: q.mu held; not asserted: the callers have just taken it.
+func (q *runQueue) glance(c *percpu.CPU) {
+	if local(c) != q && clock.Clock() != clock.Kinds {
+		return
+	}
+	if now := counter(); int64(now-q.fair.since) > 0 {
+		q.fair.advance(now)
+	}
 }
 
 // putBack is put for a thread that this CPU has run until now, and that was left as how says.
@@ -243,8 +256,11 @@ func (q *runQueue) choose(t *Thread) {
 func (q *runQueue) stops(prev *Thread, how leaving) {
 	if q.fair.runs == prev { // and not of another class, or the idle thread
 		q.fair.part(&prev.share)
-		if how == leaveParked {
+		switch how {
+		case leaveParked:
 			prev.share.slept()
+		case leaveDead:
+			q.fair.died = prev.share.v
 		}
 	}
 }
@@ -301,7 +317,7 @@ func (q *runQueue) pull(c *percpu.CPU, free bool) (t *Thread) {
 	if t != nil {
 		q.remove(t)
 		if t.level == levelFair {
-			q.fair.advance(counter())
+			q.glance(c)
 			q.fair.part(&t.share)
 		}
 	}
@@ -377,11 +393,12 @@ func claim(first uint32) (id uint32, ok bool) {
 // tick: the tick will make it switch. It reports false if that CPU takes no threads.
 func give(c, to *percpu.CPU, t *Thread) (ok bool) {
 	q := local(to)
+	id, short := t.ID, t.isShort() // once it is in the queue, it may run, end and be freed
 	ok, better := q.put(c, t)
 	if !ok {
 		return false
 	}
-	trace.Add(c, trace.Wake, uint64(t.ID), uint64(to.ID))
+	trace.Add(c, trace.Wake, uint64(id), uint64(to.ID))
 	if better {
 		kick(c, to)
 		return true
@@ -389,7 +406,7 @@ func give(c, to *percpu.CPU, t *Thread) (ok bool) {
 	if q.ticking.Load() == 0 { // after the thread was put into the queue: see plan
 		wantTick(c, to)
 	}
-	if t.isShort() {
+	if short {
 		wantLook(c, to)
 	}
 	return true

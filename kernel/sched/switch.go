@@ -219,12 +219,13 @@ func finish(c *percpu.CPU) {
 // requeue puts a thread that was preempted here, or gave way, back into its queue, and offers it
 // to an idle CPU.
 func requeue(c *percpu.CPU, q *runQueue, t *Thread, how leaving) {
+	short := t.isShort() // once it is in the queue, it may run elsewhere, end and be freed
 	if !q.putBack(c, t, how) {
 		enqueue(c, t)
 		return
 	}
 	wantTick(c, c)
-	if t.isShort() {
+	if short {
 		q.look()
 	}
 	if id, ok := idle.Next(0); ok && idle.Clear(id) {
