@@ -45,6 +45,9 @@ func (x *Uint64) Load() uint64 { return atomic.LoadUint64(&x.v) }
 // Store sets the value.
 func (x *Uint64) Store(v uint64) { atomic.StoreUint64(&x.v, v) }
 
+// Swap sets the value and returns the old one.
+func (x *Uint64) Swap(v uint64) uint64 { return atomic.SwapUint64(&x.v, v) }
+
 // Add adds d and returns the sum.
 func (x *Uint64) Add(d uint64) uint64 { return atomic.AddUint64(&x.v, d) }
 

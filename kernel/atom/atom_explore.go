@@ -110,6 +110,14 @@ func (x *Uint64) Load() uint64 { step(Read, unsafe.Pointer(x)); return x.v }
 // Store sets the value.
 func (x *Uint64) Store(v uint64) { step(Write, unsafe.Pointer(x)); x.v = v }
 
+// Swap sets the value and returns the old one.
+func (x *Uint64) Swap(v uint64) uint64 {
+	step(Update, unsafe.Pointer(x))
+	old := x.v
+	x.v = v
+	return old
+}
+
 // Add adds d and returns the sum.
 func (x *Uint64) Add(d uint64) uint64 { step(Update, unsafe.Pointer(x)); x.v += d; return x.v }
 

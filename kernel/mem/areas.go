@@ -200,6 +200,7 @@ func (s *Space) BeginUnmap(c *percpu.CPU, start, end uintptr) bool {
 	}
 	s.mu.Lock(c)
 	s.find(start).dying = true
+	s.changes.Add(1)
 	s.mu.Unlock(c)
 	return true
 }
@@ -226,6 +227,7 @@ func (s *Space) SetProt(c *percpu.CPU, start, end uintptr, prot Prot) bool {
 	}
 	s.mu.Lock(c)
 	s.find(start).prot = prot
+	s.changes.Add(1)
 	low, high := s.join(start), s.join(end)
 	s.mu.Unlock(c)
 	freeArea(c, low)

@@ -1,8 +1,6 @@
 package mem
 
 import (
-	"sync/atomic"
-
 	"muster/kernel/layout"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
@@ -51,6 +49,9 @@ func (s *Space) Fault(c *percpu.CPU, addr uintptr, code uint64) Outcome {
 			return Exhausted
 		}
 	}
+	if page != 0 && s.quick(c, addr, need, &page) {
+		return Resolved
+	}
 	s.mu.Lock(c)
 	out := s.resolve(c, addr, need, &page)
 	s.mu.Unlock(c)
@@ -83,35 +84,46 @@ func (s *Space) resolve(c *percpu.CPU, addr uintptr, need Prot, page *PhysAddr) 
 	if e == nil {
 		return Exhausted
 	}
-	switch v := *e; {
+	s.remember(c, a)
+	// Other CPUs may change the entry without the lock, so a store happens if it is what it
+	// was. If it is not, the instruction faults again.
+	switch v := word(e).Load(); {
 	case v&ptePresent != 0:
 		// Another CPU was first, or this CPU had an old entry in its TLB. Rights that the
 		// page loses stay until Reprotect, which flushes: other CPUs may use them still.
 		if now := gain(v, s.pageBits(a.prot)); now != v {
-			atomic.StoreUint64(e, now)
+			word(e).CompareAndSwap(v, now)
 		}
 	case v&pteHidden != 0:
-		atomic.StoreUint64(e, v&kept|s.pageBits(a.prot))
+		word(e).CompareAndSwap(v, v&kept|s.pageBits(a.prot))
 	case a.lent != 0:
 		s.lend(e, a)
 	default:
 		if *page == 0 {
 			return Resolved // unmapped meanwhile; the next fault brings a page
 		}
-		s.fill(e, page, a.prot)
+		s.fill(c, e, page, a.prot)
 	}
-	s.Faults++
+	s.resolved()
 	return Resolved
+}
+
+// resolved counts a page fault of the kernel's space.
+func (s *Space) resolved() {
+	if !s.user {
+		s.faults.Add(1)
+	}
 }
 
 // gain returns an entry with the rights of bits besides its own.
 func gain(entry, bits uint64) uint64 { return (entry|bits)&^pteNoExec | entry&bits&pteNoExec }
 
-// fill puts *page into an empty entry, takes it from the caller, and charges it.
-func (s *Space) fill(e *uint64, page *PhysAddr, prot Prot) {
-	atomic.StoreUint64(e, uint64(*page)|s.pageBits(prot))
-	*page = 0
-	atomic.AddUint64(&s.charged, 1)
+// fill puts *page into an entry if it is empty, takes it from the caller, and charges it.
+func (s *Space) fill(c *percpu.CPU, e *uint64, page *PhysAddr, prot Prot) {
+	if word(e).CompareAndSwap(0, uint64(*page)|s.pageBits(prot)) {
+		*page = 0
+		s.charge(c, 1)
+	}
 }
 
 func (s *Space) tableBits() uint64 {
@@ -153,14 +165,18 @@ func (s *Space) Page(c *percpu.CPU, addr uintptr) (p PhysAddr, ok bool) {
 	ok = false
 	if a := s.find(addr); a != nil && !a.dying {
 		if e := entryMake(s.root, addr, s.tableBits(), c, &s.tables); e != nil {
+			v := word(e).Load()
 			switch {
-			case *e != 0:
+			case v&pteComing != 0: // its page fault will find that it is brought in
+				word(e).CompareAndSwap(v, v&kept|s.pageBits(a.prot))
+			case v != 0:
 			case a.lent != 0:
 				s.lend(e, a)
 			default:
-				s.fill(e, &page, a.prot)
+				s.fill(c, e, &page, a.prot)
 			}
-			p, ok = PhysAddr(*e&pteAddr), true
+			p = PhysAddr(word(e).Load() & pteAddr)
+			ok = p != 0
 		}
 	}
 	s.mu.Unlock(c)

@@ -1,8 +1,6 @@
 package mem
 
 import (
-	"sync/atomic"
-
 	"muster/kernel/layout"
 	"muster/kernel/percpu"
 )
@@ -59,7 +57,7 @@ func (s *Space) Lent(c *percpu.CPU, addr uintptr) (may Prot, lent bool) {
 
 // lend puts the frame of a lent page into its entry, which is empty.
 func (s *Space) lend(e *uint64, a *Area) {
-	atomic.StoreUint64(e, uint64(a.lent)|pteLent|s.pageBits(a.prot))
+	word(e).CompareAndSwap(0, uint64(a.lent)|pteLent|s.pageBits(a.prot))
 }
 
 // owned returns the frame of a last-level entry, if the space owns it.

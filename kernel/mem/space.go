@@ -47,20 +47,24 @@ func areaOf(n *tree.Node) *Area { return (*Area)(unsafe.Pointer(n)) }
 // set of areas and is held across chunks. Space.mu guards areas and tables during
 // one step.
 type Space struct {
-	mu        lock.Spin
+	// Read by each page fault. All but changes stays what it is.
 	root      PhysAddr
-	low, high uintptr // addresses that pointers may have
-	from, to  uintptr // addresses that mappings may have
-	areas     tree.Tree
-	count     int   // of areas; guarded by mu, and changed by one caller at a time
-	last      *Area // found last
+	low, high uintptr     // addresses that pointers may have
+	from, to  uintptr     // addresses that mappings may have
+	changes   atom.Uint64 // of the kind that page faults must not miss: see quick.go; written under mu
+	number    uint64      // of a program's space; none has it again
 	user      bool
-	number    uint64       // of a program's space; none has it again
-	charged   uint64       // pages
-	tables    uint64       // page tables without the root, guarded by mu
-	cpus      *percpu.Mask // CPUs whose TLB may hold entries
-	own       percpu.Mask  // cpus of a program
-	Faults    uint64       // page faults resolved, guarded by mu
+	_         [7]byte
+
+	mu      lock.Spin
+	areas   tree.Tree
+	count   int          // of areas; guarded by mu, and changed by one caller at a time
+	last    *Area        // found last
+	tables  uint64       // page tables without the root, guarded by mu
+	cpus    *percpu.Mask // CPUs whose TLB may hold entries
+	own     percpu.Mask  // cpus of a program
+	charged atom.Uint64  // pages, without what CPUs have in Charge
+	faults  atom.Uint64  // page faults resolved, in the kernel's space
 }
 
 var (
@@ -153,8 +157,37 @@ func (s *Space) Free(c *percpu.CPU) {
 	spaceCache.Free(c, unsafe.Pointer(s))
 }
 
-// Charged returns the number of pages that the space holds.
-func (s *Space) Charged() uint64 { return atomic.LoadUint64(&s.charged) }
+// Charged returns the number of pages that the space holds. Changes that other CPUs make
+// meanwhile may be missing.
+func (s *Space) Charged() uint64 {
+	n := s.charged.Load()
+	if s.user {
+		for id, ok := s.cpus.Next(0); ok; id, ok = s.cpus.Next(id + 1) {
+			n += percpu.Get(id).Charge.Load()
+		}
+	}
+	return uint64(max(int64(n), 0)) // a CPU may have lost a page that another one has not counted yet
+}
+
+// charge counts n pages more, or less. A CPU that has the space loaded counts by itself.
+func (s *Space) charge(c *percpu.CPU, n uint64) {
+	if s.user && c.Space == uintptr(unsafe.Pointer(s)) {
+		c.Charge.Store(c.Charge.Load() + n)
+	} else {
+		s.charged.Add(n)
+	}
+}
+
+// settle moves what c has counted to the space that it leaves.
+func (s *Space) settle(c *percpu.CPU) {
+	if n := c.Charge.Load(); n != 0 {
+		c.Charge.Store(0)
+		s.charged.Add(n)
+	}
+}
+
+// Faults returns the number of page faults that were resolved, in the kernel's space.
+func (s *Space) Faults() uint64 { return s.faults.Load() }
 
 // KernelBytes returns the kernel memory that the space's areas and page tables take.
 // Changes that other CPUs make meanwhile may be missing.
@@ -191,6 +224,9 @@ func (s *Space) Enter(c *percpu.CPU) {
 			cpu.Barrier()
 		}
 	}
+	if old != nil {
+		old.settle(c)
+	}
 	s.cpus.Set(c.ID) // before CR3: a CPU that unmaps from now on requests a flush from this CPU too
 	forget(c)
 	loadRoot(c, s.root)
@@ -225,6 +261,7 @@ func LeaveUser(c *percpu.CPU) {
 	loadRoot(c, kernelRoot)
 	if old != nil {
 		c.Space = 0
+		old.settle(c)
 		old.cpus.Clear(c.ID)
 	}
 }

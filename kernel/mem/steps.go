@@ -1,8 +1,6 @@
 package mem
 
 import (
-	"sync/atomic"
-
 	"muster/kernel/layout"
 	"muster/kernel/percpu"
 )
@@ -75,17 +73,17 @@ func (s *Space) Zap(c *percpu.CPU, start, end uintptr) uintptr {
 	w := walk{s: s, at: start, end: end}
 	s.mu.Lock(c)
 	for e := w.next(); e != nil; e = w.next() {
-		if *e == 0 {
+		if word(e).Load() == 0 {
 			continue
 		}
-		if v := atomic.SwapUint64(e, 0); v != 0 {
+		if v := word(e).Swap(0); v != 0 {
 			lost.add(w.page())
 			if p, ok := owned(v); ok {
 				gone.add(c, p)
 			}
 		}
 	}
-	atomic.AddUint64(&s.charged, -gone.n)
+	s.charge(c, -gone.n)
 	s.mu.Unlock(c)
 	lost.flush(c, s)
 	gone.release(c)
@@ -104,12 +102,11 @@ func (s *Space) Reprotect(c *percpu.CPU, start, end uintptr) uintptr {
 	w := walk{s: s, at: start, end: end}
 	s.mu.Lock(c)
 	for e := w.next(); e != nil; e = w.next() {
-		if *e == 0 {
+		if word(e).Load() == 0 {
 			continue
 		}
 		if a := s.find(w.page()); a != nil {
-			now := *e&kept | s.pageBits(a.prot)
-			was := atomic.SwapUint64(e, now)
+			was, now := rewrite(e, s.pageBits(a.prot))
 			if was&^now&(ptePresent|pteWrite)|now&^was&pteNoExec != 0 && was&ptePresent != 0 {
 				lost.add(w.page())
 			}
@@ -120,6 +117,22 @@ func (s *Space) Reprotect(c *percpu.CPU, start, end uintptr) uintptr {
 	return w.reached()
 }
 
+// rewrite gives an entry other rights, unless it is empty. Page faults and the CPUs change
+// it meanwhile, each at most a few times, because a page fault that finds other areas than
+// before does not try again without the lock.
+func rewrite(e *uint64, bits uint64) (was, now uint64) {
+	for {
+		was = word(e).Load()
+		now = was&kept | bits
+		if was == 0 {
+			return 0, 0
+		}
+		if word(e).CompareAndSwap(was, now) {
+			return was, now
+		}
+	}
+}
+
 // Move moves the pages of [start, end) to the addresses from to on, up to chunk at a
 // time. It returns where to continue; end when all are moved. ok is false when no
 // frame is left for a page table. The areas at both places are unusable meanwhile.
@@ -128,10 +141,11 @@ func (s *Space) Reprotect(c *percpu.CPU, start, end uintptr) uintptr {
 func (s *Space) Move(c *percpu.CPU, start, to, end uintptr) (next uintptr, ok bool) {
 	w := walk{s: s, at: start, end: end}
 	var moved span
+	var gone chain
 	ok = true
 	s.mu.Lock(c)
 	for e := w.next(); e != nil; e = w.next() {
-		if *e == 0 {
+		if word(e).Load() == 0 {
 			continue
 		}
 		into := entryMake(s.root, w.page()-start+to, s.tableBits(), c, &s.tables)
@@ -139,11 +153,15 @@ func (s *Space) Move(c *percpu.CPU, start, to, end uintptr) (next uintptr, ok bo
 			w.at = w.page()
 			break
 		}
-		atomic.StoreUint64(into, atomic.SwapUint64(e, 0))
+		if v := word(into).Swap(word(e).Swap(0)); v != 0 { // of a page fault that is about to take it back: quick.go
+			gone.add(c, tableOf(v))
+		}
 		moved.add(w.page())
 	}
+	s.charge(c, -gone.n)
 	s.mu.Unlock(c)
 	moved.flush(c, s)
+	gone.release(c)
 	return w.reached(), ok
 }
 
@@ -170,7 +188,7 @@ func (s *Space) FreeTables(c *percpu.CPU, level uint, start, end uintptr) uintpt
 		e, skip := s.entryAtLevel(at, level)
 		if e != nil && *e&ptePresent != 0 && s.vacant(at, at+size) {
 			gone.add(c, tableOf(*e))
-			atomic.StoreUint64(e, 0)
+			word(e).Store(0)
 			freed = at
 		}
 		at = skip

@@ -2,7 +2,9 @@ package mem
 
 import (
 	"sync/atomic"
+	"unsafe"
 
+	"muster/kernel/atom"
 	"muster/kernel/cpu"
 	"muster/kernel/layout"
 	"muster/kernel/percpu"
@@ -18,7 +20,8 @@ const (
 	pteUncached = 1 << 4 // PCD
 	pteLarge    = 1 << 7
 	pteGlobal   = 1 << 8
-	pteHidden   = 1 << 9 // this kernel's: not present, but not empty: a frame of PROT_NONE, or a Pool's range without memory
+	pteHidden   = 1 << 9  // this kernel's: not present, but not empty: a frame of PROT_NONE, or a Pool's range without memory
+	pteComing   = 1 << 11 // this kernel's: not present; a page fault is bringing the frame in: quick.go
 	pteNoExec   = 1 << 63
 
 	pteAddr = 0x000ffffffffff000
@@ -49,6 +52,9 @@ func copyKernelHalf(root PhysAddr) {
 
 func index(va uintptr, level uint) uintptr { return va >> (12 + 9*level) & (entries - 1) }
 
+// word makes an entry atomic: the CPUs set bits of it, and page faults come without a lock.
+func word(e *uint64) *atom.Uint64 { return (*atom.Uint64)(unsafe.Pointer(e)) }
+
 func entryAt(table PhysAddr, i uintptr) *uint64 { return ptr[uint64](Direct(table) + i*8) }
 
 func tableOf(e uint64) PhysAddr { return PhysAddr(e & pteAddr) }
@@ -62,7 +68,7 @@ func entryOf(root PhysAddr, va uintptr) *uint64 {
 		if level == 0 {
 			return e
 		}
-		v := atomic.LoadUint64(e)
+		v := word(e).Load()
 		if v&ptePresent == 0 || v&pteLarge != 0 {
 			return nil
 		}

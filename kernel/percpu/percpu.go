@@ -122,6 +122,18 @@ type CPU struct {
 	FlushPages [FlushSlots]atom.Uint64 // translations to drop
 	FlushAll   atom.Uint64             // 1: drop all of them
 	FlushLate  atom.Uint64             // 1: drop all of them before Space is needed again
+
+	// The area in which this CPU brought in a page last (mem/quick.go). This CPU alone.
+	AreaSpace uint64 // number of the space
+	AreaSeq   uint64 // its areas have not changed as long as this is its number of changes
+	AreaStart uintptr
+	AreaEnd   uintptr
+	AreaBits  uint64 // of the entries of its pages
+	AreaProt  uint8
+	_         [7]byte
+	// Written by this CPU, read by others.
+	Charge atom.Uint64 // pages that Space has got on this CPU, less those that it has lost
+	_      [8]byte
 }
 
 // FlushSlots is how many requests for single translations can wait; with one more, all are dropped.
@@ -143,7 +155,8 @@ var (
 	_ [448]byte = [unsafe.Offsetof(CPU{}.StageAt)]byte{}
 	_ [576]byte = [unsafe.Offsetof(CPU{}.ClockAdd)]byte{}
 	_ [640]byte = [unsafe.Offsetof(CPU{}.FlushPages)]byte{}
-	_ [704]byte = [unsafe.Sizeof(CPU{})]byte{}
+	_ [704]byte = [unsafe.Offsetof(CPU{}.AreaSpace)]byte{}
+	_ [768]byte = [unsafe.Sizeof(CPU{})]byte{}
 )
 
 // SelfOffset is where a block holds its own address.

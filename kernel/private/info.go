@@ -115,7 +115,7 @@ func memInfo(c *percpu.CPU, t *linux.Task, info uintptr) (*percpu.CPU, uint64) {
 	s := mem.ReadStats(c)
 	out := abi.Mem{
 		TotalPages: s.Total, FreePages: s.Free, ReservePages: s.Reserve,
-		KernelPages: mem.Kernel.Charged(), Faults: mem.Kernel.Faults,
+		KernelPages: mem.Kernel.Charged(), Faults: mem.Kernel.Faults(),
 		StacksMade: sched.StacksMade(), StackHigh: high, StackSize: sched.StackSize,
 	}
 	return c, copyOut(c, t, info, &out, 0)

@@ -44,6 +44,7 @@ const (
 	hostRandom   = "./kernel/random"
 
 	exploreStack   = "-tags explore -run TestStackIs ./kernel/sched"
+	exploreQuick   = "-tags explore -run TestQuickFault ./kernel/mem"
 	exploreLazy    = "-tags explore -run TestLazyCPU ./kernel/mem"
 	hostPosted     = "-run TestPosted ./kernel/mem"
 	exploreSpace   = "-tags explore -run TestSpaceIs|TestEnter ./kernel/mem"
@@ -223,6 +224,19 @@ var mutants = []mutant{
 
 	{"a fault takes rights without a flush", "kernel/mem/fault.go",
 		"return (entry|bits)&^pteNoExec | entry&bits&pteNoExec", "return entry&(pteAddr|1<<5|1<<6) | bits", hostMem},
+
+	{"a page fault looks once", "kernel/mem/quick.go",
+		"if s.changes.Load() != c.AreaSeq && w.CompareAndSwap(coming, 0) {", "if false {", exploreQuick},
+	{"a page fault takes for granted that its page came", "kernel/mem/quick.go",
+		"\tw.CompareAndSwap(coming, uint64(*page)|c.AreaBits) //", "\tw.Store(uint64(*page)|c.AreaBits) //", exploreQuick},
+	{"a page without rights that looks like one that is coming", "kernel/mem/quick.go",
+		"pteHidden | pteComing | pteNoExec", "pteHidden | pteNoExec", exploreQuick},
+	{"munmap does not count", "kernel/mem/areas.go",
+		"dying = true\n\ts.changes.Add(1)\n", "dying = true\n", exploreQuick},
+	{"mprotect does not count", "kernel/mem/areas.go",
+		"\ts.find(start).prot = prot\n\ts.changes.Add(1)\n", "\ts.find(start).prot = prot\n", exploreQuick},
+	{"rights that overwrite", "kernel/mem/steps.go",
+		"if word(e).CompareAndSwap(was, now) {", "if word(e).Swap(now); true {", exploreQuick},
 
 	// Areas of a space.
 	{"neighbours of any rights", "kernel/mem/areas.go",
@@ -427,7 +441,7 @@ var mutants = []mutant{
 	{"in the mask after CR3", "kernel/mem/space.go",
 		"\ts.cpus.Set(c.ID) // before CR3: a CPU that unmaps from now on requests a flush from this CPU too\n\tforget(c)\n\tloadRoot(c, s.root)\n", "\tforget(c)\n\tloadRoot(c, s.root)\n\ts.cpus.Set(c.ID)\n", exploreSpace},
 	{"out of the mask before CR3", "kernel/mem/space.go",
-		"\tloadRoot(c, kernelRoot)\n\tif old != nil {\n\t\tc.Space = 0\n\t\told.cpus.Clear(c.ID)\n\t}\n", "\tif old != nil {\n\t\tc.Space = 0\n\t\told.cpus.Clear(c.ID)\n\t}\n\tloadRoot(c, kernelRoot)\n", exploreSpace},
+		"\tloadRoot(c, kernelRoot)\n\tif old != nil {\n\t\tc.Space = 0\n\t\told.settle(c)\n\t\told.cpus.Clear(c.ID)\n\t}\n", "\tif old != nil {\n\t\tc.Space = 0\n\t\told.settle(c)\n\t\told.cpus.Clear(c.ID)\n\t}\n\tloadRoot(c, kernelRoot)\n", exploreSpace},
 	{"a CPU keeps a space that it does not need", "kernel/mem/flush.go",
 		"case c.Lazy.Load() != 0 && c.Space != 0:", "case c.Lazy.Load() == 2:", exploreSpace},
 	{"a space is freed without a flush", "kernel/mem/space.go",
