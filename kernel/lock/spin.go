@@ -44,7 +44,7 @@ const timeout = 5 * clock.Second
 
 // Lock waits for the lock and takes it. A wait of 5 s is a panic, unless a virtual CPU
 // stands still: that one may have the lock. On a virtual machine it takes a second more to
-// find that out.
+// find that out. If others got the lock meanwhile, c stood still itself, and the wait goes on.
 //
 // Nosplit: each operation of the core takes several locks, and wait checks the stack.
 //

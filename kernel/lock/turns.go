@@ -45,6 +45,7 @@ func (s *Spin) wait(c *percpu.CPU) {
 	began, end := cpu.TSC(), clock.After(timeout)
 	s.word.Add(waiter) // from now on every CPU that comes gets a turn
 	mine := s.next.Add(1) - 1
+	came := s.turn.Load() // another turn comes while others get the lock
 	for polls, free, seen := 1, uint32(0), uint32(0); ; polls++ {
 		turn, w := s.turn.Load(), s.word.Load()
 		ahead := int32(turn - mine) // below 0: so many CPUs are before this one
@@ -73,10 +74,10 @@ func (s *Spin) wait(c *percpu.CPU) {
 		if polls%4096 != 0 || !end.Passed() {
 			continue
 		}
-		if stalled := upcall.Stalled(c); !stalled && s.word.Load()&held != 0 {
+		if stalled := upcall.Stalled(c); !stalled && s.word.Load()&held != 0 && s.turn.Load() == came {
 			upcall.Panic(c, "lock: not free for 5 s; rank, holder+1", uint64(s.Rank), uint64(s.holder))
 		}
-		end = clock.After(timeout)
+		came, end = s.turn.Load(), clock.After(timeout)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"muster/kernel/clock"
+	"muster/kernel/cpu"
 	"muster/kernel/percpu"
 	"muster/kernel/upcall"
 )
@@ -105,4 +107,43 @@ func TestClaim(t *testing.T) {
 	}
 	s.Lock(passed)
 	require.EqualValues(t, held, s.word.Load())
+}
+
+// Other CPUs had the lock while a CPU that waits looked whether one stands still: the lock is in use, and no panic
+// comes. Negative control: if it is the same CPU's all the time, one does.
+func TestLateIsNoDeadlock(t *testing.T) {
+	holder, other, c := &percpu.CPU{ID: 1}, &percpu.CPU{ID: 2}, &percpu.CPU{ID: 3}
+	clock.SetScale(0) // each limit is over at once
+	t.Cleanup(func() {
+		clock.SetScale(1)
+		upcall.To.SpinPoll, upcall.To.Stalled, upcall.To.Panic = nil, nil, nil
+	})
+	looks := 0
+	waits := func(s *Spin, meanwhile func()) {
+		s.Lock(holder)
+		looks = 0
+		upcall.To.Stalled = func(*percpu.CPU) bool {
+			if looks++; looks == 1 {
+				meanwhile()
+			}
+			return false
+		}
+		s.Lock(c)
+	}
+	upcall.To.Panic = func(_ *percpu.CPU, _ *cpu.Frame, msg string, _, _ uint64) { panic(msg) }
+
+	s := &Spin{Rank: RankTimers}
+	waits(s, func() {
+		s.Unlock(holder)
+		s.Lock(other) // out of turn
+		upcall.To.SpinPoll = func(*percpu.CPU) {
+			upcall.To.SpinPoll = nil
+			s.Unlock(other)
+		}
+	})
+	require.Equal(t, 1, looks)
+	s.Unlock(c)
+
+	require.PanicsWithValue(t, "lock: not free for 5 s; rank, holder+1", func() { waits(&Spin{Rank: RankTimers}, func() {}) })
+	require.Equal(t, 1, looks)
 }
