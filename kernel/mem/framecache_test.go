@@ -370,3 +370,33 @@ func TestCachesAreASmallPart(t *testing.T) {
 		require.Equal(t, tc.full, frames.full, "%+v", tc)
 	}
 }
+
+// A program that brings in a page and unmaps a chunk, in turns, gives back larger and larger magazines. The next CPU that
+// allocates does not get all of that.
+func TestMagazinesStaySmall(t *testing.T) {
+	m := newMachine(t, 100000, 6144)
+	b := m.cpus[1]
+	var held []PhysAddr
+	for p, ok := user(b); ok; p, ok = user(b) {
+		held = append(held, p)
+	}
+	for len(held) > chunk {
+		if p, ok := user(b); ok {
+			held = append(held, p)
+		}
+		var gone chain
+		for _, p := range held[len(held)-chunk:] {
+			gone.add(b, p)
+		}
+		held = held[:len(held)-chunk]
+		gone.release(b)
+	}
+	for _, c := range m.cpus {
+		for range 3 * chunk {
+			_, ok := user(c)
+			require.True(t, ok)
+			require.LessOrEqual(t, cached(c.ID), uint64(2*chunk+(maxSpares+3)*frames.full))
+		}
+	}
+	require.EqualValues(t, int(m.total)-len(held)-len(m.cpus)*3*chunk, m.walk(t))
+}

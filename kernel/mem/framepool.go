@@ -221,6 +221,22 @@ func keptAt(n uint32) *keptMagazine {
 	return ptr[keptMagazine](frames.memory + uintptr(n)<<layout.PageShift)
 }
 
+// split returns the first n frames of a magazine that has more, and keeps the others. Each time that a CPU takes a
+// magazine and unmaps pages, it may give back a larger one: without this, one allocation could take most of memory into
+// the cache of a CPU.
+//
+// Locks: pool.mu held.
+func split(c *percpu.CPU, m magazine, n uint32) magazine {
+	pool.mu.AssertHeld(c)
+	last := frameWord(m.first)
+	for range n - 1 {
+		last = frameWord(*last)
+	}
+	keep(c, magazine{*last, m.n - n})
+	*last = frameNone
+	return magazine{m.first, n}
+}
+
 // pop takes the first frame of a magazine that has some.
 func (m *magazine) pop() (n uint32) {
 	n = m.first
@@ -245,13 +261,16 @@ func takeFrame(c *percpu.CPU) (n uint32) {
 	return n
 }
 
-// takeFrames takes a magazine, or a block of at most 2^order frames as one. The words of a
+// takeFrames takes a magazine, or of a very large one as many frames as a full one has, or a block of at most 2^order frames as one. The words of a
 // block are cache lines of their own, so that the CPU that uses it shares none with others.
 //
 // Locks: pool.mu held.
 func takeFrames(c *percpu.CPU, order uint) (m magazine) {
 	pool.mu.AssertHeld(c)
 	if m = unkeep(c); m.n > 0 {
+		if full := uint32(2) << order; m.n > chunk+2*full {
+			m = split(c, m, full)
+		}
 		pool.unused -= uint64(m.n)
 		return m
 	}
