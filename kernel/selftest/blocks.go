@@ -35,7 +35,7 @@ func blocks(c *percpu.CPU, word uint64) {
 		p, order := list[i].p, list[i].order
 		for _, w := range ends(p, order) {
 			if *w != mark(c, p) {
-				upcall.Panic(c, "selftest: a block in use has another mark; address, mark", uint64(p), *w)
+				upcall.Panic(c, "mem: a block in use has another mark; address, mark", uint64(p), *w)
 			}
 		}
 		if order > 4 || i%2 == 0 {
