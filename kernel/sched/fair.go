@@ -78,7 +78,7 @@ const farSum = 1 << 40
 
 func (f *fair) init() {
 	f.tree.Refresh = refreshLeast
-	f.zero = firstTime
+	f.zero = max(f.zero, firstTime) // of a CPU that is online again, time goes on: threads have been here
 }
 
 // init gives a new thread its part. Its requests are short until it has used one up.

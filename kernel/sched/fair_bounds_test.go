@@ -101,3 +101,18 @@ func TestSumDoesNotWrap(t *testing.T) {
 		require.InDelta(t, 0, int64(f.average()-before), 1e6)
 	}
 }
+
+// A CPU that was offline gives no debts: the time of its queue goes on.
+func TestOnlineAgainIsNoDebt(t *testing.T) {
+	m, first, second := alone(false)
+	m.passes(longest())
+	m.leaves(leaveParked)
+	m.q.init(m.q.idle)
+	m.wakes(0)
+	m.wakes(0)
+	require.Zero(t, int64(second.share.v-first.share.v))
+	m.q.fair.died = first.share.v
+	third := thread(3, ClassUser)
+	m.q.fair.join(&third.share)
+	require.Equal(t, first.share.v, third.share.v)
+}
