@@ -141,8 +141,9 @@ var peers = []struct {
 	name          string
 	linux, target float64
 }{
-	{"time_now", 214, 130}, {"syscall_getpid_raw", 359, 200}, {"sched_yield", 847, 300}, {"chan_pingpong_lock1p", 23959, 12000},
-	{"thread_spawn_join", 92330, 22000}, {"page_fault_4k", 8420, 1500},
+	{"time_now", 214, 130}, {"syscall_getpid_raw", 359, 130}, {"sched_yield", 847, 230}, {"chan_pingpong", 2673, 2600},
+	{"chan_pingpong_lock1p", 23959, 8500}, {"spawn_join", 3413, 3300}, {"thread_spawn_join", 92330, 17000}, {"page_fault_4k", 8420, 1000},
+	{"mmap_munmap_1m", 2.11e6, 280e3},
 }
 
 // programs measures an ordinary program in ring 3, if its source is there.
