@@ -32,7 +32,7 @@ func TestMemoryCalls(t *testing.T) {
 func TestFreedObjects(t *testing.T) {
 	for kind, report := range map[string]string{
 		"freed-pointer": `exception in the core; vector, error 0xd 0x0`,
-		"freed-lock":    `lock: declared without a rank, or in memory that was freed; address, rank 0x[0-9a-f]+ 0xed`,
+		"freed-lock":    `lock: declared without a rank, or in memory that was freed; address, rank 0x[0-9a-f]+ 0xad`,
 		"freed-store":   `mem: victim object written to after it was freed; offset, value 0x18 0x5`,
 		"freed-twice":   `mem: victim object freed twice; address, size 0x[0-9a-f]+ 0x40`,
 	} {
