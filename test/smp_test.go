@@ -134,9 +134,11 @@ func TestLostIPIs(t *testing.T) {
 	require.Positive(t, lost)
 }
 
-// What is for the start of a CPU alone happens only then; and the audit does count.
+// What is for the start of a CPU alone happens only then; and the audit does count. Flushes of single pages
+// write no CR3; switches to and from a program do.
 func TestAudit(t *testing.T) {
-	r := boot(t, "--kernel", root+"/build/kernel-debug.elf", "--timeout", "120", "--run", "audit -json; test stress 3; test tlb; test ipi; audit -json; uptime").ok()
+	r := boot(t, "--kernel", root+"/build/kernel-debug.elf", "--timeout", "120", "--qemu", "-initrd "+build(t, "build", "./testdata/random"),
+		"--run", "audit -json; test stress 3; test tlb; test ipi; app random; audit -json; uptime").ok()
 	counts := func(last bool) map[string]uint64 {
 		part := *r
 		if last {
