@@ -42,6 +42,8 @@ func (p pages) first() uintptr {
 }
 
 // invalidate drops the pages from this CPU's TLB.
+//
+// Context: on c, interrupts off.
 func (p pages) invalidate(c *percpu.CPU) {
 	va := p.first()
 	for n := p.count(); n > 0; n-- {
@@ -59,6 +61,8 @@ func raise(w *atom.Uint64) {
 }
 
 // post adds pages to what a CPU is to drop.
+//
+// Context: any CPU, interrupts off, before its request: see request.
 func post(to *percpu.CPU, what pages) {
 	if what != everything {
 		for i := range to.FlushPages {
@@ -72,6 +76,11 @@ func post(to *percpu.CPU, what pages) {
 }
 
 // flushPosted drops what others have posted.
+//
+// Context: on c, interrupts off, after the load of the requests that it answers.
+//
+// Source: Intel SDM vol. 3A, "Operations that Invalidate TLBs and Paging-Structure Caches": INVLPG drops the
+// page's entries, and all entries of the paging-structure caches.
 func flushPosted(c *percpu.CPU) {
 	var list [percpu.FlushSlots]pages
 	n, sum := 0, uintptr(0)

@@ -39,6 +39,8 @@ func (s *Space) remember(c *percpu.CPU, a *Area) {
 
 // quick brings in *page at addr, if c remembers the area. It reports false if the lock is needed. It
 // takes the page, or leaves it to the caller.
+//
+// Context: a page fault in the space that c has loaded; interrupts off, no lock held.
 func (s *Space) quick(c *percpu.CPU, addr uintptr, need Prot, page *PhysAddr) bool {
 	if c.AreaSpace != s.number || addr < c.AreaStart || addr >= c.AreaEnd || Prot(c.AreaProt)&need == 0 || s.changes.Load() != c.AreaSeq {
 		return false
