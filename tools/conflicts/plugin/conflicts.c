@@ -160,8 +160,10 @@ static void on_locked(unsigned id, void *pc)
 	if (!c)
 		return;
 	uint32_t worker = atomic_load_explicit(&c->worker, memory_order_relaxed);
+	if (worker == NOBODY) /* since working: another CPU ended the operation */
+		return;
 	unsigned slot = hash((uintptr_t)pc * WORKERS + worker) % LOCK_SLOTS;
-	for (int tries = 0; worker != NOBODY && tries < LOCK_SLOTS; tries++, slot = (slot + 1) % LOCK_SLOTS) {
+	for (int tries = 0; tries < LOCK_SLOTS; tries++, slot = (slot + 1) % LOCK_SLOTS) {
 		struct locked *l = &c->locks[slot];
 		if (l->pc == 0) {
 			l->pc = (uintptr_t)pc;
