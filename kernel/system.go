@@ -242,7 +242,7 @@ func (s *system) TraceKinds(kinds uint32) (old uint32) { return kcall.TraceKinds
 
 func (s *system) StartProfile(cpu, rate int) error { return kcall.StartProfile(cpu, uint32(rate)) }
 
-func (s *system) StopProfile() { kcall.StopProfile() }
+func (s *system) StopProfile() (quiet bool) { return kcall.StopProfile() == nil }
 
 func (s *system) Samples(cpu int) (list []abi.Sample) {
 	batch := make([]abi.Sample, 16)

@@ -288,9 +288,10 @@ type Calls interface {
 	//muster:core startProfile
 	StartProfile(cpu int, rate uint32) error
 
-	// StopProfile makes all CPUs record no more samples.
+	// StopProfile makes all CPUs record no more samples. EAGAIN: an NMI of the profile may still
+	// come, and a further call tells when none can.
 	//muster:core stopProfile
-	StopProfile()
+	StopProfile() error
 
 	// ReadProfile takes up to 16 samples of a CPU, oldest first. EINVAL: there is no such
 	// CPU; EBUSY: another thread takes them.

@@ -34,9 +34,12 @@ func TestForgottenSample(t *testing.T) {
 	c := &percpu.CPU{}
 	before := unknown.Load()
 	c.NMIRequests.Or(nmiSample)
+	require.True(t, SampleDue(c))
 	ForgetSample(c)
 	ForgetSample(c)
+	require.True(t, SampleDue(c), "it may still come")
 	NMI(c, nil)
+	require.False(t, SampleDue(c))
 	require.Zero(t, sampled)
 	require.Equal(t, before, unknown.Load())
 	NMI(c, nil)

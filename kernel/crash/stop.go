@@ -92,6 +92,10 @@ func Sample(c, to *percpu.CPU) (sent bool) {
 	return true
 }
 
+// SampleDue returns whether a CPU has not taken the NMI of the last Sample, or one that was
+// forgotten.
+func SampleDue(to *percpu.CPU) bool { return to.NMIRequests.Load()&(nmiSample|nmiForgotten) != 0 }
+
 // ForgetSample takes back an NMI of Sample that a CPU has not taken: the next Sample sends
 // one. The NMI may be on its way, and still has an owner when it arrives. The loop begins
 // anew only if another CPU has changed the word.

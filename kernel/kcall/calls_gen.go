@@ -387,9 +387,11 @@ func StartProfile(cpu int, rate uint32) (err error) {
 	return err
 }
 
-// StopProfile makes all CPUs record no more samples.
-func StopProfile() {
-	quick(abi.NumStopProfile, 0, 0, 0, 0)
+// StopProfile makes all CPUs record no more samples. EAGAIN: an NMI of the profile may still
+// come, and a further call tells when none can.
+func StopProfile() (err error) {
+	_, err = quick(abi.NumStopProfile, 0, 0, 0, 0)
+	return err
 }
 
 // ReadProfile takes up to 16 samples of a CPU, oldest first. EINVAL: there is no such

@@ -29,7 +29,9 @@ func startProfile(c *percpu.CPU, _ *linux.Task, cpu int, rate uint32) (*percpu.C
 }
 
 func stopProfile(c *percpu.CPU, _ *linux.Task) (*percpu.CPU, uint64) {
-	profile.Stop()
+	if !profile.Stop() {
+		return c, linux.Fail(linux.EAGAIN)
+	}
 	return c, 0
 }
 

@@ -40,6 +40,7 @@ type buffer struct {
 	timer  sched.Timer // first: of the CPU that owns the buffer; it makes the next CPU record
 	period atom.Uint64 // of the timer, 0 while there is no profile
 	at     atom.Uint64 // when the timer expires
+	sends  atom.Uint32 // 1: the timer's handler runs, and may send an NMI
 
 	head  atom.Uint64 // samples recorded: this CPU
 	tail  atom.Uint64 // samples taken: the reader
@@ -128,23 +129,36 @@ func Resume(c *percpu.CPU) {
 	}
 }
 
-// Stop makes all CPUs record no more. Their timers expire once more.
-func Stop() {
+// Stop makes all CPUs record no more. Their timers expire once more. It returns whether no
+// NMI of the profile can come any more. A handler that began before is waited for first, and
+// only then the NMIs are looked for: it may send one as its last act.
+func Stop() (quiet bool) {
+	quiet = true
 	for i := range percpu.Count() {
 		if b := of(percpu.Get(i)); b != nil {
 			b.period.Store(0)
+			quiet = quiet && b.sends.Load() == 0 // after the Store; pairs with the two in Sample
 		}
 	}
+	for i := range percpu.Count() {
+		c := percpu.Get(i)
+		quiet = quiet && !(c.IsOnline() && crash.SampleDue(c))
+	}
+	return quiet
 }
 
 // Sample makes the next CPU record a sample, and arms the timer of c again. A CPU that is
 // alone records what the timer interrupted. See upcall.Table.
 func Sample(c *percpu.CPU, f *cpu.Frame, _ uintptr) {
 	b := of(c)
-	period := clock.Time(b.period.Load())
-	if period == 0 {
-		return
+	b.sends.Store(1) // before the Load of the period: Stop sees this, or this sees Stop
+	if period := clock.Time(b.period.Load()); period != 0 {
+		b.sample(c, f, period)
 	}
+	b.sends.Store(0)
+}
+
+func (b *buffer) sample(c *percpu.CPU, f *cpu.Frame, period clock.Time) {
 	to := percpu.Get(neighbour(c))
 	sampled := of(to)
 	switch {

@@ -47,6 +47,8 @@ func InProgram(pc uint64) bool { return pc>>63 == 0 }
 const (
 	profileRate   = 97                    // no divisor or multiple of the rate of ticks
 	profilePeriod = 20 * time.Millisecond // between two looks at the CPUs' buffers
+	profileQuiet  = 2 * time.Second       // the longest wait for the last samples
+	profilePause  = time.Millisecond      // between two looks for them
 	profileLooks  = 10                    // of them, until one for CPUs that have come online
 	maxStacks     = 10_000                // different ones, about 4 MB
 )
@@ -72,7 +74,7 @@ type sampleKey struct {
 func startProfiler(sys System, rate int) (*profiler, error) {
 	p := &profiler{sys: sys, rate: rate, began: sys.Uptime().UpNS, counts: map[sampleKey]int{}, stop: make(chan struct{}), done: make(chan struct{})}
 	if err := p.begin(); err != nil {
-		sys.StopProfile()
+		stopSampling(sys)
 		return nil, err
 	}
 	go p.run()
@@ -111,6 +113,14 @@ func (p *profiler) run() {
 	}
 }
 
+// stopSampling ends the samples of all CPUs, and waits until the last one has come. A CPU that
+// does not run now, as its host has other work, may take it later: the wait is bounded.
+func stopSampling(sys System) {
+	for end := time.Now().Add(profileQuiet); !sys.StopProfile() && time.Now().Before(end); {
+		time.Sleep(profilePause)
+	}
+}
+
 // collect takes what the CPUs have recorded since it last did.
 func (p *profiler) collect() {
 	for _, cpu := range p.cpus {
@@ -128,7 +138,7 @@ func (p *profiler) collect() {
 
 // end stops the profile and returns it, the most frequent stacks first.
 func (p *profiler) end() Profile {
-	p.sys.StopProfile()
+	stopSampling(p.sys)
 	close(p.stop)
 	<-p.done
 	p.collect()

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -45,6 +47,18 @@ func TestProfile(t *testing.T) {
 	require.NoError(t, got.print(&out))
 	require.Contains(t, out.String(), "4 samples of busy CPUs, 0 of idle ones, 97 a second of each CPU; 3 lost, 2 missed, 0 dropped\n")
 	require.Regexp(t, `(?m)^ *3 +75\.0 +3 +75\.0 hot in ring 3$`, out.String())
+}
+
+// The end of a profile waits for the NMIs that may still come, and not without end.
+func TestProfileEndsQuietly(t *testing.T) {
+	for noisy, want := range map[int]time.Duration{0: 0, 3: 3 * profilePause, 1 << 30: profileQuiet} {
+		synctest.Test(t, func(t *testing.T) {
+			m := &fake{noisy: noisy}
+			began := time.Now()
+			stopSampling(m)
+			require.Equal(t, want, time.Since(began))
+		})
+	}
 }
 
 // A profile has a bounded number of stacks; samples of others are counted.

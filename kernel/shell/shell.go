@@ -52,7 +52,7 @@ type System interface {
 	Trace(cpu int, from uint64) []Event // from number from on, without their texts, newest first
 	TraceKinds(kinds uint32) (old uint32)
 	StartProfile(cpu, rate int) error // samples a second
-	StopProfile()
+	StopProfile() (quiet bool)
 	Samples(cpu int) []abi.Sample // that were not taken yet
 	SampleCounts(cpu int) abi.SampleCounts
 	End(status int)

@@ -24,6 +24,8 @@ type fake struct {
 	kinds   uint32       // of the events that are recorded
 	rate    int          // of the profile, 0 for none
 	samples []abi.Sample // of the next CPU that is read
+	stops   int          // of the profile
+	noisy   int          // how many of them find an NMI that may still come
 
 	affinity []int // of line 4
 
@@ -133,7 +135,11 @@ func (f *fake) StartProfile(cpu, rate int) error {
 	f.rate = rate
 	return nil
 }
-func (f *fake) StopProfile() { f.rate = 0 }
+func (f *fake) StopProfile() (quiet bool) {
+	f.rate = 0
+	f.stops++
+	return f.stops > f.noisy
+}
 func (f *fake) Samples(cpu int) (list []abi.Sample) {
 	list, f.samples = f.samples, nil
 	return list
