@@ -74,27 +74,23 @@ func sysMadvise(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	case !ok:
 		return c, errno(EINVAL)
 	}
-	p := t.proc
-	c = p.mapMu.Lock(c)
-	var r uint64
 	switch do {
 	case fillRead:
-		c, r = p.populate(c, start, end, mem.ProtRead)
+		return t.proc.populate(c, start, end, mem.ProtRead)
 	case fillWrite:
-		c, r = p.populate(c, start, end, mem.ProtWrite)
-	default:
-		c, r = p.eachArea(c, start, end, do == dropPages)
+		return t.proc.populate(c, start, end, mem.ProtWrite)
 	}
-	p.mapMu.Unlock(c)
-	return c, r
+	return t.proc.eachArea(c, start, end, do == dropPages)
 }
+
+// eachArea and populate change pages, and no area, so they do without Process.mapMu: each step
+// takes the areas as it finds them, under the lock of the space, as a page fault does. Areas
+// that another thread makes or unmaps meanwhile are met, or not, as if that call came before
+// or after the step.
 
 // eachArea goes through the areas of [start, end), and frees their pages if drop is
 // set. The result is ENOMEM if there are holes.
-//
-// Locks: p.mapMu held.
 func (p *Process) eachArea(c *percpu.CPU, start, end uintptr, drop bool) (*percpu.CPU, uint64) {
-	p.mapMu.AssertHeld(c)
 	r := uint64(0)
 	for start < end {
 		from, to, ok := p.Space.NextArea(c, start, end)
@@ -119,10 +115,7 @@ const populateStep = 16
 
 // populate brings in the pages of [start, end), and stops where it cannot: ENOMEM at
 // a hole or when memory is exhausted, EINVAL at an area without the right need.
-//
-// Locks: p.mapMu held.
 func (p *Process) populate(c *percpu.CPU, start, end uintptr, need mem.Prot) (*percpu.CPU, uint64) {
-	p.mapMu.AssertHeld(c)
 	for start < end {
 		from, to, ok := p.Space.NextArea(c, start, end)
 		if !ok || from != start {
@@ -220,14 +213,12 @@ func (p *Process) lockPages(c *percpu.CPU, f *cpu.Frame, fill bool) (*percpu.CPU
 	case !ok || f.SI+f.DI-first < f.SI:
 		return c, errno(EINVAL)
 	}
-	c = p.mapMu.Lock(c)
 	c, r := p.eachArea(c, start, end, false)
 	if r == 0 && fill {
 		if c, r = p.populate(c, start, end, 0); r == errno(EINVAL) {
 			r = errno(ENOMEM)
 		}
 	}
-	p.mapMu.Unlock(c)
 	return c, r
 }
 
@@ -243,9 +234,5 @@ func sysMsync(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	case !ok:
 		return c, errno(ENOMEM)
 	}
-	p := t.proc
-	c = p.mapMu.Lock(c)
-	c, r := p.eachArea(c, start, end, false)
-	p.mapMu.Unlock(c)
-	return c, r
+	return t.proc.eachArea(c, start, end, false)
 }

@@ -26,7 +26,7 @@ type Process struct {
 	user  bool
 	name  [16]byte
 
-	mapMu   sched.Mutex // held while areas change
+	mapMu   sched.Mutex // held while areas change; not while pages alone do
 	mapBase uintptr     // where mmap without an address starts to search
 	// The data area of brk: where it begins, 0 for none, and its end; guarded by mapMu.
 	brkStart, brk uintptr

@@ -97,10 +97,10 @@ func sysMmap(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	r.addr &^= pageMask
 	c = p.mapMu.Lock(c)
 	c, at := p.mmap(c, r)
+	p.mapMu.Unlock(c)
 	if p.user && int64(at) > 0 && flags&(mapPopulate|mapLocked) != 0 && flags&mapNonBlock == 0 {
 		c, _ = p.populate(c, uintptr(at), uintptr(at)+r.n, 0) // as far as memory goes
 	}
-	p.mapMu.Unlock(c)
 	return c, at
 }
 
@@ -208,11 +208,8 @@ func (p *Process) unmap(c *percpu.CPU, start, end uintptr) (*percpu.CPU, bool) {
 	}
 }
 
-// zap frees the pages of [start, end), a part of an area.
-//
-// Locks: p.mapMu held.
+// zap frees the pages of [start, end).
 func (p *Process) zap(c *percpu.CPU, start, end uintptr) *percpu.CPU {
-	p.mapMu.AssertHeld(c)
 	for start < end {
 		if start = p.Space.Zap(c, start, end); start < end {
 			c = sched.Breathe(c)

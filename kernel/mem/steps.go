@@ -5,10 +5,10 @@ import (
 	"muster/kernel/percpu"
 )
 
-// Changes of page tables in steps. A caller holds its mutex (linux.Process.mapMu)
-// across all steps of a change, and lets interrupts in between two of them. Page
-// faults come in between too: they see the areas, which are changed before the page
-// tables.
+// Changes of page tables in steps. A caller that changes areas holds its mutex
+// (linux.Process.mapMu) across all steps of a change, and lets interrupts in between two of
+// them. Page faults come in between too, and Zap of a caller that only drops pages: they see
+// the areas, which are changed before the page tables.
 
 // chunk is the number of steps of Zap and Reprotect at a time, which bounds the
 // stretch with interrupts off.
