@@ -153,6 +153,7 @@ func (t *Task) clone(c *percpu.CPU, f *cpu.Frame, a *cloneArgs) (*percpu.CPU, ui
 	}
 	child.mask.Store(t.mask.Load())
 	child.Name = t.Name
+	t.inheritStanding(child)
 	c, ok := child.publish(c)
 	if !ok {
 		Reap(c, uintptr(unsafe.Pointer(child)))

@@ -58,6 +58,8 @@ type Task struct {
 	wakers    uint32       // bits of wakers that wake it; guarded by the bucket's lock
 	passes    bool         // in waits as the mark of a waker; guarded by the bucket's lock
 
+	policy atom.Uint32 // schedOther, schedBatch or schedIdle, and schedResetOnFork; stored under tasks.mu
+
 	clock cpuClock // timers on the task's own CPU time, guarded by proc.mu
 }
 

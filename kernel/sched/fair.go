@@ -3,6 +3,7 @@ package sched
 import (
 	"unsafe"
 
+	"muster/kernel/atom"
 	"muster/kernel/clock"
 	"muster/kernel/tree"
 )
@@ -21,8 +22,8 @@ import (
 //
 // A thread keeps its virtual time while it sleeps. If it has got more than its share, the queue
 // goes on without it until that is made up for, as if the thread waited there. If it has got less, it has a claim when
-// it wakes up. In another queue a thread is as far from the average as it was in the last one. Both debt and claim
-// are at most one request.
+// it wakes up. In another queue a thread is as far from the average as it was in the last one. Debt and claim
+// have bounds.
 //
 // Source: I. Stoica and H. Abdel-Wahab, "Earliest Eligible Virtual Deadline First: A Flexible and
 // Accurate Mechanism for Proportional Share Resource Allocation", Old Dominion University TR-95-22, 1995.
@@ -35,10 +36,11 @@ type share struct {
 	v       uint64    // virtual time, in nanoseconds of a thread of weight unit
 	least   uint64    // the smallest v in node's subtree
 	weight  uint64
-	request uint64 // the length of a request, in nanoseconds
-	ran     uint64 // nanoseconds since the thread began its turn, after it slept
-	left    uint64 // when it left its last queue: the average of the others there
-	home    *fair  // that queue
+	wanted  atom.Uint64 // the weight that was set, 0 for none: see nice.go
+	request uint64      // the length of a request, in nanoseconds
+	ran     uint64      // nanoseconds since the thread began its turn, after it slept
+	left    uint64      // when it left its last queue: the average of the others there
+	home    *fair       // that queue
 }
 
 // unit is the weight of a thread at nice 0.
@@ -175,6 +177,9 @@ func (f *fair) advance(now uint64) {
 // join counts a thread that comes, with a new request. A debt is at most that of a turn from tick to tick, and a claim
 // that of a full request. A thread that comes first has neither.
 func (f *fair) join(s *share) {
+	if w := s.wanted.Load(); w != 0 {
+		s.weight = w
+	}
 	average := f.average()
 	away := int64(s.v - average)
 	if s.home != f {

@@ -136,6 +136,15 @@ func TestFairRandom(t *testing.T) {
 			default:
 				m.leaves(leaveReady)
 			}
+			if r.IntN(20) == 0 { // whatever the thread does
+				all := append(append([]*Thread{}, m.waiting...), m.asleep...)
+				if m.run != nil {
+					all = append(all, m.run)
+				}
+				x := all[r.IntN(len(all))]
+				x.SetNice(int32(r.IntN(44) - 22))
+				x.SetIdle(r.IntN(9) == 0)
+			}
 			require.NoError(t, m.check(), "seed %d, step %d", seed, step)
 			m.passes(uint64(r.IntN(1 << r.IntN(26))))
 			require.NoError(t, m.check(), "seed %d, step %d, later", seed, step)
@@ -210,20 +219,22 @@ func TestSleeperRunsSoon(t *testing.T) {
 		}
 		require.LessOrEqual(t, late, limit, "beside %d threads", hogs)
 	}
-	m := newFairModel([]uint64{unit, unit})
-	cheat, hog := m.asleep[0], m.asleep[1]
-	m.wakes(0)
-	m.wakes(0)
-	for range 20_000 { // sleeps for 50 us after each 2 ms
-		m.leaves(leaveReady)
-		m.passes(2_000_000)
-		if m.run == cheat {
-			m.leaves(leaveParked)
-			m.passes(50_000)
-			m.wakes(0)
+	for _, w := range []uint64{unit, 88818, 15} { // sleeps for 50 us after each 2 ms
+		m := newFairModel([]uint64{w, unit})
+		cheat, hog := m.asleep[0], m.asleep[1]
+		m.wakes(0)
+		m.wakes(0)
+		for range 100_000 {
+			m.leaves(leaveReady)
+			m.passes(2_000_000)
+			if m.run == cheat {
+				m.leaves(leaveParked)
+				m.passes(50_000)
+				m.wakes(0)
+			}
 		}
+		require.Less(t, float64(m.got[cheat])/float64(m.got[hog]), 1.05*float64(w)/unit)
 	}
-	require.InEpsilon(t, m.got[hog], m.got[cheat], 0.05)
 }
 
 // A thread that yields in a loop keeps no other from running, and gets turns itself.
@@ -244,4 +255,36 @@ func TestYieldLetsOthersRun(t *testing.T) {
 	for _, x := range threads {
 		require.Greater(t, ran[x], 500)
 	}
+}
+
+// A nice value that another thread sets takes effect when the thread runs, or at its next tick. Five steps are a factor of 3.05.
+func TestNiceChangesShares(t *testing.T) {
+	m := newFairModel([]uint64{unit, unit})
+	a, b := m.asleep[0], m.asleep[1]
+	m.wakes(0)
+	m.wakes(0)
+	turns := func() (ratio float64) {
+		m.got = map[*Thread]uint64{}
+		for range 20_000 {
+			m.leaves(leaveReady)
+			m.passes(2 * fullRequest)
+		}
+		return float64(m.got[a]) / float64(m.got[b])
+	}
+	require.InEpsilon(t, 1.0, turns(), 0.02)
+	b.SetNice(5)
+	require.InEpsilon(t, 3.05, turns(), 0.02)
+	a.SetNice(5)
+	require.InEpsilon(t, 1.0, turns(), 0.02)
+	b.SetNice(-100)
+	require.EqualValues(t, minNice, b.Nice())
+	require.InEpsilon(t, 336.0/88818, turns(), 0.02)
+	b.SetNice(0)
+	a.SetIdle(true)
+	require.InEpsilon(t, 3.0/1024, turns(), 0.05)
+	a.SetIdle(false)
+	require.InEpsilon(t, 336.0/1024, turns(), 0.02)
+	child := thread(9, ClassUser)
+	child.Inherit(a)
+	require.EqualValues(t, 5, child.Nice())
 }

@@ -202,7 +202,11 @@ func (q *runQueue) replacement(prev *Thread, how leaving) *Thread {
 			return q.rt.first(best)
 		}
 		return nil
-	case how == leaveYield && q.fair.any() != nil:
+	case q.fair.any() == nil:
+		return nil
+	}
+	q.fair.reweigh(&prev.share)
+	if how == leaveYield {
 		q.fair.yield()
 		return q.fair.first()
 	}
@@ -243,6 +247,7 @@ func (q *runQueue) choose(t *Thread) {
 	if t != nil {
 		if l = t.level; l == levelFair {
 			q.fair.runs = t
+			q.fair.reweigh(&t.share)
 		}
 	}
 	if q.running.Load() != l {

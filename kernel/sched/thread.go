@@ -59,7 +59,8 @@ type Thread struct {
 
 	cpu      atom.Uint32 // CPU that ran it last, or is to
 	share    share       // in the fair class
-	queued   list.Node   // in a list of a run queue, guarded by its lock
+	standing standing
+	queued   list.Node // in a list of a run queue, guarded by its lock
 	level    level
 	turns    bool      // takes turns with others of its level
 	Wait     list.Node // in a list of waiters, guarded by the list's lock

@@ -48,6 +48,9 @@ func threads() []test {
 		{"sched_getaffinity", sysGetAffinity, []argument{num(0, nobody, minus), num(1024, 0, 1023, 1025, minus), out(data[1])}, nil, yes},
 		{"sched_setaffinity", sysSetAffinity, []argument{num(0, nobody, minus), num(1024, 0), in(cpus)}, nil, nil},
 		{"sched_setaffinity to no CPU", sysSetAffinity, []argument{num(0, nobody), v(1024), v(words(36, 0))}, nil, nil},
+	}
+	tests = append(tests, priorities()...)
+	tests = append(tests, []test{
 		{"prctl PR_SET_NAME", syscall.SYS_PRCTL, []argument{num(15, 999, minus), in(text(37, "calls"))}, nil, nil},
 		{"prctl PR_SET_NAME up to an edge", syscall.SYS_PRCTL, []argument{v(15), v(ending())}, nil, nil},
 		{"prctl PR_GET_NAME", syscall.SYS_PRCTL, []argument{num(16), out(data[1])}, nil, nil},
@@ -59,7 +62,7 @@ func threads() []test {
 		{"arch_prctl ARCH_SET_GS", syscall.SYS_ARCH_PRCTL, []argument{num(0x1001), wide(0, 1<<47, 1<<63, minus)}, nil, nil},
 		{"arch_prctl ARCH_SET_FS to no address", syscall.SYS_ARCH_PRCTL, []argument{num(0x1002), wide(1<<47, 1<<63, minus)}, nil, nil},
 		{"getcpu", sysGetcpu, []argument{out(data[1]), out(data[2]), in(0)}, nil, nil},
-	}
+	}...)
 	for i, a := range []struct {
 		what string
 		w    []uint64
@@ -69,6 +72,46 @@ func threads() []test {
 		tests = append(tests, test{"clone3 with " + a.what, sysClone3, []argument{v(words(40+i, a.w...)), v(64)}, nil, nil})
 	}
 	return tests
+}
+
+// priorities are the calls of nice values and policies. A user without privileges cannot raise what was lowered, so
+// they change nothing until the end, when new tasks are not to inherit the policy.
+func priorities() []test {
+	const (
+		getPriority, setPriority, setParam, getParam, setScheduler, getScheduler, getMax, getMin, getInterval = 140, 141, 142, 143, 144, 145, 146, 147, 148
+
+		fifo, batch, idle, reset = 1, 3, 5, 1 << 30
+	)
+	nice, _ := call(getPriority, 0, 0)
+	nice = 20 - nice
+	zero, one, hundred, less := words(58, 0), words(59, 1), words(60, 100), words(61, high-1)
+	which, task := num(0, 3, minus, 1<<31), num(0, nobody, minus, 1<<31)
+	policy := func(right uintptr) argument { return num(right, 4, 6, 99, minus, 1<<31, 1<<29) }
+	return []test{
+		{"getpriority", getPriority, []argument{which, task}, nil, yes},
+		{"getpriority of a group", getPriority, []argument{v(1), task}, nil, yes},
+		{"getpriority of the caller's user", getPriority, []argument{v(2), num(0)}, nil, yes},
+		{"getpriority of a user", getPriority, []argument{v(2), v(nobody)}, nil, nil},
+		{"setpriority", setPriority, []argument{which, task, v(nice)}, nil, nil},
+		{"setpriority of a group", setPriority, []argument{v(1), v(nobody), v(nice)}, nil, nil},
+		{"setpriority of a user", setPriority, []argument{v(2), v(nobody), v(nice)}, nil, nil},
+		{"sched_setscheduler", setScheduler, []argument{task, policy(0), in(zero)}, nil, nil},
+		{"sched_setscheduler to a batch", setScheduler, []argument{v(0), num(batch), in(zero)}, nil, nil},
+		{"sched_getscheduler of a batch", getScheduler, []argument{task}, nil, nil},
+		{"sched_setparam", setParam, []argument{task, in(zero)}, nil, nil},
+		{"sched_setparam to 1", setParam, []argument{v(0), v(one)}, nil, nil},
+		{"sched_setparam to 100", setParam, []argument{v(0), v(hundred)}, nil, nil},
+		{"sched_setparam to -1", setParam, []argument{v(0), v(less)}, nil, nil},
+		{"sched_getparam", getParam, []argument{task, out(data[1])}, nil, func(r uintptr) string { return fmt.Sprint(r, uint32(*word(data[1], 0))) }},
+		{"sched_setscheduler with a priority", setScheduler, []argument{num(0), wide(0, batch, idle, 4), v(one)}, nil, nil},
+		{"sched_setscheduler to real time without a priority", setScheduler, []argument{num(0), wide(fifo, 2), v(zero)}, nil, nil},
+		{"sched_setscheduler to real time above the most", setScheduler, []argument{num(0), wide(fifo, 2), v(hundred)}, nil, nil},
+		{"sched_get_priority_max", getMax, []argument{num(0, fifo, 2, batch, 4, idle, 99, minus, reset)}, nil, nil},
+		{"sched_get_priority_min", getMin, []argument{num(0, fifo, 2, batch, 4, idle, 99, minus, reset)}, nil, nil},
+		{"sched_rr_get_interval", getInterval, []argument{task, out(data[1])}, nil, nil},
+		{"sched_setscheduler with a reset", setScheduler, []argument{v(0), num(batch | reset), v(zero)}, nil, nil},
+		{"sched_getscheduler after a reset", getScheduler, []argument{num(0)}, nil, nil},
+	}
 }
 
 // facts are the calls that tell about the machine, the user and the process. What they

@@ -1,0 +1,270 @@
+package linux
+
+import (
+	"unsafe"
+
+	"muster/kernel/clock"
+	"muster/kernel/cpu"
+	"muster/kernel/percpu"
+	"muster/kernel/sched"
+)
+
+// Subjects of getpriority and setpriority (Linux, include/uapi/linux/resource.h). A program is a process group
+// of its own, and all programs have one user.
+const (
+	prioProcess = 0
+	prioGroup   = 1
+	prioUser    = 2
+)
+
+// niceBatch is how many tasks a step of setpriority looks at with the lock held.
+const niceBatch = 64
+
+// sysGetpriority returns 20 less the lowest nice value of the tasks: from 1 to 40, as Linux's system call does.
+func sysGetpriority(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	return eachNice(c, t, uint32(f.DI), int32(f.SI), nil)
+}
+
+// sysSetpriority sets the nice value of tasks.
+func sysSetpriority(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	nice := max(min(int32(f.DX), 19), -20)
+	return eachNice(c, t, uint32(f.DI), int32(f.SI), &nice)
+}
+
+// eachNice sets the nice value of tasks, or returns 20 less the lowest with nil. A process is one task here, as
+// on Linux.
+//
+// Context: no lock held. Returns the CPU on which the task goes on.
+func eachNice(c *percpu.CPU, t *Task, which uint32, who int32, set *int32) (*percpu.CPU, uint64) {
+	if which > prioUser {
+		return c, errno(EINVAL)
+	}
+	first, last := uint64(0), uint64(1<<32-1)
+	switch {
+	case which == prioProcess && who == 0:
+		first, last = uint64(t.ID), uint64(t.ID)
+	case which == prioProcess:
+		first, last = uint64(uint32(who)), uint64(uint32(who))
+	case which == prioUser && who != 0:
+		return c, errno(ESRCH)
+	}
+	group := t.proc.ID
+	if which == prioGroup && who != 0 {
+		group = uint32(who)
+	}
+	result := uint64(0)
+	for found := false; ; c = sched.Breathe(c) {
+		var e Errno
+		if first, e = niceStep(c, t, which, group, first, last, set, &result); e != 0 {
+			return c, errno(e)
+		}
+		found = found || result != 0
+		if first > last {
+			if !found {
+				return c, errno(ESRCH)
+			}
+			break
+		}
+	}
+	if set != nil {
+		return c, 0
+	}
+	return c, result
+}
+
+// niceStep is a step of eachNice: it looks at some tasks from id first on, and returns where the next step begins. group is
+// the process that counts for prioGroup.
+//
+// Locks: takes tasks.mu.
+func niceStep(c *percpu.CPU, t *Task, which, group uint32, first, last uint64, set *int32, result *uint64) (next uint64, e Errno) {
+	tasks.mu.Lock(c)
+	n := tasks.tree.AtLeast(first)
+	for i := 0; n != nil && n.Key <= last && i < niceBatch; n, i = n.Next(), i+1 {
+		x := taskOfNode(n)
+		switch {
+		case which == prioGroup && x.proc.ID != group, which == prioUser && x.proc.user != t.proc.user:
+			continue
+		case set != nil && x.proc.user != t.proc.user: // the kernel's own threads come first in any case
+			e = EPERM
+			continue
+		case set != nil:
+			x.SetNice(*set)
+		}
+		*result = max(*result, uint64(20-x.Nice()))
+	}
+	next = last + 1
+	if n != nil && n.Key <= last {
+		next = n.Key
+	}
+	tasks.mu.Unlock(c)
+	return next, e
+}
+
+// Policies (Linux, include/uapi/linux/sched.h), and the bit with which a new task gets no better standing than usual.
+const (
+	schedOther = 0
+	schedFIFO  = 1
+	schedRR    = 2
+	schedBatch = 3
+	schedIdle  = 5
+
+	schedResetOnFork = 1 << 30
+)
+
+// sysSchedSetscheduler sets the policy of a task to one without priorities. The real-time policies
+// are refused, as on Linux without privilege.
+func sysSchedSetscheduler(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if int32(f.SI) < 0 {
+		return c, errno(EINVAL)
+	}
+	return c, setPolicy(c, t, int32(f.DI), uint32(f.SI), uintptr(f.DX))
+}
+
+// samePolicy is setPolicy's policy for a call that changes the priority alone.
+const samePolicy = 1<<32 - 1
+
+// sysSchedSetparam sets the priority of a task within its policy.
+func sysSchedSetparam(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	return c, setPolicy(c, t, int32(f.DI), samePolicy, uintptr(f.SI))
+}
+
+// setPolicy sets the policy of a task, and the priority, an int at param.
+//
+// Locks: takes tasks.mu.
+func setPolicy(c *percpu.CPU, t *Task, id int32, policy uint32, param uintptr) uint64 {
+	var priority int32
+	if id < 0 || param == 0 {
+		return errno(EINVAL)
+	}
+	if !t.Space.CopyIn(c, ptrTo(&priority), param, unsafe.Sizeof(priority)) {
+		return errno(EFAULT)
+	}
+	tasks.mu.Lock(c)
+	r := policyOf(c, t, id, policy, priority)
+	tasks.mu.Unlock(c)
+	return r
+}
+
+// policyOf is setPolicy with the parameters read.
+//
+// Locks: tasks.mu held.
+func policyOf(c *percpu.CPU, t *Task, id int32, policy uint32, priority int32) uint64 {
+	tasks.mu.AssertHeld(c)
+	x := t
+	if id != 0 {
+		x = findTask(c, uint32(id))
+	}
+	if x == nil {
+		return errno(ESRCH)
+	}
+	if policy == samePolicy {
+		policy = x.policy.Load()
+	}
+	keep := policy & schedResetOnFork
+	switch policy &^= keep; {
+	case policy == schedFIFO || policy == schedRR:
+		if priority < 1 || priority > 99 {
+			return errno(EINVAL)
+		}
+		return errno(EPERM)
+	case policy != schedOther && policy != schedBatch && policy != schedIdle, priority != 0:
+		return errno(EINVAL)
+	case x.proc.user != t.proc.user:
+		return errno(EPERM)
+	}
+	x.policy.Store(policy | keep)
+	x.SetIdle(policy == schedIdle)
+	return 0
+}
+
+// inheritStanding gives a new task the nice value and the policy of the one that makes it, or with schedResetOnFork
+// none better than usual.
+//
+// Context: no other task can find child.
+func (t *Task) inheritStanding(child *Task) {
+	policy := t.policy.Load()
+	child.Inherit(t.thread())
+	child.policy.Store(policy &^ schedResetOnFork)
+	if policy&schedResetOnFork != 0 && child.Nice() < 0 {
+		child.SetNice(0)
+	}
+}
+
+// sysSchedGetscheduler returns the policy of a task.
+func sysSchedGetscheduler(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if int32(f.DI) < 0 {
+		return c, errno(EINVAL)
+	}
+	policy, ok := policyIs(c, t, uint32(f.DI))
+	if !ok {
+		return c, errno(ESRCH)
+	}
+	return c, uint64(policy)
+}
+
+// policyIs returns the policy of a task, of the caller for 0. ok is false if there is no such task.
+//
+// Locks: takes tasks.mu.
+func policyIs(c *percpu.CPU, t *Task, id uint32) (policy uint32, ok bool) {
+	tasks.mu.Lock(c)
+	x := t
+	if id != 0 {
+		x = findTask(c, id)
+	}
+	if ok = x != nil; ok {
+		policy = x.policy.Load()
+	}
+	tasks.mu.Unlock(c)
+	return policy, ok
+}
+
+// sysSchedGetparam stores the priority of a task: 0, as no policy has others.
+func sysSchedGetparam(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if int32(f.DI) < 0 || f.SI == 0 {
+		return c, errno(EINVAL)
+	}
+	if _, ok := policyIs(c, t, uint32(f.DI)); !ok {
+		return c, errno(ESRCH)
+	}
+	if !t.Space.Store32(c, uintptr(f.SI), 0) {
+		return c, errno(EFAULT)
+	}
+	return c, 0
+}
+
+// sysSchedGetPriorityMax returns the highest priority of a policy.
+func sysSchedGetPriorityMax(c *percpu.CPU, _ *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	return c, priorityBound(int32(f.DI), 99)
+}
+
+// sysSchedGetPriorityMin returns the lowest priority of a policy.
+func sysSchedGetPriorityMin(c *percpu.CPU, _ *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	return c, priorityBound(int32(f.DI), 1)
+}
+
+// priorityBound returns a bound of the priorities of a policy.
+func priorityBound(policy int32, realtime uint64) uint64 {
+	switch policy {
+	case schedFIFO, schedRR:
+		return realtime
+	case schedOther, schedBatch, schedIdle:
+		return 0
+	}
+	return errno(EINVAL)
+}
+
+// sysSchedRRGetInterval stores how long a turn of a task is beside equals.
+func sysSchedRRGetInterval(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	if int32(f.DI) < 0 {
+		return c, errno(EINVAL)
+	}
+	if _, ok := policyIs(c, t, uint32(f.DI)); !ok {
+		return c, errno(ESRCH)
+	}
+	turn := sched.Tick()
+	ts := [2]uint64{uint64(turn / clock.Second), uint64(turn % clock.Second)}
+	if !t.Space.CopyOut(c, uintptr(f.SI), ptrTo(&ts), unsafe.Sizeof(ts)) {
+		return c, errno(EFAULT)
+	}
+	return c, 0
+}
