@@ -222,11 +222,16 @@ func (s *share) slept() {
 
 // wait makes a counted thread wait for the CPU.
 func (f *fair) wait(t *Thread) {
-	if f.tree.Root == nil {
-		if f.lone == nil {
-			f.lone = t
-			return
-		}
+	if f.tree.Root == nil && f.lone == nil {
+		f.lone = t
+	} else {
+		f.waitWithOthers(t)
+	}
+}
+
+// waitWithOthers is wait where another thread waits.
+func (f *fair) waitWithOthers(t *Thread) {
+	if f.lone != nil {
 		f.tree.Insert(&f.lone.share.node)
 		f.lone = nil
 	}

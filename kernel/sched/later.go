@@ -64,13 +64,17 @@ func kickTimer(c, to *percpu.CPU) {
 	c.Retick = 1
 }
 
-// sendKicks sends the IPIs that were noted.
+// sendKicks sends the IPIs that were noted. Most often there are none.
 //
 // Context: no lock held. q is c's queue.
 func (q *runQueue) sendKicks(c *percpu.CPU) {
-	if q.kicks.filled|q.ticks.filled == 0 {
-		return
+	if q.kicks.filled|q.ticks.filled != 0 {
+		q.sendNoted(c)
 	}
+}
+
+// sendNoted is the rest of sendKicks.
+func (q *runQueue) sendNoted(c *percpu.CPU) {
 	lock.AssertNone(c)
 	q.kicks.send(c, ipi.Reschedule)
 	q.ticks.send(c, ipi.Timer)

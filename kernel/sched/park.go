@@ -114,14 +114,18 @@ func (t *Thread) nowParked() bool {
 //
 // Context: as Park.
 func ParkUntil(c *percpu.CPU, deadline clock.Time) (next *percpu.CPU, expired bool) {
-	if deadline == clock.Never {
-		return Park(c), false
-	}
 	t := Current(c)
 	if t.takeToken() {
 		return c, false
 	}
-	t.arm(c, deadline)
-	c = Park(c)
+	if deadline != clock.Never {
+		t.arm(c, deadline)
+	}
+	for c = parked(c); !t.takeToken(); {
+		c = parked(c)
+	}
+	if deadline == clock.Never {
+		return c, false
+	}
 	return c, !t.disarm(c)
 }

@@ -67,30 +67,32 @@ func (q *runQueue) init(idle *Thread) {
 // Locks: takes q.mu.
 func (q *runQueue) put(c *percpu.CPU, t *Thread) (ok, better bool) {
 	q.mu.Lock(c)
-	if ok = !q.closed; ok {
-		if t.level < levelFair {
-			q.rt.put(t, false)
-			better = t.level < q.running.Load()
-		} else {
-			better = q.putFair(c, t)
-		}
-		q.count.Store(q.count.Load() + 1)
+	f := &q.fair
+	switch ok = !q.closed; {
+	case !ok:
+		q.mu.Unlock(c)
+		return false, false
+	case t.level < levelFair:
+		q.rt.put(t, false)
+		better = t.level < q.running.Load()
+	case f.runs != nil && f.runs.share.request < fullRequest:
+		// No preemption of a thread that has a short request: such a thread is expected to
+		// sleep soon, and if it goes on, the CPU looks at its queue again, see look.
+		f.join(&t.share)
+		f.wait(t)
+	default:
+		better = q.putFair(c, t)
 	}
+	q.count.Store(q.count.Load() + 1)
 	q.mu.Unlock(c)
-	return ok, better
+	return true, better
 }
 
-// putFair is put for a thread of the fair class. It does not preempt a thread that has a short request: such a thread
-// is expected to sleep soon, and if it goes on, the CPU looks at its queue again, see look.
+// putFair is put for a thread of the fair class that may preempt the one that runs.
 //
 // Locks: q.mu held; not asserted: put has just taken it.
 func (q *runQueue) putFair(c *percpu.CPU, t *Thread) (better bool) {
 	f := &q.fair
-	if f.runs != nil && f.runs.share.request < fullRequest {
-		f.join(&t.share)
-		f.wait(t)
-		return false
-	}
 	q.glance(c)
 	f.join(&t.share)
 	f.wait(t)
@@ -161,7 +163,7 @@ func (q *runQueue) next(c *percpu.CPU, prev *Thread, how leaving, now uint64) (t
 	}
 	short := f.waitsShort()
 	q.mu.Unlock(c)
-	if short {
+	if short && q.looks.Load() == 0 {
 		q.look()
 	}
 	return t
@@ -170,21 +172,23 @@ func (q *runQueue) next(c *percpu.CPU, prev *Thread, how leaving, now uint64) (t
 // look makes this CPU look at its queue after the length of a short request, as a thread with such a request waits there.
 // So such a thread does not wait for the next tick, even if the thread that runs sleeps later than expected.
 //
-// Context: q is this CPU's queue.
+// Context: q is this CPU's queue, and q.looks is 0.
 func (q *runQueue) look() {
-	if q.looks.Load() == 0 {
-		at := clock.Now() + clock.Time(shortRequest)
-		q.looks.Store(uint64(at))
-		q.program(at)
-	}
+	at := clock.Now() + clock.Time(shortRequest)
+	q.looks.Store(uint64(at))
+	q.program(at)
 }
 
-// wantLook makes CPU to look at its queue soon, in which a thread with a short request waits. If it is
-// another CPU, it is about to look, or it gets an IPI: it looks after it has stored that it is not about to.
+// wantLook makes CPU to look at its queue soon, in which a thread with a short request waits, unless it is about to look.
+// Another CPU gets an IPI: it looks after it has stored that it is not about to.
 func wantLook(c, to *percpu.CPU) {
+	q := local(to)
+	if q.looks.Load() != 0 { // after the thread was put into the queue
+		return
+	}
 	if to == c {
-		local(c).look()
-	} else if local(to).looks.Load() == 0 { // after the thread was put into the queue
+		q.look()
+	} else {
 		kick(c, to)
 	}
 }
@@ -227,15 +231,23 @@ func (q *runQueue) best() *Thread {
 //
 // Locks: q.mu held; not asserted: the callers have just taken it.
 func (q *runQueue) remove(t *Thread) {
-	switch {
-	case t == q.fair.lone:
+	if t == q.fair.lone {
 		q.fair.lone = nil
-	case t.level < levelFair:
+	} else {
+		q.removeListed(t)
+	}
+	q.count.Publish(q.count.Load() - 1) // not Store: a CPU that still sees the old value only looks
+}
+
+// removeListed is remove for a thread that is not the only one that waits.
+//
+// Locks: q.mu held; not asserted: the callers have just taken it.
+func (q *runQueue) removeListed(t *Thread) {
+	if t.level < levelFair {
 		q.rt.remove(t)
-	default:
+	} else {
 		q.fair.remove(t)
 	}
-	q.count.Store(q.count.Load() - 1)
 }
 
 // choose notes that the CPU runs t from now on, or the idle thread for nil.
@@ -363,7 +375,7 @@ func enqueue(c *percpu.CPU, t *Thread) {
 		}
 		unbind(c, t)
 	}
-	for id, ok := claim(last); ok; id, ok = claim(last) {
+	for id, ok := claim(last); ok; id, ok = claim(last) { // seldom twice
 		if give(c, percpu.Get(id), t) {
 			return
 		}
@@ -383,6 +395,11 @@ func claim(first uint32) (id uint32, ok bool) {
 	if idle.IsEmpty() {
 		return 0, false
 	}
+	return claimMember(first)
+}
+
+// claimMember is claim for a set that may have members.
+func claimMember(first uint32) (id uint32, ok bool) {
 	if idle.Has(first) && idle.Clear(first) {
 		return first, true
 	}

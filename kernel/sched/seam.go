@@ -20,8 +20,7 @@ func parked(c *percpu.CPU) *percpu.CPU {
 // switchTo leaves prev's stack for next's. It returns when a CPU goes on with prev: that
 // CPU.
 func switchTo(_ *percpu.CPU, prev, next *Thread) *percpu.CPU {
-	switchStack(&prev.sp, next.sp, next.g.FSBase())
-	return percpu.This()
+	return switchStack(&prev.sp, next.sp, next.g.FSBase())
 }
 
 // halted halts until an interrupt has been handled.

@@ -25,11 +25,19 @@ const (
 // isReady reports whether the thread can go on at once.
 func (how leaving) isReady() bool { return how <= leaveYield }
 
-// switchStack saves BP and the stack pointer at save, and goes on with the
-// thread whose stack pointer is sp and whose FS base is fs.
-//
-//cpucheck:switches assembly knows no block; the callers read it anew
-func switchStack(save *uintptr, sp, fs uintptr)
+// sched_amd64.s sets these values.
+var (
+	// switchStack saves BP and the stack pointer at save, and goes on with the thread whose stack pointer
+	// is sp and whose FS base is fs. It returns in that thread, with the block of the CPU.
+	//
+	//cpucheck:switches it returns the block, but has none among its arguments
+	switchStack func(save *uintptr, sp, fs uintptr) *percpu.CPU
+
+	// saveState saves what a thread of a program has in the CPU: its vector state and its GS base. It clears the
+	// selectors, or the next program could read them. loadState is the way back, and swapState does both.
+	saveState, loadState func(t *Thread)
+	swapState            func(prev, next *Thread)
+)
 
 // Yield lets other threads run first: those that come before the current one, and its equals.
 //
@@ -112,7 +120,6 @@ func reschedule(c *percpu.CPU, how leaving) *percpu.CPU {
 	become(c, q, prev, next)
 	c = switchTo(c, prev, next)
 	finish(c)
-	local(c).sendKicks(c)
 	return c
 }
 
@@ -120,18 +127,16 @@ func reschedule(c *percpu.CPU, how leaving) *percpu.CPU {
 func become(c *percpu.CPU, q *runQueue, prev, next *Thread) {
 	trace.Add(c, trace.Switch, uint64(next.ID), uint64(prev.ID))
 	prev.UserFS = c.UserFS
-	if prev.Space.User() {
-		prev.UserGS = cpu.UserGSBase()
-		cpu.SaveState(uintptr(unsafe.Pointer(&prev.vectors)))
-		cpu.ClearSelectors() // or the next program could read them
-	}
 	install(c, next)
+	switch from, to := prev.Space.User(), next.Space.User(); {
+	case from && to:
+		swapState(prev, next)
+	case from:
+		saveState(prev)
+	case to:
+		loadState(next)
+	}
 	if next.Space.User() {
-		if x87Leak {
-			cpu.ClearX87Pointers()
-		}
-		cpu.RestoreState(uintptr(unsafe.Pointer(&next.vectors)))
-		cpu.SetUserGSBase(next.UserGS)
 		next.Space.Enter(c)
 	} else {
 		cpu.LoadMXCSR(cpu.MXCSRDefault)
@@ -174,7 +179,7 @@ func (t *Thread) runner() *percpu.CPU {
 	return percpu.Get(t.cpu.Load())
 }
 
-// x87Leak says that RestoreState may leave the x87 pointers of the thread before.
+// x87Leak says that XRSTOR may leave the x87 pointers of the thread before.
 var x87Leak bool
 
 // HideX87Pointers makes each switch to a program clear the x87 pointers, or not, as
@@ -195,18 +200,23 @@ func install(c *percpu.CPU, t *Thread) {
 	c.UserFS = t.UserFS
 }
 
-// finish does what could not be done before the old thread's stack was left.
+// finish does what could not be done before the old thread's stack was left. Most often it only says that the
+// thread is parked.
 func finish(c *percpu.CPU) {
-	q := local(c)
+	if q := local(c); q.how != leaveParked || q.prev.nowParked() {
+		finishReady(c, q)
+	}
+}
+
+// finishReady is finish for a thread that did not park, or that got a token meanwhile. Then it sends the IPIs.
+func finishReady(c *percpu.CPU, q *runQueue) {
 	prev := q.prev
 	switch q.how {
 	case leaveReady, leaveYield:
 		prev.state.Publish(stReady)
 		requeue(c, q, prev, q.how)
 	case leaveParked:
-		if prev.nowParked() {
-			enqueue(c, prev)
-		}
+		enqueue(c, prev)
 	case leaveMoved:
 		prev.state.Store(stReady)
 		prev.cpu.Store(q.target) // it has run here until now: see runner
@@ -214,6 +224,7 @@ func finish(c *percpu.CPU) {
 	case leaveDead:
 		upcall.To.Reap(c, uintptr(unsafe.Pointer(prev)))
 	}
+	q.sendKicks(c)
 }
 
 // requeue puts a thread that was preempted here, or gave way, back into its queue, and offers it
@@ -225,7 +236,7 @@ func requeue(c *percpu.CPU, q *runQueue, t *Thread, how leaving) {
 		return
 	}
 	wantTick(c, c)
-	if short {
+	if short && q.looks.Load() == 0 {
 		q.look()
 	}
 	if id, ok := idle.Next(0); ok && idle.Clear(id) {

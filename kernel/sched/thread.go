@@ -111,7 +111,7 @@ func (t *Thread) Init(stackLow, stackTop uintptr, id uint32, class Class, s *mem
 	t.FirstState = trap.LeaveFrame
 	trap.SetReset(uintptr(unsafe.Pointer(&t.vectors)))
 	sp := (*[2]uintptr)(unsafe.Pointer(stackTop - cpu.FrameSize - 16))
-	sp[0], sp[1] = 0, trap.ThreadStartPC() // what switchStack pops: BP and its return address
+	sp[0], sp[1] = 0, trap.ThreadStartPC() // what exchange pops: BP and its return address
 	t.sp = uintptr(unsafe.Pointer(sp))
 }
 

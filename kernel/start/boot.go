@@ -99,7 +99,7 @@ func bootMain(magic, information, delta, tsc uint64) {
 
 // rewritten has the addresses of the functions with instructions that an old CPU lacks.
 // test/decode_test.go:TestOldCPUInstructions shows that there are no others.
-var rewritten [11]uintptr
+var rewritten [14]uintptr
 
 // useOldCPU rewrites these functions for a CPU that lacks something.
 func useOldCPU(lacks oldcpu.Lacks) {

@@ -51,13 +51,16 @@ DATA ·rewritten+8(SB)/8, $muster∕kernel∕trap·restoreState(SB)
 DATA ·rewritten+16(SB)/8, $muster∕kernel∕trap·threadStart(SB)
 DATA ·rewritten+24(SB)/8, $muster∕kernel∕trap·syscallEntry(SB)
 DATA ·rewritten+32(SB)/8, $muster∕kernel∕trap·paranoid(SB)
-DATA ·rewritten+40(SB)/8, $muster∕kernel∕sched·switchStack(SB)
-DATA ·rewritten+48(SB)/8, $muster∕kernel∕cpu·SetUserGSBase(SB)
-DATA ·rewritten+56(SB)/8, $muster∕kernel∕cpu·UserGSBase(SB)
-DATA ·rewritten+64(SB)/8, $muster∕kernel∕cpu·SaveState(SB)
-DATA ·rewritten+72(SB)/8, $muster∕kernel∕cpu·RestoreState(SB)
-DATA ·rewritten+80(SB)/8, $muster∕kernel∕cpu·ClearSelectors(SB)
-GLOBL ·rewritten(SB), RODATA|NOPTR, $88
+DATA ·rewritten+40(SB)/8, $muster∕kernel∕sched·exchange(SB)
+DATA ·rewritten+48(SB)/8, $muster∕kernel∕sched·saveProgram(SB)
+DATA ·rewritten+56(SB)/8, $muster∕kernel∕sched·loadProgram(SB)
+DATA ·rewritten+64(SB)/8, $muster∕kernel∕sched·swapPrograms(SB)
+DATA ·rewritten+72(SB)/8, $muster∕kernel∕cpu·SetUserGSBase(SB)
+DATA ·rewritten+80(SB)/8, $muster∕kernel∕cpu·UserGSBase(SB)
+DATA ·rewritten+88(SB)/8, $muster∕kernel∕cpu·SaveState(SB)
+DATA ·rewritten+96(SB)/8, $muster∕kernel∕cpu·RestoreState(SB)
+DATA ·rewritten+104(SB)/8, $muster∕kernel∕cpu·ClearSelectors(SB)
+GLOBL ·rewritten(SB), RODATA|NOPTR, $112
 
 DATA ·runtimePC+0(SB)/8, $_rt0_amd64_linux(SB)
 GLOBL ·runtimePC(SB), RODATA|NOPTR, $8

@@ -4,13 +4,14 @@
 // with the functions that do so.
 //
 //	go run ./tools/conflicts [-pairs NAME,...] [-allow FILE] [-places] [-o FILE]
-//	go run ./tools/conflicts -count [-o FILE]
+//	go run ./tools/conflicts -count [-functions] [-o FILE]
 //	go run ./tools/conflicts -json [-count]
 //
 // Its status is 0 if no pair has more shared lines than FILE allows it, 1 if one has, or if a
 // control has none, and 2 if the machine did not do its work.
 //
-// With -count it counts instructions and locked instructions of operations instead, on one CPU.
+// With -count it counts instructions and locked instructions of operations instead, on one CPU, and with
+// -functions says in which functions of the kernel they are.
 //
 // Layer: host tool.
 // Chapter: docs/12-shell-and-tests.md.
@@ -38,6 +39,7 @@ type options struct {
 	kernel, pairs, allow string
 	workers, cpus        int
 	places, count, json  bool
+	functions            bool
 }
 
 func main() {
@@ -49,6 +51,7 @@ func main() {
 	flag.IntVar(&o.cpus, "cpus", 4, "CPUs of the machine")
 	flag.BoolVar(&o.places, "places", false, "name the places in the code of allowed lines, too")
 	flag.BoolVar(&o.count, "count", false, "count instructions of operations on one CPU")
+	flag.BoolVar(&o.functions, "functions", false, "with -count, the instructions by function")
 	flag.BoolVar(&o.json, "json", false, "print one JSON document for a program, without a verdict")
 	to := flag.String("o", "", "write the report to a `file`")
 	flag.Parse()
@@ -114,7 +117,7 @@ func (o *options) run(w io.Writer) error {
 		return err
 	}
 	if o.count {
-		return printCounts(w, windows, names)
+		return printCounts(w, windows, names, o.functions)
 	}
 	return printPairs(w, windows, allowed, names, o, strings.Contains(out, "threads pinned"))
 }
@@ -138,8 +141,12 @@ func build(dir string) (plugin, program string, err error) {
 func (o *options) boot(plugin, program, record string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience.For(10*time.Minute))
 	defer cancel()
+	code := ""
+	if o.functions {
+		code = ",code=on"
+	}
 	args := []string{"--boot", "pvh", "--mem", "512", "--timeout", "300", "--kernel", o.kernel, "--log", record + ".log",
-		"--qemu", "-plugin " + plugin + ",out=" + record, "--env", "GODEBUG=asyncpreemptoff=1"}
+		"--qemu", "-plugin " + plugin + ",out=" + record + code, "--env", "GODEBUG=asyncpreemptoff=1"}
 	if o.count {
 		args = append(args, "--icount", "--app", program, "-count")
 	} else {

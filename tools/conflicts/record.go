@@ -18,6 +18,7 @@ type window struct {
 	workers    map[int]*tally
 	lines      map[uint64]*line
 	locks      map[uint64]uint64 // how often each locked instruction was executed
+	code       map[uint64]uint64 // how often each instruction was executed, if the plugin counts them
 }
 
 // tally counts a worker's operations.
@@ -37,7 +38,7 @@ type use struct {
 }
 
 func newWindow() *window {
-	return &window{workers: map[int]*tally{}, lines: map[uint64]*line{}, locks: map[uint64]uint64{}}
+	return &window{workers: map[int]*tally{}, lines: map[uint64]*line{}, locks: map[uint64]uint64{}, code: map[uint64]uint64{}}
 }
 
 // worker returns the tally of a worker.
@@ -62,6 +63,9 @@ func parse(r io.Reader) (all []*window, err error) {
 			worker, pc, times := f.number(), f.address(), f.uint()
 			w.worker(worker).locked += times
 			w.locks[pc] += times
+		case "code":
+			_, pc, times := f.number(), f.address(), f.uint()
+			w.code[pc] += times
 		case "line":
 			w.add(&f)
 		case "window":

@@ -48,8 +48,8 @@ func TestMutationsAreFound(t *testing.T) {
 			"the CPU that a function value returns is dropped", "c is stale: a function value"}},
 		"a callback's result dropped": {"kernel/mem/percpu.go", "c = breathe(c)\n\t\t}\n\t}\n\treturn c, p, true", "breathe(c)\n\t\t}\n\t}\n\treturn c, p, true", []string{
 			"the CPU that breathe returns is dropped", "c is stale: breathe"}},
-		"block not read anew after the switch": {"kernel/sched/seam.go", "func switchTo(_ *percpu.CPU, prev, next *Thread) *percpu.CPU {\n\tswitchStack(&prev.sp, next.sp, next.g.FSBase())\n\treturn percpu.This()\n", "func switchTo(c *percpu.CPU, prev, next *Thread) *percpu.CPU {\n\tswitchStack(&prev.sp, next.sp, next.g.FSBase())\n\treturn c\n", []string{
-			"c is stale: sched.switchStack"}},
+		"block not read anew after the switch": {"kernel/sched/seam.go", "func switchTo(_ *percpu.CPU, prev, next *Thread) *percpu.CPU {\n\treturn switchStack(&prev.sp, next.sp, next.g.FSBase())\n", "func switchTo(c *percpu.CPU, prev, next *Thread) *percpu.CPU {\n\tswitchStack(&prev.sp, next.sp, next.g.FSBase())\n\treturn c\n", []string{
+			"the CPU that sched.switchStack returns is dropped", "c is stale: sched.switchStack"}},
 		"old CPU after the switch": {"kernel/sched/switch.go", "\tc = switchTo(c, prev, next)\n", "\tswitchTo(c, prev, next)\n", []string{
 			"the CPU that sched.switchTo returns is dropped", "c is stale: sched.switchTo"}},
 		"old CPU's queue used": {"kernel/sched/switch.go", "c = switchTo(c, prev, next)\n", "c = switchTo(c, prev, next)\n\tq.how = leaveReady\n", []string{

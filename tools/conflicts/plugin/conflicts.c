@@ -10,7 +10,8 @@
  * of its end. What another CPU does for the worker meanwhile does not count.
  *
  * Counted are instructions in the upper half of the addresses, which are the kernel's. A line
- * counts once for an operation, however often the operation touches it.
+ * counts once for an operation, however often the operation touches it. With code=on the plugin also
+ * counts each instruction; the machine has one CPU then, as the counters have no lock.
  *
  * Each CPU's thread writes its own table, without a lock. A table belongs to a window; its CPU
  * empties it at its first access in a new one. The file gets the tables at a window's end, when
@@ -21,6 +22,7 @@
  *	worker W operations N moved M instructions I
  *	                                 M operations ended on another CPU than they began on
  *	lock W PC N                      N times a locked instruction
+ *	code W PC N                      N times an instruction; only with the option code=on
  *	line ADDRESS W C wrote N touched M stores PC,... loads PC,...
  *	                                 operations of worker W, on CPU C
  *	window N lost L                  the end of a window; L accesses had no place in a table
@@ -68,6 +70,14 @@ struct locked {
 	uint32_t worker;
 };
 
+/* block is a translated block of the kernel's instructions. */
+struct block {
+	struct block *next;
+	uint64_t times[WORKERS]; /* executions in this window */
+	size_t n;
+	uint64_t pcs[];
+};
+
 struct cpu {
 	_Atomic uint32_t worker;
 	_Atomic uint64_t operation; /* the worker's, counted from 1 */
@@ -83,6 +93,8 @@ static _Atomic int window = -1; /* the one that is open, or -1 */
 static int windows;             /* how many were opened */
 static _Atomic uint64_t operations[WORKERS], moved[WORKERS];
 static FILE *out;
+static bool code;            /* count each instruction */
+static struct block *blocks; /* all of them, with code */
 
 /* working returns the CPU's block if its accesses count now, with the tables of this window. */
 static struct cpu *working(unsigned id)
@@ -186,6 +198,41 @@ static void on_block(unsigned id, void *length)
 		c->instructions[worker] += (uintptr_t)length;
 }
 
+/* on_code is on_block with a count of its own for the block. */
+static void on_code(unsigned id, void *data)
+{
+	struct block *b = data;
+	struct cpu *c = working(id);
+	uint32_t worker = c ? atomic_load_explicit(&c->worker, memory_order_relaxed) : NOBODY;
+	if (worker != NOBODY) {
+		c->instructions[worker] += b->n;
+		b->times[worker]++;
+	}
+}
+
+/* new_block returns the block of a translation whose instructions on_translation notes. */
+static struct block *new_block(size_t n)
+{
+	struct block *b = calloc(1, sizeof *b + n * sizeof b->pcs[0]);
+	if (!b)
+		abort();
+	b->n = n;
+	b->next = blocks;
+	blocks = b;
+	return b;
+}
+
+/* print_code prints the counts of all instructions, and empties them. */
+static void print_code(void)
+{
+	for (struct block *b = blocks; b; b = b->next)
+		for (int w = 0; w < WORKERS; w++) {
+			for (size_t i = 0; i < b->n && b->times[w]; i++)
+				fprintf(out, "code %d %" PRIx64 " %" PRIu64 "\n", w, b->pcs[i], b->times[w]);
+			b->times[w] = 0;
+		}
+}
+
 static void print_places(const char *name, const uint64_t *list)
 {
 	fprintf(out, " %s ", name);
@@ -223,6 +270,7 @@ static void print_window(int number)
 		if (operations[w])
 			fprintf(out, "worker %d operations %" PRIu64 " moved %" PRIu64 " instructions %" PRIu64 "\n",
 				w, (uint64_t)operations[w], (uint64_t)moved[w], instructions[w]);
+	print_code();
 	fprintf(out, "window %d lost %" PRIu64 "\n", number, lost);
 	fflush(out);
 }
@@ -290,22 +338,28 @@ static bool is_locked(const uint8_t *code, size_t length)
 static void on_translation(qemu_plugin_id_t id __attribute__((unused)), struct qemu_plugin_tb *tb)
 {
 	size_t n = qemu_plugin_tb_n_insns(tb);
+	struct block *b = NULL;
 
 	for (size_t i = 0; i < n; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		uint64_t pc = qemu_plugin_insn_vaddr(insn);
-		uint8_t code[15];
-		size_t length = qemu_plugin_insn_data(insn, code, sizeof code);
+		uint8_t bytes[15];
+		size_t length = qemu_plugin_insn_data(insn, bytes, sizeof bytes);
 
 		if (pc >> 63 == 0) {
-			unsigned m = mark(code, length);
+			unsigned m = mark(bytes, length);
 			if (m)
 				qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, QEMU_PLUGIN_CB_NO_REGS, (void *)(uintptr_t)m);
 			continue;
 		}
-		if (i == 0)
+		if (i == 0 && code) {
+			b = new_block(n);
+			qemu_plugin_register_vcpu_tb_exec_cb(tb, on_code, QEMU_PLUGIN_CB_NO_REGS, b);
+		} else if (i == 0)
 			qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, (void *)n);
-		if (is_locked(code, length))
+		if (b)
+			b->pcs[i] = pc;
+		if (is_locked(bytes, length))
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_locked, QEMU_PLUGIN_CB_NO_REGS, (void *)pc);
 		qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, (void *)pc);
 	}
@@ -318,8 +372,10 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
 	for (int i = 0; i < argc; i++)
 		if (strncmp(argv[i], "out=", 4) == 0)
 			name = argv[i] + 4;
+		else if (strcmp(argv[i], "code=on") == 0)
+			code = true;
 	if (!name || !info->system_emulation) {
-		fprintf(stderr, "conflicts: usage: -plugin conflicts.so,out=FILE, with an emulated system\n");
+		fprintf(stderr, "conflicts: usage: -plugin conflicts.so,out=FILE[,code=on], with an emulated system\n");
 		return 1;
 	}
 	out = fopen(name, "w");
