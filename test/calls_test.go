@@ -18,7 +18,7 @@ var onPurpose = []struct{ calls, answer, reason string }{
 	{`fcntl F_SETFL, argument 3: 8192`, "errno 22", "there are no signals for input: O_ASYNC"},
 	{`(fcntl F_SETFL, argument 3|pipe2, argument 2): 16384`, "errno 22", "there are no pipes of packets: O_DIRECT"},
 	{`sigaltstack that disarms itself`, "errno 22", "SS_AUTODISARM is absent"},
-	{`futex (wake and change|unlock of priority inheritance).*`, "errno 38", "WAKE_OP and priority inheritance are absent"},
+	{`futex unlock of priority inheritance.*`, "errno 38", "priority inheritance is absent"},
 	{`prctl PR_GET_(DUMPABLE|TIMERSLACK|NO_NEW_PRIVS)`, "errno 22", "there are no core dumps, no timer slack, no privileges"},
 	{`prlimit64 to less`, "errno 1", "nothing would keep to a limit"},
 }

@@ -154,3 +154,6 @@ func (x *Uint64) Publish(v uint64) { x.Store(v) }
 
 // Count adds d to a word that the caller alone changes.
 func (x *Uint64) Count(d uint64) { x.Store(x.Load() + d) }
+
+// Release sets the address to 0.
+func (x *Uintptr) Release() { x.Store(0) }

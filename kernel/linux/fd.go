@@ -44,7 +44,7 @@ func sysFcntl(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
 			r = errno(e)
 		}
 	case fGetfd:
-		r = ft.getFlags(c, fr.DI)
+		r = ft.getFlags(fr.DI)
 	case fSetfd:
 		r = ft.setFlags(c, fr.DI, fr.DX&fdCloexec != 0)
 	case fGetfl:
@@ -81,7 +81,7 @@ func sysDup(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
 
 func sysDup2(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
 	if uint32(fr.DI) == uint32(fr.SI) {
-		if !t.hasFile(c, fr.DI) {
+		if !t.hasFile(fr.DI) {
 			return c, errno(EBADF)
 		}
 		return c, uintArg(fr.SI)
@@ -116,17 +116,12 @@ func dupTo(c *percpu.CPU, t *Task, from, to uint64, cloexec bool) (*percpu.CPU, 
 	return c, to
 }
 
-func (t *Task) hasFile(c *percpu.CPU, fd uint64) bool {
-	ft := &t.proc.files
-	ft.mu.Lock(c)
-	s := ft.at(c, uintArg(fd))
-	has := s != nil && s.file() != nil
-	ft.mu.Unlock(c)
-	return has
+func (t *Task) hasFile(fd uint64) bool {
+	return t.proc.files.peek(fd).file() != nil
 }
 
 func sysNotDir(c *percpu.CPU, t *Task, fr *cpu.Frame) (*percpu.CPU, uint64) {
-	if !t.hasFile(c, fr.DI) {
+	if !t.hasFile(fr.DI) {
 		return c, errno(EBADF)
 	}
 	return c, errno(ENOTDIR)

@@ -3,6 +3,7 @@ package linux
 import (
 	"unsafe"
 
+	"muster/kernel/atom"
 	"muster/kernel/cpu"
 	"muster/kernel/layout"
 	"muster/kernel/lock"
@@ -41,11 +42,27 @@ const (
 
 // fileTable maps descriptors to files. Pages of slots are made as descriptors need
 // them. A file that is in the table is complete, and the table has a reference to it.
+// The lock guards changes; get and peek read pages and slots without it.
 type fileTable struct {
 	mu    lock.Spin
-	user  bool // of a program: the kernel's reserve is not for it
-	pages [tablePages]*[slotsPerPage]slot
-	free  uint64 // no descriptor below is free
+	user  bool                     // of a program: the kernel's reserve is not for it
+	pages [tablePages]atom.Uintptr // *slotPage; 0, or made once
+	free  uint64                   // no descriptor below is free
+}
+
+// slotPage is a page of a table: slots.
+type slotPage [slotsPerPage]slotWord
+
+// slotWord is the memory of one slot. It is stored under the lock of its table.
+type slotWord struct{ v atom.Uintptr }
+
+func (w *slotWord) load() slot { return slot(w.v.Load()) }
+
+func (w *slotWord) store(s slot) { w.v.Store(uintptr(s)) }
+
+// page returns the page with a descriptor below maxFiles, nil if it was not made.
+func (ft *fileTable) page(fd uint64) *slotPage {
+	return (*slotPage)(unsafe.Pointer(ft.pages[fd/slotsPerPage].Load()))
 }
 
 // init opens the standard files as descriptors 0, 1 and 2. A program may have a terminal.
@@ -66,22 +83,39 @@ func (ft *fileTable) init(c *percpu.CPU, user bool, terminal int) bool {
 // at returns the slot of a descriptor, nil if its page has not been made.
 //
 // Locks: ft.mu held.
-func (ft *fileTable) at(c *percpu.CPU, fd uint64) *slot {
+func (ft *fileTable) at(c *percpu.CPU, fd uint64) *slotWord {
 	ft.mu.AssertHeld(c)
-	if fd >= maxFiles || ft.pages[cpu.Index(fd, maxFiles)/slotsPerPage] == nil {
+	return ft.find(fd)
+}
+
+// find is at without the lock: the slot may change at any time.
+func (ft *fileTable) find(fd uint64) *slotWord {
+	if fd >= maxFiles {
 		return nil
 	}
 	fd = cpu.Index(fd, maxFiles)
-	return &ft.pages[fd/slotsPerPage][fd%slotsPerPage]
+	page := ft.page(fd)
+	if page == nil {
+		return nil
+	}
+	return &page[fd%slotsPerPage]
+}
+
+// peek returns what is in the slot of a descriptor, without the lock. The file may end at any time.
+func (ft *fileTable) peek(fd uint64) slot {
+	if s := ft.find(uintArg(fd)); s != nil {
+		return s.load()
+	}
+	return 0
 }
 
 // need is at, and makes the page. nil means that memory is exhausted.
 //
 // Locks: ft.mu held.
-func (ft *fileTable) need(c *percpu.CPU, fd uint64) *slot {
+func (ft *fileTable) need(c *percpu.CPU, fd uint64) *slotWord {
 	ft.mu.AssertHeld(c)
-	page := &ft.pages[fd/slotsPerPage]
-	if *page == nil {
+	page := ft.page(fd)
+	if page == nil {
 		if ft.user && !mem.Plenty(c) {
 			return nil
 		}
@@ -89,32 +123,16 @@ func (ft *fileTable) need(c *percpu.CPU, fd uint64) *slot {
 		if !ok {
 			return nil
 		}
-		*page = (*[slotsPerPage]slot)(unsafe.Pointer(mem.Direct(p)))
+		ft.pages[fd/slotsPerPage].Store(mem.Direct(p)) // it is zero; pairs with the Load in page
+		page = ft.page(fd)
 	}
-	return &(*page)[fd%slotsPerPage]
-}
-
-// get returns the file of a descriptor with one more reference, nil if the
-// descriptor has none.
-func (ft *fileTable) get(c *percpu.CPU, fd uint64) (f *File) {
-	if fd = uintArg(fd); fd >= maxFiles {
-		return nil
-	}
-	fd = cpu.Index(fd, maxFiles)
-	ft.mu.Lock(c)
-	if page := ft.pages[fd/slotsPerPage]; page != nil {
-		if f = page[fd%slotsPerPage].file(); f != nil {
-			f.refs.Get(c)
-		}
-	}
-	ft.mu.Unlock(c)
-	return f
+	return &page[fd%slotsPerPage]
 }
 
 // take finds the lowest free descriptor from on and reserves it.
 //
 // Locks: ft.mu held.
-func (ft *fileTable) take(c *percpu.CPU, from uint64) (fd uint64, s *slot, e Errno) {
+func (ft *fileTable) take(c *percpu.CPU, from uint64) (fd uint64, s *slotWord, e Errno) {
 	ft.mu.AssertHeld(c)
 	low := from <= ft.free
 	if fd = ft.lowest(max(from, ft.free)); fd >= maxFiles {
@@ -123,7 +141,7 @@ func (ft *fileTable) take(c *percpu.CPU, from uint64) (fd uint64, s *slot, e Err
 	if s = ft.need(c, fd); s == nil {
 		return 0, nil, ENOMEM
 	}
-	*s = slotReserved
+	s.store(slotReserved)
 	if low {
 		ft.free = fd + 1
 	}
@@ -135,10 +153,13 @@ func (ft *fileTable) take(c *percpu.CPU, from uint64) (fd uint64, s *slot, e Err
 //
 // Locks: ft.mu held; not asserted: take, the only caller, has asserted it.
 func (ft *fileTable) lowest(fd uint64) uint64 {
-	for fd < maxFiles && ft.pages[fd/slotsPerPage] != nil {
-		page := ft.pages[fd/slotsPerPage]
+	for fd < maxFiles {
+		page := ft.page(fd)
+		if page == nil {
+			break
+		}
 		for i := fd % slotsPerPage; i < slotsPerPage; i++ {
-			if page[i] == 0 {
+			if page[i].load() == 0 {
 				return fd
 			}
 			fd++
@@ -170,14 +191,14 @@ func (ft *fileTable) reservePair(c *percpu.CPU) (first, second uint64, e Errno) 
 // on other threads can use and close it.
 func (ft *fileTable) publish(c *percpu.CPU, fd uint64, f *File, cloexec bool) {
 	ft.mu.Lock(c)
-	*ft.at(c, fd) = slotOf(f, cloexec)
+	ft.at(c, fd).store(slotOf(f, cloexec))
 	ft.mu.Unlock(c)
 }
 
 // cancel frees a reserved descriptor.
 func (ft *fileTable) cancel(c *percpu.CPU, fd uint64) {
 	ft.mu.Lock(c)
-	*ft.at(c, fd) = 0
+	ft.at(c, fd).store(0)
 	ft.free = min(ft.free, fd)
 	ft.mu.Unlock(c)
 }
@@ -187,7 +208,7 @@ func (ft *fileTable) install(c *percpu.CPU, f *File, from uint64, cloexec bool) 
 	ft.mu.Lock(c)
 	fd, s, e := ft.take(c, from)
 	if e == 0 {
-		*s = slotOf(f, cloexec)
+		s.store(slotOf(f, cloexec))
 	}
 	ft.mu.Unlock(c)
 	return fd, e
@@ -201,11 +222,11 @@ func (ft *fileTable) replace(c *percpu.CPU, fd uint64, f *File, cloexec bool) (o
 	switch {
 	case s == nil:
 		e = ENOMEM
-	case *s == slotReserved:
+	case s.load() == slotReserved:
 		e = EBUSY
 	default:
-		old = s.file()
-		*s = slotOf(f, cloexec)
+		old = s.load().file()
+		s.store(slotOf(f, cloexec))
 	}
 	ft.mu.Unlock(c)
 	return old, e
@@ -216,8 +237,8 @@ func (ft *fileTable) remove(c *percpu.CPU, fd uint64) (f *File) {
 	fd = uintArg(fd)
 	ft.mu.Lock(c)
 	if s := ft.at(c, fd); s != nil {
-		if f = s.file(); f != nil {
-			*s = 0
+		if f = s.load().file(); f != nil {
+			s.store(0)
 			ft.free = min(ft.free, fd)
 		}
 	}
@@ -226,22 +247,20 @@ func (ft *fileTable) remove(c *percpu.CPU, fd uint64) (f *File) {
 }
 
 // getFlags returns the flags of a descriptor, or an error.
-func (ft *fileTable) getFlags(c *percpu.CPU, fd uint64) uint64 {
-	r := errno(EBADF)
-	ft.mu.Lock(c)
-	if s := ft.at(c, uintArg(fd)); s != nil && s.file() != nil {
-		r = uint64(*s & slotCloexec)
+func (ft *fileTable) getFlags(fd uint64) uint64 {
+	s := ft.peek(fd)
+	if s.file() == nil {
+		return errno(EBADF)
 	}
-	ft.mu.Unlock(c)
-	return r
+	return uint64(s & slotCloexec)
 }
 
 // setFlags changes the flags of a descriptor. Another thread may have closed it.
 func (ft *fileTable) setFlags(c *percpu.CPU, fd uint64, cloexec bool) uint64 {
 	r := errno(EBADF)
 	ft.mu.Lock(c)
-	if s := ft.at(c, uintArg(fd)); s != nil && s.file() != nil {
-		*s = slotOf(s.file(), cloexec)
+	if s := ft.at(c, uintArg(fd)); s != nil && s.load().file() != nil {
+		s.store(slotOf(s.load().file(), cloexec))
 		r = 0
 	}
 	ft.mu.Unlock(c)
@@ -252,16 +271,17 @@ func (ft *fileTable) setFlags(c *percpu.CPU, fd uint64, cloexec bool) uint64 {
 //
 // Context: no other task uses the table.
 func (ft *fileTable) closeAll(c *percpu.CPU) *percpu.CPU {
-	for i, page := range &ft.pages {
+	for i := range &ft.pages {
+		page := ft.page(uint64(i) * slotsPerPage)
 		if page == nil {
 			continue
 		}
-		for _, s := range page {
-			if f := s.file(); f != nil {
+		for j := range page {
+			if f := page[j].load().file(); f != nil {
 				c = sched.Breathe(f.put(c))
 			}
 		}
-		ft.pages[i] = nil
+		ft.pages[i].Store(0)
 		mem.FreeFrame(c, mem.DirectPhys(uintptr(unsafe.Pointer(page))))
 		c = sched.Breathe(c)
 	}

@@ -2,6 +2,7 @@ package linux
 
 import (
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -9,12 +10,17 @@ import (
 	"muster/kernel/percpu"
 )
 
+// slotPages keeps the pages of tables, which have their addresses alone.
+var slotPages []*slotPage
+
 // newTestTable makes an empty descriptor table, whose pages exist.
 func newTestTable() *fileTable {
 	ft := &fileTable{}
 	ft.mu.Rank = lock.RankFile
 	for i := range ft.pages {
-		ft.pages[i] = new([slotsPerPage]slot)
+		page := new(slotPage)
+		slotPages = append(slotPages, page)
+		ft.pages[i].Store(uintptr(unsafe.Pointer(page)))
 	}
 	return ft
 }
@@ -28,7 +34,7 @@ func TestReserved(t *testing.T) {
 	require.Zero(t, fd)
 	require.Nil(t, ft.get(c, fd))
 	require.Nil(t, ft.remove(c, fd))
-	require.Equal(t, errno(EBADF), ft.getFlags(c, fd))
+	require.Equal(t, errno(EBADF), ft.getFlags(fd))
 	_, e = ft.replace(c, fd, g, false)
 	require.Equal(t, EBUSY, e)
 	other, e := ft.install(c, g, 0, false)
@@ -36,7 +42,7 @@ func TestReserved(t *testing.T) {
 	require.EqualValues(t, 1, other)
 	ft.publish(c, fd, f, true)
 	require.Same(t, f, ft.get(c, fd))
-	require.EqualValues(t, fdCloexec, ft.getFlags(c, fd))
+	require.EqualValues(t, fdCloexec, ft.getFlags(fd))
 	require.Same(t, f, ft.remove(c, fd))
 	fd, _ = ft.reserve(c)
 	require.Zero(t, fd, "the lowest free one")

@@ -33,6 +33,7 @@ type world struct {
 func newWorld(cpus int) *world {
 	stock.freed = map[unsafe.Pointer]bool{}
 	stock.files, stock.epolls, stock.pipes, stock.watches, stock.pages = nil, nil, nil, nil, nil
+	percpu.Reset() // the end of a file looks at all CPUs
 	w := &world{}
 	p := &Process{}
 	low := uintptr(unsafe.Pointer(&w.out))
@@ -83,7 +84,12 @@ func must(claims map[string]bool) error {
 
 // search runs a model with a bound of preemptions.
 func search(preemptions int, setup func() ([]func(), func() error)) explore.Result {
-	return explore.Run(explore.Model{Preemptions: explore.Bound(preemptions, explore.Unbounded), Setup: setup})
+	return searchWithin(preemptions, explore.Unbounded, setup)
+}
+
+// searchWithin is search with a bound for the soak, too.
+func searchWithin(preemptions, soak int, setup func() ([]func(), func() error)) explore.Result {
+	return explore.Run(explore.Model{Preemptions: explore.Bound(preemptions, soak), Setup: setup})
 }
 
 // passes requires that a search finds nothing.

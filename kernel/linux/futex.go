@@ -16,6 +16,7 @@ const (
 	futexWake       = 1
 	futexRequeue    = 3
 	futexCmpRequeue = 4
+	futexWakeOp     = 5
 	futexWaitBitset = 9
 	futexWakeBitset = 10
 	futexPrivate    = 128
@@ -23,8 +24,7 @@ const (
 	futexMatchAny   = 0xffffffff
 )
 
-// sysFutex answers all operations but those that change the word (WAKE_OP, and those
-// of priority inheritance). A word belongs to one process here, as no memory is
+// sysFutex answers all operations but those of priority inheritance. A word belongs to one process here, as no memory is
 // shared between processes, so FUTEX_PRIVATE_FLAG makes no difference.
 func sysFutex(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	op := uint32(f.SI) &^ (futexPrivate | futexRealtime)
@@ -52,6 +52,8 @@ func sysFutex(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return requeueFutex(c, t, f, false)
 	case futexCmpRequeue:
 		return requeueFutex(c, t, f, true)
+	case futexWakeOp:
+		return changeAndWake(c, t, f)
 	}
 	return c, errno(ENOSYS)
 }
@@ -70,6 +72,8 @@ func (t *Task) sharedWord(c *percpu.CPU, op uint32, f *cpu.Frame) Errno {
 		if int32(f.DX) < 0 || int32(f.R10) < 0 {
 			return EINVAL
 		}
+		words[1] = f.R8
+	case futexWakeOp:
 		words[1] = f.R8
 	default:
 		return 0

@@ -85,7 +85,7 @@ func (t *Task) readName(c *percpu.CPU, at uintptr) (n pathName, e Errno) {
 func (t *Task) lookup(c *percpu.CPU, dir uint64, at uintptr) (n pathName, e Errno) {
 	n, e = t.readName(c, at)
 	if e == 0 && !n.absolute && int32(dir) != atCurrentDir {
-		if e = ENOTDIR; !t.hasFile(c, dir) {
+		if e = ENOTDIR; !t.hasFile(dir) {
 			e = EBADF
 		}
 	}
@@ -127,7 +127,7 @@ func (t *Task) isDescriptor(c *percpu.CPU, dir uint64, at uintptr, flags uint32)
 	if first[0] != 0 {
 		return false, 0
 	}
-	if !t.hasFile(c, dir) {
+	if !t.hasFile(dir) {
 		return true, EBADF
 	}
 	return true, 0

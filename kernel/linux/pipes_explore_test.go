@@ -362,7 +362,7 @@ func TestEventWakesOneIsFound(t *testing.T) {
 // opens searches a call that opens a pipe while another thread closes the descriptors
 // that it will get.
 func opens(preemptions int, good bool, open func(*percpu.CPU, *Task, uintptr) uint64) explore.Result {
-	return search(preemptions, func() ([]func(), func() error) {
+	return searchWithin(preemptions, preemptions+1, func() ([]func(), func() error) {
 		w := newWorld(2)
 		p, r, x := &pipe{}, &w.files[0], &w.files[1]
 		stock.files, stock.pipes = []*File{x, r}, []*pipe{p}

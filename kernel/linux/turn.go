@@ -66,14 +66,16 @@ func (q *turn) join(c *percpu.CPU, t *Task, nonblock bool) (e Errno) {
 //
 // Context: the current task has the turn.
 func (q *turn) give(c *percpu.CPU) (missed bool) {
+	var next sched.Woken
 	q.mu.Lock(c)
 	q.holder = nil
 	if n := q.queue.Pop(); n != nil {
 		q.holder = waiter(n)
-		sched.Unpark(c, q.holder.thread()) // under mu: the task cannot leave take before
+		next.Prepare(q.holder.thread()) // under mu: the task cannot leave take before
 	}
 	missed, q.missed = q.missed, false
 	q.mu.Unlock(c)
+	next.Ready(c)
 	return missed
 }
 
@@ -81,9 +83,11 @@ func (q *turn) give(c *percpu.CPU) (missed bool) {
 //
 // Context: any, interrupt handlers too.
 func (q *turn) wake(c *percpu.CPU) {
+	var holder sched.Woken
 	q.mu.Lock(c)
 	if q.holder != nil {
-		sched.Unpark(c, q.holder.thread())
+		holder.Prepare(q.holder.thread())
 	}
 	q.mu.Unlock(c)
+	holder.Ready(c)
 }

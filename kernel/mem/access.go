@@ -16,7 +16,7 @@ import (
 
 var (
 	smap           bool // CR4.SMAP is on, on every CPU
-	accessPCs      [6]uintptr
+	accessPCs      [7]uintptr
 	accessFailedPC uintptr
 )
 
@@ -30,6 +30,7 @@ func load64(src uintptr) (v uint64, ok bool)
 func store64(dst uintptr, v uint64) (ok bool)
 func load32(src uintptr) (v uint32, ok bool)
 func store32(dst uintptr, v uint32) (ok bool)
+func swap32(dst uintptr, old, v uint32) (was uint32, ok bool)
 
 // Holds reports whether [addr, addr+n) lies within the addresses that pointers
 // of this space's threads may have. The limit belongs to the space and never changes.
@@ -89,6 +90,16 @@ func (s *Space) Load32(c *percpu.CPU, src uintptr) (v uint32, ok bool) {
 func (s *Space) Store32(c *percpu.CPU, dst uintptr, v uint32) bool {
 	lock.AssertNone(c)
 	return s.Holds(dst, 4) && store32(dst, v)
+}
+
+// Swap32 compares half a word of user memory with old, stores v if they are equal, and returns what it has
+// found, in one step.
+func (s *Space) Swap32(c *percpu.CPU, dst uintptr, old, v uint32) (was uint32, ok bool) {
+	lock.AssertNone(c)
+	if !s.Holds(dst, 4) {
+		return 0, false
+	}
+	return swap32(dst, old, v)
 }
 
 // Peek32 reads half a word of user memory if its page is there. It brings no page

@@ -63,6 +63,9 @@ TEXT ·accessLoad32(SB), NOSPLIT|NOFRAME, $0
 TEXT ·accessStore32(SB), NOSPLIT|NOFRAME, $0
 	MOVL	AX, (DI)
 	RET
+TEXT ·accessSwap32(SB), NOSPLIT|NOFRAME, $0
+	LOCK; CMPXCHGL	CX, (DI)
+	RET
 TEXT ·accessFailed(SB), NOSPLIT|NOFRAME, $0
 	MOVL	$1, DX
 	RET
@@ -143,12 +146,26 @@ TEXT ·store32(SB), NOSPLIT, $8-17
 	SETEQ	ok+16(FP)
 	RET
 
+TEXT ·swap32(SB), NOSPLIT, $8-21
+	MOVQ	dst+0(FP), DI
+	MOVL	old+8(FP), AX
+	MOVL	v+12(FP), CX
+	XORL	DX, DX
+	OPEN
+	CALL	·accessSwap32(SB)
+	CLOSE
+	MOVL	AX, was+16(FP)
+	TESTL	DX, DX
+	SETEQ	ok+20(FP)
+	RET
+
 DATA ·accessPCs+0(SB)/8, $·accessBytes(SB)
 DATA ·accessPCs+8(SB)/8, $·accessWords(SB)
 DATA ·accessPCs+16(SB)/8, $·accessLoad64(SB)
 DATA ·accessPCs+24(SB)/8, $·accessStore64(SB)
 DATA ·accessPCs+32(SB)/8, $·accessLoad32(SB)
 DATA ·accessPCs+40(SB)/8, $·accessStore32(SB)
-GLOBL ·accessPCs(SB), RODATA|NOPTR, $48
+DATA ·accessPCs+48(SB)/8, $·accessSwap32(SB)
+GLOBL ·accessPCs(SB), RODATA|NOPTR, $56
 DATA ·accessFailedPC+0(SB)/8, $·accessFailed(SB)
 GLOBL ·accessFailedPC(SB), RODATA|NOPTR, $8

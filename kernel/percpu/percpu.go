@@ -116,7 +116,9 @@ type CPU struct {
 	ClockSkew  atom.Uint64 // an injected fault: what its counter is ahead, in nanoseconds modulo 2^64
 	Locks      uintptr     // *lock.Stats; set before the CPU comes online
 	TraceKinds uint32      // bits of the kinds of event that this CPU records, 0 before it has a ring
-	_          [36]byte
+	_          [4]byte
+	Reading    atom.Uintptr // *linux.File to which this CPU takes a reference: see linux.fileTable.get
+	_          [24]byte
 
 	// What other CPUs' requests are about (mem/posted.go). They write these words when they are 0; this CPU makes them 0.
 	FlushPages [FlushSlots]atom.Uint64 // translations to drop

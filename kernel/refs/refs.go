@@ -7,7 +7,8 @@
 // takes one more. Some pointers have no reference: those by which an object is found
 // while it may be ending. They are read under the lock under which the object's end
 // removes them, before the object's memory is freed; TryGet follows them, and fails
-// if the object is ending.
+// if the object is ending. In the place of that lock a CPU can announce the object to the one that ends it
+// (linux.fileTable.get).
 //
 // Layer: core.
 // Context: any.
@@ -53,7 +54,7 @@ func twice(c *percpu.CPU) { upcall.Panic(c, "refs: a reference given up twice", 
 // TryGet takes a reference through a pointer that has none, and fails if the object
 // is ending.
 //
-// Context: under the lock under which the object's end removes the pointer.
+// Context: under the lock under which the object's end removes the pointer, or after the object was announced.
 func (r *Count) TryGet() bool {
 	for n := r.n.Load(); n != 0; n = r.n.Load() {
 		if r.n.CompareAndSwap(n, n+1) {

@@ -41,6 +41,7 @@ func TestMutexAssertHeld(t *testing.T) {
 	require.True(t, held(&percpu.CPU{ID: 3, ThreadID: 7}, m), "the thread may have moved to another CPU")
 
 	m.waiters.Push(&thread(9, ClassKernel).Wait) // as Lock of second does before it parks
+	m.passed = mostPassed
 	m.Unlock(first)
 	require.True(t, held(second, m))
 	require.False(t, held(first, m))

@@ -118,30 +118,6 @@ func TestPinnedThreadsStay(t *testing.T) {
 	}
 }
 
-// A mutex goes to the threads in the order in which they came, and is free after the last.
-func TestMutexIsHandedOver(t *testing.T) {
-	c := &percpu.CPU{}
-	m := &Mutex{}
-	m.Init()
-	m.Lock(c)
-	waiters := []*Thread{thread(1, ClassUser), thread(2, ClassUser), thread(3, ClassUser)}
-	for _, x := range waiters {
-		m.waiters.Push(&x.Wait)
-	}
-	for i, x := range waiters {
-		m.Unlock(c)
-		require.True(t, m.held, "handed over, not free")
-		for j, y := range waiters {
-			require.Equal(t, j <= i, y.granted)
-		}
-		require.True(t, x.takeToken())
-	}
-	m.Unlock(c)
-	require.False(t, m.held)
-	m.Lock(c)
-	require.True(t, m.held)
-}
-
 // expire sets off what is due, the earliest first, a bounded number at a time.
 func TestExpire(t *testing.T) {
 	c := &percpu.CPU{}

@@ -12,6 +12,7 @@ import (
 func effects() {
 	waitidStores()
 	requeueWithoutPage()
+	wakeAndChange()
 }
 
 // waitidStores shows which bytes waitid stores to its siginfo: signal, error and code, and
@@ -37,6 +38,7 @@ const (
 	_
 	futexRequeue
 	futexCmpRequeue
+	futexWakeOp
 )
 
 // waiter is a thread that waits for a word.
@@ -94,4 +96,21 @@ func requeueWithoutPage() {
 	show("wake at the page that is there again", second, futexWake, 1)
 	fmt.Printf("the waiter: errno %d\n", int(<-w.ended))
 	vanish()
+}
+
+// wakeAndChange wakes the waiters of two words in one call, which changes the second word.
+func wakeAndChange() {
+	at := mapped(1)
+	second := at + 128
+	show := func(what string, change uintptr) {
+		r, e := call(syscall.SYS_FUTEX, at, futexWakeOp, 1, 1, second, change)
+		fmt.Printf("%s: %d, errno %d, the word %d\n", what, int(r), int(e), int32(*word(second, 0)))
+	}
+	const add, equal9, equal3 = 1 << 28, 9, 3
+	first, other := newWaiter(at), newWaiter(second)
+	show("wake one, and add 3 to a word", add|3<<12|equal9)
+	fmt.Printf("the first waiter: errno %d\n", int(<-first.ended))
+	first = newWaiter(at)
+	show("wake both, and set the word to -7", 0xff9<<12|equal3)
+	fmt.Printf("the waiters: errno %d, %d\n", int(<-first.ended), int(<-other.ended))
 }
