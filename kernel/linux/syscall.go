@@ -161,7 +161,10 @@ func HandlePrivate(first int, list []Handler) {
 
 // Syscall answers a SYSCALL. See upcall.Table.
 //
+// Nosplit: the entry stub calls it on an empty stack.
+//
 //cpucheck:switches the entry stub goes on, and finds the block by GS
+//go:nosplit
 func Syscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 	t := current(c)
 	n := uintArg(f.AX)
@@ -169,17 +172,14 @@ func Syscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 		upcall.To.Panic(c, f, "linux: system call from the wrong ring; process", uint64(t.proc.ID), 0)
 	}
 	var h Handler
-	switch {
-	case n < uint64(len(calls)):
+	if n < uint64(len(calls)) {
 		h = calls[cpu.Index(n, uint64(len(calls)))]
-	case n-abi.First < abi.Count && !t.proc.user:
-		h = private[cpu.Index(n-abi.First, abi.Count)]
 	}
 	if h == nil {
 		if n == numRtSigreturn {
 			return sched.Leave(c, f, sigreturn(c, t, f))
 		}
-		h = sysNone
+		h = privateOrNone(t, n)
 	}
 	c, r := h(c, t, f)
 	trace.Add(c, trace.Syscall, f.AX, r) // the frame still holds the number: nothing keeps it meanwhile
@@ -188,6 +188,16 @@ func Syscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 	}
 	f.AX = r
 	return trap.LeaveFast
+}
+
+// privateOrNone returns the handler of a call that is not one of Linux's.
+func privateOrNone(t *Task, n uint64) Handler {
+	if n-abi.First < abi.Count && !t.proc.user {
+		if h := private[cpu.Index(n-abi.First, abi.Count)]; h != nil {
+			return h
+		}
+	}
+	return sysNone
 }
 
 // sysNone answers a call that does not exist.

@@ -38,13 +38,12 @@ type CPU struct {
 
 	// This CPU alone.
 	Resched   uint32 // 1: switch threads before leaving the core
+	Retick    uint32 // 1: look before leaving the core whether this CPU must tick; beside Resched: see MustLook
 	ThreadID  uint32 // of the current thread; 0 is the idle thread
 	LockDepth uint8  // debug builds: locks held
 	WokenBy   uint8  // vector of the last interrupt that came in the core
 	NoFault   uint8  // 1: a page fault of a user access fails at once
-	_         uint8
-	Retick    uint16 // 1: look before leaving the core whether this CPU must tick
-	Depth     uint16 // interrupts nested in the core: idle loop and windows
+	Depth     uint8  // interrupts nested in the core, in the idle loop and windows: a stack has no room for 100
 	LockRanks [8]uint8
 	TracePos  uint64 // bytes of trace records begun, see trace.Begin; an NMI may interleave; others read it
 	Entered   uint64 // debug builds: counter value at entry to the core
@@ -150,6 +149,7 @@ const (
 // The groups begin on lines of their own.
 var (
 	_ [64]byte  = [unsafe.Offsetof(CPU{}.Resched)]byte{}
+	_ [4]byte   = [unsafe.Offsetof(CPU{}.Retick) - unsafe.Offsetof(CPU{}.Resched)]byte{} // see MustLook
 	_ [128]byte = [unsafe.Offsetof(CPU{}.Space)]byte{}
 	_ [192]byte = [unsafe.Offsetof(CPU{}.ID)]byte{}
 	_ [256]byte = [unsafe.Offsetof(CPU{}.FlushRequests)]byte{}
@@ -172,6 +172,11 @@ func (c *CPU) Count(counter uint64) {
 		(*[abi.Counters]uint64)(unsafe.Pointer(c.Counts))[counter]++
 	}
 }
+
+// MustLook reports whether Resched or Retick is set.
+//
+// Context: on c.
+func (c *CPU) MustLook() bool { return *(*uint64)(unsafe.Pointer(&c.Resched)) != 0 }
 
 // BeLazy records that the current thread does not need the loaded space. A plain store would do:
 // what the CPU has read and written before comes before it. Space.Enter is the way back.

@@ -250,7 +250,7 @@ func requeue(c *percpu.CPU, q *runQueue, t *Thread, how leaving) {
 // Context: no lock held. Returns the CPU on which the thread goes on.
 func Breathe(c *percpu.CPU) *percpu.CPU {
 	window(c)
-	if c.Resched|uint32(c.Retick) != 0 {
+	if c.MustLook() {
 		c = resched(c)
 		window(c) // threads that come back one after the other do not add up to a long stretch
 	}

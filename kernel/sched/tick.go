@@ -167,7 +167,7 @@ func tick(c *percpu.CPU, q *runQueue, now clock.Time) {
 
 // Pending reports whether Leave has something to do.
 func Pending(c *percpu.CPU) bool {
-	return c.Resched|uint32(c.Retick) != 0 || Current(c).Work.Load() != 0
+	return c.MustLook() || Current(c).Work.Load() != 0
 }
 
 // resched does what c.Resched and c.Retick request, and sends the IPIs that were put off.
@@ -197,7 +197,7 @@ const workRounds = 4
 func Leave(c *percpu.CPU, f *cpu.Frame, how uintptr) uintptr {
 	t := Current(c)
 	for n := 1; ; n++ {
-		if c.Resched|uint32(c.Retick) != 0 {
+		if c.MustLook() {
 			c = resched(c)
 			continue
 		}

@@ -10,7 +10,8 @@
 	POPQ	R15; POPQ R14; POPQ R13; POPQ R12; POPQ R11; POPQ R10; POPQ R9; POPQ R8; \
 	POPQ	DI; POPQ SI; POPQ BP; POPQ DX; POPQ CX; POPQ BX; POPQ AX
 
-// ENTERGO gives compiled code its FS, g and X15. Clobbers AX.
+// ENTERGO gives compiled code its FS, g and X15. Clobbers AX. It stores the g, too: if the core itself was interrupted,
+// that may have been in runtime.morestack, which stores another one.
 #define ENTERGO \
 	MOVQ	const_offKernelFS(GS), AX; \
 	WRFSBASEQ AX; \

@@ -103,7 +103,7 @@ func MXCSRMask() uint32 { return mxcsrMask }
 // Context: on the thread's kernel stack.
 func SaveLive(f *cpu.Frame, p uintptr) {
 	cpu.SaveState(p)
-	saved := uintptr(unsafe.Pointer(f)) - keptBytes
+	saved := uintptr(unsafe.Pointer(f)) - recordBytes - keptBytes
 	for i, r := range kept {
 		*(*[16]byte)(unsafe.Pointer(p + xmmOffset + 16*r)) = *(*[16]byte)(unsafe.Pointer(saved + 16*uintptr(i)))
 	}

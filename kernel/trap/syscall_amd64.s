@@ -9,22 +9,42 @@
 // ring 3: the build refuses core code that uses others (tools/layers/vectors.go). So a
 // system call preserves all vector state, which C compilers rely on, for little.
 #define KEEP \
-	SUBQ	$const_keptBytes, SP; \
-	MOVAPS	X0, 0(SP); MOVAPS X1, 16(SP); MOVAPS X14, 32(SP); MOVAPS X15, 48(SP)
+	MOVAPS	X0, (const_spill+0)(SP); MOVAPS X1, (const_spill+16)(SP); \
+	MOVAPS	X14, (const_spill+32)(SP); MOVAPS X15, (const_spill+48)(SP)
 #define KEPT \
-	MOVAPS	0(SP), X0; MOVAPS 16(SP), X1; MOVAPS 32(SP), X14; MOVAPS 48(SP), X15; \
-	ADDQ	$const_keptBytes, SP
+	MOVAPS	(const_spill+0)(SP), X0; MOVAPS (const_spill+16)(SP), X1; \
+	MOVAPS	(const_spill+32)(SP), X14; MOVAPS (const_spill+48)(SP), X15
+
+// CALLGO is ENTERGO for a thread that was outside the core: there its g is still the one that was stored.
+#define CALLGO \
+	MOVQ	const_offKernelFS(GS), AX; \
+	WRFSBASEQ AX; \
+	MOVQ	const_offKernelG(GS), R14; \
+	XORPS	X15, X15
 
 // ANSWER calls the handler for the Frame at BX. AX says how to leave; the flags are
 // those of comparing it with LeaveFast.
 #define ANSWER \
-	LINKFRAME; \
 	MOVQ	const_offSelf(GS), AX; \
-	SUBQ	$64, SP; \
 	MOVQ	·syscallFn(SB), DX; \
 	CALL	(DX); \
-	ADDQ	$80, SP; \
 	TESTQ	AX, AX
+
+// The Frame of a program lies so far above the stack pointer while its call is answered: first the words that the
+// handler may use for its arguments, then the kept registers and the frame-pointer record.
+#define FRAME (const_spill + const_keptBytes + const_recordBytes)
+
+// FROMFRAME is what SYSRET needs in RCX, and the registers of a program but R11, from its Frame. Those are fewer
+// instructions than POPALL.
+#define FROMFRAME \
+	MOVQ	(FRAME+const_frameR15)(SP), R15; MOVQ (FRAME+const_frameR14)(SP), R14; \
+	MOVQ	(FRAME+const_frameR13)(SP), R13; MOVQ (FRAME+const_frameR12)(SP), R12; \
+	MOVQ	(FRAME+const_frameR10)(SP), R10; MOVQ (FRAME+const_frameR9)(SP), R9; \
+	MOVQ	(FRAME+const_frameR8)(SP), R8; MOVQ (FRAME+const_frameDI)(SP), DI; \
+	MOVQ	(FRAME+const_frameSI)(SP), SI; MOVQ (FRAME+const_frameBP)(SP), BP; \
+	MOVQ	(FRAME+const_frameDX)(SP), DX; MOVQ (FRAME+const_frameBX)(SP), BX; \
+	MOVQ	(FRAME+const_frameAX)(SP), AX; MOVQ (FRAME+const_frameIP)(SP), CX; \
+	MOVQ	(FRAME+const_frameSP)(SP), SP
 
 // syscallEntry is where SYSCALL goes (MSR IA32_LSTAR).
 //
@@ -48,10 +68,12 @@ TEXT ·syscallEntry(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	PUSHQ	$const_vecSyscall
 	PUSHALL
 	MOVQ	SP, BX
+	LINKFRAME
+	SUBQ	$(const_spill+const_keptBytes), SP
 	KEEP
 	RDFSBASEQ AX                  // ring 3 may have changed it
 	MOVQ	AX, const_offUserFS(GS)
-	ENTERGO
+	CALLGO
 	ANSWER
 	JNE	slowUser
 
@@ -59,24 +81,26 @@ TEXT ·syscallEntry(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	MOVQ	const_offUserFS(GS), AX
 	WRFSBASEQ AX
 	KEPT
-	TESTL	$const_flagsByIRET, const_frameFlags(SP)
-	JNE	byIRET                // SYSRET would trap before the next instruction, not after
-	CMPB	·clearBuffers(SB), $0
-	JEQ	kept
-	VERW	·dataSelector(SB)
-kept:
-	POPALL
-	MOVQ	16(SP), CX            // IP; vector and error lie below it
-	MOVQ	32(SP), R11
-	MOVQ	40(SP), SP
+	MOVQ	(FRAME+const_frameFlags)(SP), R11
+	TESTL	·special(SB), R11
+	JNE	specialExit
+registers:
+	FROMFRAME
 	SWAPGS
 	BYTE	$0x48; SYSRET         // with REX.W: to 64-bit mode
 
+specialExit:
+	TESTL	$const_flagsByIRET, R11
+	JNE	byIRET                // SYSRET would trap before the next instruction, not after
+	VERW	·dataSelector(SB)     // no such flag: special says that buffers are to be cleared
+	JMP	registers
+
 byIRET:
+	ADDQ	$FRAME, SP
 	JMP	·leaveUser(SB)
 
 slowUser:
-	LEAQ	const_keptBytes(SP), BX
+	LEAQ	FRAME(SP), BX
 	JMP	·leave(SB)
 
 ring0:
@@ -96,7 +120,9 @@ ring0:
 	PUSHQ	$const_vecSyscall
 	PUSHALL
 	MOVQ	SP, BX
-	ENTERGO
+	LINKFRAME
+	SUBQ	$const_spill, SP
+	CALLGO
 	ANSWER
 	JNE	slow
 
@@ -104,14 +130,15 @@ ring0:
 	// MXCSR were not touched.
 	MOVQ	const_offUserFS(GS), AX
 	WRFSBASEQ AX
+	ADDQ	$(const_spill+const_recordBytes), SP
 	POPALL
-	MOVQ	16(SP), CX
+	MOVQ	16(SP), CX            // IP; vector and error lie below it
 	MOVQ	40(SP), SP
 	STI                           // takes effect after the JMP: no interrupt comes
 	JMP	CX                    // between with this stack pointer half restored
 
 slow:
-	MOVQ	SP, BX
+	LEAQ	(const_spill+const_recordBytes)(SP), BX
 	JMP	·leave(SB)
 
 coreSyscall:

@@ -117,7 +117,10 @@ func PatchCLAC() {
 //
 // Context: boot CPU.
 // Source: Intel SDM vol. 2D, "VERR/VERW"; IA32_ARCH_CAPABILITIES.MDS_NO in vol. 4.
-func ClearBuffers() { clearBuffers = true }
+func ClearBuffers() {
+	clearBuffers = true
+	special |= cpu.FlagFixed // a flag that is always set
+}
 
 // Load makes the CPU that runs it use b's tables and s's stacks, c as its block,
 // and syscallEntry for system calls.

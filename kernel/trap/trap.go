@@ -47,6 +47,18 @@ const (
 	frameFlags = unsafe.Offsetof(cpu.Frame{}.Flags)
 	frameSP    = unsafe.Offsetof(cpu.Frame{}.SP)
 	frameBP    = unsafe.Offsetof(cpu.Frame{}.BP)
+	frameR15   = unsafe.Offsetof(cpu.Frame{}.R15)
+	frameR14   = unsafe.Offsetof(cpu.Frame{}.R14)
+	frameR13   = unsafe.Offsetof(cpu.Frame{}.R13)
+	frameR12   = unsafe.Offsetof(cpu.Frame{}.R12)
+	frameR10   = unsafe.Offsetof(cpu.Frame{}.R10)
+	frameR9    = unsafe.Offsetof(cpu.Frame{}.R9)
+	frameR8    = unsafe.Offsetof(cpu.Frame{}.R8)
+	frameDI    = unsafe.Offsetof(cpu.Frame{}.DI)
+	frameSI    = unsafe.Offsetof(cpu.Frame{}.SI)
+	frameDX    = unsafe.Offsetof(cpu.Frame{}.DX)
+	frameBX    = unsafe.Offsetof(cpu.Frame{}.BX)
+	frameAX    = unsafe.Offsetof(cpu.Frame{}.AX)
 	frameSize  = cpu.FrameSize
 	frameWords = cpu.FrameSize / 8
 
@@ -71,8 +83,11 @@ const (
 	// flagsByIRET are flags with which a system call of ring 3 returns by IRET.
 	flagsByIRET = cpu.FlagTrap | cpu.FlagResume
 
-	// keptBytes lie below the Frame of a system call of ring 3: see kept.
-	keptBytes = 16 * uintptr(len(kept))
+	// keptBytes lie below the Frame of a system call of ring 3, and below them spill bytes, which a function in
+	// Go may use for its arguments; see kept. The frame-pointer record is between the Frame and them.
+	keptBytes   = 16 * uintptr(len(kept))
+	recordBytes = 16
+	spill       = 64
 
 	// A ring-0 caller's stack lies in the Go area: one shift and one compare.
 	goShift  = 39
@@ -120,8 +135,9 @@ func SetSyscall(handler func(c *percpu.CPU, f *cpu.Frame) uintptr) {
 func ThreadStartPC() uintptr { return threadStartPC }
 
 var (
-	clearBuffers bool            // VERW before ring 3
-	dataSelector uint16 = userSS // VERW must read it from memory: the form with a register does not clear
+	clearBuffers bool                 // VERW before ring 3
+	special      uint32 = flagsByIRET // flags with which a system call of ring 3 does not return at once
+	dataSelector uint16 = userSS      // VERW must read it from memory: the form with a register does not clear
 	lostG        fakeg.G
 )
 
