@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os/exec"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -120,6 +121,24 @@ func TestKernelMemoryCounts(t *testing.T) {
 	require.Equal(t, 1, r.status)
 	r.has("app: bomb fullpipes 360: status 137\n", "bomb: late is done\n")
 	r.matches(`out of memory, the largest program, ended; it had \d{3,4} KiB, and 2[2-5]\d{3} KiB of the kernel's`)
+}
+
+// A program that has all memory and needs no more ends when a call of a smaller one is refused memory. None of
+// the smaller one's calls fails: each is made again until the memory is there.
+func TestCallsGetMemory(t *testing.T) {
+	exe := build(t, "build", "./testdata/bomb")
+	for _, cpus := range []string{"1", "2", "4"} {
+		if !long && cpus == "2" {
+			continue
+		}
+		t.Run(cpus, func(t *testing.T) {
+			r := boot(t, "--cpus", cpus, "--mem", "80", "--timeout", "100", "--qemu", "-initrd "+exe, "--append", "loglevel=5",
+				"--run", "app bomb fullpipes 2000 / bomb calls 300 / bomb calls 300; app bomb calls 10")
+			require.Equal(t, 1, r.status)
+			r.has("app: bomb fullpipes 2000: status 137\n").lacks("calls 300: status", "calls 10: status", "PANIC")
+			require.Equal(t, 3, strings.Count(r.log, "bomb: calls are done\n"))
+		})
+	}
 }
 
 // No step of these programs, nor of their end, has interrupts off for long.

@@ -94,7 +94,7 @@ func Prepare(c *percpu.CPU, t *linux.Task, record uintptr) (*percpu.CPU, uint64)
 	if id == percpu.Limit() || byAPICID(p.APICID) != nil {
 		return c, linux.Fail(linux.EBUSY)
 	}
-	if s := mem.ReadStats(c); s.Free < perCPUPages+s.Reserve {
+	if !mem.Spares(c, perCPUPages) {
 		return c, linux.Fail(linux.ENOMEM)
 	}
 	m := newMemory(c)

@@ -125,7 +125,7 @@ func (p *Process) populate(c *percpu.CPU, start, end uintptr, need mem.Prot) (*p
 			return c, errno(EINVAL)
 		}
 		for n := 1; from < to; n++ {
-			if _, ok := p.Space.Page(c, from); !ok {
+			if _, out := p.Space.Page(c, from); out != mem.Resolved {
 				return c, errno(ENOMEM)
 			}
 			from += layout.PageSize

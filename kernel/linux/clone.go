@@ -131,7 +131,7 @@ func (t *Task) clone(c *percpu.CPU, f *cpu.Frame, a *cloneArgs) (*percpu.CPU, ui
 	}
 	child := newTask(c, t.proc)
 	if child == nil {
-		return c, errno(EAGAIN)
+		return c, errno(ENOMEM)
 	}
 	cf := child.Frame()
 	*cf = *f

@@ -3,6 +3,7 @@ package linux
 import (
 	"unsafe"
 
+	"muster/kernel/abi"
 	"muster/kernel/clock"
 	"muster/kernel/console"
 	"muster/kernel/cpu"
@@ -18,6 +19,10 @@ import (
 // When memory is exhausted, the largest program ends: the one whose end gives most
 // back, and not the one that happens to need the next page. The kernel's own process
 // is never chosen. While a program ends, others that need a page wait for its memory.
+//
+// A system call that is refused memory has the answer ENOMEM for the largest program alone, which may
+// know what to do without. For any other program, and for the kernel's own runtime, the largest one
+// ends, as if the call had been a page fault: a small program is not to fail because a large one has all.
 
 // programs is every program in ring 3 that runs, or is ending.
 var programs struct {
@@ -75,17 +80,26 @@ func (p *Process) footprint(c *percpu.CPU) footprint {
 type relief uint8
 
 const (
-	noRelief   relief = iota // there is no program
+	noRelief   relief = iota // there is no program that may end
 	endsSelf                 // the program of the caller ends
 	endsOthers               // another one ends, or is ending
 	hasCome                  // there is memory now
 )
 
-// relieve ends the largest program, unless one is ending already, or there is memory again.
+// scope is the set of programs that relieve may end.
+type scope uint8
+
+const (
+	anyone     scope = iota
+	others           // not that of the caller, even if it is the largest
+	onlyEnding       // only what is ending already
+)
+
+// relieve ends the largest program, if it may, unless one is ending already, or there is memory again.
 //
 // Context: memory is exhausted; no lock held.
 // Locks: takes programs.mu, and p.mu of each program inside it.
-func relieve(c *percpu.CPU, self *Process) relief {
+func relieve(c *percpu.CPU, self *Process, may scope) relief {
 	mem.Recall(c)
 	programs.mu.Lock(c)
 	if mem.Plenty(c) { // CPUs gave frames back, or a program has ended since the caller's allocation failed
@@ -94,6 +108,10 @@ func relieve(c *percpu.CPU, self *Process) relief {
 	}
 	p, has := largest(c)
 	if p != nil && p.exiting.Load() == 0 {
+		if may == onlyEnding || may == others && p == self {
+			programs.mu.Unlock(c)
+			return noRelief
+		}
 		p.sayExhausted(c, has)
 		p.end(c, 128+SIGKILL) // under the lock: p is not freed
 	}
@@ -144,7 +162,7 @@ const reliefWait = clock.Millisecond
 // Context: a fault outside the core; no lock held. Returns the CPU on which the
 // thread goes on.
 func (t *Task) outOfMemory(c *percpu.CPU, f *cpu.Frame) *percpu.CPU {
-	switch relieve(c, t.proc) {
+	switch relieve(c, t.proc, anyone) {
 	case noRelief: // so t is the kernel's
 		s := mem.ReadStats(c)
 		upcall.To.Panic(c, f, "memory of the kernel's own runtime exhausted; free pages, of", s.Free, s.Total)
@@ -160,6 +178,71 @@ func (t *Task) outOfMemory(c *percpu.CPU, f *cpu.Frame) *percpu.CPU {
 // upcall.Table.
 func RelieveCopy(c *percpu.CPU) bool {
 	t := current(c)
-	r := relieve(c, t.proc)
+	r := relieve(c, t.proc, anyone)
 	return r == endsOthers || r == hasCome
+}
+
+// noMemory ends a call that has said ENOMEM. It is made again if memory comes back; otherwise the
+// answer is ENOMEM, or what Linux says instead.
+//
+// Context: no lock held. Returns the CPU on which the task goes on.
+func noMemory(c *percpu.CPU, f *cpu.Frame, h Handler) (_ *percpu.CPU, r uint64) {
+	t := current(c) // and no argument, so that no other call keeps it
+	r = errno(ENOMEM)
+	if t.wasRefused() {
+		c, r = t.repeat(c, f, h)
+	}
+	if r == errno(ENOMEM) {
+		switch uintArg(f.AX) {
+		case numBrk:
+			return t.proc.endOfData(c)
+		case numClone, numClone3, numTimerCreate:
+			r = errno(EAGAIN) // the Go runtime tries again
+		}
+	}
+	return c, r
+}
+
+// wasRefused reports whether a call that says ENOMEM may say so because there were no frames: any request was
+// refused since t last repeated a call. Calls have other reasons for ENOMEM, which no memory helps.
+func (t *Task) wasRefused() bool { return t.refusals != mem.Refusals() }
+
+// repeatLimit is how long a call waits for the memory of programs that end, and repeatMost how
+// often it finds memory and is refused again. Other CPUs may take what comes back bit by bit, or the call may need
+// a lot.
+const (
+	repeatLimit = 10 * clock.Second
+	repeatMost  = 100
+)
+
+// repeat makes a call again that was refused memory: when CPUs have given back what they had cached, and while the
+// memory of a program that ends comes back. The call has undone what it did, or does not mind to find
+// it done. It holds no lock now.
+//
+// Context: no lock held. Returns the CPU on which the task goes on.
+func (t *Task) repeat(c *percpu.CPU, f *cpu.Frame, h Handler) (_ *percpu.CPU, r uint64) {
+	may := others
+	if uintArg(f.AX) >= abi.First { // the kernel's own calls make programs, for which no other one has to end
+		may = onlyEnding
+	}
+	r = errno(ENOMEM)
+	end := clock.Now() + repeatLimit
+	for came := 0; r == errno(ENOMEM) && t.wasRefused() && t.Work.Load()&workExit == 0; {
+		t.refusals = mem.Refusals()
+		switch relieve(c, t.proc, may) {
+		case hasCome:
+			if came++; came > 1 {
+				c, _ = sched.ParkUntil(c, clock.Now()+reliefWait)
+			}
+		case endsOthers:
+			c, _ = sched.ParkUntil(c, clock.Now()+reliefWait)
+		default:
+			came = repeatMost // the call may need less than plenty: once more with what the CPUs gave back
+		}
+		c, r = h(c, t, f)
+		if came >= repeatMost || clock.Now() >= end {
+			break
+		}
+	}
+	return c, r
 }

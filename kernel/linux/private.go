@@ -91,8 +91,12 @@ func WriteProcess(c *percpu.CPU, t *Task, process uintptr, to uint64, data uintp
 	if _, lent := s.Lent(c, addr); lent {
 		return c, errno(EFAULT)
 	}
-	page, ok := s.Page(c, addr)
-	if !ok {
+	page, out := s.Page(c, addr)
+	switch out {
+	case mem.Resolved:
+	case mem.Exhausted:
+		return c, errno(ENOMEM)
+	default:
 		return c, errno(EFAULT)
 	}
 	if !t.Space.CopyIn(c, unsafe.Pointer(mem.Direct(page)+addr&pageMask), data, n) {

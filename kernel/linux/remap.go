@@ -157,8 +157,8 @@ func (p *Process) move(c *percpu.CPU, r remapRequest, prot mem.Prot) (*percpu.CP
 	return c, uint64(r.to)
 }
 
-// sysBrk moves the end of the data area, which begins above the program's segments. It
-// returns the end as it is then: an end that cannot be had leaves the present one.
+// sysBrk moves the end of the data area, which begins above the program's segments, and returns it. ENOMEM
+// says that the end cannot be had: the program gets the present one instead, from endOfData.
 func sysBrk(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	p, s := t.proc, t.Space
 	c = p.mapMu.Lock(c)
@@ -172,10 +172,19 @@ func sysBrk(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	case end < old:
 		c, ok = p.unmap(c, end, old)
 	}
+	r := errno(ENOMEM)
 	if ok {
 		p.brk = want
+		r = uint64(want)
 	}
-	r := uint64(p.brk)
 	p.mapMu.Unlock(c)
 	return c, r
+}
+
+// endOfData returns the end of the data area.
+func (p *Process) endOfData(c *percpu.CPU) (*percpu.CPU, uint64) {
+	c = p.mapMu.Lock(c)
+	end := uint64(p.brk)
+	p.mapMu.Unlock(c)
+	return c, end
 }

@@ -147,6 +147,14 @@ var calls = [...]Handler{
 // rt_sigreturn has no Handler, because it replaces the frame.
 const numRtSigreturn = 15
 
+// Calls that have another answer than ENOMEM.
+const (
+	numBrk         = 12
+	numClone       = 56
+	numTimerCreate = 222
+	numClone3      = 435
+)
+
 // private holds the calls of package abi; HandlePrivate fills it in.
 var private [abi.Count]Handler
 
@@ -182,6 +190,9 @@ func Syscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 		h = privateOrNone(t, n)
 	}
 	c, r := h(c, t, f)
+	if r == errno(ENOMEM) {
+		c, r = noMemory(c, f, h)
+	}
 	trace.Add(c, trace.Syscall, f.AX, r) // the frame still holds the number: nothing keeps it meanwhile
 	if sched.Pending(c) {
 		return answerPending(c, f, r)

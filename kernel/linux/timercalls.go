@@ -41,7 +41,7 @@ func sysTimerCreate(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) 
 	}
 	tm := newTimer(c, t.proc)
 	if tm == nil {
-		return c, errno(EAGAIN)
+		return c, errno(ENOMEM)
 	}
 	p := t.proc
 	p.mu.Lock(c)

@@ -156,14 +156,15 @@ func (s *Space) pageBits(p Prot) uint64 {
 // page's physical address. The caller keeps the space from changing.
 //
 // Locks: takes s.mu.
-func (s *Space) Page(c *percpu.CPU, addr uintptr) (p PhysAddr, ok bool) {
+func (s *Space) Page(c *percpu.CPU, addr uintptr) (p PhysAddr, out Outcome) {
 	page, ok := s.allocPage(c)
 	if !ok {
-		return 0, false
+		return 0, Exhausted
 	}
+	out = Unmapped
 	s.mu.Lock(c)
-	ok = false
 	if a := s.find(addr); a != nil && !a.dying {
+		out = Exhausted
 		if e := entryMake(s.root, addr, s.tableBits(), c, &s.tables); e != nil {
 			v := word(e).Load()
 			switch {
@@ -175,15 +176,16 @@ func (s *Space) Page(c *percpu.CPU, addr uintptr) (p PhysAddr, ok bool) {
 			default:
 				s.fill(c, e, &page, a.prot)
 			}
-			p = PhysAddr(word(e).Load() & pteAddr)
-			ok = p != 0
+			if p = PhysAddr(word(e).Load() & pteAddr); p != 0 {
+				out = Resolved
+			}
 		}
 	}
 	s.mu.Unlock(c)
 	if page != 0 {
 		FreeFrame(c, page)
 	}
-	return p, ok
+	return p, out
 }
 
 // Present says which of up to 64 pages from addr on are in memory, in the bits of the

@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"muster/kernel/abi"
+	"muster/kernel/atom"
 	"muster/kernel/clock"
 	"muster/kernel/cross"
 	"muster/kernel/percpu"
@@ -109,6 +110,7 @@ func allocSlow(c *percpu.CPU) (n uint32) {
 		*frameWord(n) = frameUsed
 	}
 	pool.mu.Unlock(c)
+	granted(n != frameNone)
 	return n
 }
 
@@ -200,7 +202,7 @@ func plentyDirect(c *percpu.CPU) bool {
 	lockPool(c)
 	yes := pool.unused > frames.reserve>>c.Urgent
 	pool.mu.Unlock(c)
-	return yes
+	return granted(yes)
 }
 
 // roomyDirect is Roomy while there is no caching.
@@ -208,7 +210,38 @@ func roomyDirect(c *percpu.CPU) bool {
 	lockPool(c)
 	yes := pool.unused > cacheSlack+frames.reserve/2
 	pool.mu.Unlock(c)
+	return granted(yes)
+}
+
+// refusals counts requests for memory that were refused.
+var refusals atom.Uint64
+
+// Refusals returns how many requests for memory were refused because there were no frames. If it has not changed,
+// a call that says that there is no memory has another reason.
+func Refusals() uint64 { return refusals.Load() }
+
+// granted counts a request that is refused, and returns yes.
+func granted(yes bool) bool {
+	if !yes {
+		refusals.Add(1)
+	}
 	return yes
+}
+
+// Spares reports whether the pool has n pages besides the kernel's reserve, for an allocation that cannot
+// stop half-way. Frames that other CPUs have cached do not count, since the caller may not get them: see Recall.
+//
+// Locks: takes pool.mu.
+func Spares(c *percpu.CPU, n uint64) bool { return poolHas(c, n+frames.reserve) }
+
+// poolHas reports whether the pool has n frames.
+//
+// Locks: takes pool.mu.
+func poolHas(c *percpu.CPU, n uint64) bool {
+	lockPool(c)
+	yes := pool.unused >= n
+	pool.mu.Unlock(c)
+	return granted(yes)
 }
 
 // cached returns how many frames a CPU has cached. It may be changing them: then the number

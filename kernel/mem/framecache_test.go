@@ -242,6 +242,28 @@ func TestFramesStayWithTheirCPU(t *testing.T) {
 	require.Equal(t, unused, pool.unused)
 }
 
+// What other CPUs have cached is not there for an allocation that cannot stop half-way, until they give it back.
+// Each request that is refused is counted, and no other.
+func TestCachedFramesAreNotSpare(t *testing.T) {
+	m := newMachine(t, 40000, 9000)
+	a, b := m.cpus[0], m.cpus[1]
+	p, _ := AllocFrame(b)
+	FreeFrame(b, p)
+	held := cached(b.ID)
+	require.NotZero(t, held)
+	before := Refusals()
+	require.True(t, Plenty(a))
+	require.True(t, Spares(a, 31000-held))
+	require.Equal(t, before, Refusals())
+	require.False(t, Spares(a, 31001-held))
+	require.Equal(t, before+1, Refusals())
+	GiveBack(b)
+	require.True(t, Spares(a, 31000))
+	_, ok := AllocOrder(a, MaxOrder)
+	require.False(t, ok)
+	require.Equal(t, before+2, Refusals())
+}
+
 // A frame that is freed twice is a panic, wherever it is meanwhile.
 func TestFrameFreedTwice(t *testing.T) {
 	for name, between := range map[string]func(c *percpu.CPU){

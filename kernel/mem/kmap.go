@@ -120,8 +120,8 @@ type UserPage struct {
 // NewUserPage makes a page whose first byte is b, which ring 3 may read, write and
 // execute. It is never freed. The zero value says that little memory is left.
 func NewUserPage(c *percpu.CPU, b byte) UserPage {
-	const frames = 5 // the top table, three below it, the page
-	if s := ReadStats(c); s.Free < frames+s.Reserve {
+	const pages = 5 // the top table, three below it, the page
+	if !Spares(c, pages) {
 		return UserPage{}
 	}
 	root, page := mustZeroed(c), mustZeroed(c)

@@ -70,7 +70,7 @@ func AllocPerCPU(c *percpu.CPU, n uintptr, breathe func(*percpu.CPU) *percpu.CPU
 		return c, 0, false
 	}
 	pages := uint64(percpu.Count()) * uint64(roundUp(n, layout.PageSize)/layout.PageSize+1)
-	if s := ReadStats(c); s.Free < pages+s.Reserve/2 {
+	if !poolHas(c, pages+frames.reserve/2) {
 		return c, 0, false
 	}
 	p, ok = reservePerCPU(c, uint(roundUp(n, line)/line))

@@ -94,7 +94,7 @@ func start(c, to *percpu.CPU, rate uint32) Code {
 	b := of(to)
 	if b == nil {
 		pages := (uint64(unsafe.Sizeof(*b)) + layout.PageSize - 1) / layout.PageSize
-		if s := mem.ReadStats(c); s.Free < 2*pages+s.Reserve {
+		if !mem.Spares(c, 2*pages) {
 			return NoMemory
 		}
 		b = (*buffer)(unsafe.Pointer(mem.AllocMapped(c, unsafe.Sizeof(*b), 64)))

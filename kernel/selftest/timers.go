@@ -35,7 +35,7 @@ func testTimers(c *percpu.CPU, _ *linux.Task, what, first, n int, ns uint64) (*p
 	at := &timerPieces[first/timerPiece]
 	if at.Load() == 0 {
 		size := timerPiece * unsafe.Sizeof(sched.Timer{})
-		if s := mem.ReadStats(c); s.Free < 4*uint64(size)/4096+s.Reserve {
+		if !mem.Spares(c, 4*uint64(size)/4096) {
 			return c, linux.Fail(linux.ENOMEM)
 		}
 		at.Store(mem.AllocMapped(c, size, 64))

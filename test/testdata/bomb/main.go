@@ -5,9 +5,10 @@
 //	bomb expire N       N timers by four threads, which all expire at one time
 //	bomb churn N        N changes of the same areas by each of four threads, which use them, too
 //	bomb pages          until memory is exhausted
-//	bomb small N        needs a little memory, again and again, N times
+//	bomb small N        needs a few pages, again and again, N times
+//	bomb calls N        has the kernel make objects of each kind, N times
 //	bomb fullpipes N    keeps N full pipes until the program is ended
-//	bomb late N         waits a second, and then takes N MiB
+//	bomb late N         waits while free memory changes, and then takes N MiB
 //
 // Layer: host.
 // Chapter: docs/05-memory.md.
@@ -40,6 +41,7 @@ const (
 	sysEventfd     = 290
 	sysTimerCreate = 222
 	sysTimerSet    = 223
+	sysTimerDelete = 226
 )
 
 //go:uintptrescapes
@@ -286,9 +288,22 @@ func pages() {
 	}
 }
 
-// late takes its memory page by page, when other programs have theirs.
+// freeMemory returns the free memory, in MiB.
+func freeMemory() uint64 {
+	var s syscall.Sysinfo_t
+	_, e := call(syscall.SYS_SYSINFO, uintptr(unsafe.Pointer(&s)))
+	must("sysinfo", 0, e)
+	return s.Freeram * uint64(s.Unit) >> 20
+}
+
+// late takes its memory page by page, when other programs have theirs: free memory has stayed what it is for a second.
 func late(n int) {
-	time.Sleep(time.Second)
+	for was, same := uint64(0), 0; same < 10; same++ {
+		if now := freeMemory(); now != was {
+			was, same = now, 0
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 	a, e := mmap(uintptr(n)<<20, rw)
 	if e != 0 {
 		panic(e)
@@ -297,34 +312,6 @@ func late(n int) {
 		*at(a + i) = 1
 	}
 	fmt.Println("bomb: late is done")
-}
-
-// small lives beside another program that takes all memory.
-func small(n int) {
-	for range n {
-		a, e := mmap(16*page, rw)
-		for e != 0 { // no memory for an area
-			time.Sleep(time.Millisecond)
-			a, e = mmap(16*page, rw)
-		}
-		for i := uintptr(0); i < 16; i++ {
-			*at(a + i*page) = 1
-		}
-		// The kernel touches memory of the program as well.
-		b, e := mmap(page, rw)
-		for e != 0 {
-			time.Sleep(time.Millisecond)
-			b, e = mmap(page, rw)
-		}
-		if _, e := call(syscall.SYS_CLOCK_GETTIME, 1, b); e != 0 {
-			fmt.Println("bomb: clock_gettime:", e)
-			os.Exit(1)
-		}
-		call(syscall.SYS_MUNMAP, a, 16*page)
-		call(syscall.SYS_MUNMAP, b, page)
-		time.Sleep(time.Millisecond)
-	}
-	fmt.Println("bomb: small is done")
 }
 
 func main() {
@@ -359,5 +346,7 @@ func main() {
 		late(n)
 	case "small":
 		small(n)
+	case "calls":
+		calls(n)
 	}
 }
