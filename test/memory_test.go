@@ -112,6 +112,20 @@ func TestLargestProgramEnds(t *testing.T) {
 	}
 }
 
+// A program gets nearly all memory before it ends, again and again, and the kernel works beside it.
+func TestProgramsGetMemory(t *testing.T) {
+	exe := build(t, "build", "./testdata/bomb")
+	r := boot(t, "--cpus", "4", "--mem", "512", "--timeout", "100", "--qemu", "-initrd "+exe, "--append", "loglevel=5",
+		"--run", "app bomb pages; app bomb pages / bomb small 1500; test stress 2; app bomb pages; mem -json")
+	require.Equal(t, 1, r.status, "three programs have failed")
+	lines := regexp.MustCompile(`\(bomb\): out of memory, the largest program, ended; it had (\d+) KiB`).FindAllStringSubmatch(r.log, -1)
+	require.Len(t, lines, 3)
+	for _, l := range lines {
+		require.Greater(t, number(l[1]), uint64(440<<10))
+	}
+	r.has("ok   stress").lacks("PANIC")
+}
+
 // The kernel's memory counts for the program that it serves: full pipes make a program the
 // largest, although it has few pages of its own.
 func TestKernelMemoryCounts(t *testing.T) {

@@ -93,7 +93,7 @@ func (s *stackBuilder) environment(line []byte) (env [maxKernelEnv]uintptr, n in
 	// After the command line's variables: of two with one name the runtime takes
 	// the first.
 	var l console.Line
-	env[n] = s.text(l.Str("GOMEMLIMIT=").Dec(mem.ReadStats(s.c).Reserve * layout.PageSize).Bytes())
+	env[n] = s.text(l.Str("GOMEMLIMIT=").Dec(mem.RuntimeLimit()).Bytes())
 	env[n+1] = s.text([]byte("GOTRACEBACK=system"))
 	return env, n + 2
 }

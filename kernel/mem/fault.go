@@ -65,7 +65,7 @@ func (s *Space) allocPage(c *percpu.CPU) (PhysAddr, bool) {
 	if s.user {
 		return AllocUser(c)
 	}
-	return AllocZeroed(c)
+	return AllocRuntime(c)
 }
 
 // resolve does the work of Fault under the lock. It takes *page, or leaves it to the

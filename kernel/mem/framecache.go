@@ -244,6 +244,15 @@ func poolHas(c *percpu.CPU, n uint64) bool {
 	return granted(yes)
 }
 
+// leavesFloor reports whether the pool has enough for the kernel's own runtime, while there is
+// no caching.
+func leavesFloor(c *percpu.CPU) bool {
+	lockPool(c)
+	yes := pool.unused > runtimeFloor>>c.Urgent
+	pool.mu.Unlock(c)
+	return granted(yes)
+}
+
 // cached returns how many frames a CPU has cached. It may be changing them: then the number
 // is one of about this time.
 func cached(id uint32) uint64 {

@@ -303,6 +303,27 @@ func TestFrameFreedTwice(t *testing.T) {
 	}
 }
 
+// The kernel's own runtime leaves the core what it needs, and the core can have it.
+func TestRuntimeLeavesFloor(t *testing.T) {
+	m := newMachine(t, 40000, 9000)
+	c := m.cpus[0]
+	n := uint64(0)
+	for frames.caching.Load() != 0 || leavesFloor(c) { // as AllocRuntime does
+		_, ok := AllocFrame(c)
+		require.True(t, ok)
+		n++
+	}
+	require.EqualValues(t, 40000-runtimeFloor, n)
+	require.False(t, Plenty(c))
+	c.Urgent = 1
+	require.True(t, leavesFloor(c))
+	c.Urgent = 0
+	for _, ok := AllocFrame(c); ok; _, ok = AllocFrame(c) {
+		n++
+	}
+	require.EqualValues(t, 40000, n)
+}
+
 // With many CPUs or little memory, the caches are small.
 func TestCachesAreASmallPart(t *testing.T) {
 	t.Cleanup(func() { frames, pool = framesZero, poolZero })

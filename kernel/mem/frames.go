@@ -111,6 +111,17 @@ func AllocUser(c *percpu.CPU) (p PhysAddr, ok bool) {
 	return p, true
 }
 
+// AllocRuntime is AllocZeroed for the kernel's own runtime: it may take all of the reserve except what
+// the core needs.
+//
+// Locks: as AllocFrame.
+func AllocRuntime(c *percpu.CPU) (p PhysAddr, ok bool) {
+	if frames.caching.Load() == 0 && !leavesFloor(c) {
+		return 0, false
+	}
+	return AllocZeroed(c)
+}
+
 // Plenty reports whether more than the kernel's reserve is free. Every allocation
 // for a program, of objects and page tables as well as of pages, checks it first.
 // CPUs that check at the same time may each take a page more. If c.Urgent is set,

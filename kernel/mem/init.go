@@ -143,15 +143,35 @@ func addRegions(b *Boot) {
 	}
 	addRegion(early)
 	early = Range{}
-	frames.reserve = min(max(frames.total/4, reserveMin), reserveMax)
+	frames.reserve = reserveFor(frames.total, 1)
 }
 
-// The reserve of pages that ring 3 cannot take: a quarter of memory, within bounds.
-// The kernel's own runtime gets the same number as its GOMEMLIMIT.
+// The reserve: pages that ring 3 cannot take. It is what the kernel may need while programs have
+// all the rest. Its own Go runtime needs most of that: the self-tests with all that they
+// make pass in reserveBase, on a machine of 64 MiB. Each CPU adds threads, stacks and caches of the
+// runtime. Tables that describe memory grow with it.
 const (
-	reserveMin = 24 << 20 / layout.PageSize
-	reserveMax = 1 << 30 / layout.PageSize
+	reserveBase  = 24 << 20 / layout.PageSize
+	reserveEach  = 128 << 10 / layout.PageSize
+	reserveSpare = 1 << 20 / layout.PageSize // of reserveBase, for some CPUs and the tables of little memory
+	reserveShare = 256                       // one part of so many of memory
 )
+
+// reserveFor returns the reserve of a machine, in pages.
+func reserveFor(total uint64, cpus uint32) uint64 {
+	return max(reserveBase, reserveBase-reserveSpare+total/reserveShare+reserveEach*uint64(cpus))
+}
+
+// runtimeFloor is the part of the reserve that the kernel's own runtime cannot take: the core
+// needs it until a program has ended.
+const runtimeFloor = reserveBase / 4
+
+// RuntimeLimit is the GOMEMLIMIT of the kernel's own runtime, in bytes: a quarter of memory,
+// within bounds. The limit may be above the reserve, because the runtime needs memory that
+// programs have only when all is in use; then the largest program ends.
+func RuntimeLimit() uint64 {
+	return min(max(frames.total*layout.PageSize/4, reserveBase*layout.PageSize), 1<<30)
+}
 
 const regionBytes = unsafe.Sizeof(region{})
 

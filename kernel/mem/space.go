@@ -95,6 +95,7 @@ func InitSpaces(online *percpu.Mask) {
 // Context: boot CPU, while only the boot CPU is online.
 func SetMaxCPUs(n uint32) {
 	maxCPUs = n
+	frames.reserve = reserveFor(frames.total, n)
 	sizeCaches(n)
 	maskCache.Init(percpu.MaskBytes(n))
 }
