@@ -32,10 +32,24 @@ func checkTimer(what string) error {
 	return fmt.Errorf("%q: a timer can be dead, or late=MS with MS from %d to %d", what, setting.TimerLate.Lowest, setting.TimerLate.Highest)
 }
 
-// checkCounter reports whether a fault is one of a counter, and what is wrong with it.
+// checkAlloc checks a fault of allocations, which the core reads (kernel/start/boot.go:denyAllocations).
+func checkAlloc(what string) error {
+	name, n, _ := strings.Cut(what, "=")
+	for _, known := range []setting.Number{setting.DenyEvery, setting.DenyAfter} {
+		if _, ok := known.Parse([]byte(n)); ok && known.Name == "fault=alloc:"+name {
+			return nil
+		}
+	}
+	return fmt.Errorf("%q: one in N allocations of a program can fail (every=N), N from %d to %d, after its first K (after=K)", what, setting.DenyEvery.Lowest, setting.DenyEvery.Highest)
+}
+
+// checkCounter reports whether a fault is one of a counter, of the timer, or of allocations, and what is wrong with it.
 func checkCounter(who, what string) (counter bool, err error) {
 	if who == "timer" {
 		return true, checkTimer(what)
+	}
+	if who == "alloc" {
+		return true, checkAlloc(what)
 	}
 	known, counter := counterFaults[who]
 	if !counter {

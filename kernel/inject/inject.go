@@ -109,7 +109,7 @@ func (f *Faults) Add(value string) error {
 	}
 	n, err := strconv.ParseUint(strings.TrimPrefix(who, "ap"), 10, 16)
 	if !strings.HasPrefix(who, "ap") || err != nil || n == 0 {
-		return fmt.Errorf("%q is not apN (N from 1 on), ipi, page, demo, irq, tsc, hpet, pm, pit, cmos, cpuid15 or timer", who)
+		return fmt.Errorf("%q is not apN (N from 1 on), ipi, page, demo, irq, tsc, hpet, pm, pit, cmos, cpuid15, timer or alloc", who)
 	}
 	a := f.AP[int(n)]
 	switch {

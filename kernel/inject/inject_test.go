@@ -9,7 +9,7 @@ import (
 
 func TestAdd(t *testing.T) {
 	var f Faults
-	for _, v := range []string{"ap2:silent", "ap3:late=1500", "ap1:stage6", "ap4:tsc=-50", "ap3:stage14", "ipi:drop=1/3", "ipi:dup=1/50", "ipi:delay=200", "page:spoil=2", "demo:sort", "irq:storm", "hpet:still", "pm:still", "pit:dead", "cmos:still", "cpuid15:wrong", "timer:dead", "timer:late=5", "tsc:drift"} {
+	for _, v := range []string{"ap2:silent", "ap3:late=1500", "ap1:stage6", "ap4:tsc=-50", "ap3:stage14", "ipi:drop=1/3", "ipi:dup=1/50", "ipi:delay=200", "page:spoil=2", "demo:sort", "irq:storm", "hpet:still", "pm:still", "pit:dead", "cmos:still", "cpuid15:wrong", "timer:dead", "timer:late=5", "tsc:drift", "alloc:every=7", "alloc:after=400"} {
 		require.NoError(t, f.Add(v), v)
 	}
 	require.Equal(t, Faults{
@@ -25,9 +25,9 @@ func TestAdd(t *testing.T) {
 func TestAddErrors(t *testing.T) {
 	for v, want := range map[string]string{
 		"tsc:0":           `"0": the time-stamp counter of CPU N can be 5 ms ahead, N from 1 on, or that of all drift`,
-		"":                `"" is not apN (N from 1 on), ipi, page, demo, irq, tsc, hpet, pm, pit, cmos, cpuid15 or timer`,
-		"ap0:silent":      `"ap0" is not apN (N from 1 on), ipi, page, demo, irq, tsc, hpet, pm, pit, cmos, cpuid15 or timer`,
-		"cpu2:silent":     `"cpu2" is not apN (N from 1 on), ipi, page, demo, irq, tsc, hpet, pm, pit, cmos, cpuid15 or timer`,
+		"":                `"" is not apN (N from 1 on), ipi, page, demo, irq, tsc, hpet, pm, pit, cmos, cpuid15, timer or alloc`,
+		"ap0:silent":      `"ap0" is not apN (N from 1 on), ipi, page, demo, irq, tsc, hpet, pm, pit, cmos, cpuid15, timer or alloc`,
+		"cpu2:silent":     `"cpu2" is not apN (N from 1 on), ipi, page, demo, irq, tsc, hpet, pm, pit, cmos, cpuid15, timer or alloc`,
 		"ap2":             `"": a CPU can be silent, late=MS, tsc=MS or stageK`,
 		"ap2:dead":        `"dead": a CPU can be silent, late=MS, tsc=MS or stageK`,
 		"ap2:late=soon":   "late=soon: not milliseconds",
@@ -41,6 +41,8 @@ func TestAddErrors(t *testing.T) {
 		"page:spoil=0":    `"spoil=0": a page can be overwritten (spoil=N), N from 1 to 255`,
 		"page:gone":       `"gone": a page can be overwritten (spoil=N), N from 1 to 255`,
 		"hpet:dead":       `"dead": what can be wrong with hpet: still`,
+		"alloc:every=1":   `"every=1": one in N allocations of a program can fail (every=N), N from 2 to 1000000000, after its first K (after=K)`,
+		"alloc:none":      `"none": one in N allocations of a program can fail (every=N), N from 2 to 1000000000, after its first K (after=K)`,
 		"irq:calm":        `"calm": what a line can do is storm`,
 		"demo:dance":      `"dance": what can fail of the demonstration is one of [sort gc pingpong hang]`,
 		"ipi:eat=1/2":     `"eat": IPIs can be lost (drop), doubled (dup) or late (delay)`,

@@ -102,7 +102,7 @@ const (
 func relieve(c *percpu.CPU, self *Process, may scope) relief {
 	mem.Recall(c)
 	programs.mu.Lock(c)
-	if mem.Plenty(c) { // CPUs gave frames back, or a program has ended since the caller's allocation failed
+	if mem.Enough(c) { // CPUs gave frames back, or a program has ended since the caller's allocation failed
 		programs.mu.Unlock(c)
 		return hasCome
 	}

@@ -23,6 +23,7 @@ type Cache struct {
 	slabs   uint64
 	inUse   uint64
 	held    quarantine
+	site    site // in debug builds
 }
 
 // slab is the head of a page, if objects are so small that two fit beside it. A larger
@@ -41,6 +42,7 @@ const slabHead = (unsafe.Sizeof(slab{}) + 63) &^ 63
 func (k *Cache) Init(size uintptr) {
 	k.mu.Rank = lock.RankCache
 	k.size = roundUp(size, 64)
+	k.site.name = k.Name
 	k.each = max((layout.PageSize-slabHead)/k.size, 1)
 }
 
@@ -51,6 +53,9 @@ func slabOf(o unsafe.Pointer) *slab { return ptr[slab](roundDown(uintptr(o), lay
 //
 // Locks: takes the cache's.
 func (k *Cache) Alloc(c *percpu.CPU) unsafe.Pointer {
+	if k.site.denied(c) {
+		return nil
+	}
 	k.mu.Lock(c)
 	o := k.take(c)
 	k.mu.Unlock(c)
@@ -166,7 +171,7 @@ var slabPages = struct {
 }{getSlabPage, putSlabPage}
 
 func getSlabPage(c *percpu.CPU) (uintptr, bool) {
-	p, ok := AllocFrame(c)
+	p, ok := allocFrame(c)
 	return Direct(p), ok
 }
 

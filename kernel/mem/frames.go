@@ -39,6 +39,15 @@ func frameWord(n uint32) *uint32 { return ptr[uint32](frames.table + uintptr(n)*
 //
 // Locks: takes pool.mu, if the CPU's cache cannot serve.
 func AllocFrame(c *percpu.CPU) (p PhysAddr, ok bool) {
+	if siteFrame.denied(c) {
+		return 0, false
+	}
+	return allocFrame(c)
+}
+
+// allocFrame and allocZeroed are AllocFrame and AllocZeroed where a failure has no answer, or has
+// been decided: they do not fail on request.
+func allocFrame(c *percpu.CPU) (p PhysAddr, ok bool) {
 	n := popCached(c)
 	if n == frameNone {
 		n = allocSlow(c)
@@ -85,7 +94,14 @@ func FreeFrame(c *percpu.CPU, p PhysAddr) {
 //
 // Locks: as AllocFrame.
 func AllocZeroed(c *percpu.CPU) (p PhysAddr, ok bool) {
-	p, ok = AllocFrame(c)
+	if siteFrame.denied(c) {
+		return 0, false
+	}
+	return allocZeroed(c)
+}
+
+func allocZeroed(c *percpu.CPU) (p PhysAddr, ok bool) {
+	p, ok = allocFrame(c)
 	if ok {
 		clearPage(Direct(p))
 	}
@@ -99,7 +115,7 @@ func AllocZeroed(c *percpu.CPU) (p PhysAddr, ok bool) {
 func AllocUser(c *percpu.CPU) (p PhysAddr, ok bool) {
 	n := popCached(c)
 	if n == frameNone {
-		if !Plenty(c) {
+		if !Plenty(c) { // page faults are many: those from a cache do not fail on request
 			return 0, false
 		}
 		if n = allocSlow(c); n == frameNone {
@@ -128,17 +144,24 @@ func AllocRuntime(c *percpu.CPU) (p PhysAddr, ok bool) {
 // half of the reserve is enough. While the CPUs cache frames, there is plenty.
 //
 // Locks: takes pool.mu, while few frames are left.
-func Plenty(c *percpu.CPU) bool { return frames.caching.Load() != 0 || plentyDirect(c) }
+func Plenty(c *percpu.CPU) bool { return !siteCheck.denied(c) && Enough(c) }
+
+// Enough is Plenty for what does not allocate: it does not fail on request.
+//
+// Locks: as Plenty.
+func Enough(c *percpu.CPU) bool { return frames.caching.Load() != 0 || plentyDirect(c) }
 
 // Roomy reports whether enough is free for what the kernel makes for a program's thread:
 // half of the reserve, and cacheSlack frames.
 //
 // Locks: as Plenty.
-func Roomy(c *percpu.CPU) bool { return frames.caching.Load() != 0 || roomyDirect(c) }
+func Roomy(c *percpu.CPU) bool { return !siteStack.denied(c) && roomy(c) }
+
+func roomy(c *percpu.CPU) bool { return frames.caching.Load() != 0 || roomyDirect(c) }
 
 // mustZeroed is AllocZeroed for allocations that the kernel cannot do without.
 func mustZeroed(c *percpu.CPU) PhysAddr {
-	p, ok := AllocZeroed(c)
+	p, ok := allocZeroed(c)
 	if !ok {
 		upcall.Panic(c, "mem: no frame left for the kernel; total, free", frames.total, pool.unused)
 	}

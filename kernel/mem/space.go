@@ -65,6 +65,7 @@ type Space struct {
 	own     percpu.Mask  // cpus of a program
 	charged atom.Uint64  // pages, without what CPUs have in Charge
 	faults  atom.Uint64  // page faults resolved, in the kernel's space
+	asked   atom.Uint64  // allocations that could fail on request; see denied.go
 }
 
 var (

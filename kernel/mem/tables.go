@@ -93,7 +93,7 @@ func entryMake(root PhysAddr, va uintptr, tableBits uint64, c *percpu.CPU, made 
 			if tableBits&pteUser != 0 && !Plenty(c) {
 				return nil
 			}
-			p, ok := AllocZeroed(c)
+			p, ok := allocZeroed(c)
 			if !ok {
 				return nil
 			}

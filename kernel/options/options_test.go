@@ -48,7 +48,7 @@ func TestParse(t *testing.T) {
 			"mitigations=off: not auto or full, using the default",
 			"trace=x: not trace=all, ignored",
 			"smp=x: not serial or parallel, using the default",
-			`fault=x: "x" is not apN (N from 1 on), ipi, page, demo, irq, tsc, hpet, pm, pit, cmos, cpuid15 or timer, ignored`,
+			`fault=x: "x" is not apN (N from 1 on), ipi, page, demo, irq, tsc, hpet, pm, pit, cmos, cpuid15, timer or alloc, ignored`,
 			`arg=%zz: invalid URL escape "%zz", ignored`,
 			"ipi=x: not logical or physical, using the default",
 			"irq=x: not balance or static, using the default",

@@ -32,6 +32,8 @@ var (
 	Copies        = Number{Name: "copies", Lowest: 1, Highest: 64, Default: 1}
 	Rounds        = Number{Name: "rounds", Lowest: 1, Highest: 1_000_000, Default: 1}
 	Stretch       = Number{Name: "stretch", Lowest: 1000, Highest: 1e12}       // nanoseconds; default 0: no limit
+	DenyEvery     = Number{Name: "fault=alloc:every", Lowest: 2, Highest: 1e9} // one in so many allocations fails; default 0: none
+	DenyAfter     = Number{Name: "fault=alloc:after", Highest: 1e9}            // a program's first ones do not
 	TimerLate     = Number{Name: "fault=timer:late", Lowest: 1, Highest: 1000} // milliseconds; default 0: not late
 )
 

@@ -215,8 +215,28 @@ func startClock(c *percpu.CPU) {
 		console.Warn(c, l.Str("options: stretch=: only the debug kernel measures that, ignored"))
 	}
 	trap.SetStretchLimit(clock.Time(stretch))
+	denyAllocations(c)
 	startAPIC(c)
 	bootData.TSCHz, bootData.TSCSource = found.Hz(), uint32(found.Chosen)
+}
+
+// denyAllocations makes allocations for programs fail, if fault=alloc:every=N requests that,
+// without the first of each with fault=alloc:after=K.
+func denyAllocations(c *percpu.CPU) {
+	every, _ := setting.DenyEvery.Read(info.CommandLine)
+	if every == 0 {
+		return
+	}
+	if !lock.Checked {
+		var l console.Line
+		console.Warn(c, l.Str("options: fault=alloc: only the debug kernel has that, ignored"))
+		return
+	}
+	after, _ := setting.DenyAfter.Read(info.CommandLine)
+	mem.Deny(every, after, func(c *percpu.CPU, name string) {
+		var l console.Line
+		console.Say(c, l.Str("mem: fault: the first denied allocation of its kind: ").Str(name))
+	})
 }
 
 // mixEntropy is a function for boot.Info.Entropy.

@@ -237,8 +237,8 @@ func (o *options) serve(list []*thread) {
 				t.last, t.waits = made, 0
 			}
 			if t.waits >= patience { // the call waits: end that
-				if _, _, e := syscall.RawSyscall(syscall.SYS_TGKILL, pid, t.id, sysfuzz.Wake); e == syscall.ESRCH {
-					t.run() // the call was exit
+				if _, _, e := syscall.RawSyscall(syscall.SYS_TGKILL, pid, t.id, sysfuzz.Wake); e == syscall.ESRCH || e == syscall.EINVAL {
+					t.run() // the call was exit, or no thread could be made
 				}
 				t.waits = 0
 			}
