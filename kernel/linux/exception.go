@@ -139,9 +139,7 @@ func floatCode(v uint64, xsave uintptr) int32 {
 // the task blocks it, or has no handler, the process ends.
 func (t *Task) raise(c *percpu.CPU, f *cpu.Frame, xsave uintptr, in info) uintptr {
 	p := t.proc
-	p.mu.Lock(c)
-	handler := p.actions[in.sig].handler
-	p.mu.Unlock(c)
+	handler := p.actions.get(c, &p.mu, in.sig).handler
 	if t.mask.Load()&bit(in.sig) != 0 || handler == handlerDefault || handler == handlerIgnore {
 		fatal(c, t, f, in)
 		return xsave

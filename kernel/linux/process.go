@@ -34,7 +34,7 @@ type Process struct {
 	tasks   tree.Tree // by id; a subtree knows what its tasks block; guarded by mu
 	poked   uint64    // ids up to here have been poked since p began to exit; guarded by mu
 	count   int       // tasks that have not ended, guarded by mu
-	actions [lastSignal + 1]action
+	actions actionTable
 	pending pendingSet // signals sent to the process; any task may take them
 	futexes *futexTable
 	files   fileTable

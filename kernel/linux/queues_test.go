@@ -104,7 +104,7 @@ func TestDeliverPending(t *testing.T) {
 	p, list := newTestProcess(c, 1)
 	x := list[0]
 	for _, sig := range []uint64{SIGURG, SIGCHLD, SIGABRT} {
-		p.actions[sig].handler = handlerIgnore
+		p.actions.set(sig, action{handler: handlerIgnore})
 	}
 	x.mask.Store(bit(SIGABRT))
 	for _, sig := range []uint64{SIGURG, SIGCHLD, SIGABRT} {
@@ -150,7 +150,7 @@ func TestIgnoredSignalIsDropped(t *testing.T) {
 			x.pending.add(SIGABRT, fromTkill)
 			x.pending.add(SIGALRM, fromTkill)
 		}
-		p.actions[SIGABRT].handler = handler
+		p.actions.set(SIGABRT, action{handler: handler})
 		p.dropIgnored(c, SIGABRT)
 		for _, x := range tasks {
 			require.Equal(t, want|bit(SIGALRM), x.pending.bits.Load())

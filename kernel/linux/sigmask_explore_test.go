@@ -34,7 +34,7 @@ func newMasks() *masks {
 		}
 	}
 	m.p, m.tasks = newTestProcess(&percpu.CPU{}, 2)
-	m.p.actions[SIGABRT].handler = 0x1000
+	m.p.actions.set(SIGABRT, action{handler: 0x1000})
 	m.tasks[1].setMask(&m.cpus[0], ^uint64(0))
 	return m
 }
@@ -84,7 +84,7 @@ func waited(end func(t *Task, c *percpu.CPU, mask uint64)) explore.Result {
 	return explore.Run(explore.Model{Preemptions: explore.Bound(3, explore.Unbounded), Setup: func() ([]func(), func() error) {
 		m := newMasks()
 		x := m.tasks[0]
-		m.p.actions[SIGABRT].handler = handlerIgnore
+		m.p.actions.set(SIGABRT, action{handler: handlerIgnore})
 		x.setMask(&m.cpus[1], bit(SIGABRT))
 		return []func(){
 				func() { m.p.signal(&m.cpus[0], nil, SIGABRT, fromKill) },
@@ -195,7 +195,7 @@ func handlers(n, leaver int, send func(p *Process, c *percpu.CPU), open func(t *
 	return explore.Run(explore.Model{Preemptions: explore.Bound(1, 2), Setup: func() ([]func(), func() error) {
 		m := newMasks()
 		p, tasks := newTestProcess(&m.cpus[0], n)
-		p.actions[SIGABRT].handler = 0x1000
+		p.actions.set(SIGABRT, action{handler: 0x1000})
 		for _, x := range tasks {
 			x.enterMask(&m.cpus[0], bit(SIGABRT))
 		}

@@ -109,23 +109,33 @@ func sysRtSigaction(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) 
 	act.flags &= flagsKept
 	sig = cpu.Index(sig, lastSignal+1)
 	p := t.proc
-	p.mu.Lock(c)
-	old = p.actions[sig]
-	ignored := false
 	if f.SI != 0 {
-		p.actions[sig] = act
-		if ignored = p.ignores(c, sig); ignored { // what waits is dropped, even if it is blocked
-			p.pending.drop(sig)
-		}
-	}
-	p.mu.Unlock(c)
-	if ignored {
-		c = p.dropIgnored(c, sig)
+		c, old = p.setAction(c, sig, act)
+	} else {
+		old = p.actions.get(c, &p.mu, sig)
 	}
 	if f.DX != 0 && !t.Space.CopyOut(c, uintptr(f.DX), ptrTo(&old), unsafe.Sizeof(old)) {
 		return c, errno(EFAULT)
 	}
 	return c, 0
+}
+
+// setAction changes the action of a signal, and returns the old one.
+//
+// Context: no lock held. Returns the CPU on which the caller goes on.
+func (p *Process) setAction(c *percpu.CPU, sig uint64, act action) (_ *percpu.CPU, old action) {
+	p.mu.Lock(c)
+	old = p.actions.list[sig].load()
+	p.actions.set(sig, act)
+	ignored := p.ignores(c, sig)
+	if ignored { // what waits is dropped, even if it is blocked
+		p.pending.drop(sig)
+	}
+	p.mu.Unlock(c)
+	if ignored {
+		c = p.dropIgnored(c, sig)
+	}
+	return c, old
 }
 
 // dropIgnored drops what waits for the tasks of a signal whose action is to do nothing.
@@ -158,7 +168,7 @@ func (p *Process) dropIgnored(c *percpu.CPU, sig uint64) *percpu.CPU {
 // Locks: p.mu held.
 func (p *Process) ignores(c *percpu.CPU, sig uint64) bool {
 	p.mu.AssertHeld(c)
-	h := p.actions[sig].handler
+	h := p.actions.list[sig].handler.Load()
 	return h == handlerIgnore || h == handlerDefault && bit(sig)&ignoredByDefault != 0
 }
 
@@ -187,9 +197,12 @@ func deliverPending(c *percpu.CPU, t *Task, f *cpu.Frame, how uintptr) (*percpu.
 // deliver makes t continue in the handler of a signal, or takes the default action.
 func deliver(c *percpu.CPU, t *Task, f *cpu.Frame, how uintptr, in info) uintptr {
 	p := t.proc
-	p.mu.Lock(c)
-	a := p.reaction(c, in.sig)
-	p.mu.Unlock(c)
+	a := p.actions.get(c, &p.mu, in.sig)
+	if a.flags&flagReset != 0 {
+		p.mu.Lock(c)
+		a = p.reaction(c, in.sig)
+		p.mu.Unlock(c)
+	}
 	return react(c, t, f, how, in, &a)
 }
 
@@ -198,9 +211,11 @@ func deliver(c *percpu.CPU, t *Task, f *cpu.Frame, how uintptr, in info) uintptr
 // Locks: p.mu held.
 func (p *Process) reaction(c *percpu.CPU, sig uint64) action {
 	p.mu.AssertHeld(c)
-	a := p.actions[sig]
+	a := p.actions.list[sig].load()
 	if a.flags&flagReset != 0 && a.handler != handlerIgnore {
-		p.actions[sig].handler = handlerDefault
+		after := a
+		after.handler = handlerDefault
+		p.actions.set(sig, after)
 	}
 	return a
 }

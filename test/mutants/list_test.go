@@ -53,6 +53,7 @@ const (
 	exploreTask    = "-tags explore -run TestTaskIs|TestOneTask ./kernel/linux"
 	exploreProgram = "-tags explore -run TestProgramEnds ./kernel/linux"
 	exploreRead    = "-tags explore -run TestPipeReadsMix|TestInputReads$ ./kernel/linux"
+	exploreAction  = "-tags explore -run TestActionIs ./kernel/linux"
 	exploreTimer   = "-tags explore -run TestTimerAgainst ./kernel/linux"
 )
 
@@ -348,6 +349,10 @@ var mutants = []mutant{
 		"\tif p.pending.bits.Load()&^mask != 0 { // from", "\tif false { // from", exploreMask},
 	{"SIGKILL blocked", "kernel/linux/sigmask.go",
 		"\tmask &^= unblockable\n", "", hostLinux},
+	{"an action is read while it changes", "kernel/linux/actions.go",
+		"if n&1 == 0 && at", "if at", exploreAction},
+	{"an action changes without a number", "kernel/linux/actions.go",
+		"\tat.list[sig].store(a)\n\tat.changes.Add(1)\n", "\tat.list[sig].store(a)\n\tat.changes.Add(^uint64(0))\n", exploreAction},
 	{"a blocked signal comes", "kernel/linux/signal.go",
 		"t.takeSignal(c, ^t.mask.Load(), &a)", "t.takeSignal(c, ^uint64(0), &a)", hostLinux},
 	{"one byte below the alternate stack", "kernel/linux/sigstack.go",
