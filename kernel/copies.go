@@ -10,6 +10,7 @@ import (
 	"muster/kernel/exec"
 	"muster/kernel/kcall"
 	"muster/kernel/klog"
+	"muster/kernel/layout"
 	"muster/kernel/options"
 )
 
@@ -52,7 +53,7 @@ func runCopies(file []byte, args []string, opts options.Options, attend func()) 
 type usage struct {
 	threads int // of programs
 	stacks  uint64
-	pages   uint64
+	pages   uint64 // without those of stacks
 }
 
 func (u usage) String() string {
@@ -70,5 +71,5 @@ func inUse() usage {
 			threads++
 		}
 	}
-	return usage{threads: threads, stacks: m.StacksMade, pages: m.TotalPages - m.FreePages - m.KernelPages}
+	return usage{threads: threads, stacks: m.StacksMade, pages: m.TotalPages - m.FreePages - m.KernelPages - m.StacksMade*m.StackSize/layout.PageSize}
 }
