@@ -211,6 +211,10 @@ type Processor struct {
 	APICID uint32 `json:"apic_id"` // the hardware's name for it; there may be gaps
 	UID    uint32 `json:"acpi_id"` // the firmware's name for it, the ACPI Processor UID
 	Pins   uint32 `json:"-"`       // its local interrupt pins that are NMIs, see NMIPin
+
+	// CPUs whose APIC ids are equal without so many bits share a core, a die, a package.
+	Shifts [3]uint8 `json:"-"`
+	Home   uint8    `json:"-"` // 1 and the number of its node, 0 if nothing says which
 }
 
 // CPU is the result of CPUInfo.

@@ -147,8 +147,12 @@ func (b *builder) processor(c CPU) Processor {
 	record := abi.Processor{APICID: c.APICID, UID: c.UID, Pins: pins(b.MADT.LocalNMIs, c.UID)}
 	p := Processor{Processor: record, Enabled: c.Enabled, OnlineCapable: c.OnlineCapable,
 		Thread: field(0, l.Core), Core: field(l.Core, l.Die), Die: field(l.Die, l.Package), Package: field(l.Package, 32), Node: -1}
+	p.Shifts = [3]uint8{l.Core, l.Die, l.Package}
 	if n, ok := b.home[c.APICID]; ok {
 		p.Node = n
+		if n < 255 {
+			p.Home = uint8(n + 1)
+		}
 	}
 	return p
 }

@@ -60,7 +60,7 @@ func TestTopologyLimit(t *testing.T) {
 // Two packages of two dies of three cores of two threads: ids with gaps.
 func TestTopologyLevels(t *testing.T) {
 	top, _ := NewTopology(Sources{MADT: &MADT{CPUs: enabled(0, 0b1_1_10_1)}, Levels: Levels{Core: 1, Die: 3, Package: 4}})
-	require.Equal(t, Processor{CPU: 1, Processor: abi.Processor{APICID: 0b11101, UID: 1}, Enabled: true, Package: 1, Die: 1, Core: 2, Thread: 1, Node: -1}, top.CPUs[1])
+	require.Equal(t, Processor{CPU: 1, Processor: abi.Processor{APICID: 0b11101, UID: 1, Shifts: [3]uint8{1, 3, 4}}, Enabled: true, Package: 1, Die: 1, Core: 2, Thread: 1, Node: -1}, top.CPUs[1])
 }
 
 func TestTopologyNodes(t *testing.T) {

@@ -83,6 +83,7 @@ func InitIdle(c *percpu.CPU) (top, fs, g uintptr) {
 	m := memoryOf(c)
 	Online.Init(uintptr(unsafe.Pointer(&oneCPU[0])), 1)
 	sched.InitIdle(uintptr(unsafe.Pointer(&oneCPU[1])), 1)
+	sched.InitNear(uintptr(unsafe.Pointer(&oneCPU[3])), 1)
 	c.Callers.Init(uintptr(unsafe.Pointer(&oneCPU[2])), 1)
 	Online.Set(0)
 	mem.InitSpaces(&Online)
@@ -105,7 +106,7 @@ func State(o *percpu.CPU) uint32 {
 	return s
 }
 
-var oneCPU [3]uint64 // masks for one CPU, until SetLimit
+var oneCPU [4]uint64 // masks for one CPU, until SetLimit
 
 // commonStack is the size of the stack for most vectors: a frame lies there
 // until it is copied.

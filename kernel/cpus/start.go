@@ -39,11 +39,12 @@ func SetLimit(c *percpu.CPU, _ *linux.Task, n uint32) (*percpu.CPU, uint64) {
 		return c, 0
 	}
 	percpu.SetTable(mem.AllocMapped(c, uintptr(n)*8, layout.PageSize), n)
-	masks := mem.AllocMapped(c, 3*percpu.MaskBytes(n), layout.PageSize)
+	masks := mem.AllocMapped(c, 4*percpu.MaskBytes(n), layout.PageSize)
 	c.Callers.Init(masks+2*percpu.MaskBytes(n), n)
 	Online.Init(masks, n)
 	Online.Set(0)
 	sched.InitIdle(masks+percpu.MaskBytes(n), n)
+	sched.InitNear(masks+3*percpu.MaskBytes(n), n)
 	mem.SetMaxCPUs(n)
 	initIndex(c, n)
 	addToIndex(c)
@@ -105,10 +106,19 @@ func Prepare(c *percpu.CPU, t *linux.Task, record uintptr) (*percpu.CPU, uint64)
 	o.Callers.Init(mem.AllocMapped(c, percpu.MaskBytes(percpu.Limit()), 64), percpu.Limit())
 	m.attach(c, o)
 	renew(o)
+	if percpu.Count() == 1 {
+		sched.Join(c, c, maskMemory)
+	}
+	sched.Join(c, o, maskMemory)
 	percpu.Register(o)
 	mem.AddPerCPU(c, id) // objects made since the first check
 	addToIndex(o)
 	return c, uint64(id)
+}
+
+// maskMemory returns memory for a set of CPUs.
+func maskMemory(c *percpu.CPU) uintptr {
+	return mem.AllocMapped(c, percpu.MaskBytes(percpu.Limit()), 64)
 }
 
 // renew resets a CPU's block to its content before the CPU first ran.

@@ -56,3 +56,15 @@ func (m *Mask) Next(id uint32) (next uint32, ok bool) {
 	}
 	return 0, false
 }
+
+// NextOf is Next for the members that another set has, too.
+func (m *Mask) NextOf(other *Mask, id uint32) (next uint32, ok bool) {
+	for id < m.n && id < other.n {
+		w := (m.word(id/64).Load() & other.word(id/64).Load()) >> (id % 64)
+		if w != 0 {
+			return id + uint32(bits.TrailingZeros64(w)), true
+		}
+		id = (id/64 + 1) * 64
+	}
+	return 0, false
+}

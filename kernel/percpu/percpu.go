@@ -66,7 +66,6 @@ type CPU struct {
 	ID            uint32  // dense, 0 is the boot CPU; index arrays with it
 	abi.Processor         // the CPU's ids in hardware and firmware
 	Logical       uint32  // its logical destination: cluster in the upper half, one bit in the lower; 0 for none
-	Banks         uint32  // machine-check banks
 	Memory        uintptr // *cpus.memory: all that is this CPU's
 	Trace         uintptr // ring of trace records
 	Sched         uintptr // *sched.runQueue
@@ -111,11 +110,11 @@ type CPU struct {
 
 	// The clock's, where it is made of the CPUs' own counters (clock.held). Written by this CPU; before it joins,
 	// by the one that starts it.
-	ClockAdd   atom.Uint64 // what this CPU adds to its own time, in nanoseconds modulo 2^64
-	ClockSkew  atom.Uint64 // an injected fault: what its counter is ahead, in nanoseconds modulo 2^64
-	Locks      uintptr     // *lock.Stats; set before the CPU comes online
-	TraceKinds uint32      // bits of the kinds of event that this CPU records, 0 before it has a ring
-	_          [4]byte
+	ClockAdd   atom.Uint64  // what this CPU adds to its own time, in nanoseconds modulo 2^64
+	ClockSkew  atom.Uint64  // an injected fault: what its counter is ahead, in nanoseconds modulo 2^64
+	Locks      uintptr      // *lock.Stats; set before the CPU comes online
+	TraceKinds uint32       // bits of the kinds of event that this CPU records, 0 before it has a ring
+	Banks      uint32       // machine-check banks; set before the CPU comes online
 	Reading    atom.Uintptr // *linux.File to which this CPU takes a reference: see linux.fileTable.get
 	_          [24]byte
 

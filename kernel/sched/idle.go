@@ -25,6 +25,7 @@ func PrepareCPU(c *percpu.CPU, queue uintptr, t *Thread, stackLow, stackTop uint
 	q := (*runQueue)(unsafe.Pointer(queue))
 	q.init(t)
 	install(c, t)
+	q.id = c.ID
 	q.closed = c.ID != 0 // until Open; the boot CPU runs threads at once
 	c.BeLazy()
 	c.Sched = queue // publishes the queue for other CPUs to steal from

@@ -16,6 +16,7 @@ type runQueue struct {
 	mu     lock.Spin
 	rt     realtime
 	fair   fair
+	id     uint32      // of the CPU
 	closed bool        // takes no threads, since its CPU is not online; guarded by mu
 	count  atom.Uint32 // threads in rt and fair; stored under mu, loaded anywhere: an old value only costs a look
 
@@ -39,12 +40,13 @@ type runQueue struct {
 	kicks    later // CPUs to look at their queues
 	ticks    later // CPUs to look at their timers
 
-	looks   atom.Uint64  // when this CPU looks at its queue again, for a thread with a short request; 0 for not set. Stored by this CPU
-	ticking atom.Uint32  // 1: ticks every tickPeriod; stored by this CPU, wakers read it
-	since   atom.Uint64  // counter value up to which the current thread's time is counted; stored by this CPU
-	group   atom.Uintptr // *Usage of the current thread's group, 0 for none; stored by this CPU
-	wants   atom.Uint64  // armed, if the CPUs share a timer; stored by this CPU, the boot CPU reads it
-	running atom.Uint32  // level of the thread that runs, or is about to; stored under mu, loaded anywhere
+	looks   atom.Uint64             // when this CPU looks at its queue again, for a thread with a short request; 0 for not set. Stored by this CPU
+	ticking atom.Uint32             // 1: ticks every tickPeriod; stored by this CPU, wakers read it
+	since   atom.Uint64             // counter value up to which the current thread's time is counted; stored by this CPU
+	group   atom.Uintptr            // *Usage of the current thread's group, 0 for none; stored by this CPU
+	near    [nearnesses]percpu.Mask // the CPUs that share something with this one; set before the CPU is registered
+	wants   atom.Uint64             // armed, if the CPUs share a timer; stored by this CPU, the boot CPU reads it
+	running atom.Uint32             // level of the thread that runs, or is about to; stored under mu, loaded anywhere
 }
 
 func local(c *percpu.CPU) *runQueue { return (*runQueue)(unsafe.Pointer(c.Sched)) }
@@ -83,8 +85,12 @@ func (q *runQueue) put(c *percpu.CPU, t *Thread) (ok, better bool) {
 	default:
 		better = q.putFair(c, t)
 	}
-	q.count.Store(q.count.Load() + 1)
+	n := q.count.Load() + 1
+	q.count.Store(n)
 	q.mu.Unlock(c)
+	if n == 2 {
+		q.sayCrowded()
+	}
 	return true, better
 }
 
@@ -362,7 +368,7 @@ func (q *runQueue) pullRealtime(best level, free bool, n *int) *Thread {
 var idle percpu.Mask
 
 // enqueue puts a thread that is ready on a CPU's queue and makes that CPU notice.
-// It chooses the CPU that ran the thread last if that is idle, else another idle
+// It chooses the CPU that ran the thread last if that is idle, else the nearest idle
 // CPU, else the last one.
 //
 // Locks: takes the queue's.
@@ -403,12 +409,7 @@ func claimMember(first uint32) (id uint32, ok bool) {
 	if idle.Has(first) && idle.Clear(first) {
 		return first, true
 	}
-	for id, ok = idle.Next(0); ok; id, ok = idle.Next(id + 1) {
-		if idle.Clear(id) {
-			return id, true
-		}
-	}
-	return 0, false
+	return claimNear(first)
 }
 
 // give puts t on a CPU's queue and, by kick, interrupts that CPU if it should switch, or if it does not
@@ -432,23 +433,4 @@ func give(c, to *percpu.CPU, t *Thread) (ok bool) {
 		wantLook(c, to)
 	}
 	return true
-}
-
-// steal takes a thread from another CPU's queue, to run here next; nil if all are empty.
-//
-// Context: c runs no other thread.
-// Locks: takes one queue's at a time.
-func steal(c *percpu.CPU) *Thread {
-	n := percpu.Count()
-	for i := uint32(1); i < n; i++ {
-		v := percpu.Get((c.ID + i) % n)
-		if v.Sched == 0 {
-			continue // registered, not started
-		}
-		if t := local(v).pull(c, true); t != nil {
-			local(c).adopt(c, t)
-			return t
-		}
-	}
-	return nil
 }

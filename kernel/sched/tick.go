@@ -149,6 +149,7 @@ func tick(c *percpu.CPU, q *runQueue, now clock.Time) {
 	if c.IsLeaving() {
 		c.Resched = 1 // the IPI may be lost
 	}
+	q.say(c)
 	if q.count.Load() > 0 {
 		c.Resched = 1
 		q.expired = true
