@@ -64,7 +64,7 @@ func (m *Mask) NextOf(other *Mask, id uint32) (next uint32, ok bool) {
 		if w != 0 {
 			return id + uint32(bits.TrailingZeros64(w)), true
 		}
-		id = (id/64 + 1) * 64
+		id = 64 * (id/64 + 1)
 	}
 	return 0, false
 }
