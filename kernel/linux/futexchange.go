@@ -33,9 +33,9 @@ const (
 	compareEqual = iota
 	compareNotEqual
 	compareLess
-	compareNotLess
 	compareNotMore
 	compareMore
+	compareNotLess
 	compares
 )
 
@@ -75,12 +75,12 @@ func (w wordChange) holds(old int32) bool {
 		return old != w.against
 	case compareLess:
 		return old < w.against
-	case compareNotLess:
-		return old >= w.against
 	case compareNotMore:
 		return old <= w.against
+	case compareMore:
+		return old > w.against
 	}
-	return old > w.against
+	return old >= w.against
 }
 
 // changeAndWake answers FUTEX_WAKE_OP: it changes the word at R8, wakes up to DX tasks that wait at DI, and up to R10

@@ -23,10 +23,11 @@ func TestWordChange(t *testing.T) {
 		{"add, other than", op(1, 3, 1, 5), 6, 9, true},
 		{"add a negative number", op(1, minus(1), 2, 0), minus(3), minus(4), true},
 		{"or, less", op(2, 0x30, 2, 4), 4, 0x34, false},
-		{"and not, at least", op(3, 0xf, 3, 0x1f), 0x1f, 0x10, true},
-		{"xor, at most", op(4, minus(1), 4, minus(1)), 0, ^uint32(0), false},
-		{"set a bit, more", op(8, 31, 5, minus(2048)), 0, 1 << 31, true},
-		{"set a bit, the number modulo 32", op(8|2, 33, 5, 2047), 2047, 2047 | 2, false},
+		{"and not, at most", op(3, 0xf, 3, 0x1f), 0x1f, 0x10, true},
+		{"xor, at most", op(4, minus(1), 3, minus(1)), 0, ^uint32(0), false},
+		{"set a bit, more", op(8, 31, 4, minus(2048)), 0, 1 << 31, true},
+		{"set a bit, the number modulo 32", op(8|2, 33, 4, 2047), 2047, 2047 | 2, false},
+		{"set, at least", op(0, 1, 5, 5), 5, 1, true},
 	} {
 		w := changeOf(x.code)
 		require.Equal(t, x.new, w.of(x.old), x.name)

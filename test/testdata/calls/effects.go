@@ -113,4 +113,28 @@ func wakeAndChange() {
 	first = newWaiter(at)
 	show("wake both, and set the word to -7", 0xff9<<12|equal3)
 	fmt.Printf("the waiters: errno %d, %d\n", int(<-first.ended), int(<-other.ended))
+	comparisons(at, second)
+}
+
+// comparisons shows how each comparison ends for words below, at and above the number to compare with. No thread
+// waits at the first word. The call wakes the one that waits at the second word if the comparison holds.
+func comparisons(at, second uintptr) {
+	const against = -2
+	*word(second, 0) = 0
+	w := newWaiter(second)
+	for c := range uintptr(6) {
+		fmt.Printf("comparison %d:", c)
+		for _, old := range []int32{-2048, -3, against, -1, 2047} {
+			*word(second, 0) = uint64(uint32(old))
+			r, e := call(syscall.SYS_FUTEX, at, futexWakeOp, 1, 1, second, c<<24|against&0xfff)
+			fmt.Printf(" %d", int(r))
+			if r == 1 && e == 0 { // the word is 0 now
+				<-w.ended
+				w = newWaiter(second)
+			}
+		}
+		fmt.Println()
+	}
+	call(syscall.SYS_FUTEX, second, futexWake, 1)
+	<-w.ended
 }
