@@ -1,55 +1,157 @@
 package linux
 
 import (
+	"unsafe"
+
+	"muster/kernel/clock"
 	"muster/kernel/cpu"
+	"muster/kernel/mem"
 	"muster/kernel/percpu"
+	"muster/kernel/sched"
 )
 
-// sysSchedGetaffinity returns the CPUs that are online, in whole words: any task may
-// run on all of them.
+// setCache has the sets of tasks on machines with more than 64 CPUs: of those tasks alone that may run on several CPUs,
+// and not on all.
+var setCache = mem.Cache{Name: "cpu set"}
+
+// initAffinity prepares it. How many CPUs there are is not known yet.
+func initAffinity() { setCache.Init(unsafe.Sizeof(sched.SetWords{})) }
+
+// newBlock returns memory for a set, 0 where none is needed. ok is false if memory is exhausted.
+func newBlock(c *percpu.CPU) (block uintptr, ok bool) {
+	if !sched.NeedsBlock() {
+		return 0, true
+	}
+	block = uintptr(setCache.Alloc(c))
+	return block, block != 0
+}
+
+func freeBlock(c *percpu.CPU, block uintptr) {
+	if block != 0 {
+		setCache.Free(c, unsafe.Pointer(block))
+	}
+}
+
+// sysSchedGetaffinity returns the CPUs that are online of those on which a task may run, in whole words.
 func sysSchedGetaffinity(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	n := percpu.Count()
-	bytes := (uint64(n) + 63) / 64 * 8
 	size := uintArg(f.SI)
 	if size*8 < uint64(n) || size&7 != 0 {
 		return c, errno(EINVAL)
 	}
-	if !isTask(c, t, int32(f.DI)) {
+	var set sched.SetWords
+	if !t.affinityOf(c, int32(f.DI), &set) {
 		return c, errno(ESRCH)
 	}
-	bytes = min(bytes, size)
-	for first := uint64(0); first < bytes*8; first += 64 {
-		if !t.Space.Store64(c, uintptr(f.DX)+uintptr(first/8), onlineWord(uint32(first))) {
-			return c, errno(EFAULT)
-		}
+	for i := range (n + 63) / 64 {
+		set[i%uint32(len(set))] &= onlineWord(64 * i)
+	}
+	bytes := min(uint64(percpu.MaskBytes(n)), size)
+	if !t.Space.CopyOut(c, uintptr(f.DX), ptrTo(&set), uintptr(bytes)) {
+		return c, errno(EFAULT)
 	}
 	return c, bytes
 }
 
-// sysSchedSetaffinity accepts a set that has all CPUs that are online, which changes
-// nothing. A task cannot be kept from some of them: that is not there yet, and ENOSYS
-// says so.
-func sysSchedSetaffinity(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-	n, size := uint64(percpu.Count()), uintArg(f.SI)
-	all, some := true, false
-	for first := uint64(0); first < n; first += 64 {
-		want := uint64(0)
-		if k := min(size-min(size, first/8), 8); k > 0 && !t.Space.CopyIn(c, ptrTo(&want), uintptr(f.DX+first/8), uintptr(k)) {
-			return c, errno(EFAULT)
-		}
-		online := onlineWord(uint32(first))
-		all = all && want&online == online
-		some = some || want&online != 0
+// affinityOf copies the CPUs on which the task with an id may run. It reports false if there is no such task. For the caller
+// no lock is needed that others share.
+//
+// Locks: takes tasks.mu for another task.
+func (t *Task) affinityOf(c *percpu.CPU, id int32, set *sched.SetWords) (ok bool) {
+	if id == 0 || uint32(id) == t.ID {
+		t.Set(c, set)
+		return true
 	}
-	switch {
-	case !isTask(c, t, int32(f.DI)):
-		return c, errno(ESRCH)
-	case !some:
-		return c, errno(EINVAL)
-	case !all:
-		return c, errno(ENOSYS)
+	tasks.mu.Lock(c)
+	x := taskOrSelf(c, t, id)
+	if x != nil {
+		x.Set(c, set)
+	}
+	tasks.mu.Unlock(c)
+	return x != nil
+}
+
+// leaveLimit is how long sched_setaffinity waits for another CPU to leave a task: that has interrupts off for a much
+// shorter time.
+const leaveLimit = clock.Second
+
+// sysSchedSetaffinity sets on which CPUs a task may run. When it returns, no other CPU runs the task outside the core.
+func sysSchedSetaffinity(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	var set sched.SetWords
+	bytes := min(uintArg(f.SI), uint64(percpu.MaskBytes(percpu.Count())))
+	if bytes > 0 && !t.Space.CopyIn(c, ptrTo(&set), uintptr(f.DX), uintptr(bytes)) {
+		return c, errno(EFAULT)
+	}
+	block, ok := newBlock(c)
+	if !ok {
+		return c, errno(ENOMEM)
+	}
+	id := int32(f.DI)
+	used, e := t.setAffinity(c, id, &set, block)
+	if !used {
+		freeBlock(c, block)
+	}
+	if e != 0 {
+		return c, errno(e)
+	}
+	for limit := clock.Now() + leaveLimit; isAstray(c, t, id) && clock.Now() < limit; {
+		c = sched.Breathe(c)
 	}
 	return c, 0
+}
+
+// setAffinity sets on which CPUs the task with an id may run. used is Bind's.
+//
+// Locks: takes tasks.mu for another task.
+func (t *Task) setAffinity(c *percpu.CPU, id int32, set *sched.SetWords, block uintptr) (used bool, e Errno) {
+	some := false
+	for i := range (percpu.Count() + 63) / 64 {
+		some = some || set[i%uint32(len(set))]&onlineWord(64*i) != 0
+	}
+	if some && (id == 0 || uint32(id) == t.ID) {
+		return t.Bind(c, set, block), 0
+	}
+	tasks.mu.Lock(c)
+	switch x := taskOrSelf(c, t, id); {
+	case x == nil:
+		e = ESRCH
+	case x.proc.user != t.proc.user:
+		e = EPERM
+	case !some:
+		e = EINVAL
+	default:
+		used = x.Bind(c, set, block)
+	}
+	tasks.mu.Unlock(c)
+	return used, e
+}
+
+// isAstray reports whether another CPU runs the task with an id, and must not.
+//
+// Locks: takes tasks.mu for another task.
+func isAstray(c *percpu.CPU, t *Task, id int32) bool {
+	if id == 0 || uint32(id) == t.ID {
+		return false
+	}
+	tasks.mu.Lock(c)
+	x := taskOrSelf(c, t, id)
+	astray := x != nil && x.IsAstray()
+	tasks.mu.Unlock(c)
+	return astray
+}
+
+// inheritSet gives a new task the CPUs of the one that makes it. It reports false if memory is exhausted.
+//
+// Context: no other task can find child.
+func (t *Task) inheritSet(c *percpu.CPU, child *Task) (ok bool) {
+	if !t.IsBound() {
+		return true
+	}
+	block, ok := newBlock(c)
+	if ok && !child.BindNew(c, t.thread(), block) {
+		freeBlock(c, block)
+	}
+	return ok
 }
 
 // onlineWord returns which of 64 CPUs are online.
@@ -62,13 +164,16 @@ func onlineWord(first uint32) (word uint64) {
 	return word
 }
 
-// isTask reports whether there is a task with an id; 0 is the caller.
-func isTask(c *percpu.CPU, t *Task, id int32) bool {
-	if id == 0 || uint32(id) == t.ID {
-		return true
+// taskOrSelf returns the task with an id, t for 0, nil if there is no such task.
+//
+// Locks: tasks.mu held.
+func taskOrSelf(c *percpu.CPU, t *Task, id int32) *Task {
+	tasks.mu.AssertHeld(c)
+	switch {
+	case id == 0:
+		return t
+	case id < 0:
+		return nil
 	}
-	tasks.mu.Lock(c)
-	found := id > 0 && findTask(c, uint32(id)) != nil
-	tasks.mu.Unlock(c)
-	return found
+	return findTask(c, uint32(id))
 }

@@ -154,6 +154,10 @@ func (t *Task) clone(c *percpu.CPU, f *cpu.Frame, a *cloneArgs) (*percpu.CPU, ui
 	child.mask.Store(t.mask.Load())
 	child.Name = t.Name
 	t.inheritStanding(child)
+	if !t.inheritSet(c, child) {
+		Reap(c, uintptr(unsafe.Pointer(child)))
+		return c, errno(EAGAIN)
+	}
 	c, ok := child.publish(c)
 	if !ok {
 		Reap(c, uintptr(unsafe.Pointer(child)))

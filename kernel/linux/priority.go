@@ -150,10 +150,7 @@ func setPolicy(c *percpu.CPU, t *Task, id int32, policy uint32, param uintptr) u
 // Locks: tasks.mu held.
 func policyOf(c *percpu.CPU, t *Task, id int32, policy uint32, priority int32) uint64 {
 	tasks.mu.AssertHeld(c)
-	x := t
-	if id != 0 {
-		x = findTask(c, uint32(id))
-	}
+	x := taskOrSelf(c, t, id)
 	if x == nil {
 		return errno(ESRCH)
 	}
@@ -195,7 +192,7 @@ func sysSchedGetscheduler(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, ui
 	if int32(f.DI) < 0 {
 		return c, errno(EINVAL)
 	}
-	policy, ok := policyIs(c, t, uint32(f.DI))
+	policy, ok := policyIs(c, t, int32(f.DI))
 	if !ok {
 		return c, errno(ESRCH)
 	}
@@ -205,12 +202,9 @@ func sysSchedGetscheduler(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, ui
 // policyIs returns the policy of a task, of the caller for 0. ok is false if there is no such task.
 //
 // Locks: takes tasks.mu.
-func policyIs(c *percpu.CPU, t *Task, id uint32) (policy uint32, ok bool) {
+func policyIs(c *percpu.CPU, t *Task, id int32) (policy uint32, ok bool) {
 	tasks.mu.Lock(c)
-	x := t
-	if id != 0 {
-		x = findTask(c, id)
-	}
+	x := taskOrSelf(c, t, id)
 	if ok = x != nil; ok {
 		policy = x.policy.Load()
 	}
@@ -223,7 +217,7 @@ func sysSchedGetparam(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64
 	if int32(f.DI) < 0 || f.SI == 0 {
 		return c, errno(EINVAL)
 	}
-	if _, ok := policyIs(c, t, uint32(f.DI)); !ok {
+	if _, ok := policyIs(c, t, int32(f.DI)); !ok {
 		return c, errno(ESRCH)
 	}
 	if !t.Space.Store32(c, uintptr(f.SI), 0) {
@@ -258,7 +252,7 @@ func sysSchedRRGetInterval(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, u
 	if int32(f.DI) < 0 {
 		return c, errno(EINVAL)
 	}
-	if _, ok := policyIs(c, t, uint32(f.DI)); !ok {
+	if _, ok := policyIs(c, t, int32(f.DI)); !ok {
 		return c, errno(ESRCH)
 	}
 	turn := sched.Tick()

@@ -71,6 +71,7 @@ func Init(c *percpu.CPU) {
 	programs.mu.Rank = lock.RankPrograms
 	taskCache.Init(unsafe.Sizeof(Task{}))
 	processCache.Init(unsafe.Sizeof(Process{}))
+	initAffinity()
 	initFutexes()
 	initFiles()
 	initTimers()

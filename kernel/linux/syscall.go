@@ -234,7 +234,10 @@ func ThreadWork(c *percpu.CPU, f *cpu.Frame, how uintptr) (*percpu.CPU, uintptr)
 	if work&workExit != 0 {
 		exitTask(c, t)
 	}
-	t.Work.And(^uint32(workSignal | workTimer)) // before pending is read, so that no signal is lost
+	t.Work.And(^uint32(workSignal | workTimer | workBind)) // before pending is read, so that no signal is lost
+	if work&workBind != 0 {
+		c = sched.Settle(c)
+	}
 	if work&workTimer != 0 {
 		c = t.expireCPU(c)
 	}

@@ -71,6 +71,7 @@ const (
 	workSignal = 1 << 0          // signals may be pending
 	workExit   = 1 << 1          // the process ends
 	workTimer  = sched.WorkTimer // timers on CPU time may be due
+	workBind   = sched.WorkBind  // the set of CPUs has changed
 )
 
 func current(c *percpu.CPU) *Task { return (*Task)(unsafe.Pointer(c.Current)) }
@@ -143,6 +144,7 @@ func (t *Task) free(c *percpu.CPU) {
 	if t.queue != nil {
 		futexQueueCache.Free(c, unsafe.Pointer(t.queue))
 	}
+	freeBlock(c, t.Block())
 	taskCache.Free(c, unsafe.Pointer(t))
 }
 

@@ -17,6 +17,7 @@ const (
 	RankEpoll                     // linux.epoll.mu; wakes threads
 	RankSpace                     // mem.Space.mu; allocates frames
 	RankTimers                    // sched.timerQueue.mu; wakes threads
+	RankThread                    // sched.binding.mu: the CPUs of a thread
 	RankRunQueue                  // sched.runQueue.mu
 	RankPerCPU                    // mem.perCPU.mu; allocates a chunk, maps pages
 	RankCache                     // mem.Cache.mu, sched.stacks.mu; allocate frames
@@ -31,7 +32,7 @@ const (
 // rankNames are the names of the classes of locks, one for each rank.
 var rankNames = [Ranks]string{
 	RankPrograms: "programs", RankProcess: "process", RankTasks: "tasks", RankFutexMove: "futex-move", RankFutex: "futex",
-	RankMutex: "mutex", RankFile: "file", RankEpoll: "epoll", RankSpace: "space", RankTimers: "timers", RankRunQueue: "run-queue",
+	RankMutex: "mutex", RankFile: "file", RankEpoll: "epoll", RankSpace: "space", RankTimers: "timers", RankThread: "thread", RankRunQueue: "run-queue",
 	RankPerCPU: "per-cpu", RankCache: "cache", RankMap: "map", RankFrames: "frames", RankIOAPIC: "interrupt-lines", RankRandom: "random",
 	RankConsole: "console",
 }

@@ -68,3 +68,14 @@ func (m *Mask) NextOf(other *Mask, id uint32) (next uint32, ok bool) {
 	}
 	return 0, false
 }
+
+// Word returns the members from 64*i on, in a word, and SetWord sets them: those below n are to be members alone.
+func (m *Mask) Word(i uint32) uint64 {
+	if 64*i >= m.n {
+		return 0
+	}
+	return m.word(i).Load()
+}
+
+// SetWord sets what Word returns.
+func (m *Mask) SetWord(i uint32, w uint64) { m.word(i).Store(w) }

@@ -31,7 +31,7 @@ func TestKicksWaitForTheLock(t *testing.T) {
 	mu.Lock(c)
 	for _, last := range []uint32{1, 1, 2, 2} {
 		x := ready(last)
-		x.pinned = true
+		x.binding.bound.Store(boundTo + x.cpu.Load())
 		x.state.Store(stParked)
 		Unpark(c, x)
 	}

@@ -75,21 +75,3 @@ func refuge(c *percpu.CPU, last uint32, t *Thread) {
 		}
 	}
 }
-
-// unbind lets a thread run anywhere that was bound to a CPU which is not online any more, as
-// Linux does.
-//
-// Context: t is ready and in no queue. The caller may hold a lock.
-func unbind(c *percpu.CPU, t *Thread) {
-	t.pinned = false
-	warnUnbound(c, t)
-}
-
-// warnUnbound is logUnbound, but in tests.
-var warnUnbound = logUnbound
-
-func logUnbound(c *percpu.CPU, t *Thread) {
-	var l console.Line
-	console.Warn(c, l.Str("sched: thread ").Dec(uint64(t.ID)).Str(" was bound to cpu").Dec(uint64(t.cpu.Load())).
-		Str(", which goes offline: it may run on all CPUs"))
-}

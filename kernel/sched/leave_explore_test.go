@@ -125,7 +125,9 @@ func TestLeaveGivesAllAway(t *testing.T) {
 	var list []*Thread
 	for i := range 2*leaveBatch + 3 {
 		x := ready(1)
-		x.pinned = i%2 == 0
+		if i%2 == 0 {
+			x.bindTo(c, boundTo+1)
+		}
 		m.queues[1].add(c, x)
 		list = append(list, x)
 	}
@@ -135,7 +137,7 @@ func TestLeaveGivesAllAway(t *testing.T) {
 	require.Zero(t, m.queues[1].count.Load())
 	require.EqualValues(t, len(list), m.queues[0].count.Load(), "on the only CPU that takes threads")
 	for _, x := range list {
-		require.False(t, x.pinned)
+		require.False(t, x.IsBound())
 	}
 	require.Equal(t, address(&m.queues[0].timers), timer.queue.Load())
 	require.True(t, timer.Disarm(m.cpus[0]))
@@ -144,8 +146,8 @@ func TestLeaveGivesAllAway(t *testing.T) {
 	require.EqualValues(t, percpu.StepTimers, c.Step.Load())
 
 	bound := ready(1)
-	bound.pinned = true
+	bound.bindTo(c, boundTo+1)
 	enqueue(m.cpus[0], bound)
-	require.False(t, bound.pinned)
+	require.False(t, bound.IsBound())
 	require.EqualValues(t, len(list)+1, m.queues[0].count.Load())
 }

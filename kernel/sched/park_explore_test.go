@@ -121,7 +121,9 @@ func newMachine(n int) *machine {
 		c.Init(uint32(i))
 		c.APICID = uint32(i)
 		q := &runQueue{}
-		q.init(thread(0, ClassKernel))
+		x := thread(0, ClassKernel)
+		x.cpu.Store(c.ID)
+		q.init(x)
 		c.Sched = uintptr(unsafe.Pointer(q))
 		m.cpus, m.queues = append(m.cpus, c), append(m.queues, q)
 		percpu.Register(c)

@@ -18,13 +18,13 @@ type runQueue struct {
 	fair   fair
 	id     uint32      // of the CPU
 	closed bool        // takes no threads, since its CPU is not online; guarded by mu
+	mark   uint32      // what Thread.in is for this queue
 	count  atom.Uint32 // threads in rt and fair; stored under mu, loaded anywhere: an old value only costs a look
 
 	// This CPU alone.
 	idle     *Thread
 	prev     *Thread // left by the switch in progress
 	how      leaving
-	target   uint32     // with leaveMoved, the CPU to which prev goes
 	expired  bool       // the turn of the running thread is over, if threads of a level take turns
 	suspects bool       // the neighbour is late, and watched more closely
 	planned  clock.Time // when nextTick was set
@@ -59,6 +59,7 @@ func (q *runQueue) init(idle *Thread) {
 	q.timers.init()
 	q.fair.init()
 	q.idle = idle
+	q.mark = idle.cpu.Load() + 1
 	q.running.Store(levelIdle)
 }
 
@@ -85,6 +86,7 @@ func (q *runQueue) put(c *percpu.CPU, t *Thread) (ok, better bool) {
 	default:
 		better = q.putFair(c, t)
 	}
+	t.in.Publish(q.mark)
 	n := q.count.Load() + 1
 	q.count.Store(n)
 	q.mu.Unlock(c)
@@ -137,6 +139,7 @@ func (q *runQueue) putBack(c *percpu.CPU, t *Thread, how leaving) (ok bool) {
 		q.rt.put(t, how == leaveReady)
 	}
 	if ok {
+		t.in.Publish(q.mark)
 		q.count.Store(q.count.Load() + 1)
 	}
 	q.mu.Unlock(c)
@@ -242,6 +245,7 @@ func (q *runQueue) remove(t *Thread) {
 	} else {
 		q.removeListed(t)
 	}
+	t.in.Publish(0)
 	q.count.Publish(q.count.Load() - 1) // not Store: a CPU that still sees the old value only looks
 }
 
@@ -320,7 +324,7 @@ func (q *runQueue) adopt(c *percpu.CPU, t *Thread) {
 const pulled = 16
 
 // pull takes a thread out for another CPU, nil if there is none: the best one, but with free it skips threads
-// that are pinned.
+// that may not run on c.
 //
 // Locks: takes q.mu.
 func (q *runQueue) pull(c *percpu.CPU, free bool) (t *Thread) {
@@ -329,38 +333,60 @@ func (q *runQueue) pull(c *percpu.CPU, free bool) (t *Thread) {
 	}
 	q.mu.Lock(c)
 	n := pulled
-	if l := q.rt.best(); l < levelFair {
-		t = q.pullRealtime(l, free, &n)
-	}
-	for x := q.fair.any(); t == nil && x != nil && n > 0; x, n = q.fair.after(x), n-1 {
-		if !free || !x.pinned {
-			t = x
+	for t = q.waiting(nil); t != nil && free && !t.may(c.ID); t = q.waiting(t) {
+		if n--; n == 0 {
+			t = nil
+			break
 		}
 	}
 	if t != nil {
-		q.remove(t)
-		if t.level == levelFair {
-			q.glance(c)
-			q.fair.part(&t.share)
-		}
+		q.withdraw(c, t)
 	}
 	q.mu.Unlock(c)
 	return t
 }
 
-// pullRealtime returns the best thread of the real-time class that may go to another CPU. best is a level
-// that has a thread, n how many threads may be looked at.
+// takeOut takes a thread out, if it is in this queue.
 //
-// Locks: q.mu held; not asserted: pull has just taken it.
-func (q *runQueue) pullRealtime(best level, free bool, n *int) *Thread {
-	for l := best; l < levelFair; l++ {
-		for k := q.rt.lists[l%lists].First(); k != nil && *n > 0; k, *n = q.rt.lists[l%lists].Next(k), *n-1 {
-			if t := queuedThread(k); !free || !t.pinned {
-				return t
-			}
-		}
+// Locks: takes q.mu.
+func (q *runQueue) takeOut(c *percpu.CPU, t *Thread) (ok bool) {
+	q.mu.Lock(c)
+	if ok = t.in.Load() == q.mark; ok {
+		q.withdraw(c, t)
 	}
-	return nil
+	q.mu.Unlock(c)
+	return ok
+}
+
+// withdraw takes a thread out that is to run on another CPU.
+//
+// Locks: q.mu held; not asserted: the callers have just taken it.
+func (q *runQueue) withdraw(c *percpu.CPU, t *Thread) {
+	q.remove(t)
+	if t.level == levelFair {
+		q.glance(c)
+		q.fair.part(&t.share)
+	}
+}
+
+// waiting returns the thread that waits after t, or the first one for nil: level by level, those of the fair class by their deadlines.
+//
+// Locks: q.mu held; not asserted: the callers have just taken it.
+func (q *runQueue) waiting(t *Thread) *Thread {
+	l := levelKernel
+	if t != nil {
+		if t.level == levelFair {
+			return q.fair.after(t)
+		}
+		if n := q.rt.lists[t.level%lists].Next(&t.queued); n != nil {
+			return queuedThread(n)
+		}
+		l = t.level + 1
+	}
+	if l = q.rt.from(l); l < levelFair {
+		return q.rt.first(l)
+	}
+	return q.fair.any()
 }
 
 // idle is the set of idle CPUs. A CPU adds itself before its last look at the queues. A
@@ -373,14 +399,10 @@ var idle percpu.Mask
 //
 // Locks: takes the queue's.
 func enqueue(c *percpu.CPU, t *Thread) {
-	last := t.cpu.Load()
-	if t.pinned {
-		idle.Clear(last)
-		if give(c, percpu.Get(last), t) {
-			return
-		}
-		unbind(c, t)
+	if t.IsBound() && place(c, t) {
+		return
 	}
+	last := t.cpu.Load()
 	for id, ok := claim(last); ok; id, ok = claim(last) { // seldom twice
 		if give(c, percpu.Get(id), t) {
 			return

@@ -8,6 +8,7 @@ import (
 
 	"muster/kernel/clock"
 	"muster/kernel/cpu"
+	"muster/kernel/lock"
 	"muster/kernel/percpu"
 	"muster/kernel/upcall"
 )
@@ -19,6 +20,7 @@ func thread(id uint32, class Class) *Thread {
 		t.level, t.turns = levelFair, false
 	}
 	t.share.init()
+	t.binding.mu.Rank = lock.RankThread
 	return t
 }
 
@@ -97,13 +99,15 @@ func TestLevels(t *testing.T) {
 	require.Zero(t, q.rt.filled)
 }
 
-// Another CPU takes a thread that is not pinned, and the queue stays whole.
-func TestPinnedThreadsStay(t *testing.T) {
+// Another CPU takes a thread that may run there, and the queue stays whole.
+func TestBoundThreadsStay(t *testing.T) {
 	for _, class := range []Class{ClassKernel, ClassUser} {
 		c, q := oneQueue()
 		for id, pinned := range []bool{true, false, true, false} {
 			x := thread(uint32(id), class)
-			x.pinned = pinned
+			if pinned {
+				x.bindTo(c, boundTo+1)
+			}
 			q.add(c, x)
 		}
 		require.Equal(t, uint32(1), q.pull(c, true).ID)

@@ -42,6 +42,17 @@ func (r *realtime) best() level {
 	return levelFair
 }
 
+// from returns the best level from l on that has a thread, levelFair if none has.
+func (r *realtime) from(l level) level {
+	for i := l / 64; i < levelWords; i++ {
+		if w := r.filled[i] >> (l % 64) << (l % 64); w != 0 {
+			return 64*i + level(bits.TrailingZeros64(w))
+		}
+		l = 0
+	}
+	return levelFair
+}
+
 func (r *realtime) isEmpty() bool { return r.filled[0]|r.filled[1] == 0 }
 
 // put adds a thread after those of its level, or before them.

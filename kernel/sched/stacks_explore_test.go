@@ -11,6 +11,7 @@ import (
 
 	"muster/kernel/atom"
 	"muster/kernel/explore"
+	"muster/kernel/ipi"
 	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
@@ -203,6 +204,7 @@ func (m *crew) rest(cpu int) func() {
 				atom.Pause()
 			}
 			m.ipi[cpu].Store(0)
+			ipi.Take(c, ipi.Reschedule)
 		}
 	}
 }
@@ -255,8 +257,7 @@ var leaves = map[string]func(m *crew) []func(){
 		x, last := m.running(0, ClassKernel), m.running(1, ClassKernel)
 		return []func(){
 			m.program(x, m.cpus[0], func(c *percpu.CPU) *percpu.CPU {
-				x.pinned = true
-				local(c).target = 1
+				x.bindTo(c, boundTo+1)
 				return m.code.leave(c, leaveMoved)
 			}),
 			m.program(last, m.cpus[1], func(c *percpu.CPU) *percpu.CPU { return c }),

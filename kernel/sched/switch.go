@@ -17,7 +17,7 @@ const (
 	leaveReady  leaving = iota // another one comes first; keeps its place in its queue
 	leaveYield                 // lets its equals run first
 	leaveParked                // waits for a token
-	leaveMoved                 // goes to the queue of the CPU that it is pinned to
+	leaveMoved                 // may not run here any more
 	leaveDead                  // is freed
 	leaveIdle                  // the idle thread: nothing
 )
@@ -76,16 +76,15 @@ func Exit(c *percpu.CPU) {
 // goes on: that one.
 func Pin(c *percpu.CPU, cpu uint32) *percpu.CPU {
 	t := Current(c)
-	t.pinned = true
+	t.bindTo(c, boundTo+cpu)
 	if cpu == c.ID {
 		return c
 	}
-	local(c).target = cpu
 	return reschedule(c, leaveMoved)
 }
 
 // Unpin lets the current thread run anywhere again.
-func Unpin(c *percpu.CPU) { Current(c).pinned = false }
+func Unpin(c *percpu.CPU) { Current(c).bindTo(c, boundNowhere) }
 
 // reschedule gives the CPU to the next thread.
 func reschedule(c *percpu.CPU, how leaving) *percpu.CPU {
@@ -219,7 +218,6 @@ func finishReady(c *percpu.CPU, q *runQueue) {
 		enqueue(c, prev)
 	case leaveMoved:
 		prev.state.Store(stReady)
-		prev.cpu.Store(q.target) // it has run here until now: see runner
 		enqueue(c, prev)
 	case leaveDead:
 		upcall.To.Reap(c, uintptr(unsafe.Pointer(prev)))
@@ -239,9 +237,7 @@ func requeue(c *percpu.CPU, q *runQueue, t *Thread, how leaving) {
 	if short && q.looks.Load() == 0 {
 		q.look()
 	}
-	if id, ok := idle.Next(0); ok && idle.Clear(id) {
-		kick(c, percpu.Get(id))
-	}
+	offer(c, q)
 }
 
 // Breathe opens a window for interrupts in a long operation, and lets another

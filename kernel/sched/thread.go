@@ -5,10 +5,11 @@
 // Context: interrupts off. A function that may switch threads returns the CPU on
 // which the caller goes on.
 // Locks: runQueue.mu guards a CPU's queue, timerQueue.mu its timers, Mutex.mu the
-// waiters of a mutex. They are never held across a switch.
+// waiters of a mutex, binding.mu the CPUs of a thread. They are never held across a switch. What code may change
+// each part of a thread: affinity.go.
 // Manual: Intel SDM vol. 3A, "Task Management in 64-bit Mode".
 // Chapter: docs/09-scheduler.md.
-// Left out: priorities beyond two classes, affinity.
+// Left out: real-time threads of programs.
 package sched
 
 import (
@@ -18,6 +19,7 @@ import (
 	"muster/kernel/cpu"
 	"muster/kernel/fakeg"
 	"muster/kernel/list"
+	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/trap"
@@ -58,13 +60,14 @@ type Thread struct {
 	Work  atom.Uint32 // what to do before leaving the core: bits of package linux
 
 	cpu      atom.Uint32 // CPU that ran it last, or is to
-	share    share       // in the fair class
+	in       atom.Uint32 // one more than the number of the CPU in whose queue it is, 0 for none; stored under that queue's lock
+	binding  binding
+	share    share // in the fair class
 	standing standing
 	queued   list.Node // in a list of a run queue, guarded by its lock
 	level    level
 	turns    bool      // takes turns with others of its level
 	Wait     list.Node // in a list of waiters, guarded by the list's lock
-	pinned   bool      // runs on cpu alone; changed while it runs
 	granted  bool      // a mutex was handed over, guarded by its lock
 	timer    Timer
 	woken    *Thread     // the next one of a Woken, while this one is ready and in no queue
@@ -106,6 +109,7 @@ func (t *Thread) Init(stackLow, stackTop uintptr, id uint32, class Class, s *mem
 		t.level, t.turns = levelFair, false
 	}
 	t.share.init()
+	t.binding.mu.Rank = lock.RankThread
 	t.Used.Init()
 	t.state.Store(stNew)
 	t.FirstState = trap.LeaveFrame

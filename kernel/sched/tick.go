@@ -153,9 +153,7 @@ func tick(c *percpu.CPU, q *runQueue, now clock.Time) {
 	if q.count.Load() > 0 {
 		c.Resched = 1
 		q.expired = true
-		if id, ok := idle.Next(0); ok && id != c.ID && idle.Clear(id) {
-			kick(c, percpu.Get(id))
-		}
+		offer(c, q)
 	}
 	console.Resume(c)
 	if now-q.drawn >= tickPeriod && console.TakeDamage() {

@@ -56,9 +56,9 @@ func TestMutationsAreFound(t *testing.T) {
 			"this address in a CPU's block is stale: sched.switchTo"}},
 		"block kept over an upward call": {"kernel/trap/trap.go", "how := upcall.To.Syscall(c, f)\n\tif lock.Checked {\n\t\tLeft(percpu.This())", "how := upcall.To.Syscall(c, f)\n\tif lock.Checked {\n\t\tLeft(c)", []string{
 			"c is stale: upcall.Syscall"}},
-		"a switch that the signature hides": {"kernel/sched/switch.go", "{ Current(c).pinned = false }", "{ Current(c).pinned = false; c = Yield(c); c.Resched = 0 }", []string{
+		"a switch that the signature hides": {"kernel/sched/switch.go", "{ Current(c).bindTo(c, boundNowhere) }", "{ Current(c).bindTo(c, boundNowhere); c = Yield(c); c.Resched = 0 }", []string{
 			"Unpin may switch threads in sched.Yield"}},
-		"mark removed from a function": {"kernel/linux/syscall.go", "//cpucheck:switches the entry stub goes on, and finds the block by GS\nfunc Syscall", "func Syscall", []string{
+		"mark removed from a function": {"kernel/linux/syscall.go", "//cpucheck:switches the entry stub goes on, and finds the block by GS\n", "", []string{
 			"Syscall may switch threads"}},
 		"mark removed from a call": {"kernel/sched/idle.go", " //cpucheck:stays the idle thread never moves to another CPU", "", []string{
 			"runFromIdle may switch threads in sched.switchTo", "the CPU that sched.switchTo returns is dropped", "c is stale: sched.switchTo"}},
