@@ -6,10 +6,10 @@ import (
 	"muster/kernel/percpu"
 )
 
-// FUTEX_WAKE_OP: change a word, wake tasks that wait at another one, and, if the old value of the first compares
-// well, tasks that wait at the first. A program saves two system calls by it. Linux holds the locks of both
-// buckets over all of that. Here the three steps follow each other, as if the program made them itself: each is atomic, the
-// word has changed before any task is looked for, and a wake-up without a reason is one that each waiter expects.
+// FUTEX_WAKE_OP changes the second of two words and wakes tasks that wait at the first. If a comparison of the second
+// word's old value holds, it wakes tasks that wait at the second word, too. A program saves two system calls by it. Linux
+// holds the locks of both buckets over all three steps. Here the steps follow each other, as if the program made three
+// calls: each step is atomic, the word changes before the kernel looks for tasks, and every waiter expects spurious wake-ups.
 
 // wordChange is the last argument, decoded.
 type wordChange struct {
@@ -39,8 +39,10 @@ const (
 	compares
 )
 
-// changeOf decodes the argument: from bit 31 on 4 bits of the operation, 4 of the comparison, and 12 of each of the two
-// operands, which have signs.
+// changeOf decodes the argument: the operation in bits 31:28, the comparison in bits 27:24, the operand of the operation
+// in bits 23:12, and the number to compare with in bits 11:0. The last two are signed.
+//
+// Source: the manual page futex(2), "FUTEX_WAKE_OP".
 func changeOf(x uint32) wordChange {
 	w := wordChange{op: x >> 28, compare: x >> 24 & 15, arg: int32(x<<8) >> 20, against: int32(x<<20) >> 20}
 	if w.op&changeShift != 0 {
@@ -66,7 +68,7 @@ func (w wordChange) of(v uint32) uint32 {
 	return arg
 }
 
-// holds reports whether the old value of the word compares well.
+// holds reports whether the comparison of the word's old value holds.
 func (w wordChange) holds(old int32) bool {
 	switch w.compare {
 	case compareEqual:

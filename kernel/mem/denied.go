@@ -7,9 +7,9 @@ import (
 )
 
 // Allocations that fail on request, in debug builds: of those that the kernel makes for a program,
-// one in N fails as if memory were exhausted. A program, and a fuzzer, so reach each error path
-// long before memory ends. What the kernel
-// allocates for itself, and in a state from which it cannot return an error, does not fail.
+// one in N fails as if memory were exhausted. So a fuzzer reaches each error path long before
+// memory is exhausted. What the kernel allocates for itself does not fail, nor what it allocates
+// where it cannot return an error.
 
 // site is a kind of allocation.
 type site struct {
