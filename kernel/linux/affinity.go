@@ -94,10 +94,21 @@ func sysSchedSetaffinity(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uin
 	if e != 0 {
 		return c, errno(e)
 	}
-	for limit := clock.Now() + leaveLimit; isAstray(c, t, id) && clock.Now() < limit; {
+	return t.awaitMove(c, id), 0
+}
+
+// awaitMove waits until no CPU outside its set runs the task with an id, or the limit is reached, or t has to exit. If t itself may
+// not stay on its CPU any more, it goes to another one meanwhile: two tasks that bind each other would both wait for the limit.
+//
+// Context: no lock held. Returns the CPU on which t goes on.
+func (t *Task) awaitMove(c *percpu.CPU, id int32) *percpu.CPU {
+	for limit := clock.Now() + leaveLimit; isAstray(c, t, id) && clock.Now() < limit && t.Work.Load()&workExit == 0; {
 		c = sched.Breathe(c)
+		if t.Work.Load()&workBind != 0 {
+			c = sched.Settle(c) // the bit stays: the way out of the core looks again
+		}
 	}
-	return c, 0
+	return c
 }
 
 // setAffinity sets on which CPUs the task with an id may run. used is Bind's.

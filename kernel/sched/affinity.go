@@ -106,8 +106,9 @@ func onMachine(i uint32) uint64 {
 	return 1<<(n-64*i) - 1
 }
 
-// NeedsBlock reports whether Bind needs memory for a set of several CPUs.
-func NeedsBlock() bool { return percpu.Count() > 64 }
+// NeedsBlock reports whether Bind needs memory for a set of several CPUs. A CPU that comes online later may be in a set, too, so
+// all that the machine has room for count.
+func NeedsBlock() bool { return percpu.Limit() > 64 }
 
 // Bind sets the CPUs on which t may run, some of which are online. block is zeroed memory of the size of a SetWords, if
 // NeedsBlock says so. used says that it belongs to the thread from now on: Block returns it.
@@ -157,9 +158,9 @@ func (b *binding) store(words *SetWords, block uintptr) (used bool) {
 			if used = block != 0; !used {
 				block = uintptr(unsafe.Pointer(&b.word))
 			}
-			b.set.Init(block, percpu.Count())
+			b.set.Init(block, percpu.Limit())
 		}
-		for i := range (percpu.Count() + 63) / 64 {
+		for i := range (percpu.Limit() + 63) / 64 {
 			b.set.SetWord(i, words[i%uint32(len(words))]&onMachine(i))
 		}
 	}
@@ -223,7 +224,8 @@ func (t *Thread) IsAstray() bool {
 
 // Settle makes the current thread go to another CPU if it may not run on this one.
 //
-// Context: on the way out of the core, after WorkBind was cleared; no lock held. Returns the CPU on which the thread goes on.
+// Context: after WorkBind was cleared, on the way out of the core, or before; no lock held. Returns the CPU on which the thread
+// goes on.
 // Locks: takes the thread's binding.mu.
 func Settle(c *percpu.CPU) *percpu.CPU {
 	t := Current(c)

@@ -207,6 +207,29 @@ func TestBoundIsInherited(t *testing.T) {
 	require.True(t, one.may(128) && !one.may(127) && !one.may(0))
 }
 
+// A set has room for CPUs that are registered later.
+func TestBoundBeforeCPUsAreRegistered(t *testing.T) {
+	for _, n := range []uint32{4, 64} {
+		list := cpus(t, 130)
+		percpu.Reset()
+		percpu.SetTable(uintptr(unsafe.Pointer(&make([]*percpu.CPU, 130)[0])), 130)
+		for _, c := range list[:n] {
+			percpu.Register(c)
+		}
+		require.True(t, NeedsBlock())
+		x, block := thread(1, ClassUser), new(SetWords)
+		require.True(t, x.Bind(list[0], &SetWords{0b110}, uintptr(unsafe.Pointer(block))))
+		for _, c := range list[n:] {
+			percpu.Register(c)
+		}
+		set := SetWords{2, 1, 2}
+		x.Bind(list[0], &set, 0)
+		require.True(t, x.may(1) && !x.may(2) && x.may(64) && x.may(129))
+		require.Equal(t, &set, block)
+		require.EqualValues(t, 0, x.binding.word)
+	}
+}
+
 // An idle CPU is woken for a thread that it may run, even if others wait before it.
 func TestOfferHonoursSets(t *testing.T) {
 	list := cpus(t, 4)

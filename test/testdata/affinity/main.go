@@ -238,6 +238,34 @@ func shares(all []int) {
 	}
 }
 
+// mutual has two threads that bind each other to one CPU after the other. Neither waits for long until the other has left its CPU.
+// It prints what happens again and again, as a host that is busy makes some calls slow.
+func mutual(n int) {
+	var tids [2]atomic.Int64
+	var slow [2]int
+	var done sync.WaitGroup
+	for i := range 2 {
+		done.Add(1)
+		go func() {
+			defer done.Done()
+			runtime.LockOSThread() // and never unlocked: the thread ends
+			tids[i].Store(int64(syscall.Gettid()))
+			for tids[1-i].Load() == 0 {
+				runtime.Gosched()
+			}
+			for end, k := time.Now().Add(5*time.Second), i; time.Now().Before(end); k++ {
+				begin := time.Now()
+				bind(int(tids[1-i].Load()), setOf(k%n))
+				if time.Since(begin) > 900*time.Millisecond {
+					slow[i]++
+				}
+			}
+		}()
+	}
+	done.Wait()
+	expect(slow[0]+slow[1] < 4, "two threads that bind each other have %d calls of more than 900 ms", slow[0]+slow[1])
+}
+
 // endures binds threads at random for a while, in which CPUs go offline and come back. A set may have no CPU that is online any
 // more: then the thread may run anywhere.
 func endures(all []int, d time.Duration) {
@@ -287,6 +315,9 @@ func main() {
 		inherits(all)
 		moves(some)
 		shares(all)
+		if len(all) > 1 && len(all) <= 8 { // more CPUs than the host has make all calls slow
+			mutual(len(all))
+		}
 	}
 	fmt.Println("affinity: passed:", !failed.Load(), "on", len(all), "CPUs")
 }
