@@ -155,6 +155,23 @@ func TestCallsGetMemory(t *testing.T) {
 	}
 }
 
+// A call that says ENOMEM for another reason, such as a hole, ends no program, while one has all memory. The
+// call that needs memory does. Go's runtime may need a page before that, so there are several tries.
+func TestQueriesEndNoProgram(t *testing.T) {
+	exe := build(t, "build", "./testdata/bomb")
+	late := regexp.MustCompile(`(?s)bomb: queries are done\n.*out of memory, the largest program, ended`)
+	for range 4 {
+		r := boot(t, "--cpus", "2", "--mem", "80", "--timeout", "100", "--qemu", "-initrd "+exe, "--append", "loglevel=5",
+			"--run", "app bomb hold / bomb queries 20").lacks("PANIC")
+		if late.MatchString(r.log) {
+			require.Equal(t, 1, r.status)
+			r.has("app: bomb hold: status 137\n").lacks("queries 20: status")
+			return
+		}
+	}
+	require.Fail(t, "a call that needs no memory has ended the largest program")
+}
+
 // No step of these programs, nor of their end, has interrupts off for long.
 func TestBombsAreBounded(t *testing.T) {
 	exe := build(t, "build", "./testdata/bomb")

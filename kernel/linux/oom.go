@@ -192,6 +192,7 @@ func noMemory(c *percpu.CPU, f *cpu.Frame, h Handler) (_ *percpu.CPU, r uint64) 
 	if t.wasRefused() {
 		c, r = t.repeat(c, f, h)
 	}
+	t.partly = false
 	if r == errno(ENOMEM) {
 		switch uintArg(f.AX) {
 		case numBrk:
@@ -204,8 +205,9 @@ func noMemory(c *percpu.CPU, f *cpu.Frame, h Handler) (_ *percpu.CPU, r uint64) 
 }
 
 // wasRefused reports whether a call that says ENOMEM may say so because there were no frames: any request was
-// refused since t last repeated a call. Calls have other reasons for ENOMEM, which no memory helps.
-func (t *Task) wasRefused() bool { return t.refusals != mem.Refusals() }
+// refused since t last repeated a call. Calls have other reasons for ENOMEM, which no memory helps. A call that has taken
+// areas away is not made again: another thread may have mapped something there meanwhile.
+func (t *Task) wasRefused() bool { return !t.partly && t.refusals != mem.Refusals() }
 
 // repeatLimit is how long a call waits for the memory of programs that end, and repeatMost how
 // often it finds memory and is refused again. Other CPUs may take what comes back bit by bit, or the call may need
@@ -219,6 +221,9 @@ const (
 // memory of a program that ends comes back. The call has undone what it did, or does not mind to find
 // it done. It holds no lock now.
 //
+// The first time no program is ended for it: the call may have another reason for ENOMEM, and then it is refused no
+// memory when it is made again.
+//
 // Context: no lock held. Returns the CPU on which the task goes on.
 func (t *Task) repeat(c *percpu.CPU, f *cpu.Frame, h Handler) (_ *percpu.CPU, r uint64) {
 	may := others
@@ -227,9 +232,10 @@ func (t *Task) repeat(c *percpu.CPU, f *cpu.Frame, h Handler) (_ *percpu.CPU, r 
 	}
 	r = errno(ENOMEM)
 	end := clock.Now() + repeatLimit
-	for came := 0; r == errno(ENOMEM) && t.wasRefused() && t.Work.Load()&workExit == 0; {
+	now := onlyEnding
+	for came := 0; r == errno(ENOMEM) && t.wasRefused() && t.Work.Load()&workExit == 0; now = may {
 		t.refusals = mem.Refusals()
-		switch relieve(c, t.proc, may) {
+		switch relieve(c, t.proc, now) {
 		case hasCome:
 			if came++; came > 1 {
 				c, _ = sched.ParkUntil(c, clock.Now()+reliefWait)
@@ -237,9 +243,15 @@ func (t *Task) repeat(c *percpu.CPU, f *cpu.Frame, h Handler) (_ *percpu.CPU, r 
 		case endsOthers:
 			c, _ = sched.ParkUntil(c, clock.Now()+reliefWait)
 		default:
-			came = repeatMost // the call may need less than plenty: once more with what the CPUs gave back
+			if now == may {
+				came = repeatMost // the call may need less than plenty: once more with what the CPUs gave back
+			}
 		}
+		id, refused := c.ID, c.Refused
 		c, r = h(c, t, f)
+		if c.ID == id && c.Refused == refused {
+			break // no memory was refused: the call has another reason
+		}
 		if came >= repeatMost || clock.Now() >= end {
 			break
 		}

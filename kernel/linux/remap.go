@@ -38,6 +38,7 @@ func sysMremap(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	}
 	c = p.mapMu.Lock(c)
 	c, at := p.remap(c, r)
+	current(c).partly = at == errno(ENOMEM) && (r.flags&mremapFixed != 0 || r.old > r.n)
 	p.mapMu.Unlock(c)
 	return c, at
 }

@@ -48,6 +48,7 @@ type Task struct {
 	altSize  uintptr
 	trapped  trapped // used by the task alone
 	again    restart // the system call that a signal interrupted; used by the task alone
+	partly   bool    // a call that says ENOMEM has taken areas away; used by the task alone
 	refusals uint64  // of memory, when the task last repeated a call for them; used by the task alone
 	clearTID uintptr // word that becomes 0 when the task ends, 0 for none; used by the task alone
 

@@ -148,6 +148,7 @@ func (p *Process) mmap(c *percpu.CPU, r mapRequest) (*percpu.CPU, uint64) {
 		}
 	}
 	if !s.Insert(c, r.addr, r.addr+r.n, r.prot) {
+		current(c).partly = fixed && !free
 		return c, errno(ENOMEM)
 	}
 	return c, uint64(r.addr)
@@ -192,12 +193,13 @@ func sysMunmap(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 func (p *Process) unmap(c *percpu.CPU, start, end uintptr) (*percpu.CPU, bool) {
 	p.mapMu.AssertHeld(c)
 	s := p.Space
-	for {
+	for began := false; ; began = true {
 		from, to, ok := s.NextArea(c, start, end)
 		if !ok {
 			return c, true
 		}
 		if !s.BeginUnmap(c, from, to) {
+			current(c).partly = began
 			return c, false
 		}
 		c = p.zap(c, from, to)

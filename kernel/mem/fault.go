@@ -153,7 +153,7 @@ func (s *Space) pageBits(p Prot) uint64 {
 }
 
 // Page brings in the page of addr, with any rights of its area, and returns the
-// page's physical address. The caller keeps the space from changing.
+// page's physical address. Other threads may take the page away again at once.
 //
 // Locks: takes s.mu.
 func (s *Space) Page(c *percpu.CPU, addr uintptr) (p PhysAddr, out Outcome) {
@@ -166,17 +166,7 @@ func (s *Space) Page(c *percpu.CPU, addr uintptr) (p PhysAddr, out Outcome) {
 	if a := s.find(addr); a != nil && !a.dying {
 		out = Exhausted
 		if e := entryMake(s.root, addr, s.tableBits(), c, &s.tables); e != nil {
-			v := word(e).Load()
-			switch {
-			case v&pteComing != 0: // its page fault will find that it is brought in
-				word(e).CompareAndSwap(v, v&kept|s.pageBits(a.prot))
-			case v != 0:
-			case a.lent != 0:
-				s.lend(e, a)
-			default:
-				s.fill(c, e, &page, a.prot)
-			}
-			if p = PhysAddr(word(e).Load() & pteAddr); p != 0 {
+			if p = s.bringIn(c, e, a, &page); p != 0 {
 				out = Resolved
 			}
 		}
@@ -186,6 +176,29 @@ func (s *Space) Page(c *percpu.CPU, addr uintptr) (p PhysAddr, out Outcome) {
 		FreeFrame(c, page)
 	}
 	return p, out
+}
+
+// bringIn is Page for an entry, and returns the entry's frame. A page fault without the lock may take a page back
+// that was coming, and another one may begin then: each CPU does so once at most, as it takes the lock after that.
+//
+// Locks: s.mu held; not asserted: Page has just taken it.
+func (s *Space) bringIn(c *percpu.CPU, e *uint64, a *Area, page *PhysAddr) (p PhysAddr) {
+	for range maxCPUs + 1 {
+		v := word(e).Load()
+		switch {
+		case v&pteComing != 0: // its page fault will find that it is brought in
+			word(e).CompareAndSwap(v, v&kept|s.pageBits(a.prot))
+		case v != 0:
+		case a.lent != 0:
+			s.lend(e, a)
+		default:
+			s.fill(c, e, page, a.prot)
+		}
+		if v = word(e).Load(); v != 0 && v&pteComing == 0 {
+			return PhysAddr(v & pteAddr)
+		}
+	}
+	return 0
 }
 
 // Present says which of up to 64 pages from addr on are in memory, in the bits of the

@@ -110,7 +110,7 @@ func allocSlow(c *percpu.CPU) (n uint32) {
 		*frameWord(n) = frameUsed
 	}
 	pool.mu.Unlock(c)
-	granted(n != frameNone)
+	granted(c, n != frameNone)
 	return n
 }
 
@@ -202,7 +202,7 @@ func plentyDirect(c *percpu.CPU) bool {
 	lockPool(c)
 	yes := pool.unused > frames.reserve>>c.Urgent
 	pool.mu.Unlock(c)
-	return granted(yes)
+	return granted(c, yes)
 }
 
 // roomyDirect is Roomy while there is no caching.
@@ -210,7 +210,7 @@ func roomyDirect(c *percpu.CPU) bool {
 	lockPool(c)
 	yes := pool.unused > cacheSlack+frames.reserve/2
 	pool.mu.Unlock(c)
-	return granted(yes)
+	return granted(c, yes)
 }
 
 // refusals counts requests for memory that were refused.
@@ -221,9 +221,10 @@ var refusals atom.Uint64
 func Refusals() uint64 { return refusals.Load() }
 
 // granted counts a request that is refused, and returns yes.
-func granted(yes bool) bool {
+func granted(c *percpu.CPU, yes bool) bool {
 	if !yes {
 		refusals.Add(1)
+		c.Refused++
 	}
 	return yes
 }
@@ -241,7 +242,7 @@ func poolHas(c *percpu.CPU, n uint64) bool {
 	lockPool(c)
 	yes := pool.unused >= n
 	pool.mu.Unlock(c)
-	return granted(yes)
+	return granted(c, yes)
 }
 
 // leavesFloor reports whether the pool has enough for the kernel's own runtime, while there is
@@ -250,7 +251,7 @@ func leavesFloor(c *percpu.CPU) bool {
 	lockPool(c)
 	yes := pool.unused > runtimeFloor>>c.Urgent
 	pool.mu.Unlock(c)
-	return granted(yes)
+	return granted(c, yes)
 }
 
 // cached returns how many frames a CPU has cached. It may be changing them: then the number

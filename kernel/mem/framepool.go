@@ -340,7 +340,7 @@ func AllocOrder(c *percpu.CPU, order uint) (p PhysAddr, ok bool) {
 		*frameWord(n) = blockWord(order)
 	}
 	pool.mu.Unlock(c)
-	return PhysAddr(n) << layout.PageShift, granted(ok)
+	return PhysAddr(n) << layout.PageShift, granted(c, ok)
 }
 
 // FreeOrder takes back a block from AllocOrder.

@@ -116,7 +116,8 @@ type CPU struct {
 	TraceKinds uint32       // bits of the kinds of event that this CPU records, 0 before it has a ring
 	Banks      uint32       // machine-check banks; set before the CPU comes online
 	Reading    atom.Uintptr // *linux.File to which this CPU takes a reference: see linux.fileTable.get
-	_          [24]byte
+	Refused    uint64       // requests for memory that were refused on this CPU; this CPU alone
+	_          [16]byte
 
 	// What other CPUs' requests are about (mem/posted.go). They write these words when they are 0; this CPU makes them 0.
 	FlushPages [FlushSlots]atom.Uint64 // translations to drop

@@ -9,6 +9,8 @@
 //	bomb calls N        has the kernel make objects of each kind, N times
 //	bomb fullpipes N    keeps N full pipes until the program is ended
 //	bomb late N         waits while free memory changes, and then takes N MiB
+//	bomb hold           waits a moment, fills pipes until memory is exhausted, and keeps them until it is ended
+//	bomb queries N      is late, too, and before it takes memory makes calls N times that say ENOMEM, but need none
 //
 // Layer: host.
 // Chapter: docs/05-memory.md.
@@ -298,12 +300,21 @@ func freeMemory() uint64 {
 
 // late takes its memory page by page, when other programs have theirs: free memory has stayed what it is for a second.
 func late(n int) {
+	awaitOthers()
+	take(n)
+	fmt.Println("bomb: late is done")
+}
+
+func awaitOthers() {
 	for was, same := uint64(0), 0; same < 10; same++ {
 		if now := freeMemory(); now != was {
 			was, same = now, 0
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
+}
+
+func take(n int) {
 	a, e := mmap(uintptr(n)<<20, rw)
 	if e != 0 {
 		panic(e)
@@ -311,7 +322,6 @@ func late(n int) {
 	for i := uintptr(0); i < uintptr(n)<<20; i += page {
 		*at(a + i) = 1
 	}
-	fmt.Println("bomb: late is done")
 }
 
 func main() {
@@ -344,6 +354,10 @@ func main() {
 		time.Sleep(time.Hour)
 	case "late":
 		late(n)
+	case "hold":
+		hold()
+	case "queries":
+		queries(n)
 	case "small":
 		small(n)
 	case "calls":

@@ -98,3 +98,46 @@ func oneOfEach(end uintptr) {
 	do("munmap", syscall.SYS_MUNMAP, a, 64*page)
 	do("munmap", syscall.SYS_MUNMAP, b, 16*page)
 }
+
+// queries makes calls that say ENOMEM for other reasons than memory, while another program has all of it. It touches no
+// new page meanwhile.
+func queries(n int) {
+	hole := mustMap(3 * page)
+	call(syscall.SYS_MUNMAP, hole+page, page)
+	query := func() {
+		call(syscall.SYS_BRK, 0) // inside the kernel it is refused
+		call(syscall.SYS_MADVISE, hole, 3*page, syscall.MADV_DONTNEED)
+		call(syscall.SYS_MMAP, 0, 1<<62, rw, syscall.MAP_PRIVATE|syscall.MAP_ANON, none, 0)
+	}
+	say := func(line string) { syscall.Write(1, []byte(line)) }
+	for start := freeMemory(); freeMemory() > start-20; time.Sleep(10 * time.Millisecond) {
+		query()
+	}
+	say("bomb: queries begin\n")
+	awaitOthers()
+	for range n {
+		query()
+	}
+	say("bomb: queries are done\n")
+	time.Sleep(500 * time.Millisecond) // the line is on the console before the log has the next one
+	take(2)                            // ends the other program
+}
+
+// hold fills pipes, and goes on when a call is refused memory: the largest program gets ENOMEM, and lives on.
+func hold() {
+	time.Sleep(2 * time.Second)
+	nofile()
+	var p [2]int32
+	for {
+		_, _, e := syscall.RawSyscall(syscall.SYS_PIPE2, uintptr(unsafe.Pointer(&p)), syscall.O_NONBLOCK, 0)
+		for e == 0 || e == syscall.ENOMEM {
+			if e != 0 {
+				syscall.RawSyscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&pause)), 0, 0)
+			}
+			_, _, e = syscall.RawSyscall(syscall.SYS_WRITE, uintptr(p[1]), uintptr(unsafe.Pointer(&full)), uintptr(len(full)))
+		}
+	}
+}
+
+var pause = syscall.Timespec{Nsec: 20e6}
+var full [16 * page]byte
