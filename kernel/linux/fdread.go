@@ -14,7 +14,7 @@ import (
 // takes none. It says in a word of its own CPU which file it is about to touch, and then looks again whether the
 // file is still in the table. The CPU that frees a file has taken it out of the table first, and then looks at the
 // words of all CPUs. So either the reader sees that the file has gone, or the other CPU sees the reader, and
-// waits: for some ten instructions, which the reader executes with interrupts off, so no sleep and no switch comes between them.
+// waits. It waits for about ten instructions: the reader has interrupts off, and neither sleeps nor switches meanwhile.
 //
 //	the reader                      the CPU that closes
 //	slot: f                         slot: 0

@@ -21,8 +21,8 @@ import (
 //	class     Init decides, and it stays.
 //
 // So no lock is held from the look at a thread to the change of its place, and a wake-up takes none but the queue's.
-// A waker, a CPU that steals and one that puts a thread back may all have read a set that is not up to date. The rule
-// that holds is: a thread runs code outside the core on CPUs of its set alone. It is kept as a signal is delivered.
+// A waker, a CPU that steals and one that puts a thread back may all have read a set that is not up to date. What holds
+// all the same is that a thread runs code outside the core on CPUs of its set alone. The means are those of a signal.
 // Bind stores the set, then WorkBind, and then looks whether a CPU runs the thread. A CPU that begins to run a thread says
 // so, and looks at WorkBind when it leaves the core. Both store first and load later, with locked instructions. So
 // at least one of them sees the other: Bind interrupts that CPU, or the CPU finds WorkBind. It then reads
@@ -32,8 +32,8 @@ import (
 // A thread that waits in the queue of a CPU that is not in the set would move when its turn came. Bind does not wait for
 // that: it takes the thread out under the lock of that queue, if it is still there.
 //
-// If no CPU of a set is online, the thread may run anywhere from then on, as on Linux. The thread's CPU finds that, or
-// its waker: see unbind.
+// If no CPU of a set is online, the thread may run anywhere from then on, as on Linux. The CPU that looks for a place for
+// the thread notices that: see unbind.
 
 // binding is the set of CPUs on which a thread may run.
 type binding struct {

@@ -12,8 +12,8 @@ import (
 //
 // No wake-up is lost. A waker puts its thread into a queue under the queue's lock, before
 // or after the queue is closed: before, leave finds the thread; after, put refuses it and
-// the waker chooses another CPU. A waker that took this CPU out of the set of idle ones, to
-// make it steal, is served by the CPU that leave wakes in its place.
+// the waker chooses another CPU. A waker may have taken this CPU out of the set of idle ones, to
+// make it steal: leave wakes another CPU in its place.
 
 // leaveBatch is how many threads move between two windows for interrupts.
 const leaveBatch = 32

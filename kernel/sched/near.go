@@ -12,10 +12,10 @@ import (
 //
 // A CPU that has become idle looks for a thread that waits elsewhere. To look at all queues costs as much as there are
 // CPUs, each time that one becomes idle, and reads a cache line of each. So it looks at the queues of a few neighbours, and
-// at those whose CPU has said that threads wait there: in the set loaded. A CPU says so at a tick that finds a
-// waiting thread, and a waker that puts a second thread into a queue says it, too. A single thread that waits far
-// away for less than a tick is not found; but at the next tick, its CPU offers it to an idle one. The queue of a
-// CPU with a waiting thread has that tick.
+// at those of the CPUs in the set loaded. A CPU puts itself into this set at a tick that finds a
+// waiting thread, and a waker puts a CPU into it when it adds a second thread to its queue. A single thread that waits far
+// away for less than a tick is not found. At the next tick, which each CPU with a waiting thread has, its CPU
+// offers it to an idle one.
 
 // nearness is by what two CPUs are near each other.
 type nearness int
@@ -139,7 +139,7 @@ func stealFrom(c, v *percpu.CPU) *Thread {
 // isWide reports whether a CPU that becomes idle does not look at all queues.
 func isWide() bool { return percpu.Count() > 1+neighbours }
 
-// say says whether threads wait in the queue of this CPU.
+// say puts this CPU into the set loaded if threads wait in its queue, and takes it out if none does.
 //
 // Context: the CPU of the queue, in its tick.
 func (q *runQueue) say(c *percpu.CPU) {
@@ -152,7 +152,7 @@ func (q *runQueue) say(c *percpu.CPU) {
 	}
 }
 
-// sayCrowded says that more than one thread waits in a queue.
+// sayCrowded puts the CPU of a queue in which more than one thread waits into the set loaded.
 func (q *runQueue) sayCrowded() {
 	if isWide() && !loaded.Has(q.id) {
 		loaded.Set(q.id)

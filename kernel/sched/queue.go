@@ -188,8 +188,8 @@ func (q *runQueue) look() {
 	q.program(at)
 }
 
-// wantLook makes CPU to look at its queue soon, in which a thread with a short request waits, unless it is about to look.
-// Another CPU gets an IPI: it looks after it has stored that it is not about to.
+// wantLook requests that a CPU look at its queue soon, where a thread with a short request waits. A CPU that is about to
+// look needs no IPI: it clears looks first, and then finds the thread.
 func wantLook(c, to *percpu.CPU) {
 	q := local(to)
 	if q.looks.Load() != 0 { // after the thread was put into the queue

@@ -92,7 +92,7 @@ registers:
 specialExit:
 	TESTL	$const_flagsByIRET, R11
 	JNE	byIRET                // SYSRET would trap before the next instruction, not after
-	VERW	·dataSelector(SB)     // no such flag: special says that buffers are to be cleared
+	VERW	·dataSelector(SB)     // special also holds if buffers are to be cleared, and no flag needs IRET
 	JMP	registers
 
 byIRET:

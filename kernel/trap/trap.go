@@ -136,7 +136,7 @@ func ThreadStartPC() uintptr { return threadStartPC }
 
 var (
 	clearBuffers bool                 // VERW before ring 3
-	special      uint32 = flagsByIRET // flags with which a system call of ring 3 does not return at once
+	special      uint32 = flagsByIRET // flags with which a system call of ring 3 takes the slow way out; one that is always set, if buffers are to be cleared
 	dataSelector uint16 = userSS      // VERW must read it from memory: the form with a register does not clear
 	lostG        fakeg.G
 )
