@@ -18,7 +18,7 @@ COREFLAGS := $(foreach p,$(CORE),-gcflags='muster/$(p:/=)=-+ -wb=false')
 
 help:
 	@echo 'make run        boot the image in QEMU, with a shell on this terminal'
-	@echo 'make test       all tests, some of them shortened, about 20 minutes on two cores'
+	@echo 'make test       all tests, some of them shortened, 20 to 30 minutes on two cores'
 	@echo 'make lint       staticcheck, functions that nothing calls, waits, Python, commit subjects'
 	@echo 'make build      $(BUILD)/kernel.elf'
 	@echo 'make iso        $(BUILD)/muster.iso, for CD and USB stick, BIOS and UEFI'
