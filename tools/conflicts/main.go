@@ -119,7 +119,7 @@ func (o *options) run(w io.Writer) error {
 	if o.count {
 		return printCounts(w, windows, names, o.functions)
 	}
-	return printPairs(w, windows, allowed, names, o, strings.Contains(out, "threads pinned"))
+	return printPairs(w, windows, allowed, names, o)
 }
 
 // build compiles the plugin and the program.

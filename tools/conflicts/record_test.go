@@ -67,7 +67,7 @@ func TestParseErrors(t *testing.T) {
 func TestName(t *testing.T) {
 	all := []*window{newWindow(), newWindow(), newWindow()}
 	out := "window 0: getpid, 100 operations\nsomething else\nwindow 1: one_pipe again\nwindow 2: one_pipe, 50 operations of a control\n" +
-		"conflicts: 3 windows, threads pinned\n"
+		"conflicts: 3 windows\n"
 	used, err := name(all, out)
 	require.NoError(t, err)
 	require.Equal(t, []*window{all[0], all[2]}, used)
@@ -114,7 +114,7 @@ func TestVerdict(t *testing.T) {
 	verdict := func(w *window, control bool, allowed map[string]allowance) (string, error) {
 		w.control = control
 		var text strings.Builder
-		err := printPairs(&text, []*window{w}, allowed, &symbols{}, &options{workers: 2, cpus: 4}, true)
+		err := printPairs(&text, []*window{w}, allowed, &symbols{}, &options{workers: 2, cpus: 4})
 		return text.String(), err
 	}
 	text, err := verdict(clean, false, nil)

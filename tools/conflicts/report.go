@@ -11,12 +11,8 @@ import (
 
 // printPairs prints the report: the table of pairs, the reasons for what is allowed, and where the lines
 // come from that are not.
-func printPairs(w io.Writer, windows []*window, allowed map[string]allowance, names *symbols, o *options, pinned bool) error {
-	threads := "each worker's threads are bound to its CPU"
-	if !pinned {
-		threads = "the kernel cannot bind threads to CPUs, so they move, and the figures vary"
-	}
-	fmt.Fprintf(w, "%d workers on %d CPUs; %s.\n\n", o.workers, o.cpus, threads)
+func printPairs(w io.Writer, windows []*window, allowed map[string]allowance, names *symbols, o *options) error {
+	fmt.Fprintf(w, "%d workers on %d CPUs; each worker's threads are bound to its CPU.\n\n", o.workers, o.cpus)
 	fmt.Fprintf(w, "| pair | shared lines | allowed | instructions | locked |\n|---|---:|---:|---:|---:|\n")
 	free, counted := 0, 0
 	var wrong, reasons []string

@@ -68,10 +68,7 @@ var threads = []operation{
 	{name: "signal_handled", do: func(w *worker, _ int) { w.call(syscall.SYS_TGKILL, uintptr(pid), w.me, sigUser2) }},
 	{name: "sched_getaffinity", do: func(w *worker, _ int) { w.call(syscall.SYS_SCHED_GETAFFINITY, 0, 8, ptr(&w.buf)) }},
 	{name: "sched_setaffinity", do: func(w *worker, _ int) {
-		mask := ^uint64(0)
-		if pinned.Load() {
-			mask = uint64(1) << (w.id + 1)
-		}
+		mask := ownCPU(w.id)
 		w.call(syscall.SYS_SCHED_SETAFFINITY, 0, 8, ptr(&mask))
 	}},
 }
