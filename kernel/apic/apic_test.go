@@ -1,6 +1,7 @@
 package apic
 
 import (
+	"runtime"
 	"testing"
 	"time"
 	"unsafe"
@@ -21,6 +22,7 @@ func page(t *testing.T) *xapicRegs {
 	t.Helper()
 	r := new(xapicRegs)
 	Use(false, uintptr(unsafe.Pointer(r)))
+	t.Cleanup(func() { runtime.KeepAlive(r) })
 	clock.SetHz(1e9)
 	return r
 }

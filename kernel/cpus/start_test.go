@@ -1,6 +1,7 @@
 package cpus
 
 import (
+	"runtime"
 	"testing"
 	"unsafe"
 
@@ -28,9 +29,9 @@ func TestAdopt(t *testing.T) {
 // A CPU that has joined is shown as online when it is in the set, and not before: a call that names
 // it would be refused. One on its way offline is in the set for a while.
 func TestState(t *testing.T) {
-	words := [1]uint64{1}
-	Online.Init(uintptr(unsafe.Pointer(&words)), 2)
-	defer func() { Online = percpu.Mask{} }()
+	words := &[1]uint64{1}
+	Online.Init(uintptr(unsafe.Pointer(words)), 2)
+	defer func() { Online = percpu.Mask{}; runtime.KeepAlive(words) }()
 	c := &percpu.CPU{ID: 1}
 	c.State.Store(percpu.Ready)
 	require.Equal(t, uint32(percpu.Ready), State(c))

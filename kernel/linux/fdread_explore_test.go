@@ -12,6 +12,12 @@ import (
 	"muster/kernel/percpu"
 )
 
+// readsMemory is what the last model's code knows by its address alone, which the garbage collector does not see.
+var readsMemory struct {
+	table []uintptr
+	page  *slotPage
+}
+
 // reads searches CPUs that get the file of a descriptor while another one closes it, or gives it another file. The
 // memory of a file that has ended is used for something else at once, in which the count is not 0.
 func reads(preemptions, readers int, replace bool, get func(*fileTable, *percpu.CPU) *File, end func(*File, *percpu.CPU)) explore.Result {
@@ -26,6 +32,7 @@ func reads(preemptions, readers int, replace bool, get func(*fileTable, *percpu.
 			}
 		}
 		ft, page := &fileTable{}, &slotPage{}
+		readsMemory.table, readsMemory.page = table, page
 		ft.mu.Rank = lock.RankFile
 		ft.pages[0].Store(uintptr(unsafe.Pointer(page)))
 		old, other := w.file(kindEvent), w.file(kindEvent)

@@ -13,6 +13,12 @@ import (
 	"muster/kernel/percpu"
 )
 
+// transferProgram is the memory of a program that transfers much at once.
+var transferProgram struct {
+	pieces [maxIovecs]iovec
+	bytes  [2<<20 + 4096]byte
+}
+
 // One call transfers no more than Linux does: of one piece, and of many that have more.
 func TestTransferBound(t *testing.T) {
 	const linux = 0x7ffff000
@@ -20,16 +26,13 @@ func TestTransferBound(t *testing.T) {
 	require.EqualValues(t, 7, bytesAt(0, 7).left)
 	require.EqualValues(t, linux, bytesAt(0, 1<<62).left)
 
-	program := struct {
-		pieces [maxIovecs]iovec
-		bytes  [2<<20 + 4096]byte
-	}{}
+	program := &transferProgram // not on the test's stack, which moves when it grows
 	for i := range program.pieces {
 		program.pieces[i] = iovec{uint64(uintptr(unsafe.Pointer(&program.bytes))), uint64(len(program.bytes))}
 	}
-	low := uintptr(unsafe.Pointer(&program))
+	low := uintptr(unsafe.Pointer(program))
 	task := &Task{proc: &Process{}}
-	task.Space = mem.ModelSpace(low, low+unsafe.Sizeof(program))
+	task.Space = mem.ModelSpace(low, low+unsafe.Sizeof(*program))
 	c := &percpu.CPU{Current: uintptr(unsafe.Pointer(task))}
 	all := func() source {
 		_, s, e := piecesAt(c, task, low, maxIovecs)

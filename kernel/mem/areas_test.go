@@ -22,6 +22,7 @@ func hostPages(t *testing.T, n int) func() int {
 	t.Helper()
 	first := roundUp(uintptr(unsafe.Pointer(&arena)), pg)
 	require.LessOrEqual(t, first+uintptr(n)*pg, uintptr(unsafe.Pointer(&arena))+uintptr(len(arena)))
+	clear(arena[:]) // an old pointer there, to a cache of an earlier test, would reach the collector by a write barrier
 	var free []uintptr
 	for i := range uintptr(n) {
 		free = append(free, first+i*pg)

@@ -2,6 +2,7 @@ package mem
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -67,6 +68,7 @@ func (m *machine) memory(t *testing.T) uintptr {
 	t.Cleanup(func() {
 		frameTablePages = was
 		require.NoError(t, syscall.Munmap(b))
+		runtime.KeepAlive(m) // the code under test knows its words by address
 	})
 	return uintptr(unsafe.Pointer(&b[0]))
 }

@@ -2,6 +2,7 @@ package mem
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"unsafe"
 
@@ -26,6 +27,7 @@ func TestFaultsAgainstModel(t *testing.T) {
 		list := make([]*percpu.CPU, cpus)
 		var set [1]uint64
 		s.own.Init(uintptr(unsafe.Pointer(&set)), cpus)
+		t.Cleanup(func() { runtime.KeepAlive(&set) })
 		for i := range list {
 			c := &percpu.CPU{}
 			c.Init(uint32(i))

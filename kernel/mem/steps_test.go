@@ -2,6 +2,7 @@ package mem
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"unsafe"
 
@@ -23,7 +24,7 @@ var hostCaches [4 * perUnit]byte
 // that the space gave back.
 func hostTables(t *testing.T, s *Space, pages uintptr) (*tables, func() uint64) {
 	t.Helper()
-	pt := newTables(pages)
+	pt := newTables(t, pages)
 	first := uint32(pt.root >> layout.PageShift)
 	low := first &^ (wordsPerPage - 1) // the pool looks at the words of buddies
 	words := make([]uint32, uintptr(first-low)+roundUp(pages+1, wordsPerPage)+wordsPerPage)
@@ -40,7 +41,10 @@ func hostTables(t *testing.T, s *Space, pages uintptr) (*tables, func() uint64) 
 	pool.unused = plenty
 	clear(hostCaches[:])
 	frames.caches = PerCPU(unsafe.Pointer(&hostCaches))
-	t.Cleanup(func() { frames, pool, frameTablePages = framesZero, poolZero, was })
+	t.Cleanup(func() {
+		frames, pool, frameTablePages = framesZero, poolZero, was
+		runtime.KeepAlive(words) // the code under test knows them by address
+	})
 	s.root = pt.root
 	s.user = true
 	s.cpus = &s.own // no CPU

@@ -2,6 +2,7 @@ package mem
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 	"unsafe"
@@ -19,10 +20,11 @@ type tables struct {
 	root  PhysAddr
 }
 
-func newTables(pages uintptr) *tables {
-	t := &tables{arena: make([]byte, (pages+1)*layout.PageSize)}
-	t.root = t.page()
-	return t
+func newTables(t *testing.T, pages uintptr) *tables {
+	pt := &tables{arena: make([]byte, (pages+1)*layout.PageSize)}
+	t.Cleanup(func() { runtime.KeepAlive(pt) }) // the code under test knows it by address
+	pt.root = pt.page()
+	return pt
 }
 
 func (t *tables) page() PhysAddr {
@@ -51,7 +53,7 @@ func (t *tables) entry(va uintptr) *uint64 {
 func TestWalk(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
-		pt := newTables(64)
+		pt := newTables(t, 64)
 		var rows []uintptr // first addresses of the last-level tables
 		for range 1 + r.IntN(8) {
 			// Near and far apart: in the same, and in other, tables of each level.
@@ -99,7 +101,7 @@ func TestWalk(t *testing.T) {
 
 // A walk leaves a range without any table in as many steps as tables are missing.
 func TestWalkSkipsWhatIsMissing(t *testing.T) {
-	s := &Space{root: newTables(1).root}
+	s := &Space{root: newTables(t, 1).root}
 	w := walk{s: s, at: layout.PageSize, end: 100 << 39}
 	require.Nil(t, w.next())
 	require.Equal(t, 100, w.steps)
@@ -108,7 +110,7 @@ func TestWalkSkipsWhatIsMissing(t *testing.T) {
 
 // physical finds what a page of each size maps, and no device.
 func TestPhysical(t *testing.T) {
-	tb := newTables(8)
+	tb := newTables(t, 8)
 	const va = 0x7f1234567000
 	_, ok := physical(tb.root, va)
 	require.False(t, ok, "no table")
