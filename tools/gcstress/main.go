@@ -48,7 +48,7 @@ func main() {
 	log.SetFlags(0)
 	log.SetPrefix("gcstress: ")
 	tags := flag.String("tags", "", "build tags of the tests")
-	count := flag.Int("count", 1, "`N`, how often each test runs")
+	count := flag.Int("count", 1, "`N`, how often the tests run, each time in a new process")
 	flag.Parse()
 	if flag.NArg() == 0 {
 		log.Fatal("no package; usage: gcstress [-tags SET] [-count N] PACKAGE...")
@@ -69,13 +69,16 @@ func stress(out io.Writer, dir, tags string, count int, packages []string) error
 	if err != nil {
 		return err
 	}
-	// checkptr=0: these packages reach memory by address, as the kernel does.
-	cmd := exec.Command("go", append([]string{"test", fmt.Sprintf("-count=%d", count), "-timeout=1h", "-short", "-vet=off", "-gcflags=all=-d=checkptr=0",
-		"-tags", tags, "-overlay", overlay}, packages...)...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GODEBUG=clobberfree=1")
-	cmd.Stdout, cmd.Stderr = out, out
-	return cmd.Run()
+	for range count {
+		// checkptr=0: these packages reach memory by address, as the kernel does.
+		cmd := exec.Command("go", append([]string{"test", "-count=1", "-timeout=1h", "-short", "-vet=off", "-gcflags=all=-d=checkptr=0",
+			"-tags", tags, "-overlay", overlay}, packages...)...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "GODEBUG=clobberfree=1")
+		cmd.Stdout, cmd.Stderr = out, out
+		err = errors.Join(err, cmd.Run())
+	}
+	return err
 }
 
 // overlayOf writes, below temp, the collector for each package and the file that adds it to the package.
