@@ -61,22 +61,31 @@ left() {
 	local n=$((limit - (SECONDS - began)))
 	echo "-timeout=$((n > 60 ? n : 60))s"
 }
-# The race detector covers every package under every set of tags but these. Each of the
-# tests here works in child processes, or in one thread of a library.
+# The race detector covers the packages whose tests have several goroutines, under every set of tags but these; suite
+# host has the others, in which it would find nothing. Each of the tests in alone works in child processes, or in one
+# thread of a library.
 alone=(muster/test/models muster/test/lint muster/tools/{unreached,cpucheck,checkenglish})
-hosted() { "${gotest[@]}" "$(left)" "${alone[@]}"; }
-raced() {
-	local skips=() p
-	for p in "${alone[@]}"; do skips+=(-skip "$p:suite host runs it"); done
-	# checkptr=0: these packages reach memory by address, as the kernel does. The suite
-	# needs the race detector, not the pointer checks that -race turns on as well.
-	CGO_ENABLED=1 tagsets -tests "${skips[@]}" \
+# each runs the host tests that the options of tagsets choose, with options of go test.
+each() { # options of tagsets -- options of go test
+	local skips=() p how=()
+	for p in "${alone[@]}"; do skips+=(-skip "$p:suite host runs it, once"); done
+	while [[ $1 != -- ]]; do how+=("$1"); shift; done
+	shift
+	CGO_ENABLED=1 tagsets -tests "${how[@]}" "${skips[@]}" \
 		-skip muster/test:'it needs the tag qemu' \
 		-skip qemu:'suite qemu has -race' \
 		-skip soak:'make soak runs these' \
 		-skip explore:'its atomic words are ordinary variables, for one CPU at a time' \
-		"${gotest[@]}" "$(left)" -race -gcflags=all=-d=checkptr=0
+		"${gotest[@]}" "$(left)" "$@"
 }
+hosted() {
+	"${gotest[@]}" "$(left)" "${alone[@]}"
+	local r=$?
+	each -goroutines no -- && return $r
+}
+# checkptr=0: these packages reach memory by address, as the kernel does. The suite
+# needs the race detector, not the pointer checks that -race turns on as well.
+raced() { each -goroutines yes -- -race -gcflags=all=-d=checkptr=0; }
 # What each search went through is in its log, with its bounds.
 explored() { tagsets -tests -only explore tally test -show ' programs[ ,]' "${gotest[@]:2}" "$(left)"; }
 # Two machines at a time, whatever the host: each may have 4 CPUs and 1 GiB.

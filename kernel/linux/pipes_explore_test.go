@@ -90,7 +90,7 @@ func closeShipped(p *pipe, c *percpu.CPU, f *File, e *endings) { p.closeEnd(c, f
 // Both ends close together, with a write between: the pipe, its ends and its pages are
 // freed once, and no CPU touches an end that is gone.
 func TestPipeEndsCloseTogether(t *testing.T) {
-	passes(t, ends(explore.Unbounded, false, closeShipped))
+	passes(t, ends(explore.Bound(4, explore.Unbounded), false, closeShipped))
 	passes(t, ends(2, true, closeShipped))
 }
 
@@ -147,8 +147,8 @@ func TestPipeReadersWake(t *testing.T) {
 	for _, read := range []func(*world, int, *File) uint64{
 		readOne, func(w *world, id int, r *File) uint64 { return w.readLong(id, r, &w.out[id]) },
 	} {
-		passes(t, readers(2, 2, false, read))
-		passes(t, readers(2, 1, true, read))
+		passes(t, readers(explore.Bound(1, 2), 2, false, read))
+		passes(t, readers(explore.Bound(1, 2), 1, true, read))
 	}
 }
 
@@ -262,7 +262,7 @@ func writers(preemptions int, pass bool) explore.Result {
 }
 
 // Two pages of room come one after the other: both writers go on.
-func TestPipeWritersWake(t *testing.T) { passes(t, writers(3, true)) }
+func TestPipeWritersWake(t *testing.T) { passes(t, writers(explore.Bound(2, 3), true)) }
 
 // Negative control: the writer that was woken does not wake the next one.
 func TestPipeWriterNotPassedOnIsFound(t *testing.T) {

@@ -127,9 +127,9 @@ func turns(preemptions, writers int, signal, wait bool, code turnCode) explore.R
 // Each task gets the turn, one at a time, or a signal ends its wait; nothing touches a
 // task that has ended.
 func TestTurns(t *testing.T) {
-	passes(t, turns(explore.Unbounded, 2, false, false, turnShipped))
+	passes(t, turns(explore.Bound(4, explore.Unbounded), 2, false, false, turnShipped))
 	passes(t, turns(2, 3, false, false, turnShipped))
-	passes(t, turns(2, 3, true, false, turnShipped))
+	passes(t, turns(explore.Bound(1, 2), 3, true, false, turnShipped))
 	passes(t, turns(2, 2, true, true, turnShipped))
 }
 

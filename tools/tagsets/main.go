@@ -1,8 +1,8 @@
 // Command tagsets runs a command once for each set of build tags that the source
 // knows, on the packages that the set changes.
 //
-//	tagsets [-tests] [-only SET] [-skip TAG:REASON]... COMMAND [ARGS...]
-//	tagsets -tests -skip qemu:'need a machine' go test -race
+//	tagsets [-tests] [-goroutines yes|no] [-only SET] [-skip TAG:REASON]... COMMAND [ARGS...]
+//	tagsets -tests -goroutines yes -skip qemu:'need a machine' go test -race
 //	tagsets -list
 //
 // The sets come from the //go:build lines: each line gives the set of the tags that it
@@ -13,6 +13,8 @@
 // the sets with a tag, or one package if it names a package's path, and prints the reason.
 // -only leaves out all sets but one, of which "none" is the empty one.
 // The command fails if one of its runs fails; the others are made all the same.
+// -goroutines yes is for the race detector: of the packages it leaves out those whose tests run in one goroutine, as neither they nor
+// what they import from the module starts another one. -goroutines no has those alone.
 // -list prints the sets alone, one a line, the empty one as "none".
 //
 // Layer: host.
@@ -21,6 +23,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -33,7 +36,6 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("tagsets: ")
-	tests := flag.Bool("tests", false, "only packages that have tests")
 	skips := map[string]string{}
 	flag.Func("skip", "`TAG:REASON` or PACKAGE:REASON, left out", func(s string) error {
 		what, why, ok := strings.Cut(s, ":")
@@ -44,6 +46,15 @@ func main() {
 		return nil
 	})
 	only := flag.String("only", "", "run for this set alone")
+	var which choice
+	flag.BoolVar(&which.tests, "tests", false, "only packages that have tests")
+	flag.Func("goroutines", "`yes` or no: only packages whose tests start goroutines, or only the others", func(s string) error {
+		which.threads = s
+		if s != "yes" && s != "no" {
+			return errors.New("neither yes nor no")
+		}
+		return nil
+	})
 	list := flag.Bool("list", false, "print the sets")
 	flag.Parse()
 	if *list {
@@ -56,7 +67,7 @@ func main() {
 		}
 		return
 	}
-	runs, err := plan(".", *tests, *only, skips)
+	runs, err := plan(".", which, *only, skips)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -106,8 +117,18 @@ func (r run) execute(command []string) bool {
 	return true
 }
 
+// choice is which packages of a set are wanted.
+type choice struct {
+	tests   bool   // those with tests alone
+	threads string // "yes": those whose tests start goroutines; "no": the others; "": both
+}
+
+func (w choice) has(all map[string]*pkg, name string) bool {
+	return (!w.tests || len(all[name].testFiles) > 0) && (w.threads == "" || (w.threads == "yes") == startsGoroutines(all, name))
+}
+
 // plan makes the runs for the module at root; only names one set, or is "" for all.
-func plan(root string, tests bool, only string, skips map[string]string) (runs []run, err error) {
+func plan(root string, which choice, only string, skips map[string]string) (runs []run, err error) {
 	sets, err := tagSets(root)
 	if err != nil {
 		return nil, err
@@ -126,7 +147,7 @@ func plan(root string, tests bool, only string, skips map[string]string) (runs [
 			if err != nil {
 				return nil, err
 			}
-			r.packages = choose(all, seen, tests, skips, used)
+			r.packages = choose(all, seen, which, skips, used)
 		}
 		if only == "" || only == r.name() {
 			runs = append(runs, r)
@@ -144,14 +165,14 @@ func plan(root string, tests bool, only string, skips map[string]string) (runs [
 }
 
 // choose returns the packages of a set with a content that was not seen yet, in order.
-func choose(all map[string]*pkg, seen map[string]bool, tests bool, skips map[string]string, used map[string]bool) (names []string) {
-	for name, p := range all {
+func choose(all map[string]*pkg, seen map[string]bool, which choice, skips map[string]string, used map[string]bool) (names []string) {
+	for name := range all {
 		if skips[name] != "" {
 			used[name] = true
 			continue
 		}
 		key := name + "\n" + content(all, name)
-		if !seen[key] && (!tests || len(p.testFiles) > 0) {
+		if !seen[key] && which.has(all, name) {
 			names = append(names, name)
 		}
 		seen[key] = true

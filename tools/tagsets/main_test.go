@@ -42,7 +42,7 @@ func sample(t *testing.T) string {
 
 func TestPlan(t *testing.T) {
 	all := []string{"m/apart", "m/far", "m/high", "m/loose", "m/low"}
-	runs, err := plan(sample(t), false, "", nil)
+	runs, err := plan(sample(t), choice{}, "", nil)
 	require.NoError(t, err)
 	require.Equal(t, []run{
 		{tags: []string{}, packages: all},
@@ -51,7 +51,7 @@ func TestPlan(t *testing.T) {
 		{tags: []string{"qemu", "soak"}, packages: []string{"m/far"}},
 	}, runs)
 
-	runs, err = plan(sample(t), true, "", map[string]string{"soak": "long", "m/apart": "runs nothing itself"})
+	runs, err = plan(sample(t), choice{tests: true}, "", map[string]string{"soak": "long", "m/apart": "runs nothing itself"})
 	require.NoError(t, err)
 	require.Equal(t, []run{
 		{tags: []string{}, packages: []string{"m/high", "m/loose"}},
@@ -60,14 +60,34 @@ func TestPlan(t *testing.T) {
 		{tags: []string{"qemu", "soak"}, skipped: "long"},
 	}, runs)
 
-	runs, err = plan(sample(t), true, "debug", nil)
+	runs, err = plan(sample(t), choice{tests: true}, "debug", nil)
 	require.NoError(t, err)
 	require.Equal(t, []run{{tags: []string{"debug"}, packages: []string{"m/high", "m/loose"}}}, runs)
 
-	_, err = plan(sample(t), true, "soak", nil)
+	_, err = plan(sample(t), choice{tests: true}, "soak", nil)
 	require.ErrorContains(t, err, "no such set")
-	_, err = plan(sample(t), true, "", map[string]string{"m/nosuch": "gone"})
+	_, err = plan(sample(t), choice{tests: true}, "", map[string]string{"m/nosuch": "gone"})
 	require.ErrorContains(t, err, "no such tag or package")
+}
+
+// The race detector is for packages whose tests have more than one goroutine, be it by a package that they import.
+func TestGoroutines(t *testing.T) {
+	root := tree(t, map[string]string{
+		"low/a.go":        "package low\n\nfunc F() { go F() }\n",
+		"high/a.go":       "package high\n\nimport _ \"m/low\"\n",
+		"high/a_test.go":  "package high\n",
+		"own/a.go":        "package own\n",
+		"own/a_test.go":   "package own\n\nimport \"testing\"\n\nfunc TestX(t *testing.T) { t.Parallel() }\n",
+		"user/a.go":       "package user\n\nimport _ \"m/own\"\n", // the tests of own are not in it
+		"user/a_test.go":  "package user\n",
+		"alone/a.go":      "package alone\n",
+		"alone/a_test.go": "package alone\n",
+	})
+	for threads, want := range map[string][]string{"yes": {"m/high", "m/own"}, "no": {"m/alone", "m/user"}, "": {"m/alone", "m/high", "m/own", "m/user"}} {
+		runs, err := plan(root, choice{tests: true, threads: threads}, "", nil)
+		require.NoError(t, err)
+		require.Equal(t, []run{{tags: []string{}, packages: want}}, runs)
+	}
 }
 
 func TestExecute(t *testing.T) {

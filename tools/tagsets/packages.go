@@ -22,6 +22,7 @@ type pkg struct {
 	files     []string        // of the package itself
 	testFiles []string        // of its tests
 	deps      map[string]bool // imported by it or its tests, directly or not
+	dir       string
 }
 
 // content names the files that a package is built of under a set: its own, with those
@@ -39,13 +40,13 @@ func content(all map[string]*pkg, name string) string {
 
 // listed is one document of go list -json.
 type listed struct {
-	ImportPath                                       string
+	ImportPath, Dir                                  string
 	GoFiles, SFiles, TestGoFiles, XTestGoFiles, Deps []string
 }
 
 // list returns the packages of the module as they are under tags.
 func list(root string, tags []string) (map[string]*pkg, error) {
-	cmd := exec.Command("go", "list", "-test", "-json=ImportPath,GoFiles,SFiles,TestGoFiles,XTestGoFiles,Deps", "-tags", strings.Join(tags, ","), "./...")
+	cmd := exec.Command("go", "list", "-test", "-json=ImportPath,Dir,GoFiles,SFiles,TestGoFiles,XTestGoFiles,Deps", "-tags", strings.Join(tags, ","), "./...")
 	cmd.Dir = root
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
@@ -83,6 +84,7 @@ func add(all map[string]*pkg, l listed) {
 		p.deps[d] = true
 	}
 	if !isTest {
+		p.dir = l.Dir
 		p.files = slices.Concat(l.GoFiles, l.SFiles)
 		p.testFiles = slices.Concat(l.TestGoFiles, l.XTestGoFiles)
 	}
