@@ -95,9 +95,8 @@ func TestXAPIC(t *testing.T) {
 func TestX2APICGiven(t *testing.T) {
 	// IA32_APIC_BASE: enabled, x2APIC, boot CPU, and the address as before (Intel SDM
 	// vol. 3A, "Detecting and Enabling x2APIC Mode").
-	t.Setenv("GRUB_BEFORE", "insmod wrmsr; wrmsr 0x1b 0xfee00d00")
-	boot(t, "--boot", "bios", "--run", "test ipi; test tlb; test cpus").ok().has("in x2APIC mode, as the firmware left it", "smp: 4 of 4 CPUs online")
-	t.Setenv("GRUB_BEFORE", "")
+	t.Parallel()
+	boot(t, "GRUB_BEFORE=insmod wrmsr; wrmsr 0x1b 0xfee00d00", "--boot", "bios", "--run", "test ipi; test tlb; test cpus").ok().has("in x2APIC mode, as the firmware left it", "smp: 4 of 4 CPUs online")
 	boot(t, "--boot", "bios", "--run", "uptime").ok().lacks("as the firmware left it")
 }
 
@@ -106,8 +105,9 @@ func TestX2APICGiven(t *testing.T) {
 // QEMU keeps the MSR, but hides nothing, so this shows that the bits are cleared.
 func TestHiddenFeatures(t *testing.T) {
 	const hides = "0x400400001"
-	t.Setenv("GRUB_BEFORE", "insmod wrmsr; wrmsr 0x1a0 "+hides+"; insmod rdmsr; insmod serial; serial; terminal_output serial; rdmsr 0x1a0; terminal_output console")
-	boot(t, "--boot", "bios", "--cpu", "max,vendor=GenuineIntel", "--run", "test mitigations").ok().matches("(?m)^.*" + hides + "$")
+	t.Parallel()
+	const before = "GRUB_BEFORE=insmod wrmsr; wrmsr 0x1a0 " + hides + "; insmod rdmsr; insmod serial; serial; terminal_output serial; rdmsr 0x1a0; terminal_output console"
+	boot(t, before, "--boot", "bios", "--cpu", "max,vendor=GenuineIntel", "--run", "test mitigations").ok().matches("(?m)^.*" + hides + "$")
 }
 
 func TestSparseAPICIDs(t *testing.T) {
@@ -226,8 +226,8 @@ func TestPlainImage(t *testing.T) {
 
 // menu boots what make iso leaves, and waits for GRUB's menu on the serial port.
 func menu(t *testing.T, firmware string) *session {
-	t.Setenv(patience.Variable, "1")                           // a slow host would make the script tell the kernel of it
-	m := start(t, "--boot", firmware, "--cpus", "1", "--menu") // fewer CPUs than the host: nothing to tell the kernel
+	t.Parallel()
+	m := start(t, patience.Variable+"=1", "--boot", firmware, "--cpus", "1", "--menu") // fewer CPUs than the host: nothing to tell the kernel
 	return m.expect("Muster, verbose (loglevel=8)").expect("executed automatically in")
 }
 
@@ -249,6 +249,7 @@ func TestMenu(t *testing.T) {
 	// Nothing that GRUB or the kernel says is seen, and the machine boots all the same.
 	for _, firmware := range []string{"bios", "uefi"} {
 		t.Run(firmware+" without a serial port", func(t *testing.T) {
+			t.Parallel()
 			r := boot(t, "--boot", firmware, "--menu", "--console", "none", "--run", "uptime").ok()
 			require.Empty(t, r.log)
 		})

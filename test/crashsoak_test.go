@@ -18,9 +18,8 @@ func TestSoakCrashScreens(t *testing.T) {
 	for _, mode := range []string{"text", "1280x800x32"} {
 		for kind, want := range crashes {
 			t.Run(mode+" "+kind, func(t *testing.T) {
-				t.Setenv("GRUB_MODE", mode)
 				// A CPU that is not a virtual one does not end QEMU.
-				m := startScreen(t, "--boot", "bios", "--cpus", "2", "--cpu", "max,-hypervisor", "--qemu", "-vga std")
+				m := startScreen(t, "GRUB_MODE="+mode, "--boot", "bios", "--cpus", "2", "--cpu", "max,-hypervisor", "--qemu", "-vga std")
 				m.expect("muster> ").say("crash " + kind + "\r").expect("last events of cpu1, newest first")
 				reason := want.reason[:min(len(want.reason), 25)] // what a row of 80 columns has room for
 				first := regexp.MustCompile(`(?s)muster: PANIC on cpu[01], thread \d+ \([a-z]+\): ` + regexp.QuoteMeta(reason) +

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -48,7 +49,7 @@ func boot(t *testing.T, args ...string) *result {
 	if !strings.Contains(strings.Join(args, " "), "--boot ") {
 		args = append([]string{"--boot", "pvh"}, args...)
 	}
-	cmd := patience.Command(ctx, filepath.Join(root, "scripts", "qemu-run.sh"), args...)
+	cmd := machine(ctx, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(interrupt) } // its trap ends QEMU
 	cmd.WaitDelay = patience.For(10 * time.Second)
 	var out, errs bytes.Buffer
@@ -73,6 +74,21 @@ func boot(t *testing.T, args ...string) *result {
 		}
 	})
 	return r
+}
+
+// variable is a word that machine gives to the script's environment.
+var variable = regexp.MustCompile(`^(GRUB|MUSTER)_[A-Z]+=`)
+
+// machine is scripts/qemu-run.sh with args. Words like GRUB_MODE=text are variables of the script.
+func machine(ctx context.Context, args ...string) *exec.Cmd {
+	words := slices.DeleteFunc(slices.Clone(args), variable.MatchString)
+	cmd := patience.Command(ctx, filepath.Join(root, "scripts", "qemu-run.sh"), words...)
+	for _, a := range args {
+		if variable.MatchString(a) {
+			cmd.Env = append(cmd.Environ(), a)
+		}
+	}
+	return cmd
 }
 
 // ok requires that the machine ended well.

@@ -55,8 +55,8 @@ func readCode(p picture.Picture) string {
 // serial port got, up to the part for that port alone. The CPU hides that it is a virtual one,
 // because the report ends an emulator.
 func TestCrashCodes(t *testing.T) {
-	t.Setenv("GRUB_MODE", "800x600x24")
-	m := startScreen(t, "--boot", "bios", "--cpus", "2", "--cpu", "max,-hypervisor", "--qemu", "-vga std")
+	t.Parallel()
+	m := startScreen(t, "GRUB_MODE=800x600x24", "--boot", "bios", "--cpus", "2", "--cpu", "max,-hypervisor", "--qemu", "-vga std")
 	m.expect("muster> ").say("crash divide\r").expect("last events of cpu1, newest first")
 	_, want, _ := strings.Cut(m.log(), "\n\nmuster: PANIC")
 	want, _, _ = strings.Cut("\nmuster: PANIC"+want, ", its whole stack")

@@ -182,8 +182,8 @@ func TestScreens(t *testing.T) {
 		"UEFI, ramfb":     {[]string{"--boot", "uefi", "--qemu", "-vga none -device ramfb"}, "", " pixels of 32 bits", 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv("GRUB_MODE", tc.mode)
-			m := startScreen(t, append([]string{"--cpus", "2"}, tc.args...)...)
+			t.Parallel()
+			m := startScreen(t, append([]string{"GRUB_MODE=" + tc.mode, "--cpus", "2"}, tc.args...)...)
 			m.expect("muster> ")
 			m.shows("muster>")
 			require.Contains(t, m.log(), tc.says)
@@ -288,8 +288,8 @@ func TestScreenRefusal(t *testing.T) {
 func TestScreenScroll(t *testing.T) {
 	for mode, lines := range map[string]int{"text": length(1500, 10_000), "1920x1080x32": length(1500, 10_000), "2560x1600x32": length(1000, 10_000), "3840x2160x32": length(1000, 2000), "1024x768x24": 2000} {
 		t.Run(mode, func(t *testing.T) {
-			t.Setenv("GRUB_MODE", mode)
-			m := startScreen(t, "--boot", "bios", "--qemu", "-device VGA,vgamem_mb=64", "--icount", "--mem", "512",
+			t.Parallel()
+			m := startScreen(t, "GRUB_MODE="+mode, "--boot", "bios", "--qemu", "-device VGA,vgamem_mb=64", "--icount", "--mem", "512",
 				"--kernel", filepath.Join(root, "build", "kernel-debug.elf"), "--append", "stretch=100000 console=screen",
 				"--app", build(t, "build", "./testdata/scroll"), strconv.Itoa(lines))
 			m.expect("scroll: ")

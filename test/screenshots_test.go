@@ -44,15 +44,13 @@ func TestScreenshots(t *testing.T) {
 		}},
 	} {
 		t.Run(s.name, func(t *testing.T) {
-			t.Setenv("GRUB_MODE", "1024x768x32")
-			m := startScreen(t, s.args...)
+			m := startScreen(t, append([]string{"GRUB_MODE=1024x768x32"}, s.args...)...)
 			s.look(m)
 			m.save(s.name)
 		})
 	}
 	t.Run("menu", func(t *testing.T) {
-		t.Setenv(patience.Variable, "1") // a slow host would make the script tell the kernel of it
-		m := startScreen(t, "--boot", "bios", "--cpus", "1", "--menu", "--qemu", "-vga std")
+		m := startScreen(t, patience.Variable+"=1", "--boot", "bios", "--cpus", "1", "--menu", "--qemu", "-vga std") // a slow host would make the script tell the kernel of it
 		m.expect("Muster, verbose (loglevel=8)").expect("executed automatically in")
 		m.save("menu")
 	})

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -45,7 +44,7 @@ func start(t *testing.T, args ...string) *session {
 	if !strings.Contains(strings.Join(args, " "), "--boot ") {
 		args = append([]string{"--boot", "pvh"}, args...)
 	}
-	s := &session{t: t, open: 2, cmd: patience.Command(context.Background(), filepath.Join(root, "scripts", "qemu-run.sh"), append([]string{"--timeout", "300"}, args...)...)}
+	s := &session{t: t, open: 2, cmd: machine(context.Background(), append([]string{"--timeout", "300"}, args...)...)}
 	s.more = sync.NewCond(&s.mu)
 	var err error
 	s.in, err = s.cmd.StdinPipe()

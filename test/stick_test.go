@@ -73,6 +73,7 @@ func TestStickPrograms(t *testing.T) {
 	job, args := build(t, "build", "./testdata/job"), build(t, "build", "./testdata/args")
 	for _, firmware := range []string{"bios", "uefi"} {
 		t.Run(firmware, func(t *testing.T) {
+			t.Parallel()
 			image := stick(t, job, map[string]string{
 				"programs/My args": args, "programs/notes.txt": text(t, "not a program"), "muster.cfg": text(t, "# mine\r\ntick=20\r\n\r\nGOGC=50\r\n"),
 			})
@@ -102,6 +103,7 @@ func TestStickConfig(t *testing.T) {
 
 // The stick runs without a user: muster.cfg has the commands.
 func TestStickUnattended(t *testing.T) {
+	t.Parallel()
 	image := stick(t, build(t, "build", "./testdata/job"), map[string]string{"muster.cfg": text(t, "nosmp smp=parallel\nrun=\"run job now &; wait; jobs\"\n")})
 	ctx, cancel := context.WithTimeout(t.Context(), patience.For(120e9))
 	defer cancel()
