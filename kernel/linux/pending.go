@@ -2,6 +2,7 @@ package linux
 
 import (
 	"muster/kernel/atom"
+	"muster/kernel/lock"
 	"muster/kernel/percpu"
 	"muster/kernel/tree"
 )
@@ -9,16 +10,40 @@ import (
 // Of the signals with one number, one is pending at a time, as the rule is for standard
 // signals; real-time signals do not queue either. Timers are the exception: each has a
 // place of its own.
+//
+// What the locks protect:
+//
+//	a set of pending signals    its own lock, pendingSet.mu
+//	the timers in it            its lock and Process.mu, because a timer that is taken goes on
+//	Task.mask                   the task alone, without a lock
+//	Task.awaited                the task alone, with the lock of its set
+//	Task.shown, the tree        Process.mu
+//	actions of signals          Process.mu; actions.go has how they are read
+//
+// A task that sends itself a signal, takes one of its own set or changes its mask takes no
+// lock of its process, so tasks of one process share no cache line there that they write. A
+// sender holds Process.mu while it uses another task: it finds the task under that lock, and a
+// task that ends leaves the tree under it. Process.mu comes before the lock of a set.
+//
+// Why no signal is lost: a sender adds the signal and then loads the mask; a task stores its
+// mask and then loads what is pending. One of the two sees the other's store. Why none comes
+// twice: its bit is cleared under the lock of the set by the one that takes it. Why a signal that
+// is ignored does not stay: a sender looks at the action under the lock of the set; the task that
+// sets the action stores it, and then takes the lock of each set, and drops the signal there.
+// sent_explore_test.go has the models.
 
 // pendingSet is the signals that were sent to a task or a process, and that no task has
 // taken yet.
 type pendingSet struct {
-	bits   atom.Uint64 // those that are pending: bit sig-1; stored under Process.mu
-	plain  uint64      // of them, those from a system call or the kernel; the rest are of timers; guarded by Process.mu
-	tkill  uint64      // of plain, those from tgkill; guarded by Process.mu
-	kernel uint64      // of plain, those from the kernel; guarded by Process.mu
-	timers tree.Tree   // timers whose signal is pending, Key is the signal; guarded by Process.mu
+	mu     lock.Spin
+	bits   atom.Uint64 // those that are pending: bit sig-1; stored under mu
+	plain  uint64      // of them, those from a system call or the kernel; the rest are of timers; guarded by mu
+	tkill  uint64      // of plain, those from tgkill; guarded by mu
+	kernel uint64      // of plain, those from the kernel; guarded by mu
+	timers tree.Tree   // timers whose signal is pending, Key is the signal; changed under mu and Process.mu
 }
+
+func (s *pendingSet) init() { s.mu.Rank = lock.RankSignals }
 
 // sender says where a signal comes from.
 type sender uint8
@@ -31,7 +56,7 @@ const (
 
 // add makes a signal pending.
 //
-// Locks: Process.mu held; not asserted: the callers have just taken it.
+// Locks: s.mu held; not asserted: the callers have just taken it.
 func (s *pendingSet) add(sig uint64, from sender) {
 	b := bit(sig)
 	if s.plain&b == 0 {
@@ -49,7 +74,7 @@ func (s *pendingSet) add(sig uint64, from sender) {
 // drop forgets a signal, but not what timers have sent: they go on when a task takes
 // their signal.
 //
-// Locks: Process.mu held; not asserted: a set does not know its process.
+// Locks: s.mu held; not asserted: the callers have just taken it.
 func (s *pendingSet) drop(sig uint64) {
 	b := bit(sig)
 	s.plain &^= b
@@ -60,9 +85,18 @@ func (s *pendingSet) drop(sig uint64) {
 	}
 }
 
+// forget is drop with the lock.
+//
+// Locks: takes s.mu.
+func (s *pendingSet) forget(c *percpu.CPU, sig uint64) {
+	s.mu.Lock(c)
+	s.drop(sig)
+	s.mu.Unlock(c)
+}
+
 // timer returns the timer whose signal sig has waited longest, nil for none.
 //
-// Locks: Process.mu held; not asserted: a set does not know its process.
+// Locks: s.mu held; not asserted: the callers have just taken it.
 func (s *pendingSet) timer(sig uint64) *timer {
 	if n := s.timers.AtLeast(sig); n != nil && n.Key == sig {
 		return timerOfSignal(n)
@@ -73,9 +107,9 @@ func (s *pendingSet) timer(sig uint64) *timer {
 // take takes one signal with a number that is pending. value is what the maker of a
 // timer gave.
 //
-// Locks: p.mu held.
+// Locks: s.mu held; and p.mu, if the signal is a timer's.
 func (s *pendingSet) take(c *percpu.CPU, p *Process, sig uint64) (in info, value uint64) {
-	p.mu.AssertHeld(c)
+	s.mu.AssertHeld(c)
 	in = info{sig: sig, code: codeUser, addr: uint64(p.ID)}
 	b := bit(sig)
 	switch {

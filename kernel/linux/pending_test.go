@@ -18,11 +18,11 @@ func TestFirstSenderCounts(t *testing.T) {
 		for _, from := range senders {
 			p.pending.add(SIGURG, from)
 		}
-		p.mu.Lock(c)
+		p.pending.mu.Lock(c)
 		in, _ := p.pending.take(c, p, SIGURG)
-		p.mu.Unlock(c)
+		p.pending.mu.Unlock(c)
 		require.Equal(t, map[sender]int32{fromKill: codeUser, fromTkill: codeTkill, fromKernel: codeKernel}[senders[0]], in.code)
-		require.Equal(t, pendingSet{}, p.pending)
+		require.Equal(t, pendingSet{mu: p.pending.mu}, p.pending)
 	}
 }
 
@@ -41,12 +41,14 @@ func TestTimerKeepsItsPlace(t *testing.T) {
 	TimerExpired(c, uintptr(unsafe.Pointer(tm)))
 	p.pending.add(SIGALRM, fromKill)
 	p.mu.Lock(c)
+	p.pending.mu.Lock(c)
 	in, _ := p.pending.take(c, p, SIGALRM)
 	require.EqualValues(t, codeUser, in.code)
 	require.Equal(t, bit(SIGALRM), p.pending.bits.Load())
 	p.pending.drop(SIGALRM)
 	require.Equal(t, bit(SIGALRM), p.pending.bits.Load())
 	in, value := p.pending.take(c, p, SIGALRM)
+	p.pending.mu.Unlock(c)
 	p.mu.Unlock(c)
 	require.EqualValues(t, codeTimer, in.code)
 	require.EqualValues(t, 9, value)

@@ -286,9 +286,5 @@ func (w *pipeWrite) leave(c *percpu.CPU) *percpu.CPU {
 
 // raisePipe sends the current task SIGPIPE. As on Linux the process itself is the sender.
 //
-// Locks: takes t.proc.mu.
-func (t *Task) raisePipe(c *percpu.CPU) {
-	t.proc.mu.Lock(c)
-	send(c, t, SIGPIPE, fromKill)
-	t.proc.mu.Unlock(c)
-}
+// Locks: takes the lock of t's set.
+func (t *Task) raisePipe(c *percpu.CPU) { send(c, t, SIGPIPE, fromKill) }

@@ -34,6 +34,7 @@ type Process struct {
 	tasks   tree.Tree // by id; a subtree knows what its tasks block; guarded by mu
 	poked   uint64    // ids up to here have been poked since p began to exit; guarded by mu
 	count   int       // tasks that have not ended, guarded by mu
+	lazies  int       // tasks with lazy, at most lazyTasks; guarded by mu
 	actions actionTable
 	pending pendingSet // signals sent to the process; any task may take them
 	futexes *futexTable
@@ -88,6 +89,7 @@ func (p *Process) init(s *mem.Space, user bool) {
 	p.mu.Rank = lock.RankProcess
 	p.mapMu.Init()
 	p.tasks.Update = updateOpen
+	p.pending.init()
 	p.usage.Init()
 	p.timers.init(&p.usage)
 	p.refs.Init()

@@ -19,6 +19,7 @@ func newTestProcess(c *percpu.CPU, n int) (*Process, []*Task) {
 	for i := range n {
 		x := &Task{proc: p, queue: &futexQueue{}}
 		x.clock.usage = &x.Used
+		x.pending.init()
 		x.ID = uint32(i + 1)
 		x.member.Key = uint64(x.ID)
 		p.mu.Lock(c)
@@ -57,6 +58,32 @@ func TestOneTaker(t *testing.T) {
 	none := 0
 	require.Same(t, taker, p.taker(c, nil, SIGABRT, &none))
 	p.mu.Unlock(c)
+}
+
+// Many tasks block a signal now and then. A few of them do so without a lock, so that the tree
+// of tasks shows too little; the sender, and a timer, find the one that takes the signal all the same.
+func TestTakerBehindLazyTasks(t *testing.T) {
+	c := &percpu.CPU{}
+	for _, shows := range []int{takerShows, timerShows} {
+		p, list := newTestProcess(c, 200)
+		taker, stale := list[137], 0
+		for _, x := range list {
+			if x == taker {
+				continue
+			}
+			for _, mask := range []uint64{bit(SIGALRM), 0, bit(SIGALRM)} {
+				x.setMask(c, mask)
+			}
+			if x.shown.Load() == 0 {
+				stale++
+			}
+		}
+		require.Equal(t, lazyTasks, stale)
+		require.Equal(t, lazyTasks, p.lazies)
+		p.mu.Lock(c)
+		require.Same(t, taker, p.taker(c, nil, SIGALRM, &shows))
+		p.mu.Unlock(c)
+	}
 }
 
 // Tasks in handlers, which block more than the tree of tasks shows, are corrected a few at

@@ -48,7 +48,7 @@ func sysRtSigprocmask(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64
 // go to another task.
 //
 // The tree of tasks has a mask of its own for each task, shown. It is the task's mask, so
-// that a sender finds a task at once; but see enterMask.
+// that a sender finds a task at once; but see enterMask, and lazyTasks.
 //
 // Locks: takes p.mu, or none.
 func (t *Task) setMask(c *percpu.CPU, mask uint64) { t.changeMask(c, mask, true) }
@@ -60,6 +60,12 @@ func (t *Task) setMask(c *percpu.CPU, mask uint64) { t.changeMask(c, mask, true)
 // Locks: takes p.mu, or none.
 func (t *Task) enterMask(c *percpu.CPU, mask uint64) { t.changeMask(c, mask, false) }
 
+// lazyTasks is the number of tasks of a process for which setMask does what enterMask does. A
+// task that blocks signals, and unblocks them later, needs no lock for either then. A task becomes one
+// of them with the first change of its mask that would not have needed the lock, and remains one. A sender
+// corrects all of them in one critical section, if it must.
+const lazyTasks = 16
+
 // changeMask is setMask if exact is set, else enterMask. A task stores its mask and then
 // loads what is pending, and shown; a sender stores what is pending, or shown, and then
 // loads the mask. So at least one of the two sees the other's store. A sender does not load
@@ -70,6 +76,7 @@ func (t *Task) enterMask(c *percpu.CPU, mask uint64) { t.changeMask(c, mask, fal
 func (t *Task) changeMask(c *percpu.CPU, mask uint64, exact bool) {
 	mask &^= unblockable
 	old := t.mask.Load()
+	exact = exact && !t.lazy
 	if mask == old && (!exact || t.shown.Load() == mask) {
 		return
 	}
@@ -84,6 +91,10 @@ func (t *Task) changeMask(c *percpu.CPU, mask uint64, exact bool) {
 		return
 	}
 	p.mu.Lock(c)
+	if exact && mask&^shown != 0 && p.lazies < lazyTasks {
+		p.lazies++
+		t.lazy = true
+	}
 	t.show(c)
 	if p.pending.bits.Load()&^mask != 0 { // from a sender before this, from which the tree hid t
 		t.Work.Or(workSignal)
@@ -223,8 +234,10 @@ func (t *Task) awaits(c *percpu.CPU, set, mask uint64) {
 	if set == 0 {
 		t.setMask(c, mask) // first: from here on a signal stays because it is blocked
 	}
-	t.proc.mu.Lock(c)
-	t.wants = set
-	t.proc.mu.Unlock(c)
+	if t.awaited != set {
+		t.pending.mu.Lock(c) // a sender looks at mask and awaited together
+		t.awaited = set
+		t.pending.mu.Unlock(c)
+	}
 	t.setMask(c, mask)
 }

@@ -112,7 +112,7 @@ func TestWaitedSignalStays(t *testing.T) {
 func TestUnwaitedTooEarlyIsFound(t *testing.T) {
 	r := waited(func(x *Task, c *percpu.CPU, mask uint64) {
 		x.proc.mu.Lock(c)
-		x.wants = 0
+		x.awaited = 0
 		x.proc.mu.Unlock(c)
 		x.setMask(c, mask)
 	})

@@ -127,9 +127,9 @@ func (p *Process) setAction(c *percpu.CPU, sig uint64, act action) (_ *percpu.CP
 	p.mu.Lock(c)
 	old = p.actions.list[sig].load()
 	p.actions.set(sig, act)
-	ignored := p.ignores(c, sig)
+	ignored := p.ignores(sig)
 	if ignored { // what waits is dropped, even if it is blocked
-		p.pending.drop(sig)
+		p.pending.forget(c, sig)
 	}
 	p.mu.Unlock(c)
 	if ignored {
@@ -145,14 +145,14 @@ func (p *Process) dropIgnored(c *percpu.CPU, sig uint64) *percpu.CPU {
 	for from := uint64(0); ; c = sched.Breathe(c) {
 		p.mu.Lock(c)
 		var n *tree.Node
-		if p.ignores(c, sig) { // unless another task has set the action anew
+		if p.ignores(sig) { // unless another task has set the action anew
 			n = p.tasks.AtLeast(from)
 		}
 		for range pokeBatch {
 			if n == nil {
 				break
 			}
-			memberTask(n).pending.drop(sig)
+			memberTask(n).pending.forget(c, sig)
 			from = n.Key + 1
 			n = n.Next()
 		}
@@ -163,11 +163,9 @@ func (p *Process) dropIgnored(c *percpu.CPU, sig uint64) *percpu.CPU {
 	}
 }
 
-// ignores reports whether the action of a signal is to do nothing.
-//
-// Locks: p.mu held.
-func (p *Process) ignores(c *percpu.CPU, sig uint64) bool {
-	p.mu.AssertHeld(c)
+// ignores reports whether the action of a signal is to do nothing. One word says so: no lock is
+// needed to read it.
+func (p *Process) ignores(sig uint64) bool {
 	h := p.actions.list[sig].handler.Load()
 	return h == handlerIgnore || h == handlerDefault && bit(sig)&ignoredByDefault != 0
 }
@@ -196,14 +194,22 @@ func deliverPending(c *percpu.CPU, t *Task, f *cpu.Frame, how uintptr) (*percpu.
 
 // deliver makes t continue in the handler of a signal, or takes the default action.
 func deliver(c *percpu.CPU, t *Task, f *cpu.Frame, how uintptr, in info) uintptr {
-	p := t.proc
-	a := p.actions.get(c, &p.mu, in.sig)
+	a := t.proc.actionFor(c, in.sig)
+	return react(c, t, f, how, in, &a)
+}
+
+// actionFor returns the action of a signal that is being delivered. It takes the lock of the process
+// for a handler that is to run once alone.
+//
+// Locks: takes p.mu, or none.
+func (p *Process) actionFor(c *percpu.CPU, sig uint64) action {
+	a := p.actions.get(c, &p.mu, sig)
 	if a.flags&flagReset != 0 {
 		p.mu.Lock(c)
-		a = p.reaction(c, in.sig)
+		a = p.reaction(c, sig)
 		p.mu.Unlock(c)
 	}
-	return react(c, t, f, how, in, &a)
+	return a
 }
 
 // reaction returns the action of a signal that is being delivered.

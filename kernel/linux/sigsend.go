@@ -17,40 +17,86 @@ import (
 // takeSignal takes the lowest pending signal of a set, the task's own first. To deliver
 // it, a is set to its action.
 //
-// Locks: takes p.mu.
+// Locks: takes p.mu, if the signal is the process's or a timer's, and the lock of a set.
 func (t *Task) takeSignal(c *percpu.CPU, set uint64, a *action) (in info, ok bool) {
+	if t.pending.bits.Load()&set != 0 {
+		if in, ok = t.takeOwn(c, set); ok {
+			if a != nil {
+				*a = t.proc.actionFor(c, in.sig)
+			}
+			return in, ok
+		}
+	}
 	p := t.proc
-	if (t.pending.bits.Load()|p.pending.bits.Load())&set == 0 {
+	if p.pending.bits.Load()&set == 0 {
 		return in, false
 	}
 	p.mu.Lock(c)
-	from := &t.pending
-	ready := from.bits.Load() & set
-	if ready == 0 {
-		from = &p.pending
-		ready = from.bits.Load() & set // another task may have taken what there was
-	}
+	p.pending.mu.Lock(c)
+	ready := p.pending.bits.Load() & set // another task may have taken what there was
 	if ok = ready != 0; ok {
-		in, t.value = from.take(c, p, uint64(bits.TrailingZeros64(ready))+1)
-		if a != nil {
-			*a = p.reaction(c, in.sig)
-		}
+		in, t.value = p.pending.take(c, p, lowest(ready))
+	}
+	p.pending.mu.Unlock(c)
+	if ok && a != nil {
+		*a = p.reaction(c, in.sig) // with p.mu: a task that sees the signal no more may change the action then
 	}
 	p.mu.Unlock(c)
 	return in, ok
 }
 
+// takeOwn takes the lowest signal of a set that waits for t itself. No other task sees what waits
+// for t, so the action may be read afterwards.
+//
+// Locks: takes the lock of t's set, and p.mu if the signal is a timer's.
+func (t *Task) takeOwn(c *percpu.CPU, set uint64) (in info, ok bool) {
+	p, s := t.proc, &t.pending
+	s.mu.Lock(c)
+	ready := s.bits.Load() & set // one that is ignored now may have been dropped
+	if ready == 0 {
+		s.mu.Unlock(c)
+		return in, false
+	}
+	sig := lowest(ready)
+	if s.plain&bit(sig) != 0 {
+		in, t.value = s.take(c, p, sig)
+		s.mu.Unlock(c)
+		return in, true
+	}
+	s.mu.Unlock(c) // a timer's: p.mu comes first
+	p.mu.Lock(c)
+	s.mu.Lock(c)
+	if ready = s.bits.Load() & set; ready != 0 {
+		in, t.value = s.take(c, p, lowest(ready))
+	}
+	s.mu.Unlock(c)
+	p.mu.Unlock(c)
+	return in, ready != 0
+}
+
+// lowest returns the lowest signal of a set.
+func lowest(set uint64) uint64 { return uint64(bits.TrailingZeros64(set)) + 1 }
+
 // send makes a signal pending for a task.
 //
-// Locks: t.proc.mu held; t is one of its tasks.
+// Context: t is the current task, in a system call of its own, or the caller has the lock of t's process, which
+// poke asserts.
+// Locks: takes the lock of t's set.
 func send(c *percpu.CPU, t *Task, sig uint64, from sender) {
-	t.proc.mu.AssertHeld(c)
 	trace.Add(c, trace.Signal, sig, uint64(t.ID))
-	if (t.mask.Load()|t.wants)&bit(sig) == 0 && t.proc.ignores(c, sig) {
-		return
+	s := &t.pending
+	s.mu.Lock(c)
+	takes := false
+	if (t.mask.Load()|t.awaited)&bit(sig) != 0 || !t.proc.ignores(sig) {
+		s.add(sig, from) // before the look at the mask: see changeMask
+		takes = t.mask.Load()&bit(sig) == 0
 	}
-	t.pending.add(sig, from) // before the look at the mask: see changeMask
-	if t.mask.Load()&bit(sig) == 0 {
+	s.mu.Unlock(c)
+	switch {
+	case !takes:
+	case t == current(c):
+		t.Work.Or(workSignal) // it looks on its way out of the core
+	default:
 		t.wakeForSignal(c)
 	}
 }
@@ -71,11 +117,13 @@ func (t *Task) wakeForSignal(c *percpu.CPU) {
 func (p *Process) signal(c *percpu.CPU, prefer *Task, sig uint64, from sender) {
 	p.mu.Lock(c)
 	trace.Add(c, trace.Signal, sig, uint64(p.ID))
+	p.pending.mu.Lock(c)
 	p.pending.add(sig, from) // before taker looks at masks: see setMask
+	p.pending.mu.Unlock(c)
 	shows := takerShows
 	if to := p.taker(c, prefer, sig, &shows); to != nil {
-		if to.wants&bit(sig) == 0 && p.ignores(c, sig) {
-			p.pending.drop(sig)
+		if p.ignores(sig) && !to.keeps(c, sig) {
+			p.pending.forget(c, sig)
 		} else {
 			to.wakeForSignal(c)
 		}
@@ -83,12 +131,25 @@ func (p *Process) signal(c *percpu.CPU, prefer *Task, sig uint64, from sender) {
 	p.mu.Unlock(c)
 }
 
-// How many tasks that are in handlers, and block more than the tree of tasks shows, a
-// critical section corrects at most: for one signal of a system call or for a change of
-// one mask, and for one timer. Many timers may expire in one interrupt.
+// keeps reports whether t blocks a signal or waits for it: then the signal stays although its
+// action is to do nothing.
+//
+// Locks: t.proc.mu held; takes the lock of t's set.
+func (t *Task) keeps(c *percpu.CPU, sig uint64) bool {
+	t.proc.mu.AssertHeld(c)
+	t.pending.mu.Lock(c)
+	kept := (t.mask.Load()|t.awaited)&bit(sig) != 0
+	t.pending.mu.Unlock(c)
+	return kept
+}
+
+// How many tasks that block more than the tree of tasks shows a critical section corrects at
+// most: for one signal of a system call or for a change of one mask, and for one timer. Many
+// timers may expire in one interrupt. At most lazyTasks of them are not in a handler, so at
+// least two are when the number is used up.
 const (
 	takerShows = 32
-	timerShows = 2
+	timerShows = lazyTasks + 2
 )
 
 // taker returns a task of p that does not block a signal, prefer if that is one, and nil
@@ -161,7 +222,7 @@ func (p *Process) retarget(c *percpu.CPU, set uint64) {
 	p.mu.AssertHeld(c)
 	shows := takerShows
 	for set &= p.pending.bits.Load(); set != 0; set &= set - 1 {
-		if to := p.taker(c, nil, uint64(bits.TrailingZeros64(set))+1, &shows); to != nil {
+		if to := p.taker(c, nil, lowest(set), &shows); to != nil {
 			to.wakeForSignal(c)
 		}
 	}
@@ -188,22 +249,30 @@ func sysTkill(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 // tkill sends a signal to one task of the caller's process. As in Linux a task that
 // does not exist comes before a signal that does not.
 func tkill(c *percpu.CPU, t *Task, tid, sig int32) (*percpu.CPU, uint64) {
+	if uint32(tid) == t.ID {
+		return c, tkillTo(c, t, sig)
+	}
 	r := errno(ESRCH)
 	p := t.proc
 	p.mu.Lock(c)
 	if to := p.find(c, uint32(tid)); to != nil {
-		switch {
-		case sig < 0 || sig > lastSignal:
-			r = errno(EINVAL)
-		case sig == 0:
-			r = 0
-		default:
-			r = 0
-			send(c, to, uint64(sig), fromTkill)
-		}
+		r = tkillTo(c, to, sig)
 	}
 	p.mu.Unlock(c)
 	return c, r
+}
+
+// tkillTo is tkill for a task that was found.
+//
+// Locks: as send.
+func tkillTo(c *percpu.CPU, to *Task, sig int32) uint64 {
+	if sig < 0 || sig > lastSignal {
+		return errno(EINVAL)
+	}
+	if sig != 0 {
+		send(c, to, uint64(sig), fromTkill)
+	}
+	return 0
 }
 
 // sysKill sends a signal to the caller's own process: by its id, as the caller's

@@ -5,7 +5,7 @@
 // Layer: core.
 // Context: interrupts off, on the calling thread's kernel stack. A handler that
 // blocks returns the CPU on which the thread goes on.
-// Locks: programs.mu, Process.mu, tasks.mu, a futex bucket, File.mu, epoll.mu, taken in this
+// Locks: programs.mu, Process.mu, tasks.mu, pendingSet.mu, a futex bucket, File.mu, epoll.mu, taken in this
 // order; lock/ranks.go has all. A task holds none while the core brings in a page for it.
 // References and lists follow the two rules of package refs.
 // Manual: the Linux manual pages, section 2, and $GOROOT/src/runtime/os_linux.go.
@@ -39,7 +39,8 @@ type Task struct {
 	mask     atom.Uint64 // blocked signals; stored by the task alone
 	shown    atom.Uint64 // the mask as proc.tasks has it, which may block less; stored under proc.mu
 	takes    uint64      // in proc.tasks: signals that some task of the subtree does not block; guarded by proc.mu
-	wants    uint64      // signals that rt_sigtimedwait waits for; guarded by proc.mu
+	lazy     bool        // setMask need not bring shown up to date; one of proc.lazies; stored by the task under proc.mu
+	awaited  uint64      // signals that rt_sigtimedwait waits for; stored by the task under pending.mu
 	pending  pendingSet  // signals sent to this task
 	value    uint64      // of the signal that is being delivered; used by the task alone
 	saved    uint64      // the mask to return to, while rt_sigsuspend, ppoll or the like has set another
@@ -136,6 +137,7 @@ func newTask(c *percpu.CPU, p *Process) *Task {
 	t.Group = &p.usage
 	t.Name = p.name
 	t.clock.usage, t.clock.task = &t.Used, t
+	t.pending.init()
 	*t.Frame() = cpu.Frame{}
 	return t
 }
@@ -218,6 +220,9 @@ func (t *Task) withdraw(c *percpu.CPU) (last, rest bool) {
 	p.mu.Lock(c)
 	p.tasks.Remove(&t.member)
 	p.retarget(c, ^t.mask.Load())
+	if t.lazy {
+		p.lazies--
+	}
 	rest = t.pending.timers.Root != nil || t.clock.timers.First() != nil
 	if !rest {
 		p.count--

@@ -147,11 +147,13 @@ func (tm *timer) disarm(c *percpu.CPU) {
 		tm.cpu.remove(tm)
 	}
 	if s := tm.set; s != nil {
+		s.mu.Lock(c)
 		s.timers.Remove(&tm.signal)
 		tm.set = nil
 		if s.plain&bit(tm.sig) == 0 && s.timer(tm.sig) == nil {
 			s.bits.And(^bit(tm.sig))
 		}
+		s.mu.Unlock(c)
 	}
 }
 
@@ -200,8 +202,10 @@ func (tm *timer) fire(c *percpu.CPU, prefer *Task) {
 	}
 	tm.set = s
 	tm.signal.Key = tm.sig
+	s.mu.Lock(c)
 	s.timers.Insert(&tm.signal)
 	s.bits.Or(bit(tm.sig)) // before taker looks at masks: see setMask
+	s.mu.Unlock(c)
 	if to == nil {
 		shows := timerShows
 		to = p.taker(c, prefer, tm.sig, &shows)
@@ -213,9 +217,10 @@ func (tm *timer) fire(c *percpu.CPU, prefer *Task) {
 
 // deliver takes the timer's signal out of a set for a task, and makes the timer go on.
 //
-// Locks: tm.proc.mu held.
+// Locks: tm.proc.mu and s.mu held.
 func (tm *timer) deliver(c *percpu.CPU, s *pendingSet) info {
 	tm.proc.mu.AssertHeld(c)
+	s.mu.AssertHeld(c)
 	p := tm.proc
 	s.timers.Remove(&tm.signal)
 	tm.set = nil
@@ -224,7 +229,7 @@ func (tm *timer) deliver(c *percpu.CPU, s *pendingSet) info {
 	if tm.interval != 0 {
 		now := tm.now()
 		next, tm.overruns = following(tm.at, tm.interval, now)
-		if p.ignores(c, tm.sig) { // no handler slows the program down
+		if p.ignores(tm.sig) { // no handler slows the program down
 			next = max(next, later(now, sched.Tick()))
 		}
 	}

@@ -69,6 +69,7 @@ func TestParseClock(t *testing.T) {
 func TestSetAnewWhileExpiring(t *testing.T) {
 	c, p := &percpu.CPU{}, &Process{}
 	p.mu.Rank = lock.RankProcess
+	p.pending.init()
 	tm := &timer{proc: p, sig: SIGALRM, refs: 3, armings: 2} // at 0 has passed
 	TimerExpired(c, uintptr(unsafe.Pointer(tm)))
 	require.Nil(t, tm.set, "fired in a queue")

@@ -37,6 +37,7 @@ const (
 	debugMem     = "-tags debug -run Freed|Written ./kernel/mem"
 	hostLinux    = "./kernel/linux"
 	exploreTurn  = "-tags explore -run Turn ./kernel/linux"
+	exploreSent  = "-tags explore -run Sent|TestIgnored ./kernel/linux"
 	exploreMask  = "-tags explore -run Mask|TestHandlerEnds|TestBlockedSignalGoes ./kernel/linux"
 	hostRefs     = "./kernel/refs"
 	hostMemmap   = "./kernel/memmap"
@@ -382,10 +383,19 @@ var mutants = []mutant{
 	{"not waited for, and then blocked", "kernel/linux/sigmask.go",
 		"\tif set == 0 {\n\t\tt.setMask(c, mask) //", "\tif false {\n\t\tt.setMask(c, mask) //", "-tags explore -run TestWaited ./kernel/linux"},
 	{"masks, then what is pending", "kernel/linux/sigsend.go",
-		"\tp.pending.add(sig, from) // before taker looks at masks: see setMask\n\tshows := takerShows\n\tif to := p.taker(c, prefer, sig, &shows); to != nil {", "\tshows := takerShows\n\tto := p.taker(c, prefer, sig, &shows)\n\tp.pending.add(sig, from)\n\tif to != nil {", exploreMask},
+		"\tp.pending.mu.Lock(c)\n\tp.pending.add(sig, from) // before taker looks at masks: see setMask\n\tp.pending.mu.Unlock(c)\n\tshows := takerShows\n\tif to := p.taker(c, prefer, sig, &shows); to != nil {",
+		"\tshows := takerShows\n\tto := p.taker(c, prefer, sig, &shows)\n\tp.pending.mu.Lock(c)\n\tp.pending.add(sig, from)\n\tp.pending.mu.Unlock(c)\n\tif to != nil {", exploreMask},
+	{"more tasks that the tree shows too little of than a sender corrects", "kernel/linux/sigmask.go",
+		" && p.lazies < lazyTasks {", " {", hostLinux},
+	{"a task that looks for its own signals, and then stores its mask", "kernel/linux/sigmask.go",
+		"\tt.mask.Store(mask)\n\tpending := p.pending.bits.Load()\n\tif (t.pending.bits.Load()|pending)&^mask != 0 {\n",
+		"\town := t.pending.bits.Load()\n\tt.mask.Store(mask)\n\tpending := p.pending.bits.Load()\n\tif (own|pending)&^mask != 0 {\n", exploreSent},
+	{"a task's signal is sent without the lock of its set", "kernel/linux/sigsend.go",
+		"\t\ts.add(sig, from) // before the look at the mask: see changeMask\n\t\ttakes = t.mask.Load()&bit(sig) == 0\n\t}\n\ts.mu.Unlock(c)\n",
+		"\t\ts.mu.Unlock(c)\n\t\ts.add(sig, from)\n\t\ttakes = t.mask.Load()&bit(sig) == 0\n\t} else {\n\t\ts.mu.Unlock(c)\n\t}\n", exploreSent},
 	{"masks, then the signal of a timer", "kernel/linux/timer.go",
-		"\ts.bits.Or(bit(tm.sig)) // before taker looks at masks: see setMask\n\tif to == nil {\n\t\tshows := timerShows\n\t\tto = p.taker(c, prefer, tm.sig, &shows)\n\t}\n",
-		"\tif to == nil {\n\t\tshows := timerShows\n\t\tto = p.taker(c, prefer, tm.sig, &shows)\n\t}\n\ts.bits.Or(bit(tm.sig))\n", exploreMask},
+		"\ts.bits.Or(bit(tm.sig)) // before taker looks at masks: see setMask\n\ts.mu.Unlock(c)\n\tif to == nil {\n\t\tshows := timerShows\n\t\tto = p.taker(c, prefer, tm.sig, &shows)\n\t}\n",
+		"\ts.mu.Unlock(c)\n\tif to == nil {\n\t\tshows := timerShows\n\t\tto = p.taker(c, prefer, tm.sig, &shows)\n\t}\n\ts.bits.Or(bit(tm.sig))\n", exploreMask},
 	{"a signal that no task takes over", "kernel/linux/sigmask.go",
 		"\tp.retarget(c, mask&^old)\n", "", exploreMask},
 	{"a handler that hides the task", "kernel/linux/sigmask.go",
