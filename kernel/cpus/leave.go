@@ -43,7 +43,7 @@ func Leave(c *percpu.CPU, _ *linux.Task, cpu int) (*percpu.CPU, uint64) {
 // timers to others. From here on interrupts stay off.
 //
 // The calls come first, because a CPU that calls waits for an answer. Then the CPU gives back the
-// free frames that it has cached: it allocates and frees nothing from here on. It leaves the
+// free frames, objects and kernel stacks that it has: it allocates and frees nothing from here on. It leaves the
 // set that Online is: nothing waits for its flushes any more. Then its local APIC takes no
 // interrupt, so an IPI that is late, or a device's, ends nowhere; NMI and INIT still come.
 // The last store lets another CPU send INIT, so nothing follows it.

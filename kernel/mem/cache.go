@@ -11,17 +11,20 @@ import (
 )
 
 // Cache allocates objects of one size, cut from pages of the direct map: slabs. A slab
-// without an object in use goes back to the free frames, except one. There is no
-// cache of objects for each CPU. Debug builds poison freed objects: poison.go.
+// without an object in use goes back to the free frames, except one. Each CPU has some free
+// objects of its own: objects.go. Debug builds poison freed objects: poison.go.
 type Cache struct {
 	Name    string // for reports
-	mu      lock.Spin
 	size    uintptr
-	each    uintptr   // objects of a slab
+	each    uintptr // objects of a slab
+	most    uint32  // objects that a CPU has of its own; 0 before there are any, and if an object has a page for itself
+	number  uint32  // place in every CPU's objects, from 1 on
+	_       [64]byte
+	mu      lock.Spin
 	partial list.List // slabs with free objects
 	empty   int       // of them, slabs without an object in use: 0 or 1
 	slabs   uint64
-	inUse   uint64
+	inUse   uint64 // objects that slabs have given out, to CPUs too
 	held    quarantine
 	site    site // in debug builds
 }
@@ -44,6 +47,7 @@ func (k *Cache) Init(size uintptr) {
 	k.size = roundUp(size, 64)
 	k.site.name = k.Name
 	k.each = max((layout.PageSize-slabHead)/k.size, 1)
+	k.enroll()
 }
 
 // slabOf returns the slab that an object lies in.
@@ -51,17 +55,39 @@ func slabOf(o unsafe.Pointer) *slab { return ptr[slab](roundDown(uintptr(o), lay
 
 // Alloc returns a zeroed object, nil when memory is exhausted.
 //
-// Locks: takes the cache's.
+// Locks: takes the cache's, if the CPU has no object.
 func (k *Cache) Alloc(c *percpu.CPU) unsafe.Pointer {
 	if k.site.denied(c) {
 		return nil
 	}
-	k.mu.Lock(c)
-	o := k.take(c)
-	k.mu.Unlock(c)
+	o := k.popOwn(c)
+	if o == nil {
+		o = k.allocSlow(c)
+	}
 	if o != nil {
 		clearWords(uintptr(o), k.size)
 	}
+	return o
+}
+
+// allocSlow takes an object from a slab, and some more for the CPU. An object with a page for itself
+// is a frame.
+//
+// Locks: takes the cache's.
+func (k *Cache) allocSlow(c *percpu.CPU) unsafe.Pointer {
+	if k.each == 1 {
+		page, ok := slabPages.get(c)
+		if !ok {
+			return nil
+		}
+		return unsafe.Pointer(page)
+	}
+	k.mu.Lock(c)
+	o := k.take(c)
+	if o != nil {
+		k.fillOwn(c)
+	}
+	k.mu.Unlock(c)
 	return o
 }
 
@@ -70,15 +96,6 @@ func (k *Cache) Alloc(c *percpu.CPU) unsafe.Pointer {
 // Locks: k.mu held.
 func (k *Cache) take(c *percpu.CPU) unsafe.Pointer {
 	k.mu.AssertHeld(c)
-	if k.each == 1 {
-		page, ok := slabPages.get(c)
-		if !ok {
-			return nil
-		}
-		k.slabs++
-		k.inUse++
-		return unsafe.Pointer(page)
-	}
 	s := (*slab)(unsafe.Pointer(k.partial.First()))
 	if s == nil {
 		if s = k.grow(c); s == nil {
@@ -119,32 +136,53 @@ func (k *Cache) grow(c *percpu.CPU) *slab {
 
 // Free takes an object back.
 //
-// Locks: takes the cache's.
+// Locks: takes the cache's, if the CPU has enough objects, or few frames are left.
 func (k *Cache) Free(c *percpu.CPU, o unsafe.Pointer) {
-	k.mu.Lock(c)
-	if k.each > 1 && slabOf(o).owner != k {
-		upcall.Panic(c, "mem: an object freed to another cache than its own; address", uint64(uintptr(o)), 0)
-	}
-	k.inUse--
 	if lock.Checked {
-		o = k.hold(c, o)
+		if o = k.poisoned(c, o); o == nil {
+			return
+		}
 	}
-	if o != nil {
-		k.put(c, o)
+	if k.each == 1 {
+		slabPages.put(c, uintptr(o))
+		return
 	}
+	if k.pushOwn(c, o) {
+		return
+	}
+	k.mu.Lock(c)
+	k.put(c, o)
+	k.giveOwn(c, k.most/2)
 	k.mu.Unlock(c)
 }
 
-// put makes an object free for the next caller, or frees its page with it.
+// poisoned puts an object into quarantine, and returns the one that leaves it; nil if there is none.
+//
+// Locks: takes the cache's.
+func (k *Cache) poisoned(c *percpu.CPU, o unsafe.Pointer) unsafe.Pointer {
+	k.mu.Lock(c)
+	if k.each > 1 {
+		k.checkOwner(c, o)
+	}
+	o = k.hold(c, o)
+	k.mu.Unlock(c)
+	return o
+}
+
+// checkOwner panics if an object is another cache's.
+func (k *Cache) checkOwner(c *percpu.CPU, o unsafe.Pointer) {
+	if slabOf(o).owner != k {
+		upcall.Panic(c, "mem: an object freed to another cache than its own; address", uint64(uintptr(o)), 0)
+	}
+}
+
+// put gives an object back to its slab, and frees a slab without an object in use.
 //
 // Locks: k.mu held.
 func (k *Cache) put(c *percpu.CPU, o unsafe.Pointer) {
 	k.mu.AssertHeld(c)
-	if k.each == 1 {
-		k.slabs--
-		slabPages.put(c, uintptr(o))
-		return
-	}
+	k.checkOwner(c, o)
+	k.inUse--
 	s := slabOf(o)
 	if s.free.Top() == nil {
 		k.partial.Push(&s.link)

@@ -65,6 +65,7 @@ func InitFrameCaches(c *percpu.CPU) {
 	if !ok {
 		upcall.Panic(c, "mem: no memory for the boot CPU's cache of frames", 0, 0)
 	}
+	initObjects(c)
 	cross.Handle(abi.CallGiveBack, func(c *percpu.CPU, _ uint64) { GiveBack(c) })
 	frames.caches = caches
 	sizeCaches(1)
@@ -261,28 +262,54 @@ func cached(id uint32) uint64 {
 	return uint64(atomic.LoadUint32(&k.n)) + uint64(atomic.LoadUint32(&k.spared))
 }
 
-// GiveBack gives all frames that c has cached to the pool.
+// keeper is what a higher layer keeps for each CPU besides.
+var keeper struct {
+	has  func(id uint32) bool
+	give func(c *percpu.CPU)
+}
+
+// AlsoGive adds what package sched keeps for each CPU to what GiveBack gives back. has reports whether a CPU has
+// any, at about this time. give runs in an interrupt too, so it waits for no other CPU.
 //
-// Context: on c.
-// Locks: takes pool.mu.
+// Context: boot CPU, while no other one is online.
+func AlsoGive(has func(id uint32) bool, give func(c *percpu.CPU)) {
+	keeper.has, keeper.give = has, give
+}
+
+// GiveBack gives all that c has of its own back: free objects to their slabs, kernel stacks to all CPUs, and frames to
+// the pool.
+//
+// Context: on c; no lock held.
+// Locks: takes those of the caches of objects and of stacks, and pool.mu.
 func GiveBack(c *percpu.CPU) {
+	giveObjects(c)
+	if keeper.give != nil {
+		keeper.give(c)
+	}
 	lockPool(c)
 	pool.mu.Unlock(c)
 }
 
-// recallLimit is how long a CPU may take to begin to give its frames back. One that takes
-// longer keeps them until it allocates or frees.
+// has reports whether a CPU has anything of its own, at about this time.
+func has(id uint32) bool {
+	return cached(id) != 0 || hasObjects(id) || keeper.has != nil && keeper.has(id)
+}
+
+// recallLimit is how long a CPU may take to begin to give back what it has. One that takes
+// longer keeps its frames until it allocates or frees one, and the rest until the next Recall.
 const recallLimit = 100 * clock.Millisecond
 
-// Recall makes the other CPUs give back the frames that they have cached.
+// Recall makes all CPUs give back what they have of their own.
 //
-// Context: memory is exhausted; no lock held. Waits for the other CPUs.
+// Context: memory is exhausted, or is counted; no lock held. Waits for the other CPUs.
+// Locks: as GiveBack.
 func Recall(c *percpu.CPU) {
+	GiveBack(c)
 	var words [percpu.Max / 64]uint64
 	var set percpu.Mask
 	set.Init(uintptr(unsafe.Pointer(&words)), percpu.Count())
 	for id := range percpu.Count() {
-		if id != c.ID && cached(id) != 0 {
+		if id != c.ID && has(id) {
 			set.Set(id)
 		}
 	}

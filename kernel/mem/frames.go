@@ -151,6 +151,9 @@ func Plenty(c *percpu.CPU) bool { return !siteCheck.denied(c) && Enough(c) }
 // Locks: as Plenty.
 func Enough(c *percpu.CPU) bool { return frames.caching.Load() != 0 || plentyDirect(c) }
 
+// MayKeep reports whether the CPUs may keep free frames of their own, and whatever else comes back by Recall.
+func MayKeep() bool { return frames.caching.Load() != 0 }
+
 // Roomy reports whether enough is free for what the kernel makes for a program's thread:
 // half of the reserve, and cacheSlack frames.
 //

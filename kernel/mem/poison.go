@@ -54,21 +54,24 @@ func (k *Cache) hold(c *percpu.CPU, o unsafe.Pointer) (oldest unsafe.Pointer) {
 	return oldest
 }
 
-// isFree reports whether an object is in quarantine, or on its slab's list.
+// isFree reports whether an object is in quarantine, or left it and was not allocated again: Alloc clears it.
 func (k *Cache) isFree(o unsafe.Pointer) bool {
 	for _, h := range k.held.objects {
 		if h == o {
 			return true
 		}
 	}
-	if k.each > 1 {
-		for l := slabOf(o).free.Top(); l != nil; l = l.Below() {
-			if unsafe.Pointer(l) == o {
-				return true
-			}
+	return k.isPoison(o)
+}
+
+// isPoison reports whether an object is full of poison, except for its first word, a list's link.
+func (k *Cache) isPoison(o unsafe.Pointer) bool {
+	for i := uintptr(1); i < k.size/8; i++ {
+		if *wordOf(o, i) != poison {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // checkPoison panics if anything was stored to an object in quarantine.

@@ -76,6 +76,7 @@ func TestFreedObjects(t *testing.T) {
 		"store":        {func(k *Cache, v *victim) { v.rest[3] = 5; age(k) }, written},
 		"store a byte": {func(k *Cache, v *victim) { *(*byte)(unsafe.Pointer(&v.rest[19])) = 0; age(k) }, written},
 		"free":         {func(k *Cache, v *victim) { k.Free(cpu0, unsafe.Pointer(v)) }, freedTwice},
+		"store, free":  {func(k *Cache, v *victim) { v.rest[3] = 5; k.Free(cpu0, unsafe.Pointer(v)) }, freedTwice},
 		"late free":    {func(k *Cache, v *victim) { age(k); k.Free(cpu0, unsafe.Pointer(v)) }, freedTwice},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -112,6 +112,7 @@ func backtrace(c *percpu.CPU, t *linux.Task, cpu int, trace uintptr) (*percpu.CP
 
 func memInfo(c *percpu.CPU, t *linux.Task, info uintptr) (*percpu.CPU, uint64) {
 	c, high := sched.StackHigh(c)
+	mem.Recall(c) // a slab of which CPUs have objects that are free is no free memory yet
 	s := mem.ReadStats(c)
 	out := abi.Mem{
 		TotalPages: s.Total, FreePages: s.Free, ReservePages: s.Reserve,

@@ -12,6 +12,7 @@ import (
 	"muster/kernel/atom"
 	"muster/kernel/explore"
 	"muster/kernel/ipi"
+	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
@@ -70,11 +71,21 @@ var switchesEarly = switches{finishFirst, func(c *percpu.CPU) {
 
 var stackMemory [5][StackSize / 8]uint64
 
+// hostOwn is the stacks that each CPU of a model has of its own.
+var hostOwn [3 * mem.PerCPUMax / 8]uint64
+
+// hostStacks makes all lists of stacks empty.
+func hostStacks() {
+	stacks.mu, stacks.kept, stacks.free = lock.Spin{Rank: lock.RankCache}, 0, list.Stack{}
+	stacks.own = mem.PerCPU(unsafe.Pointer(&hostOwn))
+	for id := range uint32(3) {
+		*ownOf(id) = ownStacks{}
+	}
+}
+
 func newCrew(code switches, threads uint32) *crew {
 	m := &crew{machine: newMachine(2), code: code, busy: make([]atom.Uint32, len(stackMemory)), count: threads}
-	stacks.mu, stacks.kept = lock.Spin{Rank: lock.RankCache}, 0
-	for stacks.free.Pop() != nil {
-	}
+	hostStacks()
 	for i := range stackMemory {
 		m.low = append(m.low, uintptr(unsafe.Pointer(&stackMemory[i])))
 	}

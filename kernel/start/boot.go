@@ -281,7 +281,7 @@ func startAPIC(c *percpu.CPU) {
 // startThreads makes the idle thread and the runtime's first thread, and becomes
 // the idle thread.
 func startThreads(c *percpu.CPU) {
-	sched.InitStacks()
+	sched.InitStacks(c)
 	top, fs, g := cpus.InitIdle(c)
 	linux.Init(c)
 	private.Install(&bootData)

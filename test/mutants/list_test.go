@@ -494,6 +494,12 @@ var mutants = []mutant{
 		"0x6badfeed_deadf4ee", "0x6b000001_6b000001", debugMem},
 	{"freed twice, unnoticed", "kernel/mem/poison.go",
 		"if h == o {", "if h == nil {", debugMem},
+	{"freed twice, late and unnoticed", "kernel/mem/poison.go",
+		"return k.isPoison(o)", "return false", debugMem},
+	{"an object for two CPUs", "kernel/mem/objects.go",
+		"ptr[objects](caches.own.On(id) +", "ptr[objects](caches.own.On(0) +", hostMem},
+	{"objects that stay when a CPU gives back", "kernel/mem/objects.go",
+		"own.n > left; own.n-- {", "own.n > left+1; own.n-- {", hostMem},
 }
 
 // edit returns the text of a mutant's file with the edit made.
