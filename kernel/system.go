@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"iter"
+	"math/bits"
 	"runtime"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ func (s *system) CPUs() (list []shell.CPU) {
 			return list
 		}
 		row := shell.CPU{CPU: i, APICID: c.APICID, UID: c.UID, BSP: c.BSP != 0, State: stateNames[c.State],
-			Stage: trampoline.StageName(c.Stage), Ticks: c.Ticks, Switches: c.Switches, Interrupts: c.Interrupts, IdleNS: c.IdleNS, Wakes: c.Wakes, Longest: c.LongestNS}
+			Stage: trampoline.StageName(c.Stage), Ticks: c.Ticks, Switches: c.Switches, Interrupts: c.Interrupts, IdleNS: c.IdleNS, RunNS: c.RanNS, Wakes: c.Wakes, Longest: c.LongestNS}
 		f := cpu.FromWords(c.Features)
 		row.Core = f.Core().String()
 		row.Drained = drained[i] && c.State == percpu.Online
@@ -195,8 +196,34 @@ func (s *system) Audit() (list []shell.Audited) {
 
 func (s *system) Threads() (list []shell.Thread) {
 	for _, t := range kcall.Threads() {
-		list = append(list, shell.Thread{ID: t.ID, Process: t.Process, Name: field(t.Name[:]), Ring: t.Ring, CPU: t.CPU,
-			State: field(t.State[:]), RunNS: t.RanNS, Switches: t.Switches})
+		row := shell.Thread{ID: t.ID, Process: t.Process, Name: field(t.Name[:]), Ring: t.Ring, CPU: t.CPU,
+			State: field(t.State[:]), Class: t.Class.String(), Priority: t.Priority, RunNS: t.RanNS,
+			WaitNS: known(t.WaitedNS), SleepNS: known(t.SleptNS), Switches: t.Switches}
+		if t.Bound != 0 {
+			if set, err := kcall.ThreadCPUs(t.ID); err == nil { // else it has ended meanwhile
+				row.CPUs = members(set)
+			}
+		}
+		list = append(list, row)
+	}
+	return list
+}
+
+// known returns a time of the core's, nil for abi.Unknown.
+func known(ns uint64) *uint64 {
+	if ns == abi.Unknown {
+		return nil
+	}
+	return &ns
+}
+
+// members returns the numbers of the CPUs in a set.
+func members(set *abi.CPUSet) []int {
+	list := []int{}
+	for i, w := range set {
+		for ; w != 0; w &= w - 1 {
+			list = append(list, 64*i+bits.TrailingZeros64(w))
+		}
 	}
 	return list
 }

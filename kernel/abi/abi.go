@@ -229,6 +229,7 @@ type CPU struct {
 	Switches     uint64
 	Interrupts   uint64 // without exceptions
 	IdleNS       uint64
+	RanNS        uint64              // it ran threads, since its first start
 	Wakes        [WakeReasons]uint64 // how often it has left its halt
 	LongestNS    uint64              // debug builds: longest stretch with interrupts off
 	LongestAt    uint64              // debug builds: the entry at which it began: vector<<32 | system call
@@ -294,12 +295,41 @@ type Thread struct {
 	ID, Process uint32
 	CPU         uint32
 	Ring        uint32
-	RanNS       uint64
+	RanNS       uint64 // a CPU ran it
+	WaitedNS    uint64 // it was ready, and no CPU ran it; Unknown where the CPUs' counters differ too much
+	SleptNS     uint64 // neither; or Unknown
 	Switches    uint64
 	StackUsed   uint64 // deepest use of its kernel stack, in bytes
+	Class       Class
+	Priority    int32  // 1 to 99 in the real-time classes, the nice value in the fair class
+	Bound       uint32 // 1: it may not run on all CPUs, see ThreadCPUs
+	_           uint32
 	State       [8]byte
 	Name        [16]byte
 }
+
+// Unknown stands for a time that is not known.
+const Unknown = 1<<64 - 1
+
+// Class is by what rule a thread gets a CPU.
+type Class uint32
+
+// Classes, the first before the others.
+const (
+	ClassKernel     Class = iota // the kernel's own threads
+	ClassFIFO                    // strict priorities
+	ClassRoundRobin              // the same, and threads of one priority take turns
+	ClassFair                    // shares by weight
+	ClassIdle                    // what the others leave
+	Classes
+)
+
+func (c Class) String() string {
+	return [Classes + 1]string{"kernel", "FIFO", "RR", "fair", "idle", "?"}[min(c, Classes)]
+}
+
+// CPUSet is a set of CPUs: CPU n is bit n%64 of word n/64.
+type CPUSet [64]uint64
 
 // Mem is the result of MemInfo.
 type Mem struct {

@@ -260,6 +260,10 @@ type Calls interface {
 	//muster:inner
 	ThreadInfo(id uint32) (info *Thread, err error)
 
+	// ThreadCPUs returns the CPUs on which a thread may run. ESRCH.
+	//muster:core linux.ThreadCPUs
+	ThreadCPUs(id uint32) (set *CPUSet, err error)
+
 	// IRQCount returns how often a vector has interrupted a CPU, or another counter from
 	// CountErrors on. EINVAL.
 	//muster:core irqCount

@@ -55,6 +55,7 @@ const (
 	NumLockCount
 	NumBacktrace
 	NumThreadInfo
+	NumThreadCPUs
 	NumIRQCount
 	NumMemInfo
 	NumTraceRead
@@ -149,6 +150,7 @@ var names = [Count]string{
 	"LockCount",
 	"Backtrace",
 	"ThreadInfo",
+	"ThreadCPUs",
 	"IRQCount",
 	"MemInfo",
 	"TraceRead",

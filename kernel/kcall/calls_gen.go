@@ -350,6 +350,13 @@ func threadInfo(id uint32) (info *abi.Thread, err error) {
 	return info, err
 }
 
+// ThreadCPUs returns the CPUs on which a thread may run. ESRCH.
+func ThreadCPUs(id uint32) (set *abi.CPUSet, err error) {
+	set = new(abi.CPUSet)
+	_, err = quick(abi.NumThreadCPUs, uintptr(id), uintptr(unsafe.Pointer(set)), 0, 0)
+	return set, err
+}
+
 // irqCount returns how often a vector has interrupted a CPU, or another counter from
 // CountErrors on. EINVAL.
 func irqCount(cpu int, vector int) (count uint64, err error) {

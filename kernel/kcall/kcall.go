@@ -116,6 +116,15 @@ func Threads() (all []abi.Thread) {
 	}
 }
 
+// Thread returns the thread with an id.
+func Thread(id uint32) (*abi.Thread, error) {
+	t, err := threadInfo(id)
+	if err == nil && t.ID != id {
+		err = syscall.ESRCH
+	}
+	return t, err
+}
+
 // IRQCount returns how often a vector has interrupted a CPU, 0 if there is no such CPU.
 func IRQCount(cpu, vector int) uint64 {
 	n, err := irqCount(cpu, vector)

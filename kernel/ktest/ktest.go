@@ -40,6 +40,7 @@ func Tests() []Test {
 		{Name: "cpus", About: "every CPU runs goroutines", Run: everyCPU},
 		{Name: "vector", About: "vector registers survive preemption and migration", Run: vectorState},
 		{Name: "threads", About: "blocked threads do not delay other threads", Run: blockedThreads},
+		{Name: "accounts", About: "run time, wait and sleep of threads add up to the time that passes; run and idle time of a CPU, too", Run: accounts},
 		{Name: "tlb", About: "no CPU sees a page that was unmapped", Run: shootdown},
 		{Name: "blocks", About: "all CPUs allocate blocks of memory up to 2 MiB, no two of which overlap, and all come back", Run: blocks},
 		{Name: "ipi", About: "every CPU calls every CPU, and the calls come in order, each once", Run: allPairs},

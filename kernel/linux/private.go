@@ -8,6 +8,7 @@ import (
 	"muster/kernel/layout"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
+	"muster/kernel/sched"
 )
 
 // Private calls about threads and programs. A program is made by the kernel's
@@ -23,6 +24,14 @@ func ThreadInfo(c *percpu.CPU, t *Task, id uint32, info uintptr) (*percpu.CPU, u
 		o := taskOfNode(n)
 		out = abi.Thread{ID: o.ID, Process: o.proc.ID, CPU: o.CPU(), RanNS: uint64(o.ThreadTime()),
 			Switches: o.Switches.Load(), StackUsed: o.StackUsed(), Name: o.Name}
+		out.Class, out.Priority = o.Class()
+		out.WaitedNS, out.SleptNS = abi.Unknown, abi.Unknown
+		if waited, slept, ok := o.Spans(); ok {
+			out.WaitedNS, out.SleptNS = uint64(waited), uint64(slept)
+		}
+		if o.IsBound() {
+			out.Bound = 1
+		}
 		if o.proc.user {
 			out.Ring = 3
 		}
@@ -39,6 +48,20 @@ func ThreadInfo(c *percpu.CPU, t *Task, id uint32, info uintptr) (*percpu.CPU, u
 	}
 	return c, uint64(out.ID)
 }
+
+// ThreadCPUs returns the CPUs on which the thread with an id may run, online or not.
+func ThreadCPUs(c *percpu.CPU, t *Task, id uint32, to uintptr) (*percpu.CPU, uint64) {
+	var set sched.SetWords
+	if !t.affinityOf(c, int32(id), &set) {
+		return c, errno(ESRCH)
+	}
+	if !t.Space.CopyOut(c, to, unsafe.Pointer(&set), unsafe.Sizeof(set)) {
+		return c, errno(EFAULT)
+	}
+	return c, 0
+}
+
+var _ [unsafe.Sizeof(abi.CPUSet{})]byte = [unsafe.Sizeof(sched.SetWords{})]byte{}
 
 // processOf returns the process of a handle, which is its address. The kernel's own
 // code must not use a handle after WaitProcess.

@@ -157,6 +157,9 @@ var calls = [...]linux.Handler{
 	abi.NumThreadInfo - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return linux.ThreadInfo(c, t, uint32(f.DI), uintptr(f.SI))
 	},
+	abi.NumThreadCPUs - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return linux.ThreadCPUs(c, t, uint32(f.DI), uintptr(f.SI))
+	},
 	abi.NumIRQCount - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return irqCount(c, t, int(f.DI), int(f.SI))
 	},

@@ -20,6 +20,7 @@ import (
 func PrepareCPU(c *percpu.CPU, queue uintptr, t *Thread, stackLow, stackTop uintptr) {
 	t.Init(stackLow, stackTop, 0, ClassKernel, &mem.Kernel)
 	t.level = levelIdle
+	t.spans.left(noMark)
 	copy(t.Name[:], "idle")
 	t.runsOn(c)
 	q := (*runQueue)(unsafe.Pointer(queue))
@@ -146,11 +147,14 @@ func runFromIdle(c *percpu.CPU, next *Thread) {
 	lock.AssertNone(c)
 	q := local(c)
 	q.prev, q.how = q.idle, leaveIdle
-	q.charge(q.idle)
+	q.chargeTo(q.idle, counter())
 	become(c, q, q.idle, next)
 	switchTo(c, q.idle, next) //cpucheck:stays the idle thread never moves to another CPU
 	finish(c)
 }
+
+// isIdle reports whether the CPU of the queue, c, runs its idle thread.
+func (q *runQueue) isIdle(c *percpu.CPU) bool { return c.Current == uintptr(unsafe.Pointer(q.idle)) }
 
 // IdleTicks returns how long a CPU has been idle, in counter ticks, up to its last switch.
 func IdleTicks(c *percpu.CPU) uint64 {
@@ -159,7 +163,7 @@ func IdleTicks(c *percpu.CPU) uint64 {
 	}
 	q := local(c)
 	ticks := q.idle.Used.ticks.Load()
-	if c.Current == uintptr(unsafe.Pointer(q.idle)) {
+	if q.isIdle(c) {
 		ticks += sinceCounted(q)
 	}
 	return ticks

@@ -85,6 +85,7 @@ func (w *Woken) Ready(c *percpu.CPU) {
 // Locks: takes a run queue's.
 func Start(c *percpu.CPU, t *Thread, cpu uint32) {
 	t.cpu.Store(cpu)
+	t.spans.left(counter()) // from here on it waits
 	t.state.Store(stReady)
 	enqueue(c, t)
 }
@@ -97,7 +98,11 @@ func (t *Thread) takeToken() bool {
 // leaveToken leaves a token and reports whether the caller must enqueue t.
 func (t *Thread) leaveToken() bool {
 	t.token.Store(1)
-	return t.state.Load() == stParked && t.state.CompareAndSwap(stParked, stReady)
+	if t.state.Load() != stParked || !t.state.CompareAndSwap(stParked, stReady) {
+		return false
+	}
+	t.spans.woke(counter())
+	return true
 }
 
 // nowParked marks t, whose registers are saved, as parked, and reports whether the

@@ -43,6 +43,7 @@ type runQueue struct {
 	looks   atom.Uint64             // when this CPU looks at its queue again, for a thread with a short request; 0 for not set. Stored by this CPU
 	ticking atom.Uint32             // 1: ticks every tickPeriod; stored by this CPU, wakers read it
 	since   atom.Uint64             // counter value up to which the current thread's time is counted; stored by this CPU
+	ran     atom.Uint64             // counter ticks of all its threads but the idle one; stored by this CPU
 	group   atom.Uintptr            // *Usage of the current thread's group, 0 for none; stored by this CPU
 	near    [nearnesses]percpu.Mask // the CPUs that share something with this one; set before the CPU is registered
 	wants   atom.Uint64             // armed, if the CPUs share a timer; stored by this CPU, the boot CPU reads it

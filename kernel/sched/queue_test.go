@@ -32,6 +32,9 @@ func oneQueue() (*percpu.CPU, *runQueue) {
 	return &percpu.CPU{}, q
 }
 
+// charge is chargeTo up to now.
+func (q *runQueue) charge(t *Thread) { q.chargeTo(t, cpu.TSC()) }
+
 func (q *runQueue) add(c *percpu.CPU, t *Thread) { q.put(c, t) }
 
 // takes returns the thread that runs after the one that runs, which goes back into the queue.

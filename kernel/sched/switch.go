@@ -115,7 +115,8 @@ func reschedule(c *percpu.CPU, how leaving) *percpu.CPU {
 		upcall.Panic(c, "sched: thread queued while it runs", uint64(prev.ID), 0)
 	}
 	q.prev, q.how = prev, how
-	q.chargeTo(prev, now)
+	q.chargeThread(prev, now)
+	prev.spans.left(now)
 	become(c, q, prev, next)
 	c = switchTo(c, prev, next)
 	finish(c)
@@ -141,7 +142,9 @@ func become(c *percpu.CPU, q *runQueue, prev, next *Thread) {
 		cpu.LoadMXCSR(cpu.MXCSRDefault)
 		c.BeLazy()
 	}
-	q.sampled = q.since.Load()
+	now := q.since.Load()
+	q.sampled = now
+	next.spans.claimed(now)
 	if g := uintptr(unsafe.Pointer(next.Group)); g != q.group.Load() {
 		q.group.Store(g)
 	}

@@ -15,6 +15,7 @@ package sched
 import (
 	"unsafe"
 
+	"muster/kernel/abi"
 	"muster/kernel/atom"
 	"muster/kernel/cpu"
 	"muster/kernel/fakeg"
@@ -72,6 +73,7 @@ type Thread struct {
 	timer    Timer
 	woken    *Thread     // the next one of a Woken, while this one is ready and in no queue
 	Used     Usage       // stored by the CPU that runs it
+	spans    spans       // stored by the CPU that changes its state
 	Group    *Usage      // of all threads of the group, nil for none; changed by the thread alone
 	Switches atom.Uint64 // times switched to
 }
@@ -91,6 +93,21 @@ var stateNames = [...]string{"running", "parked", "ready", "dead", "new"}
 
 // StateName returns what t is doing, for listings.
 func (t *Thread) StateName() string { return stateNames[t.state.Load()] }
+
+// Class returns by what rule t gets a CPU, and its priority or nice value by that rule.
+func (t *Thread) Class() (class abi.Class, priority int32) {
+	switch {
+	case t.level == levelKernel:
+		return abi.ClassKernel, 0
+	case t.level < levelFair && t.turns:
+		return abi.ClassRoundRobin, int32(levelFair - t.level)
+	case t.level < levelFair:
+		return abi.ClassFIFO, int32(levelFair - t.level)
+	case t.standing.idle.Load() != 0:
+		return abi.ClassIdle, t.Nice()
+	}
+	return abi.ClassFair, t.Nice()
+}
 
 // CPU returns the number of the CPU that runs t or ran it last.
 func (t *Thread) CPU() uint32 { return t.cpu.Load() }

@@ -68,7 +68,7 @@ func (u *Usage) sample(outside bool, weight uint64) (due bool) {
 
 // Charge counts the time of the current thread up to now.
 func Charge(c *percpu.CPU) {
-	local(c).charge(Current(c))
+	local(c).chargeThread(Current(c), cpu.TSC())
 }
 
 // LeaveGroup makes the current thread no longer count for its group, which may end
@@ -78,17 +78,20 @@ func LeaveGroup(c *percpu.CPU) {
 	Current(c).Group = nil
 }
 
-// charge adds the time since the last switch to a thread and its group.
-func (q *runQueue) charge(t *Thread) { q.chargeTo(t, cpu.TSC()) }
+// chargeThread is chargeTo for another thread than the idle one.
+func (q *runQueue) chargeThread(t *Thread, now uint64) {
+	q.ran.Count(q.chargeTo(t, now))
+}
 
-// chargeTo is charge up to a counter value.
-func (q *runQueue) chargeTo(t *Thread, now uint64) {
-	ticks := now - q.since.Load()
+// chargeTo adds the time since the last switch, up to a counter value, to a thread and its group, and returns it.
+func (q *runQueue) chargeTo(t *Thread, now uint64) (ticks uint64) {
+	ticks = now - q.since.Load()
 	q.since.Publish(now) // before the sums: see live
 	t.Used.ticks.Count(ticks)
 	if t.Group != nil {
 		t.Group.add(ticks)
 	}
+	return ticks
 }
 
 // weight returns for how many ticks the sample of this one stands: as many as would have come
@@ -169,7 +172,7 @@ func (q *runQueue) chargeTick(t *Thread, outside bool) {
 	if t == q.idle {
 		return
 	}
-	q.charge(t)
+	q.chargeThread(t, cpu.TSC())
 	weight := q.weight()
 	due := t.Used.sample(outside, weight)
 	if t.Group != nil && t.Group.sample(outside, weight) || due {

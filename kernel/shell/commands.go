@@ -14,7 +14,7 @@ import (
 func commands() []command {
 	list := []command{
 		{name: "help", usage: "[COMMAND]", most: 1, about: "list commands, or explain one", json: true, run: help, words: commandNames},
-		{name: "cpus", options: []option{{name: "-topology", about: "packages, dies, cores, threads and nodes"}, {name: "-features", about: "mitigations, and why one is off"}, {name: "-idle", about: "how long each CPU was idle, and what woke it up"}}, about: "CPUs and what they did, their packages and nodes, their mitigations", json: true, run: cpus},
+		{name: "cpus", options: []option{{name: "-topology", about: "packages, dies, cores, threads and nodes"}, {name: "-features", about: "mitigations, and why one is off"}, {name: "-idle", about: "how long each CPU ran threads and was idle, and what woke it up"}}, about: "CPUs and what they did, their packages and nodes, their mitigations", json: true, run: cpus},
 		{name: "cpu", usage: "offline CPUS | online CPUS", most: 2, about: "take CPUs offline, and bring them online again: CPUS is a list such as 2 or 1-3,6, or all that can change", json: true, run: hotplug, words: func(*Shell) []string { return []string{"offline", "online"} }, more: pluggable},
 		{name: "smp", usage: "trace | start CPU", most: 2, about: "the time line of the CPUs' start; start one that is not online", json: true, run: smp, words: func(*Shell) []string { return []string{"trace", "start"} }, more: startable},
 		{name: "ipi", about: "IPIs: how many of each kind, and what happened to them", json: true, run: ipis},
@@ -24,7 +24,10 @@ func commands() []command {
 		{name: "irq", usage: "[affinity LINE CPUS | drain CPU | admit CPU | resume LINE]", most: 3, about: "interrupts by source and CPU, and where lines go; let a line go to CPUS alone, as 2, 0-3,6 or all; lead all lines away from a CPU, or end that; let a stuck line interrupt again", json: true, run: irq, words: func(*Shell) []string { return []string{"affinity", "drain", "admit", "resume"} }, more: irqWords},
 		{name: "pci", about: "functions on the PCI buses: class, addresses, capabilities", json: true, run: pci},
 		{name: "serial", about: "serial ports from which the kernel receives, and bytes that were lost", json: true, run: serial},
-		{name: "ps", about: "threads, where they run and for how long", json: true, run: ps},
+		{name: "ps", options: []option{
+			{name: "-p", value: "PROCESS", about: "only the threads of this process", words: processes},
+			{name: "-processes", about: "one row for each process, with the sums of its threads"},
+		}, about: "threads: state, class and priority (fair: the nice value), CPU and the CPUs on which they may run, and how long they ran and waited for a CPU", json: true, run: ps},
 		{name: "mem", about: "memory in use and free", json: true, run: mem},
 		{name: "dmesg", options: []option{{name: "-last", about: "the log of the boot before, and the report of its panic, if memory kept them over a reset"}}, about: "the kernel log", json: true, run: dmesg},
 		{name: "uptime", about: "time since the first instruction, and the date", json: true, run: uptime},
@@ -66,8 +69,8 @@ func cpus(_ context.Context, s *Shell, a args) error {
 	case a.flag("-features"):
 		return features(s, a)
 	case a.flag("-idle"):
-		return list(s, a, s.sys.CPUs(), "CPU IDLE-S TICK TIMER THREAD IPI DEVICE", func(w io.Writer, c CPU) {
-			fmt.Fprintf(w, "%d\t%s\t", c.CPU, seconds(c.IdleNS))
+		return list(s, a, s.sys.CPUs(), "CPU RUN-S IDLE-S TICK TIMER THREAD IPI DEVICE", func(w io.Writer, c CPU) {
+			fmt.Fprintf(w, "%d\t%s\t%s\t", c.CPU, seconds(c.RunNS), seconds(c.IdleNS))
 			for _, n := range c.Wakes {
 				fmt.Fprintf(w, "%d\t", n)
 			}
@@ -163,12 +166,6 @@ func audit(_ context.Context, s *Shell, a args) error {
 		return errors.New("this is not a debug build; use make debug and scripts/qemu-run.sh --kernel build/kernel-debug.elf")
 	}
 	return list(s, a, rows, "CLASS COUNT", func(w io.Writer, x Audited) { fmt.Fprintf(w, "%s\t%d\t", x.Class, x.Count) })
-}
-
-func ps(_ context.Context, s *Shell, a args) error {
-	return list(s, a, s.sys.Threads(), "ID PROCESS NAME RING CPU STATE RUN-S SWITCHES", func(w io.Writer, t Thread) {
-		fmt.Fprintf(w, "%d\t%d\t%s\t%d\t%d\t%s\t%s\t%d\t", t.ID, t.Process, onlyPrintable([]byte(t.Name)), t.Ring, t.CPU, t.State, seconds(t.RunNS), t.Switches)
-	})
 }
 
 func mem(_ context.Context, s *Shell, a args) error {

@@ -115,7 +115,7 @@ func TestNamesOfThreads(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, New(m, &out).Run(t.Context(), "ps; profile start; profile stop"))
 	const shown = "a\ufffd[2J\ufffd\ufffd\ufffd\ufffdz"
-	require.Regexp(t, `(?m)^ +7 +0 +`+regexp.QuoteMeta(shown)+` +0 `, out.String())
+	require.Regexp(t, `(?m)^ +7 +0 +`+regexp.QuoteMeta(shown)+` +ready `, out.String())
 	require.Contains(t, out.String(), " "+shown+" in ring 3\n")
 	require.NotContains(t, out.String(), "\x1b")
 }

@@ -271,8 +271,8 @@ func TestCommands(t *testing.T) {
 		"test stres":     {want: "test: no test \"stres\", nearest is \"stress\"; test list shows all\n", bad: true},
 		"bench nosuch":   {want: "bench: no benchmark \"nosuch\"; bench list shows all\n", bad: true},
 		"crash":          {want: "crash: usage: crash KIND: one of panic, nil; crash -h explains them\n", bad: true},
-		"cpus --json": {want: `[{"cpu":0,"apic_id":0,"acpi_id":0,"bsp":true,"state":"online","stage":"","ticks":0,"switches":0,"interrupts":0,"idle_ns":0,"wakes":[0,0,0,0,0]},` +
-			`{"cpu":1,"apic_id":4,"acpi_id":0,"bsp":false,"state":"offline","stage":"","ticks":0,"switches":0,"interrupts":0,"idle_ns":0,"wakes":[0,0,0,0,0]}]` + "\n"},
+		"cpus --json": {want: `[{"cpu":0,"apic_id":0,"acpi_id":0,"bsp":true,"state":"online","stage":"","ticks":0,"switches":0,"interrupts":0,"idle_ns":0,"run_ns":0,"wakes":[0,0,0,0,0]},` +
+			`{"cpu":1,"apic_id":4,"acpi_id":0,"bsp":false,"state":"offline","stage":"","ticks":0,"switches":0,"interrupts":0,"idle_ns":0,"run_ns":0,"wakes":[0,0,0,0,0]}]` + "\n"},
 
 		"cpus -topology -features":  {want: "cpus: -topology, -features and -idle are listings of their own: give one of them\n", bad: true},
 		"test stress 9999999999999": {want: "test: \"9999999999999\" is not a number of seconds from 1 to 1000000\n", bad: true},

@@ -17,6 +17,7 @@ type CPU struct {
 	Switches   uint64                  `json:"switches"`
 	Interrupts uint64                  `json:"interrupts"` // those of the timer too
 	IdleNS     uint64                  `json:"idle_ns"`
+	RunNS      uint64                  `json:"run_ns"`               // since its first start
 	Wakes      [abi.WakeReasons]uint64 `json:"wakes"`                // from its halt: tick, timer, thread, IPI, device
 	Drained    bool                    `json:"drained,omitempty"`    // no line of a device goes to it, by irq drain
 	Longest    uint64                  `json:"longest_ns,omitempty"` // debug builds: longest stretch with interrupts off
@@ -113,10 +114,28 @@ type Thread struct {
 	Process  uint32 `json:"process"`
 	Name     string `json:"name"`
 	Ring     uint32 `json:"ring"`
-	CPU      uint32 `json:"cpu"`
-	State    string `json:"state"` // offline, booting, ready, online
+	CPU      uint32 `json:"cpu"`            // that runs it, or ran it last
+	State    string `json:"state"`          // running, ready, parked, new, dead
+	Class    string `json:"class"`          // kernel, FIFO, RR, fair, idle
+	Priority int32  `json:"priority"`       // FIFO and RR: 1 to 99; fair: the nice value
+	CPUs     []int  `json:"cpus,omitempty"` // on which it may run; absent for all
 	RunNS    uint64 `json:"run_ns"`
-	Switches uint64 `json:"switches"`
+	// Absent where the CPUs' counters differ too much: how long it was ready and no CPU ran it, and how long it slept.
+	WaitNS   *uint64 `json:"wait_ns,omitempty"`
+	SleepNS  *uint64 `json:"sleep_ns,omitempty"`
+	Switches uint64  `json:"switches"`
+}
+
+// Process is the threads of one process.
+type Process struct {
+	Process  uint32  `json:"process"`
+	Name     string  `json:"name"` // of its first thread
+	Threads  int     `json:"threads"`
+	Running  int     `json:"running"`
+	Ready    int     `json:"ready"`
+	RunNS    uint64  `json:"run_ns"` // the sums of the threads that it has now
+	WaitNS   *uint64 `json:"wait_ns,omitempty"`
+	Switches uint64  `json:"switches"`
 }
 
 // Memory is the state of memory.
