@@ -19,7 +19,7 @@ func cpus(t *testing.T, n uint32) []*percpu.CPU {
 	percpu.Reset()
 	table := make([]*percpu.CPU, n)
 	percpu.SetTable(uintptr(unsafe.Pointer(&table[0])), n)
-	list, queues := make([]*percpu.CPU, n), make([]runQueue, n)
+	list, queues, threads := make([]*percpu.CPU, n), make([]runQueue, n), make([]*Thread, n)
 	for i := range list {
 		c := &percpu.CPU{}
 		c.Init(uint32(i))
@@ -32,12 +32,13 @@ func cpus(t *testing.T, n uint32) []*percpu.CPU {
 		queues[i].running.Store(levelKernel)
 		c.Sched = uintptr(unsafe.Pointer(&queues[i]))
 		c.Current = uintptr(unsafe.Pointer(x))
-		list[i] = c
+		list[i], threads[i] = c, x
 		percpu.Register(c)
 	}
 	words := make([]uint64, (n+63)/64)
 	idle.Init(uintptr(unsafe.Pointer(&words[0])), n)
-	t.Cleanup(func() { runtime.KeepAlive(table); runtime.KeepAlive(words) })
+	known := []any{table, list, queues, threads, words} // the code under test knows them by address
+	t.Cleanup(func() { runtime.KeepAlive(known) })
 	return list
 }
 
@@ -193,7 +194,8 @@ func TestBoundToNoneOnline(t *testing.T) {
 func TestBoundIsInherited(t *testing.T) {
 	list := cpus(t, 130)
 	x, y := thread(1, ClassUser), thread(2, ClassUser)
-	var blocks [2]SetWords
+	blocks := new([2]SetWords)
+	t.Cleanup(func() { runtime.KeepAlive(blocks) })
 	set := SetWords{1, 0, 2}
 	require.True(t, x.Bind(list[0], &set, uintptr(unsafe.Pointer(&blocks[0]))))
 	require.True(t, y.BindNew(list[0], x, uintptr(unsafe.Pointer(&blocks[1]))))
@@ -212,7 +214,9 @@ func TestBoundBeforeCPUsAreRegistered(t *testing.T) {
 	for _, n := range []uint32{4, 64} {
 		list := cpus(t, 130)
 		percpu.Reset()
-		percpu.SetTable(uintptr(unsafe.Pointer(&make([]*percpu.CPU, 130)[0])), 130)
+		table := make([]*percpu.CPU, 130)
+		percpu.SetTable(uintptr(unsafe.Pointer(&table[0])), 130)
+		t.Cleanup(func() { runtime.KeepAlive(table) })
 		for _, c := range list[:n] {
 			percpu.Register(c)
 		}
@@ -224,6 +228,7 @@ func TestBoundBeforeCPUsAreRegistered(t *testing.T) {
 		}
 		set := SetWords{2, 1, 2}
 		x.Bind(list[0], &set, 0)
+		t.Cleanup(func() { runtime.KeepAlive(block) })
 		require.True(t, x.may(1) && !x.may(2) && x.may(64) && x.may(129))
 		require.Equal(t, &set, block)
 		require.EqualValues(t, 0, x.binding.word)

@@ -21,7 +21,7 @@ func nearCPUs(t *testing.T, n uint32, record func(c *percpu.CPU)) []*percpu.CPU 
 	setRequests(10 * clock.Millisecond)
 	table := make([]*percpu.CPU, n)
 	percpu.SetTable(uintptr(unsafe.Pointer(&table[0])), n)
-	list, queues := make([]*percpu.CPU, n), make([]runQueue, n)
+	list, queues, threads := make([]*percpu.CPU, n), make([]runQueue, n), make([]*Thread, n)
 	var memory [][]uint64
 	mask := func() uintptr {
 		memory = append(memory, make([]uint64, (n+63)/64))
@@ -41,7 +41,7 @@ func nearCPUs(t *testing.T, n uint32, record func(c *percpu.CPU)) []*percpu.CPU 
 		queues[i].looks.Store(1)
 		c.Sched = uintptr(unsafe.Pointer(&queues[i]))
 		c.Current = uintptr(unsafe.Pointer(x))
-		list[i] = c
+		list[i], threads[i] = c, x
 		if i == 0 {
 			percpu.Register(c)
 			Join(c, c, func(*percpu.CPU) uintptr { return mask() })
@@ -50,7 +50,13 @@ func nearCPUs(t *testing.T, n uint32, record func(c *percpu.CPU)) []*percpu.CPU 
 		Join(list[0], c, func(*percpu.CPU) uintptr { return mask() })
 		percpu.Register(c)
 	}
-	t.Cleanup(func() { runtime.KeepAlive(table); runtime.KeepAlive(memory); idle.Init(0, 0); loaded.Init(0, 0) })
+	t.Cleanup(func() {
+		for _, x := range []any{table, list, queues, threads, memory} { // the code under test knows them by address
+			runtime.KeepAlive(x)
+		}
+		idle.Init(0, 0)
+		loaded.Init(0, 0)
+	})
 	return list
 }
 
