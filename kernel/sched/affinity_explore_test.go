@@ -38,7 +38,7 @@ func cpus(t *testing.T, n uint32) []*percpu.CPU {
 	words := make([]uint64, (n+63)/64)
 	idle.Init(uintptr(unsafe.Pointer(&words[0])), n)
 	known := []any{table, list, queues, threads, words} // the code under test knows them by address
-	t.Cleanup(func() { runtime.KeepAlive(known) })
+	t.Cleanup(func() { percpu.Reset(); runtime.KeepAlive(known) })
 	return list
 }
 

@@ -54,6 +54,7 @@ func nearCPUs(t *testing.T, n uint32, record func(c *percpu.CPU)) []*percpu.CPU 
 		for _, x := range []any{table, list, queues, threads, memory} { // the code under test knows them by address
 			runtime.KeepAlive(x)
 		}
+		percpu.Reset()
 		idle.Init(0, 0)
 		loaded.Init(0, 0)
 	})
