@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hidden is a test that knows its memory by an address alone, until the end or for good.
+// hidden is a test that knows its memory by an address alone, unless the end of the test keeps it alive.
 const hidden = `package hidden
 
 import (

@@ -117,7 +117,7 @@ func (r run) execute(command []string) bool {
 	return true
 }
 
-// choice is which packages of a set are wanted.
+// choice is which packages of a set a command gets.
 type choice struct {
 	tests   bool   // those with tests alone
 	threads string // "yes": those whose tests start goroutines; "no": the others; "": both
