@@ -104,7 +104,7 @@ func sysSchedSetaffinity(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uin
 func (t *Task) awaitMove(c *percpu.CPU, id int32) *percpu.CPU {
 	for limit := clock.Now() + leaveLimit; isAstray(c, t, id) && clock.Now() < limit && t.Work.Load()&workExit == 0; {
 		c = sched.Breathe(c)
-		if t.Work.Load()&workBind != 0 {
+		if t.Work.Load()&workSettle != 0 {
 			c = sched.Settle(c) // the bit stays: the way out of the core looks again
 		}
 	}

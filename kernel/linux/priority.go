@@ -111,8 +111,8 @@ const (
 	schedResetOnFork = 1 << 30
 )
 
-// sysSchedSetscheduler sets the policy of a task to one without priorities. The real-time policies
-// are refused, as on Linux without privilege.
+// sysSchedSetscheduler sets the policy of a task, with a priority for the real-time ones. Programs have privilege, as their user
+// is 0.
 func sysSchedSetscheduler(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	if int32(f.SI) < 0 {
 		return c, errno(EINVAL)
@@ -163,14 +163,15 @@ func policyOf(c *percpu.CPU, t *Task, id int32, policy uint32, priority int32) u
 		if priority < 1 || priority > 99 {
 			return errno(EINVAL)
 		}
-		return errno(EPERM)
 	case policy != schedOther && policy != schedBatch && policy != schedIdle, priority != 0:
 		return errno(EINVAL)
-	case x.proc.user != t.proc.user:
+	}
+	if x.proc.user != t.proc.user { // the kernel's own threads come first in any case
 		return errno(EPERM)
 	}
 	x.policy.Store(policy | keep)
 	x.SetIdle(policy == schedIdle)
+	x.SetPolicy(c, uint32(priority), policy == schedRR)
 	return 0
 }
 
@@ -182,6 +183,12 @@ func (t *Task) inheritStanding(child *Task) {
 	policy := t.policy.Load()
 	child.Inherit(t.thread())
 	child.policy.Store(policy &^ schedResetOnFork)
+	switch {
+	case policy&schedResetOnFork == 0:
+		child.InheritPolicy(t.thread())
+	case isRealtime(policy):
+		child.policy.Store(schedOther)
+	}
 	if policy&schedResetOnFork != 0 && child.Nice() < 0 {
 		child.SetNice(0)
 	}
@@ -192,35 +199,42 @@ func sysSchedGetscheduler(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, ui
 	if int32(f.DI) < 0 {
 		return c, errno(EINVAL)
 	}
-	policy, ok := policyIs(c, t, int32(f.DI))
+	policy, _, ok := policyIs(c, t, int32(f.DI))
 	if !ok {
 		return c, errno(ESRCH)
 	}
 	return c, uint64(policy)
 }
 
-// policyIs returns the policy of a task, of the caller for 0. ok is false if there is no such task.
+// policyIs returns the policy and the priority of a task, of the caller for 0. ok is false if there is no such task.
 //
 // Locks: takes tasks.mu.
-func policyIs(c *percpu.CPU, t *Task, id int32) (policy uint32, ok bool) {
+func policyIs(c *percpu.CPU, t *Task, id int32) (policy, priority uint32, ok bool) {
 	tasks.mu.Lock(c)
 	x := taskOrSelf(c, t, id)
 	if ok = x != nil; ok {
-		policy = x.policy.Load()
+		policy, priority = x.policy.Load(), x.Priority()
 	}
 	tasks.mu.Unlock(c)
-	return policy, ok
+	return policy, priority, ok
 }
 
-// sysSchedGetparam stores the priority of a task: 0, as no policy has others.
+// isRealtime reports whether a policy has priorities.
+func isRealtime(policy uint32) bool {
+	policy &^= schedResetOnFork
+	return policy == schedFIFO || policy == schedRR
+}
+
+// sysSchedGetparam stores the priority of a task.
 func sysSchedGetparam(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	if int32(f.DI) < 0 || f.SI == 0 {
 		return c, errno(EINVAL)
 	}
-	if _, ok := policyIs(c, t, int32(f.DI)); !ok {
+	_, priority, ok := policyIs(c, t, int32(f.DI))
+	if !ok {
 		return c, errno(ESRCH)
 	}
-	if !t.Space.Store32(c, uintptr(f.SI), 0) {
+	if !t.Space.Store32(c, uintptr(f.SI), priority) {
 		return c, errno(EFAULT)
 	}
 	return c, 0
@@ -247,15 +261,19 @@ func priorityBound(policy int32, realtime uint64) uint64 {
 	return errno(EINVAL)
 }
 
-// sysSchedRRGetInterval stores how long a turn of a task is beside equals.
+// sysSchedRRGetInterval stores how long a turn of a task is beside equals: 0 for one that takes no turns.
 func sysSchedRRGetInterval(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	if int32(f.DI) < 0 {
 		return c, errno(EINVAL)
 	}
-	if _, ok := policyIs(c, t, int32(f.DI)); !ok {
+	policy, _, ok := policyIs(c, t, int32(f.DI))
+	if !ok {
 		return c, errno(ESRCH)
 	}
 	turn := sched.Tick()
+	if policy&^schedResetOnFork == schedFIFO {
+		turn = 0
+	}
 	ts := [2]uint64{uint64(turn / clock.Second), uint64(turn % clock.Second)}
 	if !t.Space.CopyOut(c, uintptr(f.SI), ptrTo(&ts), unsafe.Sizeof(ts)) {
 		return c, errno(EFAULT)

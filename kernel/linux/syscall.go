@@ -234,8 +234,8 @@ func ThreadWork(c *percpu.CPU, f *cpu.Frame, how uintptr) (*percpu.CPU, uintptr)
 	if work&workExit != 0 {
 		exitTask(c, t)
 	}
-	t.Work.And(^uint32(workSignal | workTimer | workBind)) // before pending is read, so that no signal is lost
-	if work&workBind != 0 {
+	t.Work.And(^uint32(workSignal | workTimer | workSettle)) // before pending is read, so that no signal is lost
+	if work&workSettle != 0 {
 		c = sched.Settle(c)
 	}
 	if work&workTimer != 0 {

@@ -61,7 +61,7 @@ type Task struct {
 	wakers    uint32       // bits of wakers that wake it; guarded by the bucket's lock
 	passes    bool         // in waits as the mark of a waker; guarded by the bucket's lock
 
-	policy atom.Uint32 // schedOther, schedBatch or schedIdle, and schedResetOnFork; stored under tasks.mu
+	policy atom.Uint32 // schedOther to schedIdle, and schedResetOnFork; stored under tasks.mu
 
 	clock cpuClock // timers on the task's own CPU time, guarded by proc.mu
 }
@@ -70,10 +70,10 @@ var _ [0]byte = [unsafe.Offsetof(Task{}.xstate) % 64]byte{}
 
 // Bits of Thread.Work.
 const (
-	workSignal = 1 << 0          // signals may be pending
-	workExit   = 1 << 1          // the process ends
-	workTimer  = sched.WorkTimer // timers on CPU time may be due
-	workBind   = sched.WorkBind  // the set of CPUs has changed
+	workSignal = 1 << 0           // signals may be pending
+	workExit   = 1 << 1           // the process ends
+	workTimer  = sched.WorkTimer  // timers on CPU time may be due
+	workSettle = sched.WorkSettle // the set of CPUs has changed
 )
 
 func current(c *percpu.CPU) *Task { return (*Task)(unsafe.Pointer(c.Current)) }

@@ -18,14 +18,14 @@ import (
 //	in        under the lock of the queue that the thread comes into, or leaves.
 //	weight    under the lock of the queue in which the thread counts. A nice value is one word: see nice.go.
 //	bound     under binding.mu of the thread; read without it.
-//	class     Init decides, and it stays.
+//	level     while the thread counts in no queue, or by its CPU under the lock of that CPU's queue: see policy.go.
 //
 // So no lock is held from the look at a thread to the change of its place, and a wake-up takes none but the queue's.
 // A waker, a CPU that steals and one that puts a thread back may all have read a set that is not up to date. What holds
 // all the same is that a thread runs code outside the core on CPUs of its set alone. The means are those of a signal.
-// Bind stores the set, then WorkBind, and then looks whether a CPU runs the thread. A CPU that begins to run a thread says
-// so, and looks at WorkBind when it leaves the core. Both store first and load later, with locked instructions. So
-// at least one of them sees the other: Bind interrupts that CPU, or the CPU finds WorkBind. It then reads
+// Bind stores the set, then WorkSettle, and then looks whether a CPU runs the thread. A CPU that begins to run a thread says
+// so, and looks at WorkSettle when it leaves the core. Both store first and load later, with locked instructions. So
+// at least one of them sees the other: Bind interrupts that CPU, or the CPU finds WorkSettle. It then reads
 // the set under the lock, and a thread that may not stay goes to another CPU: see Settle. A placement that used
 // the old set was over before the thread ran.
 //
@@ -50,8 +50,8 @@ const (
 	boundTo
 )
 
-// WorkBind is the bit of Thread.Work that says that the set of CPUs has changed.
-const WorkBind = 1 << 3
+// WorkSettle is the bit of Thread.Work that says that the set of CPUs, or the policy, has changed.
+const WorkSettle = 1 << 3
 
 // SetWords is a set of CPUs with room for all.
 type SetWords [percpu.Max / 64]uint64
@@ -120,7 +120,7 @@ func (t *Thread) Bind(c *percpu.CPU, words *SetWords, block uintptr) (used bool)
 	b.mu.Lock(c)
 	used = b.store(words, block)
 	b.mu.Unlock(c)
-	t.Work.Or(WorkBind) // after the set, and before the look: see above
+	t.Work.Or(WorkSettle) // after the set, and before the look: see above
 	displace(c, t)
 	return used
 }
@@ -209,7 +209,7 @@ func displace(c *percpu.CPU, t *Thread) {
 		enqueue(c, t)
 		return
 	}
-	if to := t.runner(); to != nil && !t.may(to.ID) { // after WorkBind
+	if to := t.runner(); to != nil && !t.may(to.ID) { // after WorkSettle
 		kick(c, to)
 	}
 }
@@ -222,9 +222,10 @@ func (t *Thread) IsAstray() bool {
 	return to != nil && !t.may(to.ID)
 }
 
-// Settle makes the current thread go to another CPU if it may not run on this one.
+// Settle makes the current thread go to another CPU if it may not run on this one, and let those run that come first by the
+// policy that was set for it.
 //
-// Context: after WorkBind was cleared, on the way out of the core, or before; no lock held. Returns the CPU on which the thread
+// Context: after WorkSettle was cleared, on the way out of the core, or before; no lock held. Returns the CPU on which the thread
 // goes on.
 // Locks: takes the thread's binding.mu.
 func Settle(c *percpu.CPU) *percpu.CPU {
@@ -232,10 +233,13 @@ func Settle(c *percpu.CPU) *percpu.CPU {
 	t.binding.mu.Lock(c)
 	may := t.may(c.ID)
 	t.binding.mu.Unlock(c)
-	if may {
-		return c
+	switch {
+	case !may:
+		return reschedule(c, leaveMoved)
+	case !t.isSettled():
+		return reschedule(c, leaveSettled)
 	}
-	return reschedule(c, leaveMoved)
+	return c
 }
 
 // place is enqueue for a thread that may not run on all CPUs. The order is the same: the CPU that ran it last, if that is idle, else
@@ -268,7 +272,7 @@ func place(c *percpu.CPU, t *Thread) (ok bool) {
 //
 // Locks: takes the queues'.
 func giveBusy(c *percpu.CPU, t *Thread, last uint32) (ok bool) {
-	if t.may(last) && giveAndOffer(c, last, t) {
+	if giveUrgent(c, last, t) || t.may(last) && giveAndOffer(c, last, t) {
 		return true
 	}
 	n := percpu.Count()

@@ -109,7 +109,7 @@ func TestBoundRandom(t *testing.T) {
 				x.Set(c, &got)
 				require.Equal(t, set, got)
 				require.Equal(t, count < int(n), x.IsBound())
-				require.NotZero(t, x.Work.Load()&WorkBind)
+				require.NotZero(t, x.Work.Load()&WorkSettle)
 				if x.in.Load() == 0 {
 					enqueue(c, x)
 				}

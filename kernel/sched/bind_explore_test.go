@@ -14,18 +14,23 @@ import (
 	"muster/kernel/upcall"
 )
 
-// binders is the code under test: how a set is stored for a thread, and how the thread looks at it on its way out of the core.
+// binders is the code under test: how a set, or a policy, is stored for a thread, and how the thread looks at it on its way out of the
+// core. fits says that the thread may go on.
 type binders struct {
 	bind   func(c *percpu.CPU, t *Thread, words *SetWords)
 	settle func(c *percpu.CPU, t *Thread) *percpu.CPU
+	fits   func(c *percpu.CPU, t *Thread) bool
 }
 
 var bindersShipped = binders{
 	func(c *percpu.CPU, t *Thread, words *SetWords) { t.Bind(c, words, 0) },
-	func(c *percpu.CPU, t *Thread) *percpu.CPU {
-		t.Work.And(^uint32(WorkBind))
-		return Settle(c)
-	},
+	settleShipped,
+	func(c *percpu.CPU, t *Thread) bool { return t.may(c.ID) },
+}
+
+func settleShipped(c *percpu.CPU, t *Thread) *percpu.CPU {
+	t.Work.And(^uint32(WorkSettle))
+	return Settle(c)
 }
 
 // bound is a crew with a thread that CPU 0 binds to itself while CPU 1 does something with it.
@@ -40,11 +45,11 @@ type bound struct {
 // interrupt makes it look at its work.
 func (m *bound) outside(c *percpu.CPU) *percpu.CPU {
 	for {
-		for m.x.Work.Load()&WorkBind != 0 {
+		for m.x.Work.Load()&WorkSettle != 0 {
 			c = m.code.settle(c, m.x)
 		}
 		for m.ipi[c.ID].Load() == 0 {
-			if m.done.Load() != 0 && m.x.may(c.ID) {
+			if m.done.Load() != 0 && m.code.fits(c, m.x) {
 				return c
 			}
 			atom.Pause()
@@ -72,7 +77,7 @@ var bindings = map[string]func(m *bound) []func(){
 	},
 	"the thread has been bound before": func(m *bound) []func() {
 		m.x = m.running(1, ClassKernel)
-		m.x.Work.Store(WorkBind)
+		m.x.Work.Store(WorkSettle)
 		return []func(){m.program(m.x, m.cpus[1], m.outside)}
 	},
 	"the thread waits for the CPU": func(m *bound) []func() {
@@ -128,12 +133,12 @@ func TestBoundThreadIsNotAstray(t *testing.T) {
 }
 
 // starting searches a CPU that begins to run a thread, which another CPU binds elsewhere.
-func starting(bind func(c *percpu.CPU, t *Thread, words *SetWords)) explore.Result {
+func starting(bind func(c *percpu.CPU, t *Thread, words *SetWords), fits func(c *percpu.CPU, t *Thread) bool) explore.Result {
 	return explore.Run(explore.Model{Preemptions: explore.Unbounded, Setup: func() ([]func(), func() error) {
 		m, x := newMachine(2), ready(1)
 		return []func(){func() {
 			for x.runsOn(m.cpus[1]); ; ipi.Take(m.cpus[1], ipi.Reschedule) {
-				if x.Work.Load()&WorkBind != 0 && !x.may(1) {
+				if x.Work.Load()&WorkSettle != 0 && !fits(m.cpus[1], x) {
 					return
 				}
 				for m.ipi[1].Load() == 0 {
@@ -150,7 +155,7 @@ func starting(bind func(c *percpu.CPU, t *Thread, words *SetWords)) explore.Resu
 
 // A thread that begins to run finds that it has been bound, or its CPU is interrupted.
 func TestBoundThreadIsInterrupted(t *testing.T) {
-	r := starting(bindersShipped.bind)
+	r := starting(bindersShipped.bind, bindersShipped.fits)
 	t.Log(r)
 	require.NoError(t, r.Err)
 	require.True(t, r.Complete)
@@ -163,8 +168,8 @@ func TestLookBeforeWorkIsFound(t *testing.T) {
 		x.binding.store(words, 0)
 		x.binding.mu.Unlock(c)
 		displace(c, x)
-		x.Work.Or(WorkBind)
-	})
+		x.Work.Or(WorkSettle)
+	}, bindersShipped.fits)
 	require.ErrorContains(t, r.Err, "waits forever")
 	t.Log(r)
 }
@@ -175,7 +180,7 @@ func TestWorkClearedAfterLookIsFound(t *testing.T) {
 	code := bindersShipped
 	code.settle = func(c *percpu.CPU, x *Thread) *percpu.CPU {
 		may := x.may(c.ID)
-		x.Work.And(^uint32(WorkBind))
+		x.Work.And(^uint32(WorkSettle))
 		if may {
 			return c
 		}
@@ -194,7 +199,7 @@ func TestTakenFromOldQueueIsFound(t *testing.T) {
 		x.binding.mu.Lock(c)
 		x.binding.store(words, 0)
 		x.binding.mu.Unlock(c)
-		x.Work.Or(WorkBind)
+		x.Work.Or(WorkSettle)
 		in := x.in.Load()
 		if in == 0 || x.may(in-1) {
 			displace(c, x)

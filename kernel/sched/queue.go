@@ -16,6 +16,7 @@ type runQueue struct {
 	mu     lock.Spin
 	rt     realtime
 	fair   fair
+	cap    capped
 	id     uint32      // of the CPU
 	closed bool        // takes no threads, since its CPU is not online; guarded by mu
 	mark   uint32      // what Thread.in is for this queue
@@ -72,7 +73,10 @@ func (q *runQueue) init(idle *Thread) {
 func (q *runQueue) put(c *percpu.CPU, t *Thread) (ok, better bool) {
 	q.mu.Lock(c)
 	f := &q.fair
-	switch ok = !q.closed; {
+	if ok = !q.closed; ok {
+		t.takePolicy()
+	}
+	switch {
 	case !ok:
 		q.mu.Unlock(c)
 		return false, false
@@ -137,7 +141,7 @@ func (q *runQueue) putBack(c *percpu.CPU, t *Thread, how leaving) (ok bool) {
 	case t.level == levelFair:
 		q.fair.wait(t)
 	default:
-		q.rt.put(t, how == leaveReady)
+		q.rt.put(t, how != leaveYield)
 	}
 	if ok {
 		t.in.Publish(q.mark)
@@ -157,12 +161,18 @@ func (q *runQueue) next(c *percpu.CPU, prev *Thread, how leaving, now uint64) (t
 	q.mu.Lock(c)
 	f := &q.fair
 	f.advance(now)
+	if f.runs == nil && isCapped(q.running.Load()) {
+		q.cap.count(now)
+	}
 	if how.isReady() {
-		t = q.replacement(prev, how)
+		if how == leaveSettled {
+			q.settle(prev)
+		}
+		t = q.replacement(prev, how, now)
 	} else {
 		q.stops(prev, how)
 		if t = f.lone; t == nil || !q.rt.isEmpty() {
-			t = q.best()
+			t = q.best(now)
 		}
 	}
 	if t != nil {
@@ -171,7 +181,7 @@ func (q *runQueue) next(c *percpu.CPU, prev *Thread, how leaving, now uint64) (t
 	if t != nil || !how.isReady() {
 		q.choose(t)
 	}
-	short := f.waitsShort()
+	short := f.runs != nil && f.waitsShort()
 	q.mu.Unlock(c)
 	if short && q.looks.Load() == 0 {
 		q.look()
@@ -190,10 +200,11 @@ func (q *runQueue) look() {
 }
 
 // wantLook requests that a CPU look at its queue soon, where a thread with a short request waits. A CPU that is about to
-// look needs no IPI: it clears looks first, and then finds the thread.
+// look needs no IPI: it clears looks first, and then finds the thread. One that runs a thread which comes before the fair
+// class finds it when it chooses the next thread.
 func wantLook(c, to *percpu.CPU) {
 	q := local(to)
-	if q.looks.Load() != 0 { // after the thread was put into the queue
+	if q.looks.Load() != 0 || q.running.Load() < levelFair { // after the thread was put into the queue
 		return
 	}
 	if to == c {
@@ -206,11 +217,13 @@ func wantLook(c, to *percpu.CPU) {
 // replacement returns the thread that is to run in place of prev, which can go on; nil if prev should.
 //
 // Locks: q.mu held; not asserted: next has just taken it.
-func (q *runQueue) replacement(prev *Thread, how leaving) *Thread {
-	best := q.rt.best()
+func (q *runQueue) replacement(prev *Thread, how leaving, now uint64) *Thread {
+	best := q.bestLevel(now)
 	switch {
 	case best < prev.level:
 		return q.rt.first(best)
+	case isCapped(prev.level) && q.hasFair() && q.cap.isSpent(now):
+		return q.fair.first() // none of the class runs, so one is eligible
 	case prev.level < levelFair:
 		if best == prev.level && how == leaveYield {
 			return q.rt.first(best)
@@ -230,8 +243,8 @@ func (q *runQueue) replacement(prev *Thread, how leaving) *Thread {
 // best returns the thread that is to run next, nil if none is here.
 //
 // Locks: q.mu held; not asserted: next has just taken it.
-func (q *runQueue) best() *Thread {
-	if l := q.rt.best(); l < levelFair {
+func (q *runQueue) best(now uint64) *Thread {
+	if l := q.bestLevel(now); l < levelFair {
 		return q.rt.first(l)
 	}
 	return q.fair.first()
@@ -271,6 +284,8 @@ func (q *runQueue) choose(t *Thread) {
 		if l = t.level; l == levelFair {
 			q.fair.runs = t
 			q.fair.reweigh(&t.share)
+		} else if isCapped(l) {
+			q.cap.since = q.fair.since
 		}
 	}
 	if q.running.Load() != l {
@@ -314,6 +329,7 @@ func (q *runQueue) vacate(c *percpu.CPU, prev *Thread, how leaving, now uint64) 
 func (q *runQueue) adopt(c *percpu.CPU, t *Thread) {
 	q.mu.Lock(c)
 	q.fair.advance(counter())
+	t.takePolicy()
 	if t.level == levelFair {
 		q.fair.join(&t.share)
 	}
@@ -396,7 +412,7 @@ var idle percpu.Mask
 
 // enqueue puts a thread that is ready on a CPU's queue and makes that CPU notice.
 // It chooses the CPU that ran the thread last if that is idle, else the nearest idle
-// CPU, else the last one.
+// CPU, else one whose thread comes after it by its level, else the last one.
 //
 // Locks: takes the queue's.
 func enqueue(c *percpu.CPU, t *Thread) {
@@ -409,7 +425,7 @@ func enqueue(c *percpu.CPU, t *Thread) {
 			return
 		}
 	}
-	if !give(c, percpu.Get(last), t) {
+	if (t.nextLevel() == levelFair || percpu.Count() == 1 || !giveUrgent(c, last, t)) && !give(c, percpu.Get(last), t) {
 		refuge(c, last, t)
 	}
 	// A CPU that became idle after the first look, and looked at this queue before

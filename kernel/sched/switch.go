@@ -14,16 +14,17 @@ import (
 type leaving uint8
 
 const (
-	leaveReady  leaving = iota // another one comes first; keeps its place in its queue
-	leaveYield                 // lets its equals run first
-	leaveParked                // waits for a token
-	leaveMoved                 // may not run here any more
-	leaveDead                  // is freed
-	leaveIdle                  // the idle thread: nothing
+	leaveReady   leaving = iota // another one comes first; keeps its place in its queue
+	leaveYield                  // lets its equals run first
+	leaveSettled                // as leaveReady, but first it takes the level that was set for it
+	leaveParked                 // waits for a token
+	leaveMoved                  // may not run here any more
+	leaveDead                   // is freed
+	leaveIdle                   // the idle thread: nothing
 )
 
 // isReady reports whether the thread can go on at once.
-func (how leaving) isReady() bool { return how <= leaveYield }
+func (how leaving) isReady() bool { return how <= leaveSettled }
 
 // sched_amd64.s sets these values.
 var (
@@ -55,7 +56,10 @@ func giveWay(c *percpu.CPU) *percpu.CPU {
 	c.Resched = 0
 	q := local(c)
 	how := leaveReady
-	if q.expired && Current(c).turns {
+	switch t := Current(c); {
+	case !t.isSettled():
+		how = leaveSettled
+	case q.expired && t.turns:
 		how = leaveYield
 	}
 	q.expired = false
@@ -92,7 +96,7 @@ func reschedule(c *percpu.CPU, how leaving) *percpu.CPU {
 	q := local(c)
 	q.sendKicks(c)
 	prev := Current(c)
-	if how.isReady() && q.count.Load() == 0 && !c.IsLeaving() {
+	if how <= leaveYield && q.count.Load() == 0 && !c.IsLeaving() {
 		return c
 	}
 	var next *Thread
@@ -214,7 +218,7 @@ func finish(c *percpu.CPU) {
 func finishReady(c *percpu.CPU, q *runQueue) {
 	prev := q.prev
 	switch q.how {
-	case leaveReady, leaveYield:
+	case leaveReady, leaveYield, leaveSettled:
 		prev.state.Publish(stReady)
 		requeue(c, q, prev, q.how)
 	case leaveParked:
@@ -237,7 +241,7 @@ func requeue(c *percpu.CPU, q *runQueue, t *Thread, how leaving) {
 		return
 	}
 	wantTick(c, c)
-	if short && q.looks.Load() == 0 {
+	if short && q.looks.Load() == 0 && q.running.Load() == levelFair {
 		q.look()
 	}
 	offer(c, q)

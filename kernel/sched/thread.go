@@ -9,7 +9,6 @@
 // each part of a thread: affinity.go.
 // Manual: Intel SDM vol. 3A, "Task Management in 64-bit Mode".
 // Chapter: docs/09-scheduler.md.
-// Left out: real-time threads of programs.
 package sched
 
 import (
@@ -65,6 +64,7 @@ type Thread struct {
 	binding  binding
 	share    share // in the fair class
 	standing standing
+	policy   policy
 	queued   list.Node // in a list of a run queue, guarded by its lock
 	level    level
 	turns    bool      // takes turns with others of its level
@@ -96,13 +96,17 @@ func (t *Thread) StateName() string { return stateNames[t.state.Load()] }
 
 // Class returns by what rule t gets a CPU, and its priority or nice value by that rule.
 func (t *Thread) Class() (class abi.Class, priority int32) {
+	l, turns := t.level, t.turns
+	if word := t.policy.word.Load(); word != 0 {
+		l, turns = levelOf(word)
+	}
 	switch {
-	case t.level == levelKernel:
+	case l == levelKernel:
 		return abi.ClassKernel, 0
-	case t.level < levelFair && t.turns:
-		return abi.ClassRoundRobin, int32(levelFair - t.level)
-	case t.level < levelFair:
-		return abi.ClassFIFO, int32(levelFair - t.level)
+	case l < levelFair && turns:
+		return abi.ClassRoundRobin, int32(levelFair - l)
+	case l < levelFair:
+		return abi.ClassFIFO, int32(levelFair - l)
 	case t.standing.idle.Load() != 0:
 		return abi.ClassIdle, t.Nice()
 	}

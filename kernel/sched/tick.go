@@ -154,6 +154,7 @@ func tick(c *percpu.CPU, q *runQueue, now clock.Time) {
 		c.Resched = 1
 		q.expired = true
 		offer(c, q)
+		q.push(c)
 	}
 	console.Resume(c)
 	if now-q.drawn >= tickPeriod && console.TakeDamage() {
