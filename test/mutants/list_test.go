@@ -19,30 +19,32 @@ type mutant struct {
 
 // The tests.
 const (
-	exploreLock  = "-tags explore -run Spin ./kernel/lock"
-	debugLock    = "-tags debug ./kernel/lock"
-	hostPerCPU   = "./kernel/percpu"
-	exploreIPI   = "-tags explore ./kernel/ipi"
-	exploreCross = "-tags explore -run Call|Withdraw|Lost ./kernel/cross"
-	hostCross    = "./kernel/cross"
-	exploreSMP   = "-tags explore -run Handshake ./kernel/smp"
-	hostSMP      = "./kernel/smp"
-	exploreSched = "-tags explore -run Park|Idle ./kernel/sched"
-	exploreTick  = "-tags explore -run TestIdleTicks|TestMovedTimer ./kernel/sched"
-	hostSched    = "./kernel/sched"
-	hostList     = "./kernel/list"
-	exploreMem   = "-tags explore -run Flush ./kernel/mem"
-	hostMem      = "./kernel/mem"
-	hostTree     = "./kernel/tree"
-	debugMem     = "-tags debug -run Freed|Written ./kernel/mem"
-	hostLinux    = "./kernel/linux"
-	exploreTurn  = "-tags explore -run Turn ./kernel/linux"
-	exploreSent  = "-tags explore -run Sent|TestIgnored ./kernel/linux"
-	exploreMask  = "-tags explore -run Mask|TestHandlerEnds|TestBlockedSignalGoes ./kernel/linux"
-	hostRefs     = "./kernel/refs"
-	hostMemmap   = "./kernel/memmap"
-	hostTrap     = "./kernel/trap"
-	hostRandom   = "./kernel/random"
+	exploreLock   = "-tags explore -run Spin ./kernel/lock"
+	debugLock     = "-tags debug ./kernel/lock"
+	hostPerCPU    = "./kernel/percpu"
+	exploreIPI    = "-tags explore ./kernel/ipi"
+	exploreCross  = "-tags explore -run Call|Withdraw|Lost ./kernel/cross"
+	hostCross     = "./kernel/cross"
+	exploreSMP    = "-tags explore -run Handshake ./kernel/smp"
+	hostSMP       = "./kernel/smp"
+	explorePolicy = "-tags explore -run Policy ./kernel/sched"
+	exploreSpans  = "-tags explore -run Span|Sleep ./kernel/sched"
+	exploreSched  = "-tags explore -run Park|Idle ./kernel/sched"
+	exploreTick   = "-tags explore -run TestIdleTicks|TestMovedTimer ./kernel/sched"
+	hostSched     = "./kernel/sched"
+	hostList      = "./kernel/list"
+	exploreMem    = "-tags explore -run Flush ./kernel/mem"
+	hostMem       = "./kernel/mem"
+	hostTree      = "./kernel/tree"
+	debugMem      = "-tags debug -run Freed|Written ./kernel/mem"
+	hostLinux     = "./kernel/linux"
+	exploreTurn   = "-tags explore -run Turn ./kernel/linux"
+	exploreSent   = "-tags explore -run Sent|TestIgnored ./kernel/linux"
+	exploreMask   = "-tags explore -run Mask|TestHandlerEnds|TestBlockedSignalGoes ./kernel/linux"
+	hostRefs      = "./kernel/refs"
+	hostMemmap    = "./kernel/memmap"
+	hostTrap      = "./kernel/trap"
+	hostRandom    = "./kernel/random"
 
 	exploreStack   = "-tags explore -run TestStackIs ./kernel/sched"
 	exploreQuick   = "-tags explore -run TestQuickFault ./kernel/mem"
@@ -257,9 +259,9 @@ var mutants = []mutant{
 	{"the state, then the token", "kernel/sched/park.go",
 		"\tt.token.Store(1)\n\tif t.state.Load() != stParked ||", "\tdefer t.token.Store(1)\n\tif t.state.Load() != stParked ||", exploreSched},
 	{"sleep counts as wait", "kernel/sched/park.go",
-		"\tt.spans.woke(counter())\n", "", exploreSched},
+		"\tt.spans.woke(counter())\n", "", exploreSpans},
 	{"a wait that does not end", "kernel/sched/switch.go",
-		"\tprev.spans.left(now)\n", "", exploreSched},
+		"\tprev.spans.left(now)\n", "", exploreSpans},
 	{"two make it ready", "kernel/sched/park.go",
 		"return t.token.Load() != 0 && t.state.CompareAndSwap(stParked, stReady)", "return t.token.Load() != 0 && t.state.Swap(stReady) != stRunning", exploreSched},
 	{"a thread left at a busy CPU", "kernel/sched/queue.go",
@@ -269,7 +271,11 @@ var mutants = []mutant{
 	{"a bound thread is stolen", "kernel/sched/queue.go",
 		"t != nil && free && !t.may(c.ID);", "t != nil && free && false;", hostSched},
 	{"a thread that is preempted goes to the end", "kernel/sched/queue.go",
-		"q.rt.put(t, how == leaveReady)", "q.rt.put(t, false)", hostSched},
+		"q.rt.put(t, how != leaveYield)", "q.rt.put(t, false)", hostSched},
+	{"real-time without a cap", "kernel/sched/cap.go",
+		"k.used += clock.Span(uint64(ticks))", "k.used += 0", hostSched},
+	{"a new level beside the sums", "kernel/sched/policy.go",
+		"\t\tf.part(&t.share)\n", "", explorePolicy},
 	{"a level is empty too early", "kernel/sched/realtime.go",
 		"\tif l.First() == nil {\n", "\t{\n", hostSched},
 	{"a debt is forgotten", "kernel/sched/fair.go",
