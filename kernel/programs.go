@@ -72,14 +72,39 @@ func names(list []program) (all []string) {
 func (s *system) ProgramNames() []string { return names(programs(s.info)) }
 
 // Start starts the program of a name. It runs in the background.
-func (s *system) Start(args []string) (shell.Program, error) {
+func (s *system) Start(standing shell.Standing, args []string) (shell.Program, error) {
 	for _, p := range programs(s.info) {
 		if p.name == args[0] {
-			return start1("run", s.terminal, p.file, args, nil)
+			return start1(inCore(standing), "run", s.terminal, p.file, args, nil)
 		}
 	}
 	return nil, shell.ErrNoProgram
 }
+
+// inCore returns a standing in the form of the core.
+func inCore(s shell.Standing) (out abi.Standing) {
+	out.Nice = int32(s.Nice)
+	if s.CPUs != nil {
+		out.Bound, out.CPUs = 1, setOf(s.CPUs)
+	}
+	return out
+}
+
+// setOf returns a set of CPUs.
+func setOf(cpus []int) (set abi.CPUSet) {
+	for _, n := range cpus {
+		set[n/64] |= 1 << (n % 64)
+	}
+	return set
+}
+
+// Bind sets the CPUs on which a thread may run, and Nice its nice value.
+func (s *system) Bind(thread uint32, cpus []int) error {
+	set := setOf(cpus)
+	return kcall.SetThreadCPUs(thread, &set)
+}
+
+func (s *system) Nice(thread uint32, nice int) error { return kcall.SetThreadNice(thread, nice) }
 
 // running is a program that runs.
 type running struct {
@@ -90,8 +115,8 @@ type running struct {
 }
 
 // start1 starts a program and logs it.
-func start1(what string, terminal int, file []byte, args, env []string) (*running, error) {
-	p, err := exec.Start(terminal, file, args, env)
+func start1(standing abi.Standing, what string, terminal int, file []byte, args, env []string) (*running, error) {
+	p, err := exec.StartWith(standing, terminal, file, args, env)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +139,7 @@ func (s *system) Programs(ctx context.Context, lists [][]string) (statuses []int
 		file, e := findProgram(s.info, args[0])
 		var r *running
 		if e == nil {
-			r, e = start1("app", s.terminal, file, args, nil)
+			r, e = start1(abi.Standing{}, "app", s.terminal, file, args, nil)
 		}
 		if e != nil {
 			err = e

@@ -197,7 +197,7 @@ func (s *system) Audit() (list []shell.Audited) {
 func (s *system) Threads() (list []shell.Thread) {
 	for _, t := range kcall.Threads() {
 		row := shell.Thread{ID: t.ID, Process: t.Process, Name: field(t.Name[:]), Ring: t.Ring, CPU: t.CPU,
-			State: field(t.State[:]), Class: t.Class.String(), Priority: t.Priority, RunNS: t.RanNS,
+			State: field(t.State[:]), Class: abi.ClassName(t.Class), Priority: t.Priority, RunNS: t.RanNS,
 			WaitNS: known(t.WaitedNS), SleepNS: known(t.SleptNS), Switches: t.Switches}
 		if t.Bound != 0 {
 			if set, err := kcall.ThreadCPUs(t.ID); err == nil { // else it has ended meanwhile
@@ -207,6 +207,32 @@ func (s *system) Threads() (list []shell.Thread) {
 		list = append(list, row)
 	}
 	return list
+}
+
+func (s *system) Sched(cpu int) (shell.SchedCPU, error) {
+	c, err := kcall.SchedInfo(cpu)
+	if err != nil {
+		return shell.SchedCPU{}, err
+	}
+	row := shell.SchedCPU{CPU: cpu, Thread: c.Thread, Class: abi.ClassName(c.Class), Waiting: c.Waiting, Counts: c.Counts, List: []shell.SchedThread{}}
+	if o, err := kcall.CPUInfo(cpu); err == nil {
+		row.Switches = o.Switches
+	}
+	if c.Runs.ID != 0 {
+		runs := shownThread(c.Runs)
+		row.Runs = &runs
+	}
+	for _, t := range c.List {
+		if t.ID == 0 {
+			break
+		}
+		row.List = append(row.List, shownThread(t))
+	}
+	return row, nil
+}
+
+func shownThread(t abi.SchedThread) shell.SchedThread {
+	return shell.SchedThread{ID: t.ID, Class: abi.ClassName(t.Class), Weight: t.Weight, AheadNS: t.AheadNS, DueNS: t.DueNS}
 }
 
 // known returns a time of the core's, nil for abi.Unknown.

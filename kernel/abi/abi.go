@@ -324,8 +324,45 @@ const (
 	Classes
 )
 
-func (c Class) String() string {
+// ClassName returns what listings call a class.
+func ClassName(c Class) string {
 	return [Classes + 1]string{"kernel", "FIFO", "RR", "fair", "idle", "?"}[min(c, Classes)]
+}
+
+// SchedCounters is the number of counters of a CPU in SchedCPU, SchedListed that of the waiting threads.
+const (
+	SchedCounters = 9
+	SchedListed   = 16
+)
+
+// SchedCPU is the result of SchedInfo: a CPU's queue.
+type SchedCPU struct {
+	Thread  uint32 // that runs, 0 for none
+	Class   Class  // of the thread that runs or is about to, ClassIdle for none
+	Waiting uint32 // threads
+	_       uint32
+	// How often a thread that became ready went, by a choice of this CPU, to the CPU that ran it last, to one that shares
+	// a core, a die, a package or a node with that, to another idle one, or waited as none was idle; then how often
+	// this CPU stole a thread, and how often one made room here for another one although it could go on.
+	Counts [SchedCounters]uint64
+	Runs   SchedThread              // the thread of the fair class that runs, if one does
+	List   [SchedListed]SchedThread // the first ones that wait, up to an ID of 0
+}
+
+// SchedThread is how a thread stands in a queue.
+type SchedThread struct {
+	ID      uint32
+	Class   Class
+	Weight  uint64
+	AheadNS int64 // virtual time, less the average of the queue: what it has got above its share
+	DueNS   int64 // virtual deadline, less the average
+}
+
+// Standing is what a program's first thread begins with, and hands down to those that it makes.
+type Standing struct {
+	Nice  int32
+	Bound uint32 // 1: it may run on CPUs alone
+	CPUs  CPUSet
 }
 
 // CPUSet is a set of CPUs: CPU n is bit n%64 of word n/64.

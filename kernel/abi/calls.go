@@ -264,6 +264,19 @@ type Calls interface {
 	//muster:core linux.ThreadCPUs
 	ThreadCPUs(id uint32) (set *CPUSet, err error)
 
+	// SetThreadCPUs sets the CPUs on which a thread of a program may run. EINVAL: none of them is online; EPERM: the
+	// thread is the kernel's own; ESRCH, ENOMEM.
+	//muster:core linux.SetThreadCPUs
+	SetThreadCPUs(id uint32, set *CPUSet) error
+
+	// SetThreadNice sets the nice value of a thread of a program. EPERM: the thread is the kernel's own; ESRCH.
+	//muster:core linux.SetThreadNice
+	SetThreadNice(id uint32, nice int) error
+
+	// SchedInfo returns a CPU's queue. EINVAL: there is no such CPU.
+	//muster:core schedInfo
+	SchedInfo(cpu int) (info *SchedCPU, err error)
+
 	// IRQCount returns how often a vector has interrupted a CPU, or another counter from
 	// CountErrors on. EINVAL.
 	//muster:core irqCount
@@ -356,10 +369,11 @@ type Calls interface {
 	//muster:inner
 	WriteProcess(process uintptr, addr uint64, data []byte) (n int, err error)
 
-	// StartProcess starts the first thread and returns the process's id. EINVAL, ENOMEM.
+	// StartProcess starts the first thread with a standing and returns the process's id. EINVAL: an address, or none
+	// of the CPUs is online; ENOMEM.
 	//muster:core linux.StartProcess
 	//muster:inner
-	StartProcess(process uintptr, ip, sp uint64) (id int, err error)
+	StartProcess(process uintptr, ip, sp uint64, standing *Standing) (id int, err error)
 
 	// WaitProcess waits for the end, frees the process and returns its status. EINTR.
 	//muster:core linux.WaitProcess

@@ -56,6 +56,9 @@ const (
 	NumBacktrace
 	NumThreadInfo
 	NumThreadCPUs
+	NumSetThreadCPUs
+	NumSetThreadNice
+	NumSchedInfo
 	NumIRQCount
 	NumMemInfo
 	NumTraceRead
@@ -151,6 +154,9 @@ var names = [Count]string{
 	"Backtrace",
 	"ThreadInfo",
 	"ThreadCPUs",
+	"SetThreadCPUs",
+	"SetThreadNice",
+	"SchedInfo",
 	"IRQCount",
 	"MemInfo",
 	"TraceRead",

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"unsafe"
 
+	"muster/kernel/abi"
 	"muster/kernel/kcall"
 )
 
@@ -118,6 +119,11 @@ func u64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
 // Start runs a program with arguments, the first of which is its name, and an
 // environment. Its standard files are a terminal of package abi, or with 0 the whole console.
 func Start(terminal int, file []byte, args, env []string) (*kcall.Process, error) {
+	return StartWith(abi.Standing{}, terminal, file, args, env)
+}
+
+// StartWith is Start with another standing than usual.
+func StartWith(standing abi.Standing, terminal int, file []byte, args, env []string) (*kcall.Process, error) {
 	im, err := Load(file)
 	if err != nil {
 		return nil, err
@@ -132,7 +138,7 @@ func Start(terminal int, file []byte, args, env []string) (*kcall.Process, error
 	}
 	sp, err := fill(p, im, args, env)
 	if err == nil {
-		err = p.Start(im.Entry, sp)
+		err = p.Start(im.Entry, sp, standing)
 	}
 	if err != nil {
 		p.Drop()

@@ -357,6 +357,26 @@ func ThreadCPUs(id uint32) (set *abi.CPUSet, err error) {
 	return set, err
 }
 
+// SetThreadCPUs sets the CPUs on which a thread of a program may run. EINVAL: none of them is online; EPERM: the
+// thread is the kernel's own; ESRCH, ENOMEM.
+func SetThreadCPUs(id uint32, set *abi.CPUSet) (err error) {
+	_, err = quick(abi.NumSetThreadCPUs, uintptr(id), uintptr(unsafe.Pointer(set)), 0, 0)
+	return err
+}
+
+// SetThreadNice sets the nice value of a thread of a program. EPERM: the thread is the kernel's own; ESRCH.
+func SetThreadNice(id uint32, nice int) (err error) {
+	_, err = quick(abi.NumSetThreadNice, uintptr(id), uintptr(nice), 0, 0)
+	return err
+}
+
+// SchedInfo returns a CPU's queue. EINVAL: there is no such CPU.
+func SchedInfo(cpu int) (info *abi.SchedCPU, err error) {
+	info = new(abi.SchedCPU)
+	_, err = quick(abi.NumSchedInfo, uintptr(cpu), uintptr(unsafe.Pointer(info)), 0, 0)
+	return info, err
+}
+
 // irqCount returns how often a vector has interrupted a CPU, or another counter from
 // CountErrors on. EINVAL.
 func irqCount(cpu int, vector int) (count uint64, err error) {
@@ -479,9 +499,10 @@ func writeProcess(process uintptr, addr uint64, data []byte) (n int, err error) 
 	return int(r), err
 }
 
-// startProcess starts the first thread and returns the process's id. EINVAL, ENOMEM.
-func startProcess(process uintptr, ip uint64, sp uint64) (id int, err error) {
-	r, err := quick(abi.NumStartProcess, uintptr(process), uintptr(ip), uintptr(sp), 0)
+// startProcess starts the first thread with a standing and returns the process's id. EINVAL: an address, or none
+// of the CPUs is online; ENOMEM.
+func startProcess(process uintptr, ip uint64, sp uint64, standing *abi.Standing) (id int, err error) {
+	r, err := quick(abi.NumStartProcess, uintptr(process), uintptr(ip), uintptr(sp), uintptr(unsafe.Pointer(standing)))
 	return int(r), err
 }
 

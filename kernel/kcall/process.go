@@ -1,5 +1,7 @@
 package kcall
 
+import "muster/kernel/abi"
+
 // Processes.
 
 // Process is a program that is prepared or runs.
@@ -40,9 +42,9 @@ func (p *Process) Write(addr uint64, b []byte) error {
 	return nil
 }
 
-// Start starts the first thread.
-func (p *Process) Start(ip, sp uint64) (err error) {
-	p.ID, err = startProcess(p.handle, ip, sp)
+// Start starts the first thread, with a standing.
+func (p *Process) Start(ip, sp uint64, standing abi.Standing) (err error) {
+	p.ID, err = startProcess(p.handle, ip, sp, &standing)
 	return err
 }
 

@@ -115,10 +115,7 @@ func (t *Task) awaitMove(c *percpu.CPU, id int32) *percpu.CPU {
 //
 // Locks: takes tasks.mu for another task.
 func (t *Task) setAffinity(c *percpu.CPU, id int32, set *sched.SetWords, block uintptr) (used bool, e Errno) {
-	some := false
-	for i := range (percpu.Count() + 63) / 64 {
-		some = some || set[i%uint32(len(set))]&onlineWord(64*i) != 0
-	}
+	some := anyOnline(set)
 	if some && (id == 0 || uint32(id) == t.ID) {
 		return t.Bind(c, set, block), 0
 	}
@@ -163,6 +160,14 @@ func (t *Task) inheritSet(c *percpu.CPU, child *Task) (ok bool) {
 		freeBlock(c, block)
 	}
 	return ok
+}
+
+// anyOnline reports whether a CPU of a set is online.
+func anyOnline(set *sched.SetWords) (some bool) {
+	for i := range (percpu.Count() + 63) / 64 {
+		some = some || set[i%uint32(len(set))]&onlineWord(64*i) != 0
+	}
+	return some
 }
 
 // onlineWord returns which of 64 CPUs are online.

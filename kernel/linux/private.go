@@ -132,8 +132,12 @@ func WriteProcess(c *percpu.CPU, t *Task, process uintptr, to uint64, data uintp
 func canonicalUser(addr uint64) bool { return addr < 1<<47 }
 
 // StartProcess starts the first thread of a process, and returns its id.
-func StartProcess(c *percpu.CPU, _ *Task, process uintptr, ip, sp uint64) (*percpu.CPU, uint64) {
+func StartProcess(c *percpu.CPU, t *Task, process uintptr, ip, sp uint64, from uintptr) (*percpu.CPU, uint64) {
 	p := processOf(process)
+	var standing abi.Standing
+	if !t.Space.CopyIn(c, unsafe.Pointer(&standing), from, unsafe.Sizeof(standing)) {
+		return c, errno(EFAULT)
+	}
 	if !canonicalUser(ip) || !canonicalUser(sp) {
 		return c, errno(EINVAL)
 	}
@@ -144,12 +148,99 @@ func StartProcess(c *percpu.CPU, _ *Task, process uintptr, ip, sp uint64) (*perc
 	f := first.Frame()
 	f.IP, f.SP = ip, sp
 	f.CS, f.SS, f.Flags = cpu.UserCS, cpu.UserSS, cpu.FlagFixed|cpu.FlagInterrupt
+	if e := first.stand(c, &standing); e != 0 {
+		Reap(c, uintptr(unsafe.Pointer(first)))
+		return c, errno(e)
+	}
 	c, _ = first.publish(c) // nothing ends a process without tasks
 	id := first.ID
 	p.enlist(c)
 	enterForeground(c, p)
 	first.start(c, c.ID)
 	return c, uint64(id)
+}
+
+// stand gives a new task its standing.
+//
+// Context: nothing can find t.
+func (t *Task) stand(c *percpu.CPU, s *abi.Standing) (e Errno) {
+	t.SetNice(s.Nice)
+	if s.Bound == 0 {
+		return 0
+	}
+	set := (*sched.SetWords)(&s.CPUs)
+	if !anyOnline(set) {
+		return EINVAL
+	}
+	block, ok := newBlock(c)
+	if !ok {
+		return ENOMEM
+	}
+	if !t.Bind(c, set, block) {
+		freeBlock(c, block)
+	}
+	return 0
+}
+
+// SetThreadCPUs sets the CPUs on which a thread of a program may run. When it returns, no other CPU runs the thread
+// outside the core.
+func SetThreadCPUs(c *percpu.CPU, t *Task, id uint32, from uintptr) (*percpu.CPU, uint64) {
+	var set sched.SetWords
+	if !t.Space.CopyIn(c, unsafe.Pointer(&set), from, unsafe.Sizeof(set)) {
+		return c, errno(EFAULT)
+	}
+	block, ok := newBlock(c)
+	if !ok {
+		return c, errno(ENOMEM)
+	}
+	used, e := bindProgram(c, id, &set, block)
+	if !used {
+		freeBlock(c, block)
+	}
+	if e != 0 {
+		return c, errno(e)
+	}
+	return t.awaitMove(c, int32(id)), 0
+}
+
+// bindProgram is SetThreadCPUs without the wait.
+//
+// Locks: takes tasks.mu.
+func bindProgram(c *percpu.CPU, id uint32, set *sched.SetWords, block uintptr) (used bool, e Errno) {
+	tasks.mu.Lock(c)
+	switch x := findTask(c, id); {
+	case x == nil:
+		e = ESRCH
+	case !x.proc.user:
+		e = EPERM
+	case !anyOnline(set):
+		e = EINVAL
+	default:
+		used = x.Bind(c, set, block)
+	}
+	tasks.mu.Unlock(c)
+	return used, e
+}
+
+// SetThreadNice sets the nice value of a thread of a program.
+//
+// Locks: takes tasks.mu.
+func SetThreadNice(c *percpu.CPU, _ *Task, id uint32, nice int) (*percpu.CPU, uint64) {
+	e := Errno(0)
+	tasks.mu.Lock(c)
+	switch x := findTask(c, id); {
+	case x == nil:
+		e = ESRCH
+	case !x.proc.user:
+		e = EPERM
+	default:
+		x.SetNice(int32(nice))
+	}
+	tasks.mu.Unlock(c)
+	if e != 0 {
+		return c, errno(e)
+	}
+	return c, 0
 }
 
 // DropProcess frees a process that was not started.

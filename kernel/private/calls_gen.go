@@ -160,6 +160,15 @@ var calls = [...]linux.Handler{
 	abi.NumThreadCPUs - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return linux.ThreadCPUs(c, t, uint32(f.DI), uintptr(f.SI))
 	},
+	abi.NumSetThreadCPUs - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return linux.SetThreadCPUs(c, t, uint32(f.DI), uintptr(f.SI))
+	},
+	abi.NumSetThreadNice - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return linux.SetThreadNice(c, t, uint32(f.DI), int(f.SI))
+	},
+	abi.NumSchedInfo - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return schedInfo(c, t, int(f.DI), uintptr(f.SI))
+	},
 	abi.NumIRQCount - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return irqCount(c, t, int(f.DI), int(f.SI))
 	},
@@ -212,7 +221,7 @@ var calls = [...]linux.Handler{
 		return linux.WriteProcess(c, t, uintptr(f.DI), f.SI, uintptr(f.DX), f.R10)
 	},
 	abi.NumStartProcess - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
-		return linux.StartProcess(c, t, uintptr(f.DI), f.SI, f.DX)
+		return linux.StartProcess(c, t, uintptr(f.DI), f.SI, f.DX, uintptr(f.R10))
 	},
 	abi.NumWaitProcess - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return linux.WaitProcess(c, t, uintptr(f.DI))

@@ -55,6 +55,16 @@ func cpuInfo(c *percpu.CPU, t *linux.Task, cpu int, info uintptr) (*percpu.CPU, 
 	return c, copyOut(c, t, info, &out, 0)
 }
 
+func schedInfo(c *percpu.CPU, t *linux.Task, cpu int, info uintptr) (*percpu.CPU, uint64) {
+	o := percpu.Find(cpu)
+	if o == nil {
+		return c, linux.Fail(linux.EINVAL)
+	}
+	var out abi.SchedCPU
+	sched.View(c, o, &out)
+	return c, copyOut(c, t, info, &out, 0)
+}
+
 func irqCount(c *percpu.CPU, _ *linux.Task, cpu, vector int) (*percpu.CPU, uint64) {
 	o := percpu.Find(cpu)
 	if o == nil || vector < 0 || vector >= abi.Counters {

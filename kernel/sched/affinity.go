@@ -250,14 +250,17 @@ func place(c *percpu.CPU, t *Thread) (ok bool) {
 	for t.IsBound() {
 		last := t.cpu.Load()
 		if t.may(last) && idle.Has(last) && idle.Clear(last) && give(c, percpu.Get(last), t) {
+			local(c).did[toPrevious]++
 			return true
 		}
 		for id, ok := t.nextIdle(0); ok; id, ok = t.nextIdle(id + 1) {
 			if idle.Clear(id) && give(c, percpu.Get(id), t) {
+				local(c).note(last, id)
 				return true
 			}
 		}
 		if giveBusy(c, t, last) {
+			local(c).did[toBusy]++
 			return true
 		}
 		if unbind(c, t) {

@@ -132,6 +132,7 @@ func stealFrom(c, v *percpu.CPU) *Thread {
 	t := local(v).pull(c, true)
 	if t != nil {
 		local(c).adopt(c, t)
+		local(c).did[stole]++
 	}
 	return t
 }

@@ -31,6 +31,7 @@ type runQueue struct {
 	planned  clock.Time // when nextTick was set
 	lived    clock.Time // the sum of the times between ticks, as they were planned: see watch
 	wakes    [wakeReasons]uint64
+	did      [deeds]uint64
 	why      wakeReason // what the timer's last interrupt was for
 	sampled  uint64     // counter value at which the current thread was last sampled, or began
 	drawn    clock.Time // when this CPU last woke the thread that draws
@@ -422,9 +423,11 @@ func enqueue(c *percpu.CPU, t *Thread) {
 	last := t.cpu.Load()
 	for id, ok := claim(last); ok; id, ok = claim(last) { // seldom twice
 		if give(c, percpu.Get(id), t) {
+			local(c).note(last, id)
 			return
 		}
 	}
+	local(c).did[toBusy]++
 	if (t.nextLevel() == levelFair || percpu.Count() == 1 || !giveUrgent(c, last, t)) && !give(c, percpu.Get(last), t) {
 		refuge(c, last, t)
 	}

@@ -220,6 +220,9 @@ func finishReady(c *percpu.CPU, q *runQueue) {
 	switch q.how {
 	case leaveReady, leaveYield, leaveSettled:
 		prev.state.Publish(stReady)
+		if q.how == leaveReady {
+			q.did[preempted]++
+		}
 		requeue(c, q, prev, q.how)
 	case leaveParked:
 		enqueue(c, prev)

@@ -116,7 +116,11 @@ func (js *jobs) find(word string) (found *job, err error) {
 // runProgram starts a program, in the background with & as the last word. In the foreground it waits for the
 // program's end, and control-C sends that program SIGINT and no other one.
 func runProgram(ctx context.Context, s *Shell, a args) error {
-	words := a.list
+	return s.runWith(ctx, Standing{}, a.list)
+}
+
+// runWith is runProgram with another standing than usual.
+func (s *Shell) runWith(ctx context.Context, st Standing, words []string) error {
 	background := len(words) > 0 && words[len(words)-1] == "&"
 	if background {
 		words = words[:len(words)-1]
@@ -124,7 +128,7 @@ func runProgram(ctx context.Context, s *Shell, a args) error {
 	if len(words) == 0 {
 		return errUsage
 	}
-	p, err := s.sys.Start(words)
+	p, err := s.sys.Start(st, words)
 	if errors.Is(err, ErrNoProgram) {
 		return noProgram(words[0], s.sys.ProgramNames())
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"muster/kernel/near"
@@ -20,6 +21,7 @@ type command struct {
 	json    bool // accepts -json
 	// verbatim: the words after the first argument are not options, but another program's
 	verbatim bool
+	negative bool // numbers below 0 are arguments
 	run      func(ctx context.Context, s *Shell, a args) error
 	words    func(s *Shell) []string                  // possible first arguments
 	explain  func(s *Shell) []OptionHelp              // the same, with what each means
@@ -103,7 +105,7 @@ func (c *command) parse(words []string) (a args, err error) {
 			a.list = append(a.list, w)
 			continue
 		}
-		if !strings.HasPrefix(w, "-") || len(w) == 1 {
+		if !strings.HasPrefix(w, "-") || len(w) == 1 || c.negative && isNumber(w) {
 			a.list = append(a.list, w)
 			continue
 		}
@@ -127,6 +129,12 @@ func (c *command) parse(words []string) (a args, err error) {
 		return a, c.surplus(a.list[most])
 	}
 	return a, nil
+}
+
+// isNumber reports whether a word is a number.
+func isNumber(word string) bool {
+	_, err := strconv.Atoi(word)
+	return err == nil
 }
 
 // surplus is the error for a word after all that the command takes.

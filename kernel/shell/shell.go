@@ -41,6 +41,7 @@ type System interface {
 	ResumeIRQ(line string) error            // lets a stuck line interrupt again
 	PCI() []PCI
 	Threads() []Thread
+	Sched(cpu int) (SchedCPU, error)
 	Memory() Memory
 	Temperature() (celsius int) // 0: no sensor that the kernel can read
 	Log() []LogLine
@@ -65,7 +66,9 @@ type System interface {
 	Programs(ctx context.Context, lists [][]string) (statuses []int, err error)
 	ProgramNames() []string
 	// Start starts the program with the name args[0]. ErrNoProgram: there is none.
-	Start(args []string) (Program, error)
+	Start(standing Standing, args []string) (Program, error)
+	Bind(thread uint32, cpus []int) error // ESRCH: no such thread; EPERM: one of the kernel's own; EINVAL: no CPU is online
+	Nice(thread uint32, nice int) error   // ESRCH, EPERM
 }
 
 // Shell runs commands.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,6 +33,9 @@ type fake struct {
 	last     *LastBoot
 	programs []string
 	started  []*fakeProgram
+	standing Standing         // of the program that was started last
+	done     []string         // what Bind and Nice did
+	refuse   map[uint32]error // by thread, for them
 }
 
 func (f *fake) CPUs() []CPU {
@@ -95,9 +99,18 @@ func (f *fake) PCI() []PCI {
 		{Function: "00:02.0", Name: "PCI bridge", Below: 3}}
 }
 func (f *fake) Threads() []Thread { return nil }
-func (f *fake) Memory() Memory    { return Memory{Total: 1 << 20} }
-func (f *fake) Temperature() int  { return 0 }
-func (f *fake) Log() []LogLine    { return nil }
+func (f *fake) Sched(cpu int) (SchedCPU, error) {
+	if cpu > 1 {
+		return SchedCPU{}, syscall.EINVAL
+	}
+	c := SchedCPU{CPU: cpu, Thread: 7, Class: "fair", Waiting: 1, Switches: 40, Counts: [abi.SchedCounters]uint64{1, 2, 4, 8, 16, 32, 64, 128, 256}}
+	c.Runs = &SchedThread{ID: 7, Class: "fair", Weight: 1024, AheadNS: 1500, DueNS: -2_000_000}
+	c.List = []SchedThread{{ID: 9, Class: "kernel"}}
+	return c, nil
+}
+func (f *fake) Memory() Memory   { return Memory{Total: 1 << 20} }
+func (f *fake) Temperature() int { return 0 }
+func (f *fake) Log() []LogLine   { return nil }
 func (f *fake) LastBoot() LastBoot {
 	if f.last != nil {
 		return *f.last
@@ -156,7 +169,16 @@ func (f *fake) CrashKinds() []OptionHelp {
 }
 func (f *fake) Instructions() bool     { return false }
 func (f *fake) ProgramNames() []string { return f.programs }
-func (f *fake) Start(args []string) (Program, error) {
+func (f *fake) Bind(thread uint32, cpus []int) error {
+	f.done = append(f.done, fmt.Sprintf("bind %d%v", thread, cpus))
+	return f.refuse[thread]
+}
+func (f *fake) Nice(thread uint32, nice int) error {
+	f.done = append(f.done, fmt.Sprint("nice ", thread, " ", nice))
+	return f.refuse[thread]
+}
+func (f *fake) Start(st Standing, args []string) (Program, error) {
+	f.standing = st
 	if !slices.Contains(f.programs, args[0]) {
 		return nil, ErrNoProgram
 	}

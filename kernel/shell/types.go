@@ -138,6 +138,38 @@ type Process struct {
 	Switches uint64  `json:"switches"`
 }
 
+// SchedCPU is the queue of a CPU.
+type SchedCPU struct {
+	CPU      int    `json:"cpu"`
+	Thread   uint32 `json:"thread"` // that runs, 0 for none
+	Class    string `json:"class"`  // of it, idle for none
+	Waiting  uint32 `json:"waiting"`
+	Switches uint64 `json:"switches"`
+	// Where threads went for which this CPU chose: the CPU before, one of its core, die, package, node, another idle one, none
+	// that was idle; then steals and preemptions.
+	Counts [abi.SchedCounters]uint64 `json:"counts"`
+	Runs   *SchedThread              `json:"runs,omitempty"` // the thread that runs, if it is of the fair class
+	List   []SchedThread             `json:"list"`           // the first threads that wait
+}
+
+// SchedThread is how a thread stands in a queue.
+type SchedThread struct {
+	ID      uint32 `json:"id"`
+	Class   string `json:"class"`
+	Weight  uint64 `json:"weight"`   // fair class: 1024 at nice 0
+	AheadNS int64  `json:"ahead_ns"` // virtual time, less the average of the queue
+	DueNS   int64  `json:"due_ns"`   // virtual deadline, less the average
+}
+
+// Node is CPUs and memory that are near each other.
+type Node struct {
+	Node      int    `json:"node"`
+	Domain    uint32 `json:"domain"` // the firmware's number
+	CPUs      []int  `json:"cpus"`
+	Bytes     uint64 `json:"bytes"`     // of memory
+	Distances []int  `json:"distances"` // to each node, 10 to itself; empty where the firmware says nothing
+}
+
 // Memory is the state of memory.
 type Memory struct {
 	Total      uint64 `json:"total"`

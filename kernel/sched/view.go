@@ -1,0 +1,100 @@
+package sched
+
+import (
+	"muster/kernel/abi"
+	"muster/kernel/percpu"
+)
+
+// What a listing shows of a CPU's queue: what the CPU has done, and which threads wait.
+
+// deed is something that a CPU counts. Only the CPU stores its counters; others read them while they change.
+type deed int
+
+// Deeds. Those of placement are the choices of this CPU for threads that became ready: the nearest idle CPU to the one
+// that ran the thread last. A CPU that puts a thread back which it has run makes no choice.
+const (
+	toPrevious deed = iota // the one that ran it last
+	toCore                 // one that shares a core with that, and so on
+	toDie
+	toPackage
+	toNode
+	toOther
+	toBusy    // none was idle: the thread waits
+	stole     // a thread from another CPU's queue, when this one had none
+	preempted // a thread that could go on made room for another one
+	deeds
+)
+
+var _ [abi.SchedCounters]struct{} = [deeds]struct{}{}
+
+// note counts the choice of a CPU for a thread that ran on another one, or the same.
+func (q *runQueue) note(last, id uint32) {
+	if id == last {
+		q.did[toPrevious]++
+		return
+	}
+	q.did[nearnessOf(last, id)]++
+}
+
+// nearnessOf returns how near two different CPUs are.
+func nearnessOf(a, b uint32) deed {
+	from := local(percpu.Get(a))
+	for by := range from.near {
+		if from.near[by].Has(b) {
+			return toCore + deed(by)
+		}
+	}
+	return toOther
+}
+
+// View stores what a CPU runs and has done, and the first threads that wait for it, in the order of their levels and
+// deadlines.
+//
+// Locks: takes the queue's.
+func View(c, o *percpu.CPU, v *abi.SchedCPU) {
+	v.Thread = o.ThreadID
+	if o.Sched == 0 {
+		return
+	}
+	q := local(o)
+	for i := range v.Counts {
+		v.Counts[i] = q.did[i]
+	}
+	q.mu.Lock(c)
+	q.glance(c)
+	f := &q.fair
+	v.Waiting, v.Class = q.count.Load(), classOf(q.running.Load())
+	if f.runs != nil {
+		v.Runs = shown(f, f.runs)
+	}
+	n := 0
+	for t := q.waiting(nil); t != nil && n < len(v.List); t, n = q.waiting(t), n+1 {
+		v.List[n] = shown(f, t)
+	}
+	q.mu.Unlock(c)
+}
+
+// classOf returns the class of the threads of a level; those of ClassIdle count as fair.
+func classOf(l level) abi.Class {
+	switch {
+	case l == levelKernel:
+		return abi.ClassKernel
+	case l < levelFair:
+		return abi.ClassFIFO
+	case l == levelFair:
+		return abi.ClassFair
+	}
+	return abi.ClassIdle
+}
+
+// shown returns how a thread stands in a queue.
+//
+// Locks: the queue's held; not asserted: View has just taken it.
+func shown(f *fair, t *Thread) (s abi.SchedThread) {
+	s.ID, s.Class = t.ID, classOf(t.level)
+	if t.level == levelFair {
+		s.Weight = t.share.weight
+		s.AheadNS, s.DueNS = int64(t.share.v-f.average()), int64(t.share.deadline()-f.average())
+	}
+	return s
+}
