@@ -4,7 +4,9 @@ package test
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/shell"
-	"muster/tools/patience"
 )
 
 var processLine = regexp.MustCompile(`\[\d+\] process (\d+)\n`)
@@ -69,17 +70,18 @@ func TestStanding(t *testing.T) {
 
 	hot := s.begin("taskset 2 run hot sum mix &")
 	s.say("taskset -p 3 " + hot + "\r").expect("muster> ")
-	found := false
-	for end := time.Now().Add(patience.For(10 * time.Second)); !found && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	astray := ""
+	require.Eventually(t, func() (found bool) {
 		for _, x := range s.threadsOf(hot) {
-			require.Equal(t, []int{3}, x.CPUs)
-			if x.State == "running" {
-				require.EqualValues(t, 3, x.CPU)
-				found = true
+			runs := x.State == "running"
+			if !slices.Equal(x.CPUs, []int{3}) || runs && x.CPU != 3 {
+				astray = fmt.Sprintf("%+v", x)
 			}
+			found = found || runs
 		}
-	}
-	require.True(t, found, "no thread of process %s runs", hot)
+		return found
+	}, answer(), 100*time.Millisecond, "no thread of process %s runs", hot)
+	require.Empty(t, astray)
 
 	for _, x := range []struct{ command, says string }{
 		{"taskset 999 run job", "taskset: there is no cpu999; cpus lists them"},
