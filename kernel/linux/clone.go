@@ -153,7 +153,7 @@ func (t *Task) clone(c *percpu.CPU, f *cpu.Frame, a *cloneArgs) (*percpu.CPU, ui
 	}
 	child.mask.Store(t.mask.Load())
 	child.Name = t.Name
-	t.inheritStanding(child)
+	t.inheritStanding(c, child)
 	if !t.inheritSet(c, child) {
 		Reap(c, uintptr(unsafe.Pointer(child)))
 		return c, errno(EAGAIN)

@@ -176,20 +176,29 @@ func policyOf(c *percpu.CPU, t *Task, id int32, policy uint32, priority int32) u
 }
 
 // inheritStanding gives a new task the nice value and the policy of the one that makes it, or with schedResetOnFork
-// none better than usual.
+// none better than usual. A task that has the usual policy takes no lock.
 //
 // Context: no other task can find child.
-func (t *Task) inheritStanding(child *Task) {
+// Locks: takes tasks.mu, if another policy was set.
+func (t *Task) inheritStanding(c *percpu.CPU, child *Task) {
+	child.Inherit(t.thread())
+	child.InheritPolicy(t.thread())
+	if t.policy.Load() == schedOther && child.Priority() == 0 && !child.IsIdle() {
+		return
+	}
+	tasks.mu.Lock(c) // a setter stores several words
 	policy := t.policy.Load()
 	child.Inherit(t.thread())
+	child.InheritPolicy(t.thread())
+	tasks.mu.Unlock(c)
 	child.policy.Store(policy &^ schedResetOnFork)
 	switch {
 	case policy&schedResetOnFork == 0:
-		child.InheritPolicy(t.thread())
 	case isRealtime(policy):
 		child.policy.Store(schedOther)
-	}
-	if policy&schedResetOnFork != 0 && child.Nice() < 0 {
+		child.ForgetPolicy()
+		child.SetNice(0)
+	case child.Nice() < 0:
 		child.SetNice(0)
 	}
 }

@@ -3,56 +3,63 @@ package sched
 import "muster/kernel/clock"
 
 // The cap of the real-time class: programs' threads of that class get at most 95% of a CPU while threads of
-// the fair class wait there, so a program that computes at a real-time priority does not stop the shell. In each period of a
-// second their time is counted. When they have had their part, a thread of the fair class runs in their
-// place until the period is over. Where none waits, they go on. The kernel's own threads have no cap.
+// the fair class are ready there, so a program that computes at a real-time priority does not stop the others. For each time that
+// they run, the fair class is owed a nineteenth of it. Once that is 50 ms, after 950 ms, threads of the fair class run
+// until they have had it. So the shares hold however seldom the CPU looks, be it because of a long tick or because the host stopped the virtual CPU. Where
+// no thread of the fair class is ready, nothing is owed. The kernel's own threads have no cap.
 //
-// Linux has the same values (Documentation/scheduler/sched-rt-group.rst, sched_rt_runtime_us and sched_rt_period_us).
+// Linux has the same values (Documentation/scheduler/sched-rt-group.rst, sched_rt_runtime_us and sched_rt_period_us), by periods.
 
-// Lengths of the cap.
+// Values of the cap.
 const (
-	capPeriod = clock.Second
-	capPart   = 950 * clock.Millisecond
+	capTurn = 50 * clock.Millisecond // of the fair class
+	capPart = 19                     // times as much is for the real-time class
+	capMost = 2 * capTurn            // is owed: a CPU that stood still for long owes no more
 )
 
-// capped is how much time real-time threads of programs have had in this period. The lock of the run queue guards it.
+// capped is what real-time threads of programs owe those of the fair class. The lock of the run queue guards it.
 type capped struct {
-	began uint64     // counter value at the beginning of the period
-	since uint64     // counter value up to which used is counted, while such a thread runs
-	used  clock.Time // in this period
+	since uint64     // counter value up to which the time is counted, while such a thread runs or something is owed
+	owed  clock.Time // to the fair class
+	pays  bool       // the fair class comes first until nothing is owed
 }
 
 // isCapped reports whether a level is one of programs in the real-time class.
 func isCapped(l level) bool { return l-1 < priorities }
 
-// count counts the time of a thread of a program in the real-time class, which has run until now. If the counter was set
-// back, time goes on from there.
-func (k *capped) count(now uint64) {
-	if ticks := int64(now - k.since); ticks > 0 {
-		k.used += clock.Span(uint64(ticks))
-	}
+// count counts the time in which a thread of a level ran until now. fair says that a thread of the fair class was ready meanwhile. If the
+// counter was set back, time goes on from there.
+func (k *capped) count(now uint64, l level, fair bool) {
+	ticks := int64(now - k.since)
 	k.since = now
-}
-
-// isSpent reports whether the part of this period is used up. A period begins with the first look after the last one.
-func (k *capped) isSpent(now uint64) bool {
-	if ticks := int64(now - k.began); ticks < 0 || clock.Span(uint64(ticks)) >= capPeriod {
-		k.began, k.used = now, 0
+	if ticks <= 0 {
+		return
 	}
-	return k.used >= capPart
+	d := clock.Span(uint64(ticks))
+	switch {
+	case isCapped(l) && fair:
+		k.owed = min(k.owed+d/capPart, capMost)
+	case l == levelFair:
+		k.owed -= min(k.owed, d)
+	}
+	if k.owed >= capTurn {
+		k.pays = true
+	} else if k.owed == 0 {
+		k.pays = false
+	}
 }
 
 // bestLevel returns the best level of a waiting thread, levelFair if none is better, or if programs' threads of the real-time class
 // have to leave time to those of the fair class.
 //
 // Locks: q.mu held; not asserted: next has just taken it.
-func (q *runQueue) bestLevel(now uint64) level {
+func (q *runQueue) bestLevel() level {
 	l := q.rt.best()
-	if isCapped(l) && q.hasFair() && q.cap.isSpent(now) {
+	if isCapped(l) && q.paysFair() {
 		return levelFair
 	}
 	return l
 }
 
-// hasFair reports whether a thread of the fair class runs or waits.
-func (q *runQueue) hasFair() bool { return q.fair.load != 0 }
+// paysFair reports whether the fair class comes before the real-time class, and a thread of it runs or waits.
+func (q *runQueue) paysFair() bool { return q.cap.pays && q.fair.load != 0 }

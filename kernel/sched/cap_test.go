@@ -9,10 +9,10 @@ import (
 	"muster/kernel/percpu"
 )
 
-// partsOf lets threads compute on one CPU for ten seconds, with a look at the queue at each tick. It returns the part of the time that
+// partsOf lets threads compute on one CPU for 20 seconds, with a look at the queue at each tick. It returns the part of the time that
 // each got.
-func partsOf(threads []*Thread, look func(q *runQueue)) map[uint32]float64 {
-	const tick, end = 10 * clock.Millisecond, 10 * clock.Second
+func partsOf(threads []*Thread, tick clock.Time, look func(q *runQueue)) map[uint32]float64 {
+	const end = 20 * clock.Second
 	clock.SetHz(1e9)
 	c, q := oneQueue()
 	for _, x := range threads {
@@ -61,7 +61,7 @@ func TestCap(t *testing.T) {
 		"lowest priority": {[]*Thread{computes(1, 1, false), thread(2, ClassUser)}, map[uint32]float64{1: 0.95, 2: 0.05}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := partsOf(tc.threads, nothing)
+			got := partsOf(tc.threads, 10*clock.Millisecond, nothing)
 			for id := range uint32(4) {
 				require.InDelta(t, tc.want[id], got[id], 0.011, "thread %d of %v", id, got)
 			}
@@ -69,9 +69,18 @@ func TestCap(t *testing.T) {
 	}
 }
 
+// However seldom a CPU looks at its queue, the fair class has its part.
+func TestCapOfSeldomLooks(t *testing.T) {
+	for _, tick := range []clock.Time{1, 49, 51, 100, 333, 990, 1000, 2000} {
+		got := partsOf([]*Thread{computes(1, 99, false), computes(2, 0, false)}, tick*clock.Millisecond, func(*runQueue) {})
+		require.GreaterOrEqual(t, got[2], 0.048, "a look in %d ms", tick)
+		require.GreaterOrEqual(t, got[1], 0.499, "a look in %d ms", tick)
+	}
+}
+
 // Negative control: time that is not counted.
 func TestNoCapIsFound(t *testing.T) {
-	got := partsOf([]*Thread{computes(1, 1, false), computes(2, 0, false)}, func(q *runQueue) { q.cap.used = 0 })
+	got := partsOf([]*Thread{computes(1, 1, false), computes(2, 0, false)}, 10*clock.Millisecond, func(q *runQueue) { q.cap.owed, q.cap.pays = 0, false })
 	require.InDelta(t, 1, got[1], 0.001)
 }
 

@@ -56,6 +56,9 @@ func (t *Thread) SetIdle(idle bool) {
 	t.setWanted()
 }
 
+// IsIdle reports whether SetIdle has made the thread run only when the others leave time.
+func (t *Thread) IsIdle() bool { return t.standing.idle.Load() != 0 }
+
 // Inherit gives a new thread what was set for its maker.
 //
 // Context: nothing has started t.

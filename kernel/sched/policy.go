@@ -57,6 +57,11 @@ func (t *Thread) SetPolicy(c *percpu.CPU, priority uint32, turns bool) {
 // Context: nothing has started t.
 func (t *Thread) InheritPolicy(from *Thread) { t.policy.word.Store(from.policy.word.Load()) }
 
+// ForgetPolicy gives a new thread the fair class again.
+//
+// Context: as InheritPolicy.
+func (t *Thread) ForgetPolicy() { t.policy.word.Store(0) }
+
 // Priority returns what SetPolicy has set: 0, or a priority of the real-time class.
 func (t *Thread) Priority() uint32 {
 	word := t.policy.word.Load()

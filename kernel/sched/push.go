@@ -11,17 +11,18 @@ import "muster/kernel/percpu"
 // after returns a CPU that may run t, and whose thread comes after those of a level: last, or one of the CPUs with the next
 // numbers. ok is false if there is none.
 func after(last uint32, t *Thread, l level) (id uint32, ok bool) {
-	if local(percpu.Get(last)).running.Load() > l && t.may(last) && percpu.Get(last).IsOnline() { // most often
-		return last, true
-	}
 	n := percpu.Count()
 	for i := range min(n, 1+neighbours) {
-		id := (last + i) % n
-		if v := percpu.Get(id); t.may(id) && v.Sched != 0 && v.IsOnline() && local(v).running.Load() > l {
+		if id = (last + i) % n; mayTake(percpu.Get(id), t, l) {
 			return id, true
 		}
 	}
-	return 0, false
+	return last, false
+}
+
+// mayTake reports whether t may run on a CPU whose thread comes after those of a level.
+func mayTake(v *percpu.CPU, t *Thread, l level) bool {
+	return v.Sched != 0 && local(v).running.Load() > l && t.may(v.ID) && v.IsOnline()
 }
 
 // nextLevel returns the level that a thread has in the next queue that it comes into.
@@ -47,22 +48,37 @@ func giveUrgent(c *percpu.CPU, last uint32, t *Thread) (ok bool) {
 	return ok && give(c, percpu.Get(id), t)
 }
 
-// push gives the best thread that waits in this CPU's queue to a CPU whose thread comes after it, if it is not of the fair class.
+// push gives a thread that waits in this CPU's queue, and is not of the fair class, to a CPU whose thread comes after it: the best one for which there
+// is such a CPU, of as many as pull looks at.
 //
 // Context: the CPU of the queue, in its tick.
 // Locks: takes q.mu, and then another queue's.
 func (q *runQueue) push(c *percpu.CPU) {
 	q.mu.Lock(c)
-	var t *Thread
-	to, ok := uint32(0), false
-	if l := q.rt.best(); l < levelFair {
-		t = q.rt.first(l)
-		if to, ok = after(c.ID, t, l); ok && to != c.ID {
+	to, found := c.ID, false
+	t := q.waiting(nil)
+	for n := pulled; t != nil && t.level < levelFair && n > 0; t, n = q.waiting(t), n-1 {
+		if q.running.Load() > t.level { // it has this CPU's next turn, or pays the fair class
+			continue
+		}
+		if to, found = elsewhere(c.ID, t); found {
 			q.withdraw(c, t)
+			break
 		}
 	}
 	q.mu.Unlock(c)
-	if ok && to != c.ID && !give(c, percpu.Get(to), t) {
+	if found && !give(c, percpu.Get(to), t) {
 		enqueue(c, t)
 	}
+}
+
+// elsewhere is after for another CPU than the one in whose queue t waits.
+func elsewhere(here uint32, t *Thread) (id uint32, ok bool) {
+	n := percpu.Count()
+	for i := uint32(1); i < min(n, 1+neighbours); i++ {
+		if id = (here + i) % n; mayTake(percpu.Get(id), t, t.level) {
+			return id, true
+		}
+	}
+	return here, false
 }

@@ -58,3 +58,23 @@ func TestUrgentGoesElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// A thread that must stay does not keep those that wait after it.
+func TestPushPassesBoundThreads(t *testing.T) {
+	list := cpus(t, 3)
+	q := local(list[1])
+	local(list[2]).running.Store(levelFair)
+	bound, free := thread(1, ClassUser), thread(2, ClassUser)
+	bound.level, free.level = 1, 50
+	bound.bindTo(list[1], boundTo+1)
+	for _, x := range []*Thread{bound, free} {
+		x.cpu.Store(1)
+		x.state.Store(stReady)
+		q.put(list[1], x)
+	}
+	q.push(list[1])
+	require.EqualValues(t, 1, where(t, list, bound))
+	require.EqualValues(t, 2, where(t, list, free))
+	q.push(list[1])
+	require.EqualValues(t, 1, where(t, list, bound))
+}

@@ -139,6 +139,8 @@ func (q *runQueue) putBack(c *percpu.CPU, t *Thread, how leaving) (ok bool) {
 	case !ok && t.level == levelFair:
 		q.fair.part(&t.share)
 	case !ok:
+	case !t.isSettled():
+		q.putBackAnew(c, t)
 	case t.level == levelFair:
 		q.fair.wait(t)
 	default:
@@ -152,6 +154,24 @@ func (q *runQueue) putBack(c *percpu.CPU, t *Thread, how leaving) (ok bool) {
 	return ok
 }
 
+// putBackAnew is putBack for a thread whose policy was set after the switch from it began. It may come before the thread that was
+// chosen, so the CPU looks again.
+//
+// Locks: q.mu held; not asserted: putBack has just taken it.
+func (q *runQueue) putBackAnew(c *percpu.CPU, t *Thread) {
+	c.Resched = 1
+	if t.level == levelFair {
+		q.fair.part(&t.share)
+	}
+	t.takePolicy()
+	if t.level < levelFair {
+		q.rt.put(t, false)
+		return
+	}
+	q.fair.join(&t.share)
+	q.fair.wait(t)
+}
+
 // next chooses the thread that runs after prev on this CPU, and takes it out of the queue. It returns
 // nil if prev can go on, and should, or if prev stops and no thread is here. From the choice on, other CPUs compare the
 // threads that they bring with the chosen one.
@@ -162,18 +182,18 @@ func (q *runQueue) next(c *percpu.CPU, prev *Thread, how leaving, now uint64) (t
 	q.mu.Lock(c)
 	f := &q.fair
 	f.advance(now)
-	if f.runs == nil && isCapped(q.running.Load()) {
-		q.cap.count(now)
+	if q.cap.owed != 0 || f.runs == nil && isCapped(q.running.Load()) {
+		q.cap.count(now, q.running.Load(), f.load != 0)
 	}
 	if how.isReady() {
 		if how == leaveSettled {
 			q.settle(prev)
 		}
-		t = q.replacement(prev, how, now)
+		t = q.replacement(prev, how)
 	} else {
 		q.stops(prev, how)
 		if t = f.lone; t == nil || !q.rt.isEmpty() {
-			t = q.best(now)
+			t = q.best()
 		}
 	}
 	if t != nil {
@@ -218,12 +238,12 @@ func wantLook(c, to *percpu.CPU) {
 // replacement returns the thread that is to run in place of prev, which can go on; nil if prev should.
 //
 // Locks: q.mu held; not asserted: next has just taken it.
-func (q *runQueue) replacement(prev *Thread, how leaving, now uint64) *Thread {
-	best := q.bestLevel(now)
+func (q *runQueue) replacement(prev *Thread, how leaving) *Thread {
+	best := q.bestLevel()
 	switch {
 	case best < prev.level:
 		return q.rt.first(best)
-	case isCapped(prev.level) && q.hasFair() && q.cap.isSpent(now):
+	case isCapped(prev.level) && q.paysFair():
 		return q.fair.first() // none of the class runs, so one is eligible
 	case prev.level < levelFair:
 		if best == prev.level && how == leaveYield {
@@ -244,8 +264,8 @@ func (q *runQueue) replacement(prev *Thread, how leaving, now uint64) *Thread {
 // best returns the thread that is to run next, nil if none is here.
 //
 // Locks: q.mu held; not asserted: next has just taken it.
-func (q *runQueue) best(now uint64) *Thread {
-	if l := q.bestLevel(now); l < levelFair {
+func (q *runQueue) best() *Thread {
+	if l := q.bestLevel(); l < levelFair {
 		return q.rt.first(l)
 	}
 	return q.fair.first()

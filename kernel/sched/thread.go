@@ -107,7 +107,7 @@ func (t *Thread) Class() (class abi.Class, priority int32) {
 		return abi.ClassRoundRobin, int32(levelFair - l)
 	case l < levelFair:
 		return abi.ClassFIFO, int32(levelFair - l)
-	case t.standing.idle.Load() != 0:
+	case t.IsIdle():
 		return abi.ClassIdle, t.Nice()
 	}
 	return abi.ClassFair, t.Nice()

@@ -273,7 +273,7 @@ var mutants = []mutant{
 	{"a thread that is preempted goes to the end", "kernel/sched/queue.go",
 		"q.rt.put(t, how != leaveYield)", "q.rt.put(t, false)", hostSched},
 	{"real-time without a cap", "kernel/sched/cap.go",
-		"k.used += clock.Span(uint64(ticks))", "k.used += 0", hostSched},
+		"k.owed = min(k.owed+d/capPart, capMost)", "k.owed += 0", hostSched},
 	{"a new level beside the sums", "kernel/sched/policy.go",
 		"\t\tf.part(&t.share)\n", "", explorePolicy},
 	{"a level is empty too early", "kernel/sched/realtime.go",
