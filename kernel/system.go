@@ -231,6 +231,7 @@ func (s *system) Sched(cpu int) (shell.SchedCPU, error) {
 	return row, nil
 }
 
+// shownThread returns how a thread stands in a queue, in the form of the shell.
 func shownThread(t abi.SchedThread) shell.SchedThread {
 	return shell.SchedThread{ID: t.ID, Class: abi.ClassName(t.Class), Weight: t.Weight, AheadNS: t.AheadNS, DueNS: t.DueNS}
 }

@@ -65,7 +65,7 @@ left() {
 # host has the others, in which it would find nothing. Each of the tests in alone works in child processes, or in one
 # thread of a library.
 alone=(muster/test/models muster/test/lint muster/tools/{unreached,cpucheck,checkenglish})
-# each runs the host tests that the options of tagsets choose, with options of go test.
+# each runs the host tests, except those in alone, that the options of tagsets choose, with options of go test.
 each() { # options of tagsets -- options of go test
 	local skips=() p how=()
 	for p in "${alone[@]}"; do skips+=(-skip "$p:suite host runs it, once"); done

@@ -343,7 +343,7 @@ type SchedCPU struct {
 	_       uint32
 	// How often a thread that became ready went, by a choice of this CPU, to the CPU that ran it last, to one that shares
 	// a core, a die, a package or a node with that, to another idle one, or waited as none was idle; then how often
-	// this CPU stole a thread, and how often one made room here for another one although it could go on.
+	// this CPU stole a thread, and how often one made room here for a better one although it could go on.
 	Counts [SchedCounters]uint64
 	Runs   SchedThread              // the thread of the fair class that runs, if one does
 	List   [SchedListed]SchedThread // the first ones that wait, up to an ID of 0
@@ -361,7 +361,7 @@ type SchedThread struct {
 // Standing is what a program's first thread begins with, and hands down to those that it makes.
 type Standing struct {
 	Nice  int32
-	Bound uint32 // 1: it may run on CPUs alone
+	Bound uint32 // 1: it may run on no other CPUs than those of the field CPUs
 	CPUs  CPUSet
 }
 

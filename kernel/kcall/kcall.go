@@ -116,7 +116,7 @@ func Threads() (all []abi.Thread) {
 	}
 }
 
-// Thread returns the thread with an id.
+// Thread returns the thread with an id; ESRCH if there is none.
 func Thread(id uint32) (*abi.Thread, error) {
 	t, err := threadInfo(id)
 	if err == nil && t.ID != id {

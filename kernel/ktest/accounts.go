@@ -75,7 +75,7 @@ func accounts(ctx context.Context) error {
 	cpu := cpus[len(cpus)-1]
 	var stop atomic.Bool
 	defer stop.Store(true)
-	ids := make(chan uint32)
+	ids := make(chan uint32, hogs+1)
 	errs := make(chan error, hogs+1)
 	for i := range hogs + 1 {
 		go func() {
@@ -97,6 +97,8 @@ func accounts(ctx context.Context) error {
 			threads = append(threads, id)
 		case err := <-errs:
 			return err
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 	least := 1.0

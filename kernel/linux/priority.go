@@ -270,7 +270,7 @@ func priorityBound(policy int32, realtime uint64) uint64 {
 	return errno(EINVAL)
 }
 
-// sysSchedRRGetInterval stores how long a turn of a task is beside equals: 0 for one that takes no turns.
+// sysSchedRRGetInterval stores how long a turn of a task lasts while its equals wait: 0 for SCHED_FIFO, without turns.
 func sysSchedRRGetInterval(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	if int32(f.DI) < 0 {
 		return c, errno(EINVAL)

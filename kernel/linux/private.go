@@ -15,7 +15,9 @@ import (
 // own Go code: it parses the file, and these calls make a process, map and fill
 // its memory, and start it.
 
-// ThreadInfo returns the state of the thread with the lowest id from id on.
+// ThreadInfo stores the state of the thread with the lowest id from id on, and returns that id.
+//
+// Locks: takes tasks.mu.
 func ThreadInfo(c *percpu.CPU, t *Task, id uint32, info uintptr) (*percpu.CPU, uint64) {
 	var out abi.Thread
 	tasks.mu.Lock(c)
@@ -49,7 +51,9 @@ func ThreadInfo(c *percpu.CPU, t *Task, id uint32, info uintptr) (*percpu.CPU, u
 	return c, uint64(out.ID)
 }
 
-// ThreadCPUs returns the CPUs on which the thread with an id may run, online or not.
+// ThreadCPUs stores the CPUs on which the thread with an id may run, online or not.
+//
+// Locks: takes tasks.mu for another task.
 func ThreadCPUs(c *percpu.CPU, t *Task, id uint32, to uintptr) (*percpu.CPU, uint64) {
 	var set sched.SetWords
 	if !t.affinityOf(c, int32(id), &set) {
@@ -131,7 +135,10 @@ func WriteProcess(c *percpu.CPU, t *Task, process uintptr, to uint64, data uintp
 // canonicalUser reports whether an address is one that ring 3 can have.
 func canonicalUser(addr uint64) bool { return addr < 1<<47 }
 
-// StartProcess starts the first thread of a process, and returns its id.
+// StartProcess starts the first thread of a process, with the abi.Standing at from, and returns its id. If that
+// fails, the process is as before.
+//
+// Context: no lock held.
 func StartProcess(c *percpu.CPU, t *Task, process uintptr, ip, sp uint64, from uintptr) (*percpu.CPU, uint64) {
 	p := processOf(process)
 	var standing abi.Standing
@@ -160,7 +167,7 @@ func StartProcess(c *percpu.CPU, t *Task, process uintptr, ip, sp uint64, from u
 	return c, uint64(id)
 }
 
-// stand gives a new task its standing.
+// stand gives a new task its standing: EINVAL if none of its CPUs is online, ENOMEM.
 //
 // Context: nothing can find t.
 func (t *Task) stand(c *percpu.CPU, s *abi.Standing) (e Errno) {
@@ -183,7 +190,10 @@ func (t *Task) stand(c *percpu.CPU, s *abi.Standing) (e Errno) {
 }
 
 // SetThreadCPUs sets the CPUs on which a thread of a program may run. When it returns, no other CPU runs the thread
-// outside the core.
+// outside the core, or leaveLimit is over.
+//
+// Context: no lock held. Returns the CPU on which t goes on.
+// Locks: takes tasks.mu.
 func SetThreadCPUs(c *percpu.CPU, t *Task, id uint32, from uintptr) (*percpu.CPU, uint64) {
 	var set sched.SetWords
 	if !t.Space.CopyIn(c, unsafe.Pointer(&set), from, unsafe.Sizeof(set)) {
@@ -222,7 +232,7 @@ func bindProgram(c *percpu.CPU, id uint32, set *sched.SetWords, block uintptr) (
 	return used, e
 }
 
-// SetThreadNice sets the nice value of a thread of a program.
+// SetThreadNice sets the nice value of a thread of a program, or the nearest one that there is.
 //
 // Locks: takes tasks.mu.
 func SetThreadNice(c *percpu.CPU, _ *Task, id uint32, nice int) (*percpu.CPU, uint64) {

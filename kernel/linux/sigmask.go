@@ -204,7 +204,9 @@ func sysRtSigtimedwait(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint6
 	return c, in.sig
 }
 
-// awaitSignal takes a pending signal of a set before a deadline.
+// awaitSignal takes a pending signal of a set before a deadline: EAGAIN if none came, EINTR if another signal did.
+//
+// Context: t is the current task; no lock held. Returns the CPU on which t goes on.
 func (t *Task) awaitSignal(c *percpu.CPU, set uint64, deadline clock.Time) (_ *percpu.CPU, in info, e Errno) {
 	mask, expired := t.mask.Load(), false
 	for {
@@ -230,6 +232,8 @@ func (t *Task) awaitSignal(c *percpu.CPU, set uint64, deadline clock.Time) (_ *p
 
 // awaits changes the mask and the set of signals that rt_sigtimedwait takes, even if
 // their action is to do nothing.
+//
+// Locks: takes p.mu, or none, and the lock of t's set, one at a time.
 func (t *Task) awaits(c *percpu.CPU, set, mask uint64) {
 	if set == 0 {
 		t.setMask(c, mask) // first: from here on a signal stays because it is blocked

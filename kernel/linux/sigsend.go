@@ -80,7 +80,7 @@ func lowest(set uint64) uint64 { return uint64(bits.TrailingZeros64(set)) + 1 }
 // send makes a signal pending for a task.
 //
 // Context: t is the current task, in a system call of its own, or the caller has the lock of t's process, which
-// poke asserts.
+// wakeForSignal asserts.
 // Locks: takes the lock of t's set.
 func send(c *percpu.CPU, t *Task, sig uint64, from sender) {
 	trace.Add(c, trace.Signal, sig, uint64(t.ID))
@@ -113,7 +113,7 @@ func (t *Task) wakeForSignal(c *percpu.CPU) {
 // signal sends a signal to p. It wakes a task that does not block the signal, prefer
 // if that is one.
 //
-// Locks: takes p.mu.
+// Locks: takes p.mu, and then the lock of a set.
 func (p *Process) signal(c *percpu.CPU, prefer *Task, sig uint64, from sender) {
 	p.mu.Lock(c)
 	trace.Add(c, trace.Signal, sig, uint64(p.ID))
@@ -145,8 +145,8 @@ func (t *Task) keeps(c *percpu.CPU, sig uint64) bool {
 
 // How many tasks that block more than the tree of tasks shows a critical section corrects at
 // most: for one signal of a system call or for a change of one mask, and for one timer. Many
-// timers may expire in one interrupt. At most lazyTasks of them are not in a handler, so at
-// least two are when the number is used up.
+// timers may expire in one interrupt, so the second number is small. At most lazyTasks of those
+// tasks are not in a handler, so at least two are when either number is used up.
 const (
 	takerShows = 32
 	timerShows = lazyTasks + 2

@@ -73,7 +73,7 @@ const (
 	workSignal = 1 << 0           // signals may be pending
 	workExit   = 1 << 1           // the process ends
 	workTimer  = sched.WorkTimer  // timers on CPU time may be due
-	workSettle = sched.WorkSettle // the set of CPUs has changed
+	workSettle = sched.WorkSettle // the set of CPUs, or the policy, has changed
 )
 
 func current(c *percpu.CPU) *Task { return (*Task)(unsafe.Pointer(c.Current)) }

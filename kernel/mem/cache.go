@@ -136,7 +136,7 @@ func (k *Cache) grow(c *percpu.CPU) *slab {
 
 // Free takes an object back.
 //
-// Locks: takes the cache's, if the CPU has enough objects, or few frames are left.
+// Locks: takes the cache's, if the CPU has enough objects, or few frames are left, and always in debug builds.
 func (k *Cache) Free(c *percpu.CPU, o unsafe.Pointer) {
 	if lock.Checked {
 		if o = k.poisoned(c, o); o == nil {

@@ -57,7 +57,7 @@ func cacheOf(c *percpu.CPU) *frameCache { return ptr[frameCache](frames.caches.O
 // bootCache is the boot CPU's before InitFrameCaches, and empty.
 var bootCache frameCache
 
-// InitFrameCaches lets CPUs cache frames.
+// InitFrameCaches lets CPUs cache frames, and free objects.
 //
 // Context: boot CPU, after InitPerCPU.
 func InitFrameCaches(c *percpu.CPU) {

@@ -11,12 +11,12 @@ import (
 )
 
 // Each CPU has some free objects of each cache: a CPU that frees objects allocates them again, without
-// the cache's lock, and while they are in its own hardware caches. An object that is freed on another CPU than it was allocated
-// on goes to that CPU. A CPU without objects takes some from the slabs, and one with too many gives half of them
-// back, so a CPU that allocates what another one frees takes the lock once for several objects.
+// the cache's lock, and while they are in its own hardware caches. An object belongs to the CPU that frees it, whichever
+// CPU allocated it. A CPU without objects takes some from the slabs, and one with too many gives half of them
+// back. So if one CPU allocates what another one frees, each takes the lock once for several objects.
 //
-// Interrupts are off, so no other CPU touches a CPU's objects, and they need no lock. While frames are scarce, a CPU that frees
-// an object gives all of the cache's back, and GiveBack gives those of all caches back, so that empty slabs become
+// No other CPU touches a CPU's objects, and interrupts are off, so they need no lock. While frames are scarce, a CPU that frees
+// an object gives back all that it has of that cache, and GiveBack does so for all caches, so that empty slabs become
 // free frames.
 
 // maxCaches is how many caches can have objects by CPU. Others work without.
@@ -94,8 +94,8 @@ func (k *Cache) popOwn(c *percpu.CPU) unsafe.Pointer {
 	return unsafe.Pointer(o)
 }
 
-// pushOwn adds an object to those that the CPU has. It reports false if there are enough, or frames are
-// scarce.
+// pushOwn adds an object to those that the CPU has. It reports false if the CPU has enough, or if frames
+// are scarce.
 func (k *Cache) pushOwn(c *percpu.CPU, o unsafe.Pointer) bool {
 	if k.most == 0 || frames.caching.Load() == 0 {
 		return false
@@ -109,7 +109,7 @@ func (k *Cache) pushOwn(c *percpu.CPU, o unsafe.Pointer) bool {
 	return true
 }
 
-// fillOwn takes objects from slabs that exist until the CPU has half of what it may have.
+// fillOwn takes objects, from slabs that exist, until the CPU has half of what it may have. It makes no slab.
 //
 // Locks: k.mu held.
 func (k *Cache) fillOwn(c *percpu.CPU) {
@@ -124,8 +124,8 @@ func (k *Cache) fillOwn(c *percpu.CPU) {
 	}
 }
 
-// giveOwn gives objects that the CPU has back to their slabs, until it has left of them. While frames are scarce,
-// it keeps none.
+// giveOwn gives objects of the CPU back to their slabs, until the CPU has no more than left. While frames are scarce,
+// the CPU keeps none.
 //
 // Locks: k.mu held.
 func (k *Cache) giveOwn(c *percpu.CPU, left uint32) {

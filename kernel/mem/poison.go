@@ -54,7 +54,7 @@ func (k *Cache) hold(c *percpu.CPU, o unsafe.Pointer) (oldest unsafe.Pointer) {
 	return oldest
 }
 
-// isFree reports whether an object is in quarantine, or left it and was not allocated again: Alloc clears it.
+// isFree reports whether an object is in quarantine, or has left it and was not allocated since: Alloc clears it.
 func (k *Cache) isFree(o unsafe.Pointer) bool {
 	for _, h := range k.held.objects {
 		if h == o {

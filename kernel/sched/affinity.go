@@ -222,12 +222,12 @@ func (t *Thread) IsAstray() bool {
 	return to != nil && !t.may(to.ID)
 }
 
-// Settle makes the current thread go to another CPU if it may not run on this one, and let those run that come first by the
-// policy that was set for it.
+// Settle makes the current thread go to another CPU if it may not run on this one. Else the thread takes the policy that was set for
+// it, and gives way to the threads that come before it now.
 //
 // Context: after WorkSettle was cleared, on the way out of the core, or before; no lock held. Returns the CPU on which the thread
 // goes on.
-// Locks: takes the thread's binding.mu.
+// Locks: takes the thread's binding.mu, and then run queues'.
 func Settle(c *percpu.CPU) *percpu.CPU {
 	t := Current(c)
 	t.binding.mu.Lock(c)

@@ -3,18 +3,19 @@ package sched
 import "muster/kernel/clock"
 
 // The cap of the real-time class: programs' threads of that class get at most 95% of a CPU while threads of
-// the fair class are ready there, so a program that computes at a real-time priority does not stop the others. For each time that
-// they run, the fair class is owed a nineteenth of it. Once that is 50 ms, after 950 ms, threads of the fair class run
-// until they have had it. So the shares hold however seldom the CPU looks, be it because of a long tick or because the host stopped the virtual CPU. Where
-// no thread of the fair class is ready, nothing is owed. The kernel's own threads have no cap.
+// the fair class are ready there, so a program that computes at a real-time priority does not stop the others. Of the time that
+// they run, a nineteenth is owed to the fair class. Once that is 50 ms, after 950 ms, threads of the fair class run
+// until they have had it. So the shares hold however seldom the CPU looks: a tick may be long, and the host may stop the
+// virtual CPU. Where no thread of the fair class is ready, nothing is owed. The kernel's own threads have no cap.
 //
-// Linux has the same values (Documentation/scheduler/sched-rt-group.rst, sched_rt_runtime_us and sched_rt_period_us), by periods.
+// Linux has the same values (Documentation/scheduler/sched-rt-group.rst, sched_rt_runtime_us and sched_rt_period_us), but counts
+// them anew in each period of a second.
 
 // Values of the cap.
 const (
 	capTurn = 50 * clock.Millisecond // of the fair class
-	capPart = 19                     // times as much is for the real-time class
-	capMost = 2 * capTurn            // is owed: a CPU that stood still for long owes no more
+	capPart = 19                     // times what is owed, for the real-time class
+	capMost = 2 * capTurn            // is owed at most: also by a CPU that stood still for long
 )
 
 // capped is what real-time threads of programs owe those of the fair class. The lock of the run queue guards it.
@@ -27,8 +28,10 @@ type capped struct {
 // isCapped reports whether a level is one of programs in the real-time class.
 func isCapped(l level) bool { return l-1 < priorities }
 
-// count counts the time in which a thread of a level ran until now. fair says that a thread of the fair class was ready meanwhile. If the
-// counter was set back, time goes on from there.
+// count counts the time in which a thread of a level ran until now. fair says that a thread of the fair class is ready, which
+// then counts for all of that time. If the counter was set back, time goes on from there.
+//
+// Locks: the queue's held; not asserted: next has just taken it.
 func (k *capped) count(now uint64, l level, fair bool) {
 	ticks := int64(now - k.since)
 	k.since = now
@@ -49,8 +52,8 @@ func (k *capped) count(now uint64, l level, fair bool) {
 	}
 }
 
-// bestLevel returns the best level of a waiting thread, levelFair if none is better, or if programs' threads of the real-time class
-// have to leave time to those of the fair class.
+// bestLevel returns the best level of a waiting thread. It returns levelFair if none is better, or if the best one is a program's
+// and the real-time class has to leave time to the fair class.
 //
 // Locks: q.mu held; not asserted: next has just taken it.
 func (q *runQueue) bestLevel() level {

@@ -2,6 +2,7 @@ package sched
 
 import (
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -76,6 +77,22 @@ func TestCapOfSeldomLooks(t *testing.T) {
 		require.GreaterOrEqual(t, got[2], 0.048, "a look in %d ms", tick)
 		require.GreaterOrEqual(t, got[1], 0.499, "a look in %d ms", tick)
 	}
+}
+
+// A thread of the real-time class that was alone owes nothing to one of the fair class that comes later.
+func TestNothingIsOwedForTimeAlone(t *testing.T) {
+	clock.SetHz(1e9)
+	c, q := oneQueue()
+	c.Sched = uintptr(unsafe.Pointer(q)) // q is c's queue: its counter counts
+	q.fair.since = counter()
+	q.add(c, computes(1, 50, false))
+	run := q.next(c, q.idle, leaveIdle, counter())
+	require.EqualValues(t, 1, run.ID)
+	q.cap.since -= uint64(5 * clock.Second) // it has run for five seconds
+	q.add(c, computes(2, 0, false))
+	require.Nil(t, q.next(c, run, leaveReady, q.fair.since))
+	require.Less(t, q.cap.owed, capTurn)
+	require.False(t, q.cap.pays)
 }
 
 // Negative control: time that is not counted.

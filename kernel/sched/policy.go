@@ -6,7 +6,7 @@ import (
 )
 
 // The policy of a program's thread: the fair class, or a priority of the real-time class, FIFO or in turns (round-robin).
-// Any CPU may set the policy of any such thread, whatever that does. A setter stores one word. The level itself, by which
+// Any CPU may set the policy of any such thread, whatever the thread does. A setter stores one word. The level itself, by which
 // queues sort the thread, changes only while the thread counts in no queue, or on its own CPU
 // under the lock of that CPU's queue. So what a queue has for a thread stays as it was counted.
 //
@@ -30,11 +30,11 @@ const (
 	policyLevel = 1<<30 - 1
 )
 
-// SetPolicy makes t a thread of the fair class for priority 0, or of the real-time class with a priority from 1 to 99, and says
+// SetPolicy makes t a thread of the fair class for priority 0, or of the real-time class for a priority from 1 to 99. turns says
 // whether it takes turns with others of its priority.
 //
 // Context: t is a program's and cannot be freed; any state. One caller at a time for a thread.
-// Locks: takes a run queue's.
+// Locks: takes run queues', and t's binding.mu.
 func (t *Thread) SetPolicy(c *percpu.CPU, priority uint32, turns bool) {
 	word := uint32(policySet) | levelFair - min(priority, priorities)
 	if turns && priority != 0 {

@@ -2,10 +2,10 @@ package sched
 
 import "muster/kernel/percpu"
 
-// The kernel's own threads, and programs' threads of the real-time class, come first on the whole machine, not on one CPU alone. Such
-// a thread that becomes ready goes to an idle CPU, to its last one, or to one near that whose thread comes after it. If
-// there is none, it waits, and at each tick its CPU looks again. So while such a thread waits,
-// a thread that comes after it runs for at most a tick on one of the neighbours. Threads of the fair class wait
+// The kernel's own threads, and programs' threads of the real-time class, come first not on their own CPU alone. Such
+// a thread that becomes ready goes to an idle CPU, or to one whose thread comes after it: its last CPU, or one of those with
+// the next numbers, its neighbours here. If there is none, it waits, and at each tick its CPU looks again. So while such a
+// thread waits, a thread that comes after it runs for at most a tick on one of the neighbours. Threads of the fair class wait
 // for an idle CPU: see steal and offer.
 
 // after returns a CPU that may run t, and whose thread comes after those of a level: last, or one of the CPUs with the next
@@ -48,8 +48,8 @@ func giveUrgent(c *percpu.CPU, last uint32, t *Thread) (ok bool) {
 	return ok && give(c, percpu.Get(id), t)
 }
 
-// push gives a thread that waits in this CPU's queue, and is not of the fair class, to a CPU whose thread comes after it: the best one for which there
-// is such a CPU, of as many as pull looks at.
+// push gives a thread that waits in this CPU's queue, and is not of the fair class, to a CPU whose thread comes after it. It takes
+// the best thread for which there is such a CPU, of as many threads as pull looks at.
 //
 // Context: the CPU of the queue, in its tick.
 // Locks: takes q.mu, and then another queue's.

@@ -108,6 +108,9 @@ func (q *runQueue) put(c *percpu.CPU, t *Thread) (ok, better bool) {
 func (q *runQueue) putFair(c *percpu.CPU, t *Thread) (better bool) {
 	f := &q.fair
 	q.glance(c)
+	if running := q.running.Load(); f.load == 0 && isCapped(running) {
+		q.cap.count(f.since, running, false) // until now, no thread of this class was here
+	}
 	f.join(&t.share)
 	f.wait(t)
 	if f.runs == nil {

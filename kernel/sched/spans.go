@@ -7,7 +7,7 @@ import (
 )
 
 // The life of a thread is the times in which a CPU runs it, those in which it is ready and waits for a CPU, and those in
-// which it sleeps. File usage.go has the first; this file the two others.
+// which it sleeps. File usage.go counts the first; this file counts the two others.
 //
 // Each change of a thread's state belongs to one CPU alone: the one that switches away from the thread, the one that wins
 // the swap from parked to ready, the one that switches to the thread. So each of them stores plain words.
@@ -55,11 +55,12 @@ func (s *spans) claimed(now uint64) {
 // of the CPUs differ too much to tell.
 //
 // A reader must not add the time since the mark to the wrong sum. That a thread is in a queue is published after the
-// mark, and taken back before the thread gets a CPU; that it is parked, after the mark of the CPU that has left it, and
-// before the one of its wake-up. So the time since the mark counts if the thread is still in the same queue, or still
-// parked, with the same mark, after the counter was read. Otherwise a little time is missing, but what was once returned.
+// mark, and taken back before the thread gets a CPU. That it is parked is published after the mark of the CPU that has left
+// it, and taken back before the mark of its wake-up. So the time since the mark counts if the thread is still in the same
+// queue, or still parked, with the same mark, after the counter was read. Otherwise a little time is missing, but a result is
+// never less than an earlier one.
 //
-// Context: t cannot be freed; one caller at a time.
+// Context: t cannot be freed; one caller at a time. Any state of t, which may change meanwhile.
 func (t *Thread) Spans() (waited, slept clock.Time, ok bool) {
 	w, s := t.spansNow()
 	seen := &t.spans.seen

@@ -62,7 +62,7 @@ func stackOf(k *list.Link) (low uintptr) { return uintptr(unsafe.Pointer(k)) + 8
 
 // InitStacks prepares the stack allocator.
 //
-// Context: boot CPU, while no other one is online.
+// Context: boot CPU, while no other one is online; per-CPU memory can be allocated.
 func InitStacks(c *percpu.CPU) {
 	stacks.mu.Rank = lock.RankCache
 	stacks.pool.Init(StackSize)
@@ -84,7 +84,7 @@ var mayKeep = mem.MayKeep
 // little memory is left.
 //
 // Context: no lock held.
-// Locks: takes stacks.mu, if the CPU has no stack.
+// Locks: takes stacks.mu, if the CPU has no stack, and then those of memory, if no stack is free.
 func AllocStack(c *percpu.CPU) (low, top uintptr, ok bool) {
 	own := ownOf(c.ID)
 	k := own.pop()

@@ -95,6 +95,8 @@ var stateNames = [...]string{"running", "parked", "ready", "dead", "new"}
 func (t *Thread) StateName() string { return stateNames[t.state.Load()] }
 
 // Class returns by what rule t gets a CPU, and its priority or nice value by that rule.
+//
+// Context: t cannot be freed; any state. A policy that is being set may show in part.
 func (t *Thread) Class() (class abi.Class, priority int32) {
 	l, turns := t.level, t.turns
 	if word := t.policy.word.Load(); word != 0 {

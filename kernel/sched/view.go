@@ -10,18 +10,18 @@ import (
 // deed is something that a CPU counts. Only the CPU stores its counters; others read them while they change.
 type deed int
 
-// Deeds. Those of placement are the choices of this CPU for threads that became ready: the nearest idle CPU to the one
-// that ran the thread last. A CPU that puts a thread back which it has run makes no choice.
+// Deeds. Those of placement are the choices of this CPU for threads that became ready: how near the idle CPU that it
+// chose is to the one that ran the thread last. A CPU that puts a thread back which it has run makes no choice.
 const (
 	toPrevious deed = iota // the one that ran it last
-	toCore                 // one that shares a core with that, and so on
+	toCore                 // one that shares a core with that; the order is that of nearness
 	toDie
 	toPackage
 	toNode
 	toOther
-	toBusy    // none was idle: the thread waits
+	toBusy    // none was idle: the thread waits, or comes before the one that runs
 	stole     // a thread from another CPU's queue, when this one had none
-	preempted // a thread that could go on made room for another one
+	preempted // a thread that could go on made room for a better one; a yield and the end of a turn do not count
 	deeds
 )
 
@@ -47,10 +47,11 @@ func nearnessOf(a, b uint32) deed {
 	return toOther
 }
 
-// View stores what a CPU runs and has done, and the first threads that wait for it, in the order of their levels and
-// deadlines.
+// View stores in v what CPU o runs and has done, and the first threads that wait for it, in the order of their levels and
+// deadlines. c is this CPU. The counters, and the thread that runs, may change while they are read.
 //
-// Locks: takes the queue's.
+// Context: v is zeroed.
+// Locks: takes the queue's of o.
 func View(c, o *percpu.CPU, v *abi.SchedCPU) {
 	v.Thread = o.ThreadID
 	if o.Sched == 0 {
@@ -74,7 +75,8 @@ func View(c, o *percpu.CPU, v *abi.SchedCPU) {
 	q.mu.Unlock(c)
 }
 
-// classOf returns the class of the threads of a level; those of ClassIdle count as fair.
+// classOf returns the class of the threads of a level. A level does not tell all: those of ClassIdle count as fair, those of
+// ClassRoundRobin as FIFO, and ClassIdle is the idle thread's. Of a thread that waits, Class tells more.
 func classOf(l level) abi.Class {
 	switch {
 	case l == levelKernel:
@@ -91,7 +93,8 @@ func classOf(l level) abi.Class {
 //
 // Locks: the queue's held; not asserted: View has just taken it.
 func shown(f *fair, t *Thread) (s abi.SchedThread) {
-	s.ID, s.Class = t.ID, classOf(t.level)
+	s.ID = t.ID
+	s.Class, _ = t.Class()
 	if t.level == levelFair {
 		s.Weight = t.share.weight
 		s.AheadNS, s.DueNS = int64(t.share.v-f.average()), int64(t.share.deadline()-f.average())

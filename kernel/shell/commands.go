@@ -28,7 +28,7 @@ func commands() []command {
 			{name: "-p", value: "PROCESS", about: "only the threads of this process", words: processes},
 			{name: "-processes", about: "one row for each process, with the sums of its threads"},
 		}, about: "threads: state, class and priority (fair: the nice value), CPU and the CPUs on which they may run, and how long they ran and waited for a CPU", json: true, run: ps},
-		{name: "sched", usage: "[CPU]", most: 1, about: "queues of the CPUs: thread that runs, threads that wait, switches, preemptions, steals; where threads went that became ready: SAME CPU as before, NEAR it (core, die, package), FAR, or BUSY ones as none was idle. With CPU: its threads, and by how much each is ahead of its share, and its deadline, in virtual time", json: true, run: schedule, words: func(s *Shell) []string { return cpuNumbers(s, func(c CPU) bool { return c.State == "online" }) }},
+		{name: "sched", usage: "[CPU]", most: 1, about: "queues of the CPUs: thread that runs, threads that wait, switches, preemptions, steals; to which CPU threads went that became ready: the SAME as before, one NEAR it (core, die, package), one FAR from it, or a BUSY one, as none was idle. With CPU: its threads, by how much each is ahead of its share, and its deadline, both in virtual time", json: true, run: schedule, words: func(s *Shell) []string { return cpuNumbers(s, func(c CPU) bool { return c.State == "online" }) }},
 		{name: "numa", about: "nodes: CPUs and memory that are near each other, and the distances between nodes", json: true, run: numa},
 		{name: "mem", about: "memory in use and free", json: true, run: mem},
 		{name: "dmesg", options: []option{{name: "-last", about: "the log of the boot before, and the report of its panic, if memory kept them over a reset"}}, about: "the kernel log", json: true, run: dmesg},
@@ -47,12 +47,12 @@ func commands() []command {
 		{name: "run", usage: "NAME [ARGUMENTS] [&]", about: "run a program of the image or the stick in ring 3, with & in the background", verbatim: true, run: runProgram, words: func(s *Shell) []string { return s.sys.ProgramNames() }},
 		{name: "nice", usage: "PROGRAM [ARGUMENTS] [&]", options: []option{{name: "-n", value: "N", about: "the nice value, from -20 (the largest share) to 19; 10 without this option"}},
 			about: "run a program with a nice value: one step more is about a fifth less of a CPU that it shares; taskset may stand before the name, too", verbatim: true, run: nice, words: func(s *Shell) []string { return s.sys.ProgramNames() }},
-		{name: "renice", usage: "N PROCESS...", negative: true, options: []option{{name: "-n", value: "N", about: "the same, before the processes"}, {name: "-p", about: "changes nothing: numbers are always those of processes"}},
+		{name: "renice", usage: "N PROCESS...", negative: true, options: []option{{name: "-n", value: "N", about: "the same, before the processes"}, {name: "-p", about: "changes nothing: a number always means a process or a thread"}},
 			about: "set the nice value of programs that run, from -20 to 19: of all threads of a process, or of the thread with that number", run: renice, more: func(s *Shell, _ []string) []string { return programsRunning(s) }},
 		{name: "taskset", usage: "CPUS PROGRAM [ARGUMENTS] [&] | -p [CPUS] PROCESS", verbatim: true, options: []option{
 			{name: "-p", about: "show or set the CPUs of a program that runs: of all threads of a process, or of the thread with that number"},
 			{name: "-c", about: "changes nothing: CPUS is always a list"},
-		}, about: "run a program on some CPUs alone, or change that of one that runs; CPUS is a list such as 2 or 0-3,7, or all, and not a mask", run: taskset,
+		}, about: "run a program on some CPUs alone, or show or change the CPUs of one that runs; CPUS is a list such as 2 or 0-3,7, or all, and not a mask", run: taskset,
 			words: func(s *Shell) []string {
 				return append(cpuNumbers(s, func(c CPU) bool { return c.State == "online" }), "all")
 			}, more: tasksetWords},

@@ -99,7 +99,7 @@ func priority(t Thread) string {
 	return strconv.Itoa(int(t.Priority))
 }
 
-// longTime is from when on a time is written without its fraction.
+// longTime is the first time, in nanoseconds, that is written without its fraction.
 const longTime = 10_000_000_000_000
 
 // brieflySeconds is seconds of a time that may be long, or not known.
@@ -127,7 +127,7 @@ func setWithin(cpus []int, most int) string {
 	return fmt.Sprintf("%d CPUs", len(cpus))
 }
 
-// cut returns a name of at most so many letters; the last one of a longer name is a plus sign.
+// cut returns the first letters of a name, at most as many as most says. A plus sign is the last letter of a name that was cut.
 func cut(name string, most int) string {
 	letters := []rune(onlyPrintable([]byte(name)))
 	if len(letters) <= most {
@@ -136,7 +136,7 @@ func cut(name string, most int) string {
 	return string(letters[:most-1]) + "+"
 }
 
-// shortened is list for a table with names, which are cut so far that its lines fit.
+// shortened is list for a table with names. It cuts the names until the lines fit, or the names are as short as they may be.
 func shortened[T any](s *Shell, a args, rows []T, head string, row func(w io.Writer, r T, most int)) error {
 	if a.json {
 		return list(s, a, rows, head, nil)

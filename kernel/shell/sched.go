@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// Counters of a SchedCPU.
+// Counters of a SchedCPU, in the order of sched's deeds: kernel/sched/view.go.
 const (
 	schedBefore = iota
 	schedCore

@@ -29,7 +29,7 @@ const (
 // nice starts a program with a nice value.
 func nice(ctx context.Context, s *Shell, a args) error { return s.launch(ctx, "nice", a) }
 
-// taskset starts a program that may run on some CPUs alone, or with -p shows or changes that of one that runs.
+// taskset starts a program that may run on some CPUs alone. With -p it shows or changes the CPUs of a program that runs.
 func taskset(ctx context.Context, s *Shell, a args) error {
 	if a.flag("-p") {
 		return s.tasksetRunning(a)
@@ -72,7 +72,7 @@ func (s *Shell) launch(ctx context.Context, name string, a args) error {
 	}
 }
 
-// takeNice adds the nice value that the words of nice say, and returns those of the program.
+// takeNice adds the nice value that the words of nice say to that of st, and returns the words of the program.
 func (st *Standing) takeNice(a args) (rest []string, err error) {
 	by := usualNice
 	if text, ok := a.options["-n"]; ok {
@@ -99,7 +99,7 @@ func parseNice(text string) (int, error) {
 	return n, nil
 }
 
-// takeCPUs reads the CPUs that the words of taskset say, and returns those of the program.
+// takeCPUs reads the CPUs that the words of taskset say, and returns the words of the program.
 func (s *Shell) takeCPUs(st *Standing, a args) (rest []string, err error) {
 	if len(a.list) == 0 {
 		return nil, errUsage
@@ -111,7 +111,7 @@ func (s *Shell) takeCPUs(st *Standing, a args) (rest []string, err error) {
 	return a.list[1:], err
 }
 
-// onlineSet reads a set of CPUs, one of which is online.
+// onlineSet reads a set of CPUs, of which at least one is online; nil for all.
 func (s *Shell) onlineSet(text string) (list []int, err error) {
 	if strings.HasPrefix(strings.ToLower(text), "0x") {
 		return nil, fmt.Errorf("%q is a mask; CPUs are a list here, as 2, 0-3,6 or all", text)
@@ -227,7 +227,10 @@ const eachRounds = 10
 func (m member) each(s *Shell, change func(id uint32) error) error {
 	done := map[uint32]bool{}
 	changed := 0
-	for range eachRounds {
+	for round := 0; ; round++ {
+		if round == eachRounds {
+			return fmt.Errorf("%s makes threads faster than they can be changed; try again", m.what)
+		}
 		found := false
 		for _, t := range m.rows {
 			if done[t.ID] {

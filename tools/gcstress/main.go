@@ -6,8 +6,8 @@
 //
 // A host test gives the kernel's code memory as the kernel has it: by an address, which
 // is a number to the garbage collector. If the test does not keep the memory alive, the collector frees
-// it while the code works on it, in one run of some thousands. Here this comes in nearly
-// each run. Where a package's tests end in the middle for lack of such care, they panic, or compare wrong.
+// it while the code works on it, in one of some thousand ordinary runs. Under gcstress this happens in nearly
+// each run: a test of the package panics, or compares a wrong value.
 //
 // A file with the goroutine is added to each package's tests by -overlay, so nothing is written to
 // the tree.
@@ -58,7 +58,7 @@ func main() {
 	}
 }
 
-// stress runs the tests of packages, which are named as seen from dir, and writes what they print to out.
+// stress runs the tests of packages count times, and writes what they print to out. The names of the packages are relative to dir.
 func stress(out io.Writer, dir, tags string, count int, packages []string) error {
 	temp, err := os.MkdirTemp("", "gcstress")
 	if err != nil {

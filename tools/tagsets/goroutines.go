@@ -10,7 +10,7 @@ import (
 )
 
 // starters are the methods and functions, of any package, that run a function in another goroutine. A
-// name too many costs time alone.
+// name that does not belong here costs only time; one that is missing keeps packages from the race detector.
 var starters = []string{"Go", "Parallel", "AfterFunc", "ListenAndServe", "Serve"}
 
 // startsGoroutines tells whether the files of a package, of its tests, or of a package of the module that they

@@ -9,12 +9,13 @@
 // requires, and the empty set comes first. The command gets -tags with the
 // set, and then the packages: those that are built of other files under this set than
 // under the sets before it, be it by their own files or by those of a package that they
-// import. -skip leaves out
-// the sets with a tag, or one package if it names a package's path, and prints the reason.
+// import. -skip leaves out the sets with a tag, or one package if it names a package's
+// path, and prints the reason.
 // -only leaves out all sets but one, of which "none" is the empty one.
 // The command fails if one of its runs fails; the others are made all the same.
-// -goroutines yes is for the race detector: of the packages it leaves out those whose tests run in one goroutine, as neither they nor
-// what they import from the module starts another one. -goroutines no has those alone.
+// -goroutines yes is for the race detector: it leaves out the packages whose tests run in
+// one goroutine, as neither they nor what they import from the module starts another one.
+// -goroutines no chooses those alone.
 // -list prints the sets alone, one a line, the empty one as "none".
 //
 // Layer: host.
