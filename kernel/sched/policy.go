@@ -10,7 +10,7 @@ import (
 // queues sort the thread, changes only while the thread counts in no queue, or on its own CPU
 // under the lock of that CPU's queue. So what a queue has for a thread stays as it was counted.
 //
-//	the thread comes into a queue   put and adopt take the new level, before they count the thread
+//	the thread comes into a queue   put, putBack and adopt take the new level, before they count the thread anew
 //	it waits in a queue             the setter takes it out, and puts it in again
 //	it runs                         the setter interrupts its CPU, which takes the new level when it chooses the next thread
 //	none of these, for a moment     WorkSettle makes the CPU look that runs the thread next: see affinity.go

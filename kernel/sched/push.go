@@ -8,16 +8,16 @@ import "muster/kernel/percpu"
 // thread waits, a thread that comes after it runs for at most a tick on one of the neighbours. Threads of the fair class wait
 // for an idle CPU: see steal and offer.
 
-// after returns a CPU that may run t, and whose thread comes after those of a level: last, or one of the CPUs with the next
-// numbers. ok is false if there is none.
-func after(last uint32, t *Thread, l level) (id uint32, ok bool) {
+// after returns a CPU that may run t, and whose thread comes after those of a level: the first of those with the numbers from
+// near+from on, as many as there are neighbours. ok is false if there is none.
+func after(near, from uint32, t *Thread, l level) (id uint32, ok bool) {
 	n := percpu.Count()
-	for i := range min(n, 1+neighbours) {
-		if id = (last + i) % n; mayTake(percpu.Get(id), t, l) {
+	for i := from; i < min(n, 1+neighbours); i++ {
+		if id = (near + i) % n; mayTake(percpu.Get(id), t, l) {
 			return id, true
 		}
 	}
-	return last, false
+	return near, false
 }
 
 // mayTake reports whether t may run on a CPU whose thread comes after those of a level.
@@ -44,7 +44,7 @@ func giveUrgent(c *percpu.CPU, last uint32, t *Thread) (ok bool) {
 	if l >= levelFair {
 		return false
 	}
-	id, ok := after(last, t, l)
+	id, ok := after(last, 0, t, l)
 	return ok && give(c, percpu.Get(id), t)
 }
 
@@ -61,7 +61,7 @@ func (q *runQueue) push(c *percpu.CPU) {
 		if q.running.Load() > t.level { // it has this CPU's next turn, or pays the fair class
 			continue
 		}
-		if to, found = elsewhere(c.ID, t); found {
+		if to, found = after(c.ID, 1, t, t.level); found {
 			q.withdraw(c, t)
 			break
 		}
@@ -70,15 +70,4 @@ func (q *runQueue) push(c *percpu.CPU) {
 	if found && !give(c, percpu.Get(to), t) {
 		enqueue(c, t)
 	}
-}
-
-// elsewhere is after for another CPU than the one in whose queue t waits.
-func elsewhere(here uint32, t *Thread) (id uint32, ok bool) {
-	n := percpu.Count()
-	for i := uint32(1); i < min(n, 1+neighbours); i++ {
-		if id = (here + i) % n; mayTake(percpu.Get(id), t, t.level) {
-			return id, true
-		}
-	}
-	return here, false
 }

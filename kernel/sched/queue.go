@@ -7,7 +7,6 @@ import (
 	"muster/kernel/clock"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
-	"muster/kernel/trace"
 )
 
 // runQueue is the ready threads of one CPU: the real-time class by strict levels, and after it the
@@ -428,74 +427,4 @@ func (q *runQueue) waiting(t *Thread) *Thread {
 		return q.rt.first(l)
 	}
 	return q.fair.any()
-}
-
-// idle is the set of idle CPUs. A CPU adds itself before its last look at the queues. A
-// waker that has work for a CPU removes it, so only one of several wakers gets it.
-var idle percpu.Mask
-
-// enqueue puts a thread that is ready on a CPU's queue and makes that CPU notice.
-// It chooses the CPU that ran the thread last if that is idle, else the nearest idle
-// CPU, else one whose thread comes after it by its level, else the last one.
-//
-// Locks: takes the queue's.
-func enqueue(c *percpu.CPU, t *Thread) {
-	if t.IsBound() && place(c, t) {
-		return
-	}
-	last := t.cpu.Load()
-	for id, ok := claim(last); ok; id, ok = claim(last) { // seldom twice
-		if give(c, percpu.Get(id), t) {
-			local(c).note(last, id)
-			return
-		}
-	}
-	local(c).did[toBusy]++
-	if (t.nextLevel() == levelFair || percpu.Count() == 1 || !giveUrgent(c, last, t)) && !give(c, percpu.Get(last), t) {
-		refuge(c, last, t)
-	}
-	// A CPU that became idle after the first look, and looked at this queue before
-	// the thread was there, is in the set by now: it may come and steal.
-	if id, ok := claim(last); ok {
-		kick(c, percpu.Get(id))
-	}
-}
-
-// claim takes an idle CPU out of the set, first if it is in it.
-func claim(first uint32) (id uint32, ok bool) {
-	if idle.IsEmpty() {
-		return 0, false
-	}
-	return claimMember(first)
-}
-
-// claimMember is claim for a set that may have members.
-func claimMember(first uint32) (id uint32, ok bool) {
-	if idle.Has(first) && idle.Clear(first) {
-		return first, true
-	}
-	return claimNear(first)
-}
-
-// give puts t on a CPU's queue and, by kick, interrupts that CPU if it should switch, or if it does not
-// tick: the tick will make it switch. It reports false if that CPU takes no threads.
-func give(c, to *percpu.CPU, t *Thread) (ok bool) {
-	q := local(to)
-	id, short := t.ID, t.isShort() // once it is in the queue, it may run, end and be freed
-	ok, better := q.put(c, t)
-	if !ok {
-		return false
-	}
-	trace.Add(c, trace.Wake, uint64(id), uint64(to.ID))
-	if better {
-		kick(c, to)
-		return true
-	}
-	if q.ticking.Load() == 0 { // after the thread was put into the queue: see plan
-		wantTick(c, to)
-	}
-	if short {
-		wantLook(c, to)
-	}
-	return true
 }

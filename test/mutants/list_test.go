@@ -264,7 +264,7 @@ var mutants = []mutant{
 		"\tprev.spans.left(now)\n", "", exploreSpans},
 	{"two make it ready", "kernel/sched/park.go",
 		"return t.token.Load() != 0 && t.state.CompareAndSwap(stParked, stReady)", "return t.token.Load() != 0 && t.state.Swap(stReady) != stRunning", exploreSched},
-	{"a thread left at a busy CPU", "kernel/sched/queue.go",
+	{"a thread left at a busy CPU", "kernel/sched/enqueue.go",
 		"\tif id, ok := claim(last); ok {\n\t\tkick(c, percpu.Get(id))", "\tif id, ok := claim(last); ok && id == last {\n\t\tkick(c, percpu.Get(id))", exploreSched},
 	{"the end of a list is lost", "kernel/list/list.go",
 		"prev.next, next.prev = next, prev", "prev.next = next", hostList},
