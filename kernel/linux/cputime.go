@@ -113,8 +113,10 @@ func (k *cpuClock) expire(c *percpu.CPU, t *Task, n int) (left int) {
 			return n
 		}
 		tm := timerOfCPU(first)
+		tm.mu.Lock(c)
 		k.remove(tm)
 		tm.fire(c, t)
+		tm.mu.Unlock(c)
 	}
 	return 0
 }
@@ -171,13 +173,19 @@ func (t *Task) dropTimers(c *percpu.CPU) (_ *percpu.CPU, last bool) {
 func (t *Task) dropSome(c *percpu.CPU) (more bool) {
 	t.proc.mu.AssertHeld(c)
 	for range timerBatch {
-		if n := t.pending.timers.First(); n != nil {
-			timerOfSignal(n).disarm(c)
+		if tm := t.pending.firstTimer(c); tm != nil { // with the lock of the process no timer is freed
+			tm.mu.Lock(c)
+			if tm.set == &t.pending { // else another task has set it anew
+				tm.disarm(c)
+			}
+			tm.mu.Unlock(c)
 		} else if m := t.clock.timers.First(); m != nil {
 			tm := timerOfMember(m)
+			tm.mu.Lock(c)
 			tm.disarm(c)
 			t.clock.timers.Remove(m)
 			tm.cpu = nil
+			tm.mu.Unlock(c)
 		} else {
 			return false
 		}

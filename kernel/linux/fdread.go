@@ -60,14 +60,14 @@ func (ft *fileTable) getLocked(c *percpu.CPU, s *slotWord) *File {
 	return f
 }
 
-// awaitReaders waits until no CPU is about to take a reference to f, which has none left.
+// awaitReaders waits until no CPU is about to take a reference to a file, which has none left, or uses a timer.
 //
-// Context: f is in no table.
-func (f *File) awaitReaders(c *percpu.CPU) {
+// Context: the object is in no table.
+func awaitReaders(c *percpu.CPU, object uintptr) {
 	for id := range percpu.Count() {
 		o := percpu.Get(id)
-		if o.Reading.Load() == uintptr(unsafe.Pointer(f)) {
-			f.awaitReader(c, o)
+		if o.Reading.Load() == object {
+			awaitReader(c, o, object)
 		}
 	}
 }
@@ -75,10 +75,10 @@ func (f *File) awaitReaders(c *percpu.CPU) {
 // readTimeout is far longer than any CPU reads a slot.
 const readTimeout = 5 * clock.Second
 
-// awaitReader waits until o does not read f. Meanwhile c answers TLB flushes.
-func (f *File) awaitReader(c, o *percpu.CPU) {
+// awaitReader waits until o does not read an object. Meanwhile c answers TLB flushes.
+func awaitReader(c, o *percpu.CPU, object uintptr) {
 	end := clock.After(readTimeout)
-	for turns := 1; o.Reading.Load() == uintptr(unsafe.Pointer(f)); turns++ {
+	for turns := 1; o.Reading.Load() == object; turns++ {
 		if upcall.To.SpinPoll != nil {
 			upcall.To.SpinPoll(c)
 		}
@@ -86,8 +86,8 @@ func (f *File) awaitReader(c, o *percpu.CPU) {
 		if turns%4096 != 0 || !end.Passed() {
 			continue
 		}
-		if stalled := upcall.Stalled(c); !stalled && o.Reading.Load() == uintptr(unsafe.Pointer(f)) {
-			upcall.Panic(c, "linux: a CPU reads a descriptor for 5 s; CPU", uint64(o.ID), 0)
+		if stalled := upcall.Stalled(c); !stalled && o.Reading.Load() == object {
+			upcall.Panic(c, "linux: a CPU reads a descriptor or a timer for 5 s; CPU", uint64(o.ID), 0)
 		}
 		end = clock.After(readTimeout)
 	}

@@ -78,7 +78,7 @@ func reads(preemptions, readers int, replace bool, get func(*fileTable, *percpu.
 
 func readFile(ft *fileTable, c *percpu.CPU) *File { return ft.get(c, 0) }
 
-func endFile(f *File, c *percpu.CPU) { f.awaitReaders(c) }
+func endFile(f *File, c *percpu.CPU) { awaitReaders(c, uintptr(unsafe.Pointer(f))) }
 
 // A descriptor is read while it is closed, or made that of another file: the reader gets a file that has not
 // ended, and one of the two if there is always one.

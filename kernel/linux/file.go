@@ -143,7 +143,7 @@ func (e *endings) finish(c *percpu.CPU) *percpu.CPU {
 		case kindEpoll:
 			c = f.epoll.close(c, e)
 		}
-		f.awaitReaders(c)
+		awaitReaders(c, uintptr(unsafe.Pointer(f)))
 		freeFile(c, f)
 	}
 	return c

@@ -40,7 +40,9 @@ func sysGetitimer(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	var left, every clock.Time
 	t.proc.mu.Lock(c)
 	if tm := t.proc.timers.interval[which]; tm != nil {
+		tm.mu.Lock(c)
 		left, every = tm.left()
+		tm.mu.Unlock(c)
 	}
 	t.proc.mu.Unlock(c)
 	if !storeItimerval(c, t, uintptr(f.SI), every, left) {
@@ -119,7 +121,9 @@ func (t *Task) setInterval(c *percpu.CPU, which uint64, value, every clock.Time)
 		}
 		p.timers.interval[which] = tm
 	}
+	tm.mu.Lock(c)
 	left, before = tm.setTime(c, value, every, false)
+	tm.mu.Unlock(c)
 	p.mu.Unlock(c)
 	if made != nil { // another task has made one meanwhile
 		made.free(c)

@@ -14,7 +14,7 @@ import (
 // What the locks protect:
 //
 //	a set of pending signals    its own lock, pendingSet.mu
-//	the timers in it            its lock and Process.mu, because a timer that is taken goes on
+//	the timers in it            its lock; a task that takes one has Process.mu, too, and then the timer's lock
 //	Task.mask                   the task alone, without a lock
 //	Task.awaited                the task alone, with the lock of its set
 //	Task.shown, the tree        Process.mu
@@ -40,7 +40,7 @@ type pendingSet struct {
 	plain  uint64      // of them, those from a system call or the kernel; the rest are of timers; guarded by mu
 	tkill  uint64      // of plain, those from tgkill; guarded by mu
 	kernel uint64      // of plain, those from the kernel; guarded by mu
-	timers tree.Tree   // timers whose signal is pending, Key is the signal; changed under mu and Process.mu
+	timers tree.Tree   // timers whose signal is pending, Key is the signal; guarded by mu
 }
 
 func (s *pendingSet) init() { s.mu.Rank = lock.RankSignals }
@@ -104,26 +104,55 @@ func (s *pendingSet) timer(sig uint64) *timer {
 	return nil
 }
 
-// take takes one signal with a number that is pending. value is what the maker of a
-// timer gave.
+// list makes the signal of a timer wait in s.
+//
+// Locks: s.mu held; not asserted: the callers have just taken it.
+func (s *pendingSet) list(tm *timer) {
+	tm.signal.Key = tm.sig
+	s.timers.Insert(&tm.signal)
+	tm.listed = true
+}
+
+// unlist takes a timer out of s.
+//
+// Locks: s.mu held; not asserted: the callers have just taken it.
+func (s *pendingSet) unlist(tm *timer) {
+	s.timers.Remove(&tm.signal)
+	tm.listed = false
+}
+
+// firstTimer returns a timer whose signal waits in s, nil for none.
+//
+// Locks: takes s.mu.
+func (s *pendingSet) firstTimer(c *percpu.CPU) (tm *timer) {
+	s.mu.Lock(c)
+	if n := s.timers.First(); n != nil {
+		tm = timerOfSignal(n)
+	}
+	s.mu.Unlock(c)
+	return tm
+}
+
+// take takes one signal with a number that is pending. If it is a timer's, the result is the timer: the
+// caller lets go of the set, and has the timer delivered.
 //
 // Locks: s.mu held; and p.mu, if the signal is a timer's.
-func (s *pendingSet) take(c *percpu.CPU, p *Process, sig uint64) (in info, value uint64) {
+func (s *pendingSet) take(c *percpu.CPU, p *Process, sig uint64) (in info, tm *timer) {
 	s.mu.AssertHeld(c)
 	in = info{sig: sig, code: codeUser, addr: uint64(p.ID)}
 	b := bit(sig)
 	switch {
 	case s.plain&b == 0:
-		tm := s.timer(sig)
-		value = tm.value
-		in = tm.deliver(c, s)
+		p.mu.AssertHeld(c)
+		tm = s.timer(sig)
+		s.unlist(tm)
 	case s.tkill&b != 0:
 		in.code = codeTkill
 	case s.kernel&b != 0:
 		in.code, in.addr = codeKernel, 0
 	}
 	s.drop(sig)
-	return in, value
+	return in, tm
 }
 
 // takeValue returns the value that goes with the signal which is being delivered.

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/clock"
+	"muster/kernel/lock"
 	"muster/kernel/percpu"
 )
 
@@ -35,21 +36,24 @@ var expiring *timer
 func TestTimerKeepsItsPlace(t *testing.T) {
 	c := &percpu.CPU{}
 	p, list := newTestProcess(c, 1)
-	list[0].setMask(c, ^uint64(0))                                     // it waits
-	tm := &timer{proc: p, sig: SIGALRM, refs: 2, armings: 1, value: 9} // at 0 has passed
+	list[0].setMask(c, ^uint64(0))                                                                          // it waits
+	tm := &timer{mu: lock.Spin{Rank: lock.RankTimer}, proc: p, sig: SIGALRM, refs: 2, armings: 1, value: 9} // at 0 has passed
 	expiring = tm
 	TimerExpired(c, uintptr(unsafe.Pointer(tm)))
 	p.pending.add(SIGALRM, fromKill)
-	p.mu.Lock(c)
-	p.pending.mu.Lock(c)
-	in, _ := p.pending.take(c, p, SIGALRM)
+	take := func() (info, uint64) {
+		p.mu.Lock(c)
+		in, ok := list[0].takeLocked(c, &p.pending, bit(SIGALRM))
+		p.mu.Unlock(c)
+		require.True(t, ok)
+		return in, list[0].takeValue()
+	}
+	in, _ := take()
 	require.EqualValues(t, codeUser, in.code)
 	require.Equal(t, bit(SIGALRM), p.pending.bits.Load())
-	p.pending.drop(SIGALRM)
+	p.pending.forget(c, SIGALRM)
 	require.Equal(t, bit(SIGALRM), p.pending.bits.Load())
-	in, value := p.pending.take(c, p, SIGALRM)
-	p.pending.mu.Unlock(c)
-	p.mu.Unlock(c)
+	in, value := take()
 	require.EqualValues(t, codeTimer, in.code)
 	require.EqualValues(t, 9, value)
 	require.Zero(t, p.pending.bits.Load())

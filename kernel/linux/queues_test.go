@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/cpu"
+	"muster/kernel/lock"
 	"muster/kernel/percpu"
 )
 
@@ -107,7 +108,7 @@ func TestTakerIsBounded(t *testing.T) {
 	p.retarget(c, ^uint64(0))
 	require.Equal(t, takerShows, corrected())
 	p.mu.Unlock(c)
-	tm := &timer{proc: p, sig: SIGALRM, refs: 2, armings: 1}
+	tm := &timer{mu: lock.Spin{Rank: lock.RankTimer}, proc: p, sig: SIGALRM, refs: 2, armings: 1}
 	TimerExpired(c, uintptr(unsafe.Pointer(tm)))
 	require.Equal(t, takerShows+timerShows, corrected())
 	list[199].setMask(c, 0)

@@ -32,17 +32,33 @@ func (t *Task) takeSignal(c *percpu.CPU, set uint64, a *action) (in info, ok boo
 		return in, false
 	}
 	p.mu.Lock(c)
-	p.pending.mu.Lock(c)
-	ready := p.pending.bits.Load() & set // another task may have taken what there was
-	if ok = ready != 0; ok {
-		in, t.value = p.pending.take(c, p, lowest(ready))
-	}
-	p.pending.mu.Unlock(c)
+	in, ok = t.takeLocked(c, &p.pending, set) // another task may have taken what there was
 	if ok && a != nil {
 		*a = p.reaction(c, in.sig) // with p.mu: a task that sees the signal no more may change the action then
 	}
 	p.mu.Unlock(c)
 	return in, ok
+}
+
+// takeLocked takes the lowest signal of a set that waits in s, if there is one.
+//
+// Locks: t.proc.mu held; takes s.mu, and then a timer's.
+func (t *Task) takeLocked(c *percpu.CPU, s *pendingSet, set uint64) (in info, ok bool) {
+	t.proc.mu.AssertHeld(c)
+	var tm *timer
+	s.mu.Lock(c)
+	ready := s.bits.Load() & set
+	if ready != 0 {
+		in, tm = s.take(c, t.proc, lowest(ready))
+	}
+	s.mu.Unlock(c)
+	if ready != 0 {
+		t.value = 0
+	}
+	if tm != nil {
+		in, t.value = tm.deliver(c), tm.value
+	}
+	return in, ready != 0
 }
 
 // takeOwn takes the lowest signal of a set that waits for t itself. No other task sees what waits
@@ -57,21 +73,17 @@ func (t *Task) takeOwn(c *percpu.CPU, set uint64) (in info, ok bool) {
 		s.mu.Unlock(c)
 		return in, false
 	}
-	sig := lowest(ready)
-	if s.plain&bit(sig) != 0 {
-		in, t.value = s.take(c, p, sig)
+	if sig := lowest(ready); s.plain&bit(sig) != 0 {
+		in, _ = s.take(c, p, sig)
 		s.mu.Unlock(c)
+		t.value = 0
 		return in, true
 	}
 	s.mu.Unlock(c) // a timer's: p.mu comes first
 	p.mu.Lock(c)
-	s.mu.Lock(c)
-	if ready = s.bits.Load() & set; ready != 0 {
-		in, t.value = s.take(c, p, lowest(ready))
-	}
-	s.mu.Unlock(c)
+	in, ok = t.takeLocked(c, s, set)
 	p.mu.Unlock(c)
-	return in, ready != 0
+	return in, ok
 }
 
 // lowest returns the lowest signal of a set.

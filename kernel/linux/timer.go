@@ -5,6 +5,7 @@ import (
 
 	"muster/kernel/clock"
 	"muster/kernel/list"
+	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
@@ -22,9 +23,18 @@ import (
 // memory is freed with the last reference. The table has one reference. The queue of
 // package sched has one while the timer is armed there, which goes along to
 // TimerExpired.
+//
+// Each timer has a lock, under which all of it changes. An expiry, a delivery, the making and the deletion of a timer, and all that
+// concerns timers on CPU time, hold the lock of the process, too: they search its tasks, its tables and its clocks of CPU time. To
+// set a timer on the machine's time, or to look at it, needs the timer's lock alone. So tasks that set timers of their own share
+// no cache line.
+//
+// A task that takes a timer's signal finds the timer by the set of pending signals, whose lock comes after the timer's.
+// It takes the signal out of the set first, and then locks the timer to make it go on. If the timer has been set anew
+// or deleted between the two, the timer stays as it was set: settings says so.
 
-// timer is one timer of a process; everything is guarded by proc.mu but the fields
-// that do not change.
+// timer is one timer of a process; everything is guarded by mu but the fields that do not
+// change.
 type timer struct {
 	wall   sched.Timer // first; armed on a clock of the machine's time
 	byCPU  tree.Node   // in the due of cpu, Key is the time
@@ -32,6 +42,7 @@ type timer struct {
 	byID   tree.Node   // in timerTable.byID, Key is the id
 	member list.Node   // in the timers of cpu
 
+	mu   lock.Spin
 	proc *Process // has a reference
 	refs int
 
@@ -43,13 +54,16 @@ type timer struct {
 	target   uint32 // the task for notifyThread
 	value    uint64
 
-	at       clock.Time // the expiry that comes next, or whose signal is pending; clock.Never for none
-	interval clock.Time // 0 for none
-	overruns uint32     // between the last signal's expiry and its delivery
-	set      *pendingSet
-	armings  int  // references of the queues of package sched: calls of TimerExpired that are to come
-	queued   bool // in the due of cpu
-	dead     bool // deleted: TimerExpired must leave it alone
+	at       clock.Time  // the expiry that comes next, or whose signal is pending; clock.Never for none
+	interval clock.Time  // 0 for none
+	overruns uint32      // between the last signal's expiry and its delivery
+	set      *pendingSet // where the signal is pending, until deliver has made the timer go on
+	listed   bool        // in set.timers; guarded by the lock of the set
+	settings uint64      // how often the timer was set anew
+	fired    uint64      // settings when the signal became pending
+	armings  int         // references of the queues of package sched: calls of TimerExpired that are to come
+	queued   bool        // in the due of cpu
+	dead     bool        // deleted: TimerExpired must leave it alone
 }
 
 // timerClock is the kind of time that a timer counts.
@@ -89,6 +103,7 @@ func newTimer(c *percpu.CPU, p *Process) *timer {
 	tm := (*timer)(timerCache.Alloc(c))
 	if tm != nil {
 		p.refs.Get(c) // from the current task, which is one of p's
+		tm.mu.Rank = lock.RankTimer
 		tm.proc, tm.refs, tm.at = p, 1, clock.Never
 		p.held.Add(timerBytes)
 	}
@@ -98,6 +113,7 @@ func newTimer(c *percpu.CPU, p *Process) *timer {
 // free gives the memory of a timer without references back.
 func (tm *timer) free(c *percpu.CPU) {
 	p := tm.proc
+	awaitReaders(c, uintptr(unsafe.Pointer(tm)))
 	p.held.Add(^uint64(timerBytes - 1))
 	freeTimer(c, tm)
 	p.put(c)
@@ -117,9 +133,9 @@ func (tm *timer) now() clock.Time {
 // arm makes the timer expire at a time of its clock; clock.Never for never. The timer
 // is not armed.
 //
-// Locks: tm.proc.mu held.
+// Locks: tm.mu held; for a timer on CPU time the lock of its process, too.
 func (tm *timer) arm(c *percpu.CPU, at clock.Time) {
-	tm.proc.mu.AssertHeld(c)
+	tm.mu.AssertHeld(c)
 	tm.at = at
 	switch {
 	case at == clock.Never || tm.notify == notifyNone:
@@ -134,10 +150,11 @@ func (tm *timer) arm(c *percpu.CPU, at clock.Time) {
 
 // disarm withdraws what arm did, and the signal if it is pending.
 //
-// Locks: tm.proc.mu held.
+// Locks: tm.mu held; for a timer on CPU time the lock of its process, too. Takes the lock of the set.
 func (tm *timer) disarm(c *percpu.CPU) {
-	tm.proc.mu.AssertHeld(c)
+	tm.mu.AssertHeld(c)
 	tm.at = clock.Never
+	tm.settings++ // a task that has taken the signal, and has not locked the timer yet, does not arm it
 	if tm.clock != timerCPU {
 		if tm.wall.Disarm(c) {
 			tm.refs--
@@ -148,12 +165,14 @@ func (tm *timer) disarm(c *percpu.CPU) {
 	}
 	if s := tm.set; s != nil {
 		s.mu.Lock(c)
-		s.timers.Remove(&tm.signal)
-		tm.set = nil
-		if s.plain&bit(tm.sig) == 0 && s.timer(tm.sig) == nil {
-			s.bits.And(^bit(tm.sig))
+		if tm.listed {
+			s.unlist(tm)
+			if s.plain&bit(tm.sig) == 0 && s.timer(tm.sig) == nil {
+				s.bits.And(^bit(tm.sig))
+			}
 		}
 		s.mu.Unlock(c)
+		tm.set = nil
 	}
 }
 
@@ -166,12 +185,14 @@ func TimerExpired(c *percpu.CPU, wall uintptr) {
 	tm := (*timer)(unsafe.Pointer(wall))
 	p := tm.proc
 	p.mu.Lock(c)
+	tm.mu.Lock(c)
 	tm.armings--
 	if tm.expired(clock.Now()) {
 		tm.fire(c, nil)
 	}
 	tm.refs-- // the queue's
 	last := tm.refs == 0
+	tm.mu.Unlock(c)
 	p.mu.Unlock(c)
 	if last {
 		tm.free(c)
@@ -180,16 +201,17 @@ func TimerExpired(c *percpu.CPU, wall uintptr) {
 
 // expired reports whether a call of TimerExpired makes the signal pending.
 //
-// Locks: Process.mu held; not asserted: TimerExpired has just taken it.
+// Locks: tm.mu held; not asserted: TimerExpired has just taken it.
 func (tm *timer) expired(now clock.Time) bool {
 	return !tm.dead && tm.armings == 0 && tm.set == nil && tm.at <= now
 }
 
 // fire makes the signal pending. prefer is the task that should take it, if it may.
 //
-// Locks: tm.proc.mu held.
+// Locks: tm.proc.mu and tm.mu held. Takes the lock of a set.
 func (tm *timer) fire(c *percpu.CPU, prefer *Task) {
 	tm.proc.mu.AssertHeld(c)
+	tm.mu.AssertHeld(c)
 	p := tm.proc
 	s := &p.pending
 	var to *Task
@@ -200,10 +222,9 @@ func (tm *timer) fire(c *percpu.CPU, prefer *Task) {
 		}
 		s = &to.pending
 	}
-	tm.set = s
-	tm.signal.Key = tm.sig
+	tm.set, tm.fired = s, tm.settings
 	s.mu.Lock(c)
-	s.timers.Insert(&tm.signal)
+	s.list(tm)
 	s.bits.Or(bit(tm.sig)) // before taker looks at masks: see setMask
 	s.mu.Unlock(c)
 	if to == nil {
@@ -215,29 +236,31 @@ func (tm *timer) fire(c *percpu.CPU, prefer *Task) {
 	}
 }
 
-// deliver takes the timer's signal out of a set for a task, and makes the timer go on.
+// deliver makes the timer go on whose signal a task has taken out of a set.
 //
-// Locks: tm.proc.mu and s.mu held.
-func (tm *timer) deliver(c *percpu.CPU, s *pendingSet) info {
+// Locks: tm.proc.mu held; takes tm.mu.
+func (tm *timer) deliver(c *percpu.CPU) info {
 	tm.proc.mu.AssertHeld(c)
-	s.mu.AssertHeld(c)
-	p := tm.proc
-	s.timers.Remove(&tm.signal)
-	tm.set = nil
-	next := clock.Never
-	tm.overruns = 0
-	if tm.interval != 0 {
-		now := tm.now()
-		next, tm.overruns = following(tm.at, tm.interval, now)
-		if p.ignores(tm.sig) { // no handler slows the program down
-			next = max(next, later(now, sched.Tick()))
+	tm.mu.Lock(c)
+	if tm.settings == tm.fired { // else it was set anew
+		tm.set = nil
+		next := clock.Never
+		tm.overruns = 0
+		if tm.interval != 0 {
+			now := tm.now()
+			next, tm.overruns = following(tm.at, tm.interval, now)
+			if tm.proc.ignores(tm.sig) { // no handler slows the program down
+				next = max(next, later(now, sched.Tick()))
+			}
 		}
+		tm.arm(c, next)
 	}
-	tm.arm(c, next)
+	in := info{sig: tm.sig, code: codeTimer, addr: tm.byID.Key | uint64(tm.overruns)<<32}
 	if tm.internal {
-		return info{sig: tm.sig, code: codeKernel}
+		in.code, in.addr = codeKernel, 0
 	}
-	return info{sig: tm.sig, code: codeTimer, addr: tm.byID.Key | uint64(tm.overruns)<<32}
+	tm.mu.Unlock(c)
+	return in
 }
 
 // following returns the first time after now, counted from at in intervals, and how
@@ -253,9 +276,9 @@ func following(at, interval, now clock.Time) (next clock.Time, passed uint32) {
 // setTime makes the timer expire after a span of time, 0 for never, or at a time of its
 // clock, and then in intervals. It returns what was left before.
 //
-// Locks: tm.proc.mu held.
+// Locks: tm.mu held; for a timer on CPU time the lock of its process, too.
 func (tm *timer) setTime(c *percpu.CPU, value, interval clock.Time, absolute bool) (left, every clock.Time) {
-	tm.proc.mu.AssertHeld(c)
+	tm.mu.AssertHeld(c)
 	left, every = tm.left()
 	tm.disarm(c)
 	tm.interval, tm.overruns = interval, 0
@@ -273,7 +296,7 @@ func (tm *timer) setTime(c *percpu.CPU, value, interval clock.Time, absolute boo
 
 // left returns the time to the next expiry, 0 for none, and the interval.
 //
-// Locks: Process.mu held; not asserted: the callers have just taken it.
+// Locks: tm.mu held; not asserted: the callers have just taken it.
 func (tm *timer) left() (left, every clock.Time) {
 	if tm.at == clock.Never {
 		return 0, tm.interval
@@ -294,9 +317,10 @@ func (tm *timer) left() (left, every clock.Time) {
 // end takes a timer out of everything but the table, and gives the table's reference
 // up. last says that the caller frees it, without the lock.
 //
-// Locks: tm.proc.mu held.
+// Locks: tm.proc.mu held; takes tm.mu.
 func (tm *timer) end(c *percpu.CPU) (last bool) {
 	tm.proc.mu.AssertHeld(c)
+	tm.mu.Lock(c)
 	tm.disarm(c)
 	tm.dead = true
 	if tm.cpu != nil {
@@ -304,5 +328,7 @@ func (tm *timer) end(c *percpu.CPU) (last bool) {
 		tm.cpu = nil
 	}
 	tm.refs--
-	return tm.refs == 0
+	last = tm.refs == 0
+	tm.mu.Unlock(c)
+	return last
 }

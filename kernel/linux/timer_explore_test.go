@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"muster/kernel/atom"
+	"muster/kernel/clock"
 	"muster/kernel/explore"
 	"muster/kernel/percpu"
 )
@@ -83,11 +85,13 @@ func TestLiveTimerIsFound(t *testing.T) {
 		p := x.proc
 		p.mu.Lock(c)
 		tm := p.timers.find(0)
-		p.timers.byID.Remove(&tm.byID)
+		p.timers.remove(tm)
+		tm.mu.Lock(c)
 		tm.disarm(c)
 		tm.at = 0
 		tm.refs--
 		last := tm.refs == 0
+		tm.mu.Unlock(c)
 		p.mu.Unlock(c)
 		if last {
 			tm.free(c)
@@ -104,11 +108,131 @@ func TestTimerFreedTwiceIsFound(t *testing.T) {
 		p := x.proc
 		p.mu.Lock(c)
 		tm := p.timers.find(0)
-		p.timers.byID.Remove(&tm.byID)
+		p.timers.remove(tm)
 		tm.end(c)
 		p.mu.Unlock(c)
 		tm.free(c)
 	})
 	require.Error(t, r.Err)
 	t.Log(r)
+}
+
+// setAnew searches a timer whose signal waits for a task, which takes it, while another task sets the timer anew by
+// set, which ends or changes nothing but the timer.
+func setAnew(take takeCode, set func(c *percpu.CPU, p *Process) bool) explore.Result {
+	return search(3, func() ([]func(), func() error) {
+		stock.freed = map[unsafe.Pointer]bool{}
+		m := newSent()
+		x := m.tasks[0]
+		tm := &timer{proc: m.p, refs: 2, armings: 1, sig: SIGABRT, notify: notifyThread, target: x.ID, interval: clock.Never - 1}
+		m.p.refs.Get(&m.cpus[0])
+		m.p.timers.add(tm)
+		x.mask.Store(bit(SIGABRT))
+		TimerExpired(&m.cpus[0], uintptr(unsafe.Pointer(tm)))
+		tm.notify = notifyNone // arm notes the time, and uses no queue of package sched, which other runs have used
+		var taken, was atom.Uint32
+		return []func(){
+				func() {
+					if _, ok := take(x, &m.cpus[0], bit(SIGABRT)); ok {
+						taken.Add(1)
+					}
+				},
+				func() {
+					if set(&m.cpus[1], m.p) {
+						was.Store(1)
+					}
+				},
+			}, func() error {
+				return must(map[string]bool{
+					"a timer that was set anew goes on as before": tm.at == newTime,
+					"a signal that was withdrawn waits":           x.pending.bits.Load() == 0 && x.pending.timers.Root == nil,
+					"the timer was not found":                     was.Load() == 1,
+					"a set has the timer":                         tm.set == nil && !tm.listed,
+				})
+			}
+	})
+}
+
+// newTime is the time to which setAnew sets the timer. It has passed, so that a task that makes the timer go on changes it.
+const newTime = clock.Time(0)
+
+// setTime sets a timer, as timer_settime does.
+func setTime(c *percpu.CPU, p *Process) bool {
+	tm, whole := p.useTimer(c, 0)
+	if tm != nil {
+		tm.setTime(c, newTime+1, clock.Never-1, true)
+		tm.at = newTime // the clock of a model stands still
+	}
+	p.doneWith(c, tm, whole)
+	return tm != nil && !whole
+}
+
+// A timer that is set anew while a task takes its signal stays so: the task does not make it go on.
+func TestTimerSetWhileTaken(t *testing.T) { passes(t, setAnew(takeShipped, setTime)) }
+
+// Negative control: a task that takes the signal of a timer, and makes the timer go on whatever has become of it.
+func TestTimerGoesOnIsFound(t *testing.T) {
+	fails(t, setAnew(func(x *Task, c *percpu.CPU, _ uint64) (in info, ok bool) {
+		x.proc.mu.Lock(c)
+		x.pending.mu.Lock(c)
+		var tm *timer
+		if x.pending.bits.Load()&bit(SIGABRT) != 0 {
+			_, tm = x.pending.take(c, x.proc, SIGABRT)
+		}
+		x.pending.mu.Unlock(c)
+		if tm != nil {
+			tm.mu.Lock(c)
+			tm.set = nil
+			tm.at = clock.Second // as arm
+			tm.mu.Unlock(c)
+		}
+		x.proc.mu.Unlock(c)
+		return in, tm != nil
+	}, setTime), "goes on as before")
+}
+
+// used searches a timer that a task deletes while another one uses it, by use.
+func used(use func(c *percpu.CPU, p *Process)) explore.Result {
+	return search(3, func() ([]func(), func() error) {
+		stock.freed = map[unsafe.Pointer]bool{}
+		m := newSent()
+		tm := &timer{proc: m.p, refs: 1, sig: SIGABRT, at: clock.Never}
+		m.p.refs.Get(&m.cpus[0])
+		m.p.timers.add(tm)
+		return []func(){
+				func() {
+					m.tasks[0].deleteTimer(&m.cpus[0], 0)
+					*tm = timer{} // what uses it now finds no process
+				},
+				func() { use(&m.cpus[1], m.p) },
+			}, func() error {
+				return must(map[string]bool{"the timer was not freed": isFreed(unsafe.Pointer(tm))})
+			}
+	})
+}
+
+// A timer is freed when no CPU uses it any more.
+func TestTimerUsedWhileDeleted(t *testing.T) {
+	passes(t, used(func(c *percpu.CPU, p *Process) {
+		tm, whole := p.useTimer(c, 0)
+		if tm != nil && tm.proc == nil {
+			panic("a timer is used after its end")
+		}
+		p.doneWith(c, tm, whole)
+	}))
+}
+
+// Negative control: a use that names the timer, and does not look again whether it is still there.
+func TestTimerUsedUnseenIsFound(t *testing.T) {
+	fails(t, used(func(c *percpu.CPU, p *Process) {
+		if v := p.timers.slot(0).Load(); v != 0 {
+			tm := (*timer)(unsafe.Pointer(v))
+			c.Reading.Store(v)
+			tm.mu.Lock(c)
+			if tm.proc == nil {
+				panic("a timer is used after its end")
+			}
+			tm.unlock(c)
+		}
+	}), "used after its end")
 }

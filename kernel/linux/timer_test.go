@@ -70,7 +70,7 @@ func TestSetAnewWhileExpiring(t *testing.T) {
 	c, p := &percpu.CPU{}, &Process{}
 	p.mu.Rank = lock.RankProcess
 	p.pending.init()
-	tm := &timer{proc: p, sig: SIGALRM, refs: 3, armings: 2} // at 0 has passed
+	tm := &timer{mu: lock.Spin{Rank: lock.RankTimer}, proc: p, sig: SIGALRM, refs: 3, armings: 2} // at 0 has passed
 	TimerExpired(c, uintptr(unsafe.Pointer(tm)))
 	require.Nil(t, tm.set, "fired in a queue")
 	require.Zero(t, p.pending.bits.Load())

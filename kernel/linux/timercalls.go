@@ -125,8 +125,7 @@ func (t *Task) deleteTimer(c *percpu.CPU, id uint64) uint64 {
 		p.mu.Unlock(c)
 		return errno(EINVAL)
 	}
-	p.timers.byID.Remove(&tm.byID)
-	p.timers.count--
+	p.timers.remove(tm)
 	last := tm.end(c)
 	p.mu.Unlock(c)
 	if last {
@@ -149,8 +148,7 @@ func sysTimerSettime(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64)
 	}
 	p := t.proc
 	var left, before clock.Time
-	p.mu.Lock(c)
-	tm := p.timers.find(f.DI)
+	tm, whole := p.useTimer(c, f.DI)
 	switch {
 	case tm == nil:
 		e = EINVAL
@@ -159,7 +157,7 @@ func sysTimerSettime(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64)
 	default:
 		left, before = tm.setTime(c, value, every, f.SI&timerAbsolute != 0)
 	}
-	p.mu.Unlock(c)
+	p.doneWith(c, tm, whole)
 	switch {
 	case e != 0:
 		return c, errno(e)
@@ -175,12 +173,11 @@ func storeTimes(c *percpu.CPU, t *Task, at uintptr, every, value clock.Time) boo
 
 func sysTimerGettime(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	var left, every clock.Time
-	t.proc.mu.Lock(c)
-	tm := t.proc.timers.find(f.DI)
+	tm, whole := t.proc.useTimer(c, f.DI)
 	if tm != nil {
 		left, every = tm.left()
 	}
-	t.proc.mu.Unlock(c)
+	t.proc.doneWith(c, tm, whole)
 	switch {
 	case tm == nil:
 		return c, errno(EINVAL)
@@ -192,10 +189,10 @@ func sysTimerGettime(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64)
 
 func sysTimerGetoverrun(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	r := errno(EINVAL)
-	t.proc.mu.Lock(c)
-	if tm := t.proc.timers.find(f.DI); tm != nil {
+	tm, whole := t.proc.useTimer(c, f.DI)
+	if tm != nil {
 		r = uint64(tm.overruns)
 	}
-	t.proc.mu.Unlock(c)
+	t.proc.doneWith(c, tm, whole)
 	return c, r
 }

@@ -3,13 +3,15 @@ package linux
 import (
 	"unsafe"
 
+	"muster/kernel/atom"
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
 	"muster/kernel/tree"
 )
 
-// timerTable is the timers of a process, guarded by its lock.
+// timerTable is the timers of a process, guarded by its lock; but seen is read without it.
 type timerTable struct {
+	seen     [timersSeen]atom.Uintptr // *timer by the last bits of its id, the one that was made last; stored under the lock
 	byID     tree.Tree
 	count    uint32 // in byID
 	next     uint32 // id for the next timer
@@ -17,6 +19,10 @@ type timerTable struct {
 	virtual  cpuClock // CPU time outside the core alone
 	interval [3]*timer
 }
+
+// timersSeen is the number of timers that are found without the lock of the process: the first ones of a program that
+// makes no more. It is a power of two.
+const timersSeen = 32
 
 // maxTimers is the largest number of timers of a process: as many as it can have
 // threads with a profiling timer each.
@@ -46,6 +52,7 @@ func (tt *timerTable) add(tm *timer) Errno {
 			tm.byID.Key = uint64(tt.next)
 			tt.byID.Insert(&tm.byID)
 			tt.count++
+			tt.slot(tm.byID.Key).Store(uintptr(unsafe.Pointer(tm)))
 		}
 		tt.next = (tt.next + 1) & (1<<31 - 1)
 		if free {
@@ -53,6 +60,82 @@ func (tt *timerTable) add(tm *timer) Errno {
 		}
 	}
 	return EAGAIN
+}
+
+// slot returns the word of seen for an id.
+func (tt *timerTable) slot(id uint64) *atom.Uintptr { return &tt.seen[id%timersSeen] }
+
+// remove takes a timer out of the table: from here on no call finds it.
+//
+// Locks: Process.mu held; not asserted: the callers have just taken it.
+func (tt *timerTable) remove(tm *timer) {
+	tt.byID.Remove(&tm.byID)
+	tt.count--
+	if s := tt.slot(tm.byID.Key); s.Load() == uintptr(unsafe.Pointer(tm)) {
+		s.Store(0) // a fence; pairs with the Store of Reading in lock
+	}
+}
+
+// lock returns the timer with an id, locked, for a call that changes nothing outside it: unlock ends that. If the result is
+// nil, such a call goes by the lock of the process. A word of the CPU names the timer until then, so it is not freed
+// (fdread.go): the timer's own lock could not keep its memory.
+//
+// Locks: takes the timer's, which the caller has afterwards.
+func (tt *timerTable) lock(c *percpu.CPU, id uint64) *timer {
+	id &= 1<<32 - 1
+	s := tt.slot(id)
+	v := s.Load()
+	if v == 0 {
+		return nil
+	}
+	tm := (*timer)(unsafe.Pointer(v))
+	c.Reading.Store(v) // a fence; pairs with the Load in awaitReaders
+	if s.Load() == v && tm.byID.Key == id && tm.clock != timerCPU {
+		tm.mu.Lock(c)
+		if !tm.dead {
+			return tm
+		}
+		tm.mu.Unlock(c)
+	}
+	c.Reading.Release()
+	return nil
+}
+
+// unlock ends what lock began.
+//
+// Locks: tm.mu held; released.
+func (tm *timer) unlock(c *percpu.CPU) {
+	tm.mu.AssertHeld(c)
+	tm.mu.Unlock(c)
+	c.Reading.Release()
+}
+
+// useTimer locks the timer with an id, nil for none. whole says that the lock of the process was needed. doneWith ends the use.
+//
+// Locks: takes p.mu if it must, and the timer's, which the caller has afterwards.
+func (p *Process) useTimer(c *percpu.CPU, id uint64) (tm *timer, whole bool) {
+	if tm = p.timers.lock(c, id); tm != nil {
+		return tm, false
+	}
+	p.mu.Lock(c)
+	if tm = p.timers.find(id); tm != nil {
+		tm.mu.Lock(c)
+	}
+	return tm, true
+}
+
+// doneWith ends the use of a timer, or of none.
+//
+// Locks: none; releases those of useTimer.
+func (p *Process) doneWith(c *percpu.CPU, tm *timer, whole bool) {
+	switch {
+	case !whole:
+		tm.unlock(c)
+		return
+	case tm != nil:
+		tm.mu.Unlock(c)
+	}
+	p.mu.Unlock(c)
 }
 
 // find returns the timer with an id, nil for none.
@@ -90,9 +173,9 @@ func (p *Process) deleteTimers(c *percpu.CPU) *percpu.CPU {
 // Locks: Process.mu held; not asserted: the callers have just taken it.
 func (tt *timerTable) any() *timer {
 	if n := tt.byID.First(); n != nil {
-		tt.byID.Remove(n)
-		tt.count--
-		return timerOfID(n)
+		tm := timerOfID(n)
+		tt.remove(tm)
+		return tm
 	}
 	for i, tm := range tt.interval {
 		if tm != nil {

@@ -39,6 +39,7 @@ const (
 	debugMem      = "-tags debug -run Freed|Written ./kernel/mem"
 	hostLinux     = "./kernel/linux"
 	exploreTurn   = "-tags explore -run Turn ./kernel/linux"
+	exploreSet    = "-tags explore -run TestTimer ./kernel/linux"
 	exploreSent   = "-tags explore -run Sent|TestIgnored ./kernel/linux"
 	exploreMask   = "-tags explore -run Mask|TestHandlerEnds|TestBlockedSignalGoes ./kernel/linux"
 	hostRefs      = "./kernel/refs"
@@ -346,6 +347,12 @@ var mutants = []mutant{
 		"\t\tdefer sched.Unpark(c, q.holder.thread())\n\t}\n\tmissed, q.missed = q.missed, false\n\tq.mu.Unlock(c)\n", exploreTurn},
 	{"the holder is woken after the lock", "kernel/linux/turn.go",
 		"\t\tholder.Prepare(q.holder.thread())\n", "\t\tdefer sched.Unpark(c, q.holder.thread())\n", exploreTurn},
+	{"a timer that was set anew goes on", "kernel/linux/timer.go",
+		"\tif tm.settings == tm.fired {", "\tif true {", exploreSet},
+	{"a timer is used that may be gone", "kernel/linux/timertable.go",
+		"\tif s.Load() == v && tm.byID", "\tif tm.byID", exploreSet},
+	{"a timer is freed while a CPU uses it", "kernel/linux/timer.go",
+		"\tawaitReaders(c, uintptr(unsafe.Pointer(tm)))\n", "", exploreSet},
 	{"a timer in a queue fires", "kernel/linux/timer.go",
 		" && tm.armings == 0", "", hostLinux},
 	{"a reserved descriptor is open", "kernel/linux/fdtable.go",
@@ -455,9 +462,9 @@ var mutants = []mutant{
 	{"a handle given up before the keyboard forgets", "kernel/linux/process.go",
 		"\tleaveForeground(c, p)\n\tp.put(c)\n", "\tp.put(c)\n\tleaveForeground(c, p)\n", exploreProgram},
 	{"a timer refers to a task that has ended", "kernel/linux/cputime.go",
-		"\t\t\ttimerOfSignal(n).disarm(c)\n", "\t\t\tt.pending.timers.Remove(n)\n", exploreTimer},
+		"\t\t\t\ttm.disarm(c)\n\t\t\t}\n", "\t\t\t\tt.pending.timers.Remove(&tm.signal)\n\t\t\t}\n", exploreTimer},
 	{"the end of a timer forgets its signal", "kernel/linux/timer.go",
-		"\t\ts.timers.Remove(&tm.signal)\n\t\ttm.set = nil\n\t\tif s.plain", "\t\ttm.set = nil\n\t\tif s.plain", exploreTimer},
+		"\t\t\ts.unlist(tm)\n\t\t\tif s.plain", "\t\t\tif s.plain", exploreTimer},
 	{"a stack comes back before it is left", "kernel/sched/switch.go",
 		"\tc = switchTo(c, prev, next)\n\tfinish(c)\n", "\tfinish(c)\n\tq.how = leaveIdle\n\tc = switchTo(c, prev, next)\n", exploreStack},
 	{"a stack's frames are free before the flush", "kernel/mem/pool.go",
