@@ -202,20 +202,39 @@ func (s *Space) bringIn(c *percpu.CPU, e *uint64, a *Area, page *PhysAddr) (p Ph
 }
 
 // Present says which of up to 64 pages from addr on are in memory, in the bits of the
-// result, up to the first page that lies in no area: n is how many lie before it.
+// result, up to the first page that lies in no area: n is how many lie before it. It may be less if what
+// c remembers of the area ends earlier, but not 0 then.
 //
-// Locks: takes s.mu.
+// Locks: takes s.mu, if c remembers no area at addr.
 func (s *Space) Present(c *percpu.CPU, addr uintptr, most int) (bits uint64, n int) {
+	if end := s.known(c, addr); end != 0 && s.pinned(c) {
+		n = min(most, int((end-addr)/layout.PageSize))
+		return s.inMemory(addr, n), n
+	}
 	s.mu.Lock(c)
 	for ; n < most; n++ {
-		va := addr + uintptr(n)*layout.PageSize
-		if a := s.find(va); a == nil || a.dying {
+		a := s.find(addr + uintptr(n)*layout.PageSize)
+		if a == nil || a.dying {
 			break
 		}
-		if table, _ := s.lastTable(va); table != 0 && *entryAt(table, index(va, 0)) != 0 {
-			bits |= 1 << n
+		if n == 0 {
+			s.remember(c, a)
 		}
 	}
+	bits = s.inMemory(addr, n)
 	s.mu.Unlock(c)
 	return bits, n
+}
+
+// inMemory says which of n pages are in memory.
+//
+// Context: the caller holds s.mu, or c has s pinned.
+func (s *Space) inMemory(addr uintptr, n int) (bits uint64) {
+	w := walk{s: s, at: addr, end: addr + uintptr(n)*layout.PageSize}
+	for e := w.next(); e != nil; e = w.next() {
+		if word(e).Load() != 0 {
+			bits |= 1 << ((w.page() - addr) / layout.PageSize)
+		}
+	}
+	return bits
 }

@@ -282,3 +282,102 @@ func TestBlindRightsAreFound(t *testing.T) {
 	t.Log(r)
 	require.Error(t, r.Err)
 }
+
+// drops searches CPUs that drop the page and look whether it is there, while CPU 0 unmaps it, frees its page tables, and
+// uses their frames for something else; one more CPU stores to it.
+func drops(t *testing.T, cpus, preemptions int, zap func(s *Space, c *percpu.CPU)) explore.Result {
+	const other = pteHidden | pteLent // what the frames of the tables have in them later
+	return explore.Run(explore.Model{Preemptions: preemptions, Setup: func() ([]func(), func() error) {
+		m := newFaulting(t, cpus, quicks{quick: (*Space).quick})
+		var reused []*[entries]uint64
+		programs := []func(){func() {
+			c := m.cpus[0]
+			unmapped(m, c)
+			for level := uint(1); level <= 3; level++ {
+				m.s.FreeTables(c, level, faultAddr, faultAddr+pg)
+				p, _ := allocFrame(c)
+				memory := ptr[[entries]uint64](frames.memory + uintptr(p))
+				for i := range memory {
+					memory[i] = other
+				}
+				reused = append(reused, memory)
+			}
+			m.done.Add(1)
+		}}
+		for i, c := range m.cpus[1:] {
+			programs = append(programs, func() {
+				if i == 0 {
+					m.store(c)
+				}
+				zap(m.s, c)
+				if _, n := m.s.Present(c, faultAddr, 1); n != 0 && m.done.Load() != 0 {
+					panic("a page without an area")
+				}
+				for m.done.Load() == 0 {
+					m.interrupt(c)
+					atom.Pause()
+				}
+			})
+		}
+		return programs, func() error {
+			for _, memory := range reused {
+				for _, v := range memory {
+					if v != other {
+						return errors.New("a page table was used after it was freed")
+					}
+				}
+			}
+			if m.s.tables != 0 {
+				return errors.New("a page table is left")
+			}
+			return m.check() // three page tables have become free, and three frames were taken
+		}
+	}})
+}
+
+// Pages are dropped without the lock while they come and go, and while their page tables go: no frame is lost or freed twice, and no
+// table is used that is another's memory by then.
+func TestDropWithoutLock(t *testing.T) {
+	for _, m := range []struct{ cpus, preemptions int }{{2, explore.Bound(2, 3)}, {3, explore.Bound(1, 2)}} {
+		r := drops(t, m.cpus, m.preemptions, func(s *Space, c *percpu.CPU) { s.Zap(c, faultAddr, faultAddr+pg) })
+		t.Log(r)
+		require.NoError(t, r.Err)
+		require.True(t, r.Complete)
+	}
+}
+
+// Negative control: a CPU that walks through page tables and answers flushes meanwhile.
+func TestWalkThatAnswersIsFound(t *testing.T) {
+	r := drops(t, 2, 3, func(s *Space, c *percpu.CPU) {
+		w := walk{s: s, at: faultAddr, end: faultAddr + pg}
+		e := w.next()
+		Answer(c)
+		if e != nil && word(e).Load() != 0 {
+			if v := word(e).Swap(0); v != 0 {
+				if p, ok := owned(v); ok {
+					s.charge(c, ^uint64(0))
+					FreeFrame(c, p)
+				}
+			}
+		}
+	})
+	t.Log(r)
+	require.ErrorContains(t, r.Err, "after it was freed")
+}
+
+// Negative control: a page is taken by a load and a store.
+func TestDropWithoutSwapIsFound(t *testing.T) {
+	r := drops(t, 2, 2, func(s *Space, c *percpu.CPU) {
+		w := walk{s: s, at: faultAddr, end: faultAddr + pg}
+		if e := w.next(); e != nil {
+			if v := word(e).Load(); v != 0 {
+				word(e).Store(0)
+				s.charge(c, ^uint64(0))
+				s.flush(c)
+				FreeFrame(c, PhysAddr(v&pteAddr))
+			}
+		}
+	})
+	t.Log(r)
+	require.Error(t, r.Err)
+}

@@ -12,12 +12,12 @@ import (
 )
 
 // Three CPUs have page faults, and areas come, go and change their rights, at random. What a
-// CPU remembers of an area never lets a page in that the areas do not allow, each page has the
-// rights of its area, and the pages are counted.
+// CPU remembers of an area never lets a page in that the areas do not allow, nor says of an address
+// or a page what is not so; each page has the rights of its area, and the pages are counted.
 func TestFaultsAgainstModel(t *testing.T) {
 	const first, n, cpus = 1 << 30, 40, 3
 	r := rand.New(rand.NewPCG(7, 8))
-	quick := 0
+	quick, looked := 0, 0
 	for range 40 {
 		s := wideSpace(t)
 		pt, _ := hostTables(t, s, 8+cpus*n)
@@ -97,6 +97,37 @@ func TestFaultsAgainstModel(t *testing.T) {
 			case op == 3:
 				s.Zap(c, start, end)
 				clear(there[at : at+size])
+			case op == 4:
+				if s.known(c, start) != 0 {
+					looked++
+				}
+				from, to, ok := s.NextArea(c, start, end)
+				i := at
+				for i < at+size && area[i] < 0 {
+					i++
+				}
+				require.Equal(t, i < at+size, ok)
+				if ok {
+					require.Equal(t, first+uintptr(i)*pg, from)
+					require.Greater(t, to, from)
+					require.LessOrEqual(t, to, end)
+					for p := i; p < int((to-first)/pg); p++ {
+						require.Equal(t, area[i], area[p], "one area")
+					}
+				}
+			case op == 5:
+				if s.known(c, start) != 0 {
+					looked++
+				}
+				bits, pages := s.Present(c, start, size)
+				require.Equal(t, area[at] >= 0, pages > 0)
+				require.LessOrEqual(t, pages, size)
+				require.Zero(t, bits>>pages)
+				for i := range pages {
+					require.GreaterOrEqual(t, area[at+i], 0)
+					require.Equal(t, there[at+i], bits>>i&1 != 0)
+				}
+				require.True(t, pages == size || area[at+pages] < 0 || s.known(c, start) != 0, "the whole area, or what the CPU remembers")
 			default:
 				need := [2]Prot{ProtRead, ProtWrite}[r.IntN(2)]
 				page, ok := AllocFrame(c)
@@ -135,4 +166,18 @@ func TestFaultsAgainstModel(t *testing.T) {
 		}
 	}
 	require.Greater(t, quick, 200, "page faults without the lock")
+	require.Greater(t, looked, 50, "areas that a CPU remembers")
+}
+
+// Page tables stay for a CPU that runs a thread of the space, and for each CPU those of the kernel's space.
+func TestPinned(t *testing.T) {
+	s, o, c := &Space{user: true}, &Space{user: true}, &percpu.CPU{}
+	require.False(t, s.pinned(c), "no space is loaded")
+	require.True(t, (&Space{}).pinned(c), "the kernel's space is always loaded")
+	c.Space = uintptr(unsafe.Pointer(s))
+	require.True(t, s.pinned(c))
+	require.False(t, o.pinned(c), "another space is loaded")
+	c.BeLazy()
+	require.False(t, s.pinned(c), "a lazy CPU may be made to leave the space")
+	runtime.KeepAlive(s)
 }

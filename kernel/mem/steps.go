@@ -17,7 +17,7 @@ const chunk = 256
 // walk visits the last-level entries of [at, end) that have a table, in order, for
 // up to chunk steps: a step is one entry, or one table that is missing.
 //
-// Locks: s.mu held from the first call of next to the use of the last entry.
+// Locks: s.mu held from the first call of next to the use of the last entry, or c has s pinned.
 type walk struct {
 	s       *Space
 	at, end uintptr // at follows the entry that next returned
@@ -57,21 +57,28 @@ func (w *walk) reached() uintptr { return min(w.at, w.end) }
 // first table that is missing would end.
 func (s *Space) lastTable(va uintptr) (table PhysAddr, skip uintptr) {
 	e, skip := s.entryAtLevel(va, 1)
-	if e == nil || *e&ptePresent == 0 {
+	if e == nil {
 		return 0, skip
 	}
-	return tableOf(*e), 0
+	v := word(e).Load()
+	if v&ptePresent == 0 {
+		return 0, skip
+	}
+	return tableOf(v), 0
 }
 
 // Zap takes pages in [start, end) away and frees them, up to chunk at a time. It
 // returns where to continue; end when all are gone.
 //
-// Locks: takes s.mu; none held. Waits for other CPUs' TLB flushes.
+// Locks: takes s.mu, if c does not have s pinned; none held. Waits for other CPUs' TLB flushes.
 func (s *Space) Zap(c *percpu.CPU, start, end uintptr) uintptr {
 	var gone chain
 	var lost span
 	w := walk{s: s, at: start, end: end}
-	s.mu.Lock(c)
+	pinned := s.pinned(c)
+	if !pinned {
+		s.mu.Lock(c)
+	}
 	for e := w.next(); e != nil; e = w.next() {
 		if word(e).Load() == 0 {
 			continue
@@ -83,8 +90,10 @@ func (s *Space) Zap(c *percpu.CPU, start, end uintptr) uintptr {
 			}
 		}
 	}
+	if !pinned {
+		s.mu.Unlock(c)
+	}
 	s.charge(c, -gone.n)
-	s.mu.Unlock(c)
 	lost.flush(c, s)
 	gone.release(c)
 	return w.reached()
@@ -219,10 +228,11 @@ func (s *Space) entryAtLevel(va uintptr, level uint) (e *uint64, skip uintptr) {
 		if l == level {
 			return e, roundDown(va, size) + size
 		}
-		if *e&ptePresent == 0 {
+		v := word(e).Load()
+		if v&ptePresent == 0 {
 			return nil, roundDown(va, size) + size
 		}
-		table = tableOf(*e)
+		table = tableOf(v)
 	}
 }
 

@@ -49,6 +49,7 @@ const (
 
 	exploreStack   = "-tags explore -run TestStackIs ./kernel/sched"
 	exploreQuick   = "-tags explore -run TestQuickFault ./kernel/mem"
+	exploreDrop    = "-tags explore -run TestDropWithoutLock ./kernel/mem"
 	exploreLazy    = "-tags explore -run TestLazyCPU ./kernel/mem"
 	hostPosted     = "-run TestPosted ./kernel/mem"
 	exploreSpace   = "-tags explore -run TestSpaceIs|TestEnter ./kernel/mem"
@@ -240,6 +241,8 @@ var mutants = []mutant{
 		"dying = true\n\ts.changes.Add(1)\n", "dying = true\n", exploreQuick},
 	{"mprotect does not count", "kernel/mem/areas.go",
 		"\ts.find(start).prot = prot\n\ts.changes.Add(1)\n", "\ts.find(start).prot = prot\n", exploreQuick},
+	{"a page that two CPUs take", "kernel/mem/steps.go",
+		"if v := word(e).Swap(0); v != 0 {", "if v := word(e).Load(); v != 0 {\n\t\t\tword(e).Store(0)", exploreDrop},
 	{"rights that overwrite", "kernel/mem/steps.go",
 		"if word(e).CompareAndSwap(was, now) {", "if word(e).Swap(now); true {", exploreQuick},
 
