@@ -93,7 +93,7 @@ func sysMadvise(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 func (p *Process) eachArea(c *percpu.CPU, start, end uintptr, drop bool) (*percpu.CPU, uint64) {
 	r := uint64(0)
 	for start < end {
-		from, to, ok := p.Space.NextArea(c, start, end)
+		from, to, ok := p.Space.NextPart(c, start, end)
 		if !ok || from != start {
 			r = errno(ENOMEM)
 		}
@@ -117,7 +117,7 @@ const populateStep = 16
 // a hole or when memory is exhausted, EINVAL at an area without the right need.
 func (p *Process) populate(c *percpu.CPU, start, end uintptr, need mem.Prot) (*percpu.CPU, uint64) {
 	for start < end {
-		from, to, ok := p.Space.NextArea(c, start, end)
+		from, to, ok := p.Space.NextPart(c, start, end)
 		if !ok || from != start {
 			return c, errno(ENOMEM)
 		}

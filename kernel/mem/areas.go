@@ -175,17 +175,12 @@ func (s *Space) split(c *percpu.CPU, at uintptr) bool {
 	return true
 }
 
-// NextArea returns the part of [start, end) that its first area covers, or that what c remembers
-// of that area covers. The
+// NextArea returns the part of [start, end) that its first area covers. The
 // functions below work on such a part, so none of them takes longer when there are
 // many areas: the caller goes on to the next part after sched.Breathe.
 //
-// Locks: takes s.mu, if c remembers no area at start.
+// Locks: as Available.
 func (s *Space) NextArea(c *percpu.CPU, start, end uintptr) (from, to uintptr, ok bool) {
-	if to = s.known(c, start); to != 0 && start < end {
-		return start, min(to, end), true
-	}
-	to = 0
 	s.mu.Lock(c)
 	if a := s.next(start); a != nil && a.start() < end {
 		from, to, ok = max(a.start(), start), min(a.end, end), true
@@ -193,6 +188,16 @@ func (s *Space) NextArea(c *percpu.CPU, start, end uintptr) (from, to uintptr, o
 	}
 	s.mu.Unlock(c)
 	return from, to, ok
+}
+
+// NextPart is NextArea, but the part may end before its area does: the area may have grown since c remembered it.
+//
+// Locks: takes s.mu, if c remembers no area at start.
+func (s *Space) NextPart(c *percpu.CPU, start, end uintptr) (from, to uintptr, ok bool) {
+	if to = s.known(c, start); to != 0 && start < end {
+		return start, min(to, end), true
+	}
+	return s.NextArea(c, start, end)
 }
 
 // BeginUnmap makes [start, end), a part of an area, unusable, so that Zap can take

@@ -29,7 +29,7 @@ import (
 // page tables by the first look stays: a CPU that frees a frame or a page table has made all CPUs of the space flush, and one
 // that has a page fault is never lazy.
 //
-// Calls that look for the area of an address (NextArea, Present) also take what their CPU remembers if the number of changes is the
+// Calls that look for the area of an address (NextPart, Present) also take what their CPU remembers if the number of changes is the
 // same. An area may have grown since, so they find a part of it, and then look for the next part. They, and Zap, walk through
 // page tables without the lock, as a page fault does. Zap takes a page by a swap, so of all that change an entry at once, one
 // gets its frame.

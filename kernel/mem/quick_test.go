@@ -101,7 +101,7 @@ func TestFaultsAgainstModel(t *testing.T) {
 				if s.known(c, start) != 0 {
 					looked++
 				}
-				from, to, ok := s.NextArea(c, start, end)
+				from, to, ok := s.NextPart(c, start, end)
 				i := at
 				for i < at+size && area[i] < 0 {
 					i++
@@ -114,6 +114,10 @@ func TestFaultsAgainstModel(t *testing.T) {
 					for p := i; p < int((to-first)/pg); p++ {
 						require.Equal(t, area[i], area[p], "one area")
 					}
+					_, whole, _ := s.NextArea(c, start, end)
+					require.GreaterOrEqual(t, whole, to)
+					w := int((whole - first) / pg)
+					require.True(t, whole == end || area[w] != area[i], "NextArea finds all of an area")
 				}
 			case op == 5:
 				if s.known(c, start) != 0 {

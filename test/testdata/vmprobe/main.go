@@ -254,6 +254,14 @@ func remaps() {
 	call(syscall.SYS_MPROTECT, far+2*page, page, 0)
 	got, e = call(syscall.SYS_MREMAP, far, page, 3*page, 1)
 	fmt.Println("mremap away:", got != far, e, *at(got), works(got+2*page), works(far), works(far+page))
+
+	b := area(8) // it ends after four pages when a page is touched, and grows then
+	call(syscall.SYS_MUNMAP, b+4*page, 4*page)
+	*at(b) = 13
+	mmap(b+4*page, 4*page, rw, anon|syscall.MAP_FIXED)
+	far = sys.Room(16 * page)
+	got, e = call(syscall.SYS_MREMAP, b, 8*page, 12*page, 3, far)
+	fmt.Println("mremap of an area that has grown:", got == far, e, *at(far), *at(far + 7*page), works(b))
 }
 
 func breaks() {
