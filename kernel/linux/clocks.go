@@ -101,7 +101,7 @@ func (t *Task) readClock(c *percpu.CPU, id clockID) (_ clock.Time, ok bool) {
 		return clock.Raw(), true
 	case kindProcessCPU:
 		sched.Charge(c)
-		return t.proc.usage.GroupTime(), id.task == 0 || id.task == t.proc.ID
+		return t.proc.usage.GroupTime(c), id.task == 0 || id.task == t.proc.ID
 	case kindThreadCPU:
 		if id.task == 0 || id.task == t.ID {
 			return t.ThreadTime(), true // without Charge, which stores to a word of the whole process

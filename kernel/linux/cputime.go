@@ -25,18 +25,14 @@ type cpuClock struct {
 	timers list.List // all timers on this clock
 }
 
-func (k *cpuClock) now() clock.Time {
-	if k.user {
-		return clock.Time(k.usage.UserTicks()) * sched.Tick()
-	}
-	return k.time()
-}
-
-func (k *cpuClock) time() clock.Time {
-	if k.task != nil {
+func (k *cpuClock) now(c *percpu.CPU) clock.Time {
+	switch {
+	case k.user:
+		return clock.Time(k.usage.UserTicks(c)) * sched.Tick()
+	case k.task != nil:
 		return k.task.ThreadTime()
 	}
-	return k.usage.GroupTime()
+	return k.usage.GroupTime(c)
 }
 
 func timerOfCPU(n *tree.Node) *timer {
@@ -107,7 +103,7 @@ const timerBatch = 16
 // Locks: t.proc.mu held.
 func (k *cpuClock) expire(c *percpu.CPU, t *Task, n int) (left int) {
 	t.proc.mu.AssertHeld(c)
-	for now := k.now(); n > 0; n-- {
+	for now := k.now(c); n > 0; n-- {
 		first := k.due.First()
 		if first == nil || clock.Time(first.Key) > now {
 			return n

@@ -41,7 +41,7 @@ func sysGetitimer(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	t.proc.mu.Lock(c)
 	if tm := t.proc.timers.interval[which]; tm != nil {
 		tm.mu.Lock(c)
-		left, every = tm.left()
+		left, every = tm.left(c)
 		tm.mu.Unlock(c)
 	}
 	t.proc.mu.Unlock(c)

@@ -260,6 +260,7 @@ func (t *Task) clearWord(c *percpu.CPU) *percpu.CPU {
 // last task, on the kernel's own space, or the kernel itself.
 func (p *Process) finish(c *percpu.CPU) *percpu.CPU {
 	c = p.deleteTimers(c)
+	sched.EndGroup(c, &p.usage)
 	c = p.files.closeAll(c)
 	c = p.mapMu.Lock(c)               // no other task is left to hold it
 	c, _ = p.unmap(c, 0, ^uintptr(0)) // whole areas, so nothing is split

@@ -17,7 +17,7 @@ const clockTick = 10 * clock.Millisecond
 // and the time since boot. There are no children.
 func sysTimes(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	sched.Charge(c)
-	user, system := t.proc.usage.Split(t.proc.usage.GroupTime())
+	user, system := t.proc.usage.GroupSplit(c)
 	tms := [4]uint64{uint64(user / clockTick), uint64(system / clockTick)}
 	if f.DI != 0 && !t.Space.CopyOut(c, uintptr(f.DI), ptrTo(&tms), unsafe.Sizeof(tms)) {
 		return c, errno(EFAULT)
@@ -36,21 +36,19 @@ const (
 // process has now.
 func sysGetrusage(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	var r [18]uint64 // struct rusage
-	used, time := &t.proc.usage, clock.Time(0)
+	var user, system clock.Time
 	switch int32(f.DI) {
 	case rusageSelf:
 		sched.Charge(c)
-		time = used.GroupTime()
+		user, system = t.proc.usage.GroupSplit(c)
 	case rusageChildren:
-		used = nil
 	case rusageThread:
-		used, time = &t.Used, t.ThreadTime()
+		user, system = t.Used.Split(t.ThreadTime())
 		r[16] = t.Switches.Load() // why it switched is not known: all count as voluntary
 	default:
 		return c, errno(EINVAL)
 	}
-	if used != nil {
-		user, system := used.Split(time)
+	if int32(f.DI) != rusageChildren {
 		r[0], r[1] = uint64(user/clock.Second), uint64(user%clock.Second/clock.Microsecond)
 		r[2], r[3] = uint64(system/clock.Second), uint64(system%clock.Second/clock.Microsecond)
 		r[4] = t.Space.Charged() * 4 // KiB resident

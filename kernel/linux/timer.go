@@ -120,14 +120,14 @@ func (tm *timer) free(c *percpu.CPU) {
 }
 
 // now is the time on the timer's clock.
-func (tm *timer) now() clock.Time {
+func (tm *timer) now(c *percpu.CPU) clock.Time {
 	if tm.clock != timerCPU {
 		return clock.Now()
 	}
 	if tm.cpu == nil {
 		return 0
 	}
-	return tm.cpu.now()
+	return tm.cpu.now(c)
 }
 
 // arm makes the timer expire at a time of its clock; clock.Never for never. The timer
@@ -247,7 +247,7 @@ func (tm *timer) deliver(c *percpu.CPU) info {
 		next := clock.Never
 		tm.overruns = 0
 		if tm.interval != 0 {
-			now := tm.now()
+			now := tm.now(c)
 			next, tm.overruns = following(tm.at, tm.interval, now)
 			if tm.proc.ignores(tm.sig) { // no handler slows the program down
 				next = max(next, later(now, sched.Tick()))
@@ -279,13 +279,13 @@ func following(at, interval, now clock.Time) (next clock.Time, passed uint32) {
 // Locks: tm.mu held; for a timer on CPU time the lock of its process, too.
 func (tm *timer) setTime(c *percpu.CPU, value, interval clock.Time, absolute bool) (left, every clock.Time) {
 	tm.mu.AssertHeld(c)
-	left, every = tm.left()
+	left, every = tm.left(c)
 	tm.disarm(c)
 	tm.interval, tm.overruns = interval, 0
 	switch {
 	case value == 0:
 	case !absolute:
-		tm.arm(c, later(tm.now(), value))
+		tm.arm(c, later(tm.now(c), value))
 	case tm.clock == timerRealtime:
 		tm.arm(c, max(value-clock.Time(clock.Epoch()), 0))
 	default:
@@ -297,11 +297,11 @@ func (tm *timer) setTime(c *percpu.CPU, value, interval clock.Time, absolute boo
 // left returns the time to the next expiry, 0 for none, and the interval.
 //
 // Locks: tm.mu held; not asserted: the callers have just taken it.
-func (tm *timer) left() (left, every clock.Time) {
+func (tm *timer) left(c *percpu.CPU) (left, every clock.Time) {
 	if tm.at == clock.Never {
 		return 0, tm.interval
 	}
-	now, at := tm.now(), tm.at
+	now, at := tm.now(c), tm.at
 	if tm.interval != 0 {
 		at, _ = following(at, tm.interval, now)
 	}

@@ -175,7 +175,7 @@ func sysTimerGettime(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64)
 	var left, every clock.Time
 	tm, whole := t.proc.useTimer(c, f.DI)
 	if tm != nil {
-		left, every = tm.left()
+		left, every = tm.left(c)
 	}
 	t.proc.doneWith(c, tm, whole)
 	switch {

@@ -21,6 +21,7 @@ const (
 	RankTimers                    // sched.timerQueue.mu; wakes threads
 	RankThread                    // sched.binding.mu: the CPUs of a thread
 	RankRunQueue                  // sched.runQueue.mu
+	RankAccount                   // sched.account.mu: CPU time that moves to a group
 	RankPerCPU                    // mem.perCPU.mu; allocates a chunk, maps pages
 	RankCache                     // mem.Cache.mu, sched.stacks.mu; allocate frames
 	RankMap                       // mem.mapped.mu; allocates frames
@@ -35,7 +36,7 @@ const (
 var rankNames = [Ranks]string{
 	RankPrograms: "programs", RankProcess: "process", RankTasks: "tasks", RankTimer: "timer", RankSignals: "signals", RankFutexMove: "futex-move", RankFutex: "futex",
 	RankMutex: "mutex", RankFile: "file", RankEpoll: "epoll", RankSpace: "space", RankTimers: "timers", RankThread: "thread", RankRunQueue: "run-queue",
-	RankPerCPU: "per-cpu", RankCache: "cache", RankMap: "map", RankFrames: "frames", RankIOAPIC: "interrupt-lines", RankRandom: "random",
+	RankAccount: "account", RankPerCPU: "per-cpu", RankCache: "cache", RankMap: "map", RankFrames: "frames", RankIOAPIC: "interrupt-lines", RankRandom: "random",
 	RankConsole: "console",
 }
 

@@ -47,6 +47,7 @@ type runQueue struct {
 	ran     atom.Uint64             // counter ticks of all its threads but the idle one; stored by this CPU
 	group   atom.Uintptr            // *Usage of the current thread's group, 0 for none; stored by this CPU
 	near    [nearnesses]percpu.Mask // the CPUs that share something with this one; set before the CPU is registered
+	account account                 // for the group of the thread that ran last
 	wants   atom.Uint64             // armed, if the CPUs share a timer; stored by this CPU, the boot CPU reads it
 	running atom.Uint32             // level of the thread that runs, or is about to; stored under mu, loaded anywhere
 }
@@ -58,6 +59,7 @@ const QueueBytes = unsafe.Sizeof(runQueue{})
 
 func (q *runQueue) init(idle *Thread) {
 	q.mu.Rank = lock.RankRunQueue
+	q.account.mu.Rank = lock.RankAccount
 	q.timers.init()
 	q.fair.init()
 	q.idle = idle

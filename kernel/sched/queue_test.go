@@ -32,8 +32,8 @@ func oneQueue() (*percpu.CPU, *runQueue) {
 	return &percpu.CPU{}, q
 }
 
-// charge is chargeTo up to now.
-func (q *runQueue) charge(t *Thread) { q.chargeTo(t, cpu.TSC()) }
+// charge is chargeThread up to now.
+func (q *runQueue) charge(t *Thread) { q.chargeThread(t, cpu.TSC()) }
 
 func (q *runQueue) add(c *percpu.CPU, t *Thread) { q.put(c, t) }
 

@@ -88,6 +88,7 @@ func stopped(read func(t *Thread) clock.Time, used func(t *Thread) *Usage) explo
 		x.runsOn(c)
 		q.since.Store(cpu.TSC())
 		q.group.Store(uintptr(unsafe.Pointer(x.Group)))
+		q.account.turnTo(c, q.group.Load())
 		return []func(){
 				func() {
 					q.charge(x)
@@ -113,7 +114,7 @@ func usedBy(x *Thread) *Usage  { return &x.Used }
 func TestTimeEndsWithTheTurn(t *testing.T) {
 	for _, r := range []explore.Result{
 		stopped((*Thread).ThreadTime, usedBy),
-		stopped(func(x *Thread) clock.Time { return x.Group.GroupTime() }, groupOf),
+		stopped(func(x *Thread) clock.Time { return x.Group.GroupTime(percpu.Get(0)) }, groupOf),
 	} {
 		t.Log(r)
 		require.NoError(t, r.Err)

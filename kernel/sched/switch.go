@@ -151,6 +151,9 @@ func become(c *percpu.CPU, q *runQueue, prev, next *Thread) {
 	next.spans.claimed(now)
 	if g := uintptr(unsafe.Pointer(next.Group)); g != q.group.Load() {
 		q.group.Store(g)
+		if g != 0 && q.account.group.Load() != g {
+			q.account.turnTo(c, g)
+		}
 	}
 	q.begin(c, next)
 	next.Switches.Count(1)

@@ -124,7 +124,7 @@ func due(c *percpu.CPU, f *cpu.Frame) {
 	if now >= q.nextTick {
 		q.why = wakeTick
 		tick(c, q, now)
-		q.chargeTick(Current(c), f.User())
+		q.chargeTick(c, Current(c), f.User())
 		q.plan(c, now) // ticks that were lost because the host was busy are not made up for
 	}
 	q.timers.expire(c, f, now)

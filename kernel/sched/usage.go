@@ -14,9 +14,7 @@ import (
 // thread is counted when a CPU switches away from it, at each tick, and when the
 // thread reads it. GroupTime and ThreadTime add what the CPUs have not counted yet.
 type Usage struct {
-	ticks        atom.Uint64 // counter ticks on a CPU
-	user, system atom.Uint64 // ticks of the timer that found a thread outside the core, inside
-
+	sums             // of a thread; of a group what no account has: see account
 	seen atom.Uint64 // the largest time that onward has returned
 
 	// From these on timers are due. The owner stores them, and the tick compares:
@@ -37,32 +35,24 @@ func (u *Usage) Init() {
 	u.UserLimit.Store(NoLimit)
 }
 
-// UserTicks returns how many ticks of the timer found a thread outside the core.
-func (u *Usage) UserTicks() uint64 { return u.user.Load() }
-
-// Split divides a CPU time into that outside the core and inside it. The ticks of the timer
+// Split divides the CPU time of a thread into that outside the core and inside it. The ticks of the timer
 // are the sample by which the time is split; without a tick all is outside.
 func (u *Usage) Split(all clock.Time) (user, system clock.Time) {
-	a, b := u.user.Load(), u.system.Load()
-	if b == 0 {
+	return split(all, u.user.Load(), u.system.Load())
+}
+
+// split divides a time as two numbers of samples.
+func split(all clock.Time, outside, inside uint64) (user, system clock.Time) {
+	if inside == 0 {
 		return all, 0
 	}
-	hi, lo := bits.Mul64(uint64(all), a)
-	part, _ := bits.Div64(hi, lo, a+b)
+	hi, lo := bits.Mul64(uint64(all), outside)
+	part, _ := bits.Div64(hi, lo, outside+inside)
 	return clock.Time(part), all - clock.Time(part)
 }
 
-// add counts time on a CPU.
-func (u *Usage) add(ticks uint64) { u.ticks.Add(ticks) }
-
-// sample counts a tick of the timer, or what stands for weight ticks, and reports whether a
-// limit is reached.
-func (u *Usage) sample(outside bool, weight uint64) (due bool) {
-	if outside {
-		u.user.Add(weight)
-	} else {
-		u.system.Add(weight)
-	}
+// due reports whether a thread has reached a limit.
+func (u *Usage) due() bool {
 	return u.ticks.Load() >= u.Limit.Load() || u.user.Load() >= u.UserLimit.Load()
 }
 
@@ -76,21 +66,23 @@ func Charge(c *percpu.CPU) {
 func LeaveGroup(c *percpu.CPU) {
 	Charge(c)
 	Current(c).Group = nil
+	local(c).group.Store(0) // the next group that this CPU runs may have the same address
 }
 
-// chargeThread is chargeTo for another thread than the idle one.
+// chargeThread is chargeTo for another thread than the idle one: its group has the time, too.
 func (q *runQueue) chargeThread(t *Thread, now uint64) {
-	q.ran.Count(q.chargeTo(t, now))
+	ticks := q.chargeTo(t, now)
+	q.ran.Count(ticks)
+	if t.Group != nil {
+		q.account.ticks.Count(ticks) // it is the group's: see become
+	}
 }
 
-// chargeTo adds the time since the last switch, up to a counter value, to a thread and its group, and returns it.
+// chargeTo adds the time since the last switch, up to a counter value, to a thread, and returns it.
 func (q *runQueue) chargeTo(t *Thread, now uint64) (ticks uint64) {
 	ticks = now - q.since.Load()
 	q.since.Publish(now) // before the sums: see live
 	t.Used.ticks.Count(ticks)
-	if t.Group != nil {
-		t.Group.add(ticks)
-	}
 	return ticks
 }
 
@@ -116,19 +108,6 @@ func (q *runQueue) runs(group *Usage) bool {
 
 func threadOfUsage(u *Usage) *Thread {
 	return (*Thread)(unsafe.Add(unsafe.Pointer(u), -int(unsafe.Offsetof(Thread{}.Used))))
-}
-
-// GroupTime returns the CPU time of a group, up to now. A CPU that switches meanwhile has
-// moved its time into the sum after it moved since. So the sum is read first, and at worst
-// a little time is missing, but what was once returned.
-func (u *Usage) GroupTime() clock.Time {
-	ticks := u.ticks.Load()
-	for i := range percpu.Count() {
-		if v := percpu.Get(i); v.Sched != 0 && local(v).runs(u) {
-			ticks += local(v).uncounted(u)
-		}
-	}
-	return clock.Span(u.onward(ticks))
 }
 
 // uncounted returns the counter ticks of a CPU's current thread that are not counted yet, if
@@ -168,14 +147,19 @@ func (u *Usage) onward(ticks uint64) uint64 {
 }
 
 // chargeTick counts the tick for the current thread.
-func (q *runQueue) chargeTick(t *Thread, outside bool) {
+func (q *runQueue) chargeTick(c *percpu.CPU, t *Thread, outside bool) {
 	if t == q.idle {
 		return
 	}
 	q.chargeThread(t, cpu.TSC())
 	weight := q.weight()
-	due := t.Used.sample(outside, weight)
-	if t.Group != nil && t.Group.sample(outside, weight) || due {
+	t.Used.sample(outside, weight)
+	due := t.Used.due()
+	if t.Group != nil {
+		q.account.sample(outside, weight)
+		due = t.Group.groupDue(c) || due
+	}
+	if due {
 		t.Work.Or(WorkTimer)
 	}
 }

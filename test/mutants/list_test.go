@@ -19,33 +19,34 @@ type mutant struct {
 
 // The tests.
 const (
-	exploreLock   = "-tags explore -run Spin ./kernel/lock"
-	debugLock     = "-tags debug ./kernel/lock"
-	hostPerCPU    = "./kernel/percpu"
-	exploreIPI    = "-tags explore ./kernel/ipi"
-	exploreCross  = "-tags explore -run Call|Withdraw|Lost ./kernel/cross"
-	hostCross     = "./kernel/cross"
-	exploreSMP    = "-tags explore -run Handshake ./kernel/smp"
-	hostSMP       = "./kernel/smp"
-	explorePolicy = "-tags explore -run Policy ./kernel/sched"
-	exploreSpans  = "-tags explore -run Span|Sleep ./kernel/sched"
-	exploreSched  = "-tags explore -run Park|Idle ./kernel/sched"
-	exploreTick   = "-tags explore -run TestIdleTicks|TestMovedTimer ./kernel/sched"
-	hostSched     = "./kernel/sched"
-	hostList      = "./kernel/list"
-	exploreMem    = "-tags explore -run Flush ./kernel/mem"
-	hostMem       = "./kernel/mem"
-	hostTree      = "./kernel/tree"
-	debugMem      = "-tags debug -run Freed|Written ./kernel/mem"
-	hostLinux     = "./kernel/linux"
-	exploreTurn   = "-tags explore -run Turn ./kernel/linux"
-	exploreSet    = "-tags explore -run TestTimer ./kernel/linux"
-	exploreSent   = "-tags explore -run Sent|TestIgnored ./kernel/linux"
-	exploreMask   = "-tags explore -run Mask|TestHandlerEnds|TestBlockedSignalGoes ./kernel/linux"
-	hostRefs      = "./kernel/refs"
-	hostMemmap    = "./kernel/memmap"
-	hostTrap      = "./kernel/trap"
-	hostRandom    = "./kernel/random"
+	exploreLock    = "-tags explore -run Spin ./kernel/lock"
+	debugLock      = "-tags debug ./kernel/lock"
+	hostPerCPU     = "./kernel/percpu"
+	exploreIPI     = "-tags explore ./kernel/ipi"
+	exploreCross   = "-tags explore -run Call|Withdraw|Lost ./kernel/cross"
+	hostCross      = "./kernel/cross"
+	exploreSMP     = "-tags explore -run Handshake ./kernel/smp"
+	hostSMP        = "./kernel/smp"
+	explorePolicy  = "-tags explore -run Policy ./kernel/sched"
+	exploreAccount = "-tags explore -run TestMovedTime|TestGroupEnds ./kernel/sched"
+	exploreSpans   = "-tags explore -run Span|Sleep ./kernel/sched"
+	exploreSched   = "-tags explore -run Park|Idle ./kernel/sched"
+	exploreTick    = "-tags explore -run TestIdleTicks|TestMovedTimer ./kernel/sched"
+	hostSched      = "./kernel/sched"
+	hostList       = "./kernel/list"
+	exploreMem     = "-tags explore -run Flush ./kernel/mem"
+	hostMem        = "./kernel/mem"
+	hostTree       = "./kernel/tree"
+	debugMem       = "-tags debug -run Freed|Written ./kernel/mem"
+	hostLinux      = "./kernel/linux"
+	exploreTurn    = "-tags explore -run Turn ./kernel/linux"
+	exploreSet     = "-tags explore -run TestTimer ./kernel/linux"
+	exploreSent    = "-tags explore -run Sent|TestIgnored ./kernel/linux"
+	exploreMask    = "-tags explore -run Mask|TestHandlerEnds|TestBlockedSignalGoes ./kernel/linux"
+	hostRefs       = "./kernel/refs"
+	hostMemmap     = "./kernel/memmap"
+	hostTrap       = "./kernel/trap"
+	hostRandom     = "./kernel/random"
 
 	exploreStack   = "-tags explore -run TestStackIs ./kernel/sched"
 	exploreQuick   = "-tags explore -run TestQuickFault ./kernel/mem"
@@ -356,6 +357,12 @@ var mutants = []mutant{
 		"\tif s.Load() == v && tm.byID", "\tif tm.byID", exploreSet},
 	{"a timer is freed while a CPU uses it", "kernel/linux/timer.go",
 		"\tawaitReaders(c, uintptr(unsafe.Pointer(tm)))\n", "", exploreSet},
+	{"the accounts are added once", "kernel/sched/account.go",
+		"\t\tif u.ticks.Load() == before {", "\t\tif true {", exploreAccount},
+	{"an account is read while it moves", "kernel/sched/account.go",
+		"\t\ta.mu.Lock(c)\n\t\tif a.serves(group) {\n\t\t\tn.ticks += a.ticks.Load()", "\t\tn.ticks += a.ticks.Load()\n\t\ta.mu.Lock(c)\n\t\tif a.serves(group) {", exploreAccount},
+	{"a group ends the account of the next one", "kernel/sched/account.go",
+		"\tif a.serves(group) {\n\t\ta.move()", "\tif true {\n\t\ta.move()", exploreAccount},
 	{"a timer in a queue fires", "kernel/linux/timer.go",
 		" && tm.armings == 0", "", hostLinux},
 	{"a reserved descriptor is open", "kernel/linux/fdtable.go",
