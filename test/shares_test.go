@@ -17,7 +17,7 @@ var shareLine = regexp.MustCompile(`(?m)^shares: (\S+) ([0-9.]+)$`)
 func TestNice(t *testing.T) {
 	exe := build(t, "build", "./testdata/shares")
 	for want, args := range map[string][]string{"equal": {"0", "0", "0", "0", "0"}, "steps": {"0", "5", "-5"}, "idle": {"0", "-b"},
-		"cap": {"f1", "0"}, "turns": {"r50", "r50", "0"}, "priorities": {"f20", "f10", "r19"}} {
+		"machine": {"0", "0", "0", "0", "0"}, "cap": {"f1", "0"}, "turns": {"r50", "r50", "0"}, "priorities": {"f20", "f10", "r19"}} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
 			r := boot(t, append([]string{"--boot", "pvh", "--icount", "--append", "tick=1", "--mem", "256", "--env", "GODEBUG=asyncpreemptoff=1", "--app", exe}, args...)...).ok()

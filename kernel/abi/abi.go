@@ -331,7 +331,7 @@ func ClassName(c Class) string {
 
 // SchedCounters is the number of counters of a CPU in SchedCPU, SchedListed that of the waiting threads.
 const (
-	SchedCounters = 9
+	SchedCounters = 10
 	SchedListed   = 16
 )
 

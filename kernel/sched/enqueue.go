@@ -13,7 +13,8 @@ var idle percpu.Mask
 
 // enqueue puts a thread that is ready on a CPU's queue and makes that CPU notice.
 // It chooses the CPU that ran the thread last if that is idle, else the nearest idle
-// CPU, else one whose thread comes after it by its level, else the last one.
+// CPU, else one whose thread comes after it by its level, else the last one. Where several threads wait there already,
+// it may be a CPU with less load.
 //
 // Locks: takes the queue's.
 func enqueue(c *percpu.CPU, t *Thread) {
@@ -28,6 +29,9 @@ func enqueue(c *percpu.CPU, t *Thread) {
 		}
 	}
 	local(c).did[toBusy]++
+	if local(percpu.Get(last)).count.Load() >= crowd {
+		last = lighter(c, last, t)
+	}
 	if (t.nextLevel() == levelFair || percpu.Count() == 1 || !giveUrgent(c, last, t)) && !give(c, percpu.Get(last), t) {
 		refuge(c, last, t)
 	}

@@ -39,6 +39,7 @@ type share struct {
 	wanted  atom.Uint64 // the weight that was set, 0 for none: see nice.go
 	request uint64      // the length of a request, in nanoseconds
 	ran     uint64      // nanoseconds since the thread began its turn, after it slept
+	moved   uint64      // clock.Time of its last move by balance, 0 for none
 	left    uint64      // when it left its last queue: the average of the others there
 	home    *fair       // that queue
 }
@@ -50,13 +51,14 @@ const unit = 1024
 // threads in the tree, the one that runs, and one that was left and is about to come back.
 type fair struct {
 	tree  tree.Tree
-	lone  *Thread // the only one that waits, if the tree is empty: most often one thread at most waits
-	runs  *Thread // the one that runs, nil if the CPU runs none of this class
-	load  uint64  // the sum of the weights
-	sum   int64   // the sum of weight * (v - zero)
-	zero  uint64  // near the average, so that sum is small
-	since uint64  // counter value up to which the time of runs is counted
-	died  uint64  // virtual time of the thread that died last
+	lone  *Thread     // the only one that waits, if the tree is empty: most often one thread at most waits
+	runs  *Thread     // the one that runs, nil if the CPU runs none of this class
+	load  uint64      // the sum of the weights
+	seen  atom.Uint64 // load, for other CPUs, which do not take the lock: an old value only costs a move
+	sum   int64       // the sum of weight * (v - zero)
+	zero  uint64      // near the average, so that sum is small
+	since uint64      // counter value up to which the time of runs is counted
+	died  uint64      // virtual time of the thread that died last
 }
 
 // Lengths of requests. slack is how far a thread may be ahead of the average and still be eligible. Without
@@ -174,6 +176,12 @@ func (f *fair) advance(now uint64) {
 	}
 }
 
+// count sets the sum of the weights.
+func (f *fair) count(load uint64) {
+	f.load = load
+	f.seen.Publish(load)
+}
+
 // join counts a thread that comes, with a new request. A debt is at most that of a turn from tick to tick, and a claim
 // that of a full request. A thread that comes first has neither.
 func (f *fair) join(s *share) {
@@ -196,7 +204,7 @@ func (f *fair) join(s *share) {
 	most := int64(virtual(fullRequest, s.weight))
 	s.v = average + uint64(max(min(away, 2*most), -most))
 	s.renew()
-	f.load += s.weight
+	f.count(f.load + s.weight)
 	f.sum += int64(s.weight) * int64(s.v-f.zero)
 	f.near()
 }
@@ -204,7 +212,7 @@ func (f *fair) join(s *share) {
 // part counts a thread no more.
 func (f *fair) part(s *share) {
 	s.home = f
-	f.load -= s.weight
+	f.count(f.load - s.weight)
 	if f.load == 0 {
 		f.zero, f.sum, s.left = s.v, 0, s.v
 		return

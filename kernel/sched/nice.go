@@ -83,7 +83,7 @@ func (f *fair) reweigh(s *share) {
 		return
 	}
 	f.sum += int64(w-s.weight) * int64(s.v-f.zero)
-	f.load += w - s.weight
+	f.count(f.load + w - s.weight)
 	s.weight = w
 	s.renew()
 }

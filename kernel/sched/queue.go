@@ -12,10 +12,11 @@ import (
 // runQueue is the ready threads of one CPU: the real-time class by strict levels, and after it the
 // fair class by deadlines.
 type runQueue struct {
-	mu     lock.Spin
-	rt     realtime
-	fair   fair
-	cap    capped
+	mu   lock.Spin
+	rt   realtime
+	fair fair
+	cap  capped
+	balancer
 	id     uint32      // of the CPU
 	closed bool        // takes no threads, since its CPU is not online; guarded by mu
 	mark   uint32      // what Thread.in is for this queue

@@ -155,6 +155,9 @@ func tick(c *percpu.CPU, q *runQueue, now clock.Time) {
 		q.expired = true
 		offer(c, q)
 		q.push(c)
+		q.balance(c, now)
+	} else {
+		q.streak = 0
 	}
 	console.Resume(c)
 	if now-q.drawn >= tickPeriod && console.TakeDamage() {

@@ -22,6 +22,7 @@ const (
 	toBusy    // none was idle: the thread waits, or comes before the one that runs
 	stole     // a thread from another CPU's queue, when this one had none
 	preempted // a thread that could go on made room for a better one; a yield and the end of a turn do not count
+	balanced  // this CPU gave a thread that waited to one with less load: see balance.go
 	deeds
 )
 

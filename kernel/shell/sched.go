@@ -17,6 +17,7 @@ const (
 	schedBusy
 	schedSteals
 	schedPreempted
+	schedBalanced
 )
 
 // schedule lists the queues of the CPUs, or the threads that wait for one.
@@ -65,6 +66,9 @@ func (s *Shell) oneQueue(a args, cpu int) error {
 	}
 	for _, t := range c.List {
 		rows = append(rows, row{"waits", t})
+	}
+	if n[schedBalanced] != 0 {
+		fmt.Fprintf(s.out, "threads that waited here went to a CPU with less load: %d\n", n[schedBalanced])
 	}
 	if rows == nil {
 		fmt.Fprintln(s.out, "no thread runs or waits")

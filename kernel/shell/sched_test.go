@@ -20,6 +20,7 @@ func TestSched(t *testing.T) {
 	text, err = output(t, &fake{}, "sched 1")
 	require.NoError(t, err)
 	require.Equal(t, "threads that became ready went to: the CPU before 1, its core 2, die 4, package\n  8, node 16, other idle CPUs 32, none was idle 64\n"+
+		"threads that waited here went to a CPU with less load: 512\n"+
 		"  THREAD     IS   CLASS  WEIGHT  AHEAD-US   DUE-US\n       7   runs    fair    1024       1.5  -2000.0\n       9  waits  kernel       -         -        -\n", text)
 	for line, want := range map[string]string{
 		"sched 2":     "there is no cpu2; cpus lists them",

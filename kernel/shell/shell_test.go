@@ -103,7 +103,7 @@ func (f *fake) Sched(cpu int) (SchedCPU, error) {
 	if cpu > 1 {
 		return SchedCPU{}, syscall.EINVAL
 	}
-	c := SchedCPU{CPU: cpu, Thread: 7, Class: "fair", Waiting: 1, Switches: 40, Counts: [abi.SchedCounters]uint64{1, 2, 4, 8, 16, 32, 64, 128, 256}}
+	c := SchedCPU{CPU: cpu, Thread: 7, Class: "fair", Waiting: 1, Switches: 40, Counts: [abi.SchedCounters]uint64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512}}
 	c.Runs = &SchedThread{ID: 7, Class: "fair", Weight: 1024, AheadNS: 1500, DueNS: -2_000_000}
 	c.List = []SchedThread{{ID: 9, Class: "kernel"}}
 	return c, nil

@@ -48,6 +48,7 @@ const (
 	hostTrap       = "./kernel/trap"
 	hostRandom     = "./kernel/random"
 
+	exploreLoad    = "-tags explore -run Balance|LessLoad ./kernel/sched"
 	exploreStack   = "-tags explore -run TestStackIs ./kernel/sched"
 	exploreQuick   = "-tags explore -run TestQuickFault ./kernel/mem"
 	exploreDrop    = "-tags explore -run TestDropWithoutLock ./kernel/mem"
@@ -273,6 +274,14 @@ var mutants = []mutant{
 		"\tif id, ok := claim(last); ok {\n\t\tkick(c, percpu.Get(id))", "\tif id, ok := claim(last); ok && id == last {\n\t\tkick(c, percpu.Get(id))", exploreSched},
 	{"the end of a list is lost", "kernel/list/list.go",
 		"prev.next, next.prev = next, prev", "prev.next = next", hostList},
+	{"the same thread goes again", "kernel/sched/balance.go",
+		"runs.share.moved < s.moved", "runs.share.moved > s.moved", exploreLoad},
+	{"the same CPU has one more", "kernel/sched/balance.go",
+		"x.crowded < y.crowded", "x.crowded > y.crowded", exploreLoad},
+	{"a bound thread is pushed", "kernel/sched/balance.go",
+		"!t.may(v.id) || own <= v.load", "own <= v.load", exploreLoad},
+	{"a weight that joins is not seen", "kernel/sched/fair.go",
+		"f.seen.Publish(load)", "", exploreLoad},
 	{"a bound thread is stolen", "kernel/sched/queue.go",
 		"t != nil && free && !t.may(c.ID);", "t != nil && free && false;", hostSched},
 	{"a thread that is preempted goes to the end", "kernel/sched/queue.go",

@@ -130,6 +130,8 @@ var turn [2]uint64
 
 // compare makes calls whose results on Linux are known, for a program with privileges where that matters.
 func compare() {
+	runtime.LockOSThread() // most calls are about the thread
+	defer runtime.UnlockOSThread()
 	const inval, srch, fault = -int(syscall.EINVAL), -int(syscall.ESRCH), -int(syscall.EFAULT)
 	zero, one, hundred := &numbers[0], &numbers[1], &numbers[2]
 	at := func(p *int32) uintptr { return uintptr(unsafe.Pointer(p)) }
