@@ -1,7 +1,11 @@
 package linux
 
 import (
+	"math"
+	"math/rand/v2"
+	"runtime"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -47,4 +51,34 @@ func TestLargest(t *testing.T) {
 	small.delist(c)
 	small.delist(c)
 	require.Same(t, threads, find())
+}
+
+// What a process holds is right but for what its tasks keep back, each at most heldBatch, and right when they have ended.
+func TestHeldInBatches(t *testing.T) {
+	c, p := &percpu.CPU{}, &Process{}
+	tasks := [2]Task{{proc: p}, {proc: p}}
+	r := rand.New(rand.NewPCG(1, 2))
+	sum, moves := 0, 0
+	for range 10000 {
+		x := &tasks[r.IntN(len(tasks))]
+		c.Current = uintptr(unsafe.Pointer(x))
+		bytes := r.IntN(1000) - 400
+		sum += bytes
+		before := p.held.Load()
+		p.chargeFor(c, bytes)
+		if p.held.Load() != before {
+			moves++
+		}
+		require.LessOrEqual(t, max(x.held, -x.held), heldBatch)
+		require.LessOrEqual(t, math.Abs(float64(sum-int(p.held.Load()))), float64(len(tasks)*heldBatch))
+	}
+	require.Less(t, moves, 1000, "most charges leave the sum of the process alone")
+	for i := range tasks {
+		tasks[i].settleHeld()
+	}
+	require.Equal(t, sum, int(p.held.Load()))
+	other := &Process{}
+	other.chargeFor(c, 7)
+	require.EqualValues(t, 7, other.held.Load(), "of a process that is not the current one")
+	runtime.KeepAlive(&tasks)
 }

@@ -43,7 +43,7 @@ type Process struct {
 	timers  timerTable
 
 	program list.Node   // in programs, guarded by its lock
-	held    atom.Uint64 // bytes of kernel memory that charge counted
+	held    atom.Uint64 // bytes of kernel memory that charge counted, but what Task.held keeps back
 
 	foreground list.Node // in the foreground programs, guarded by their lock
 

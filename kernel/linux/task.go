@@ -50,6 +50,7 @@ type Task struct {
 	trapped  trapped // used by the task alone
 	again    restart // the system call that a signal interrupted; used by the task alone
 	partly   bool    // a call that says ENOMEM has taken areas away; used by the task alone
+	held     int     // bytes of kernel memory that proc.held lacks, at most heldBatch; used by the task alone
 	refusals uint64  // of memory, when the task last repeated a call for them; used by the task alone
 	clearTID uintptr // word that becomes 0 when the task ends, 0 for none; used by the task alone
 
@@ -217,6 +218,7 @@ func (t *Task) withdraw(c *percpu.CPU) (last, rest bool) {
 	tasks.n--
 	tasks.mu.Unlock(c)
 	p := t.proc
+	t.settleHeld()
 	p.mu.Lock(c)
 	p.tasks.Remove(&t.member)
 	p.retarget(c, ^t.mask.Load())

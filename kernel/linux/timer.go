@@ -105,16 +105,23 @@ func newTimer(c *percpu.CPU, p *Process) *timer {
 		p.refs.Get(c) // from the current task, which is one of p's
 		tm.mu.Rank = lock.RankTimer
 		tm.proc, tm.refs, tm.at = p, 1, clock.Never
-		p.held.Add(timerBytes)
+		p.chargeFor(c, int(timerBytes))
 	}
 	return tm
 }
 
 // free gives the memory of a timer without references back.
+//
+// Context: a task is current.
 func (tm *timer) free(c *percpu.CPU) {
+	tm.proc.chargeFor(c, -int(timerBytes))
+	tm.release(c)
+}
+
+// release is free for a timer that counts no more.
+func (tm *timer) release(c *percpu.CPU) {
 	p := tm.proc
 	awaitReaders(c, uintptr(unsafe.Pointer(tm)))
-	p.held.Add(^uint64(timerBytes - 1))
 	freeTimer(c, tm)
 	p.put(c)
 }
@@ -195,7 +202,8 @@ func TimerExpired(c *percpu.CPU, wall uintptr) {
 	tm.mu.Unlock(c)
 	p.mu.Unlock(c)
 	if last {
-		tm.free(c)
+		p.held.Add(^uint64(timerBytes - 1)) // in an interrupt, which is of no task
+		tm.release(c)
 	}
 }
 
