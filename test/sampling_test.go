@@ -90,7 +90,7 @@ func TestSampling(t *testing.T) {
 	require.True(t, slices.ContainsFunc(profiles["calls"].Sample, func(s *profile.Sample) bool {
 		stack := stackOf(s)
 		i := slices.Index(stack, "muster/kernel/trap.syscallEntry")
-		return i > 0 && stack[i-1] == "muster/kernel/linux.Syscall" && slices.Contains(stack[i+1:], "main.main.func1")
+		return i > 0 && stack[i-1] == "muster/kernel/linux.sysGetrusage" && slices.Contains(stack[i+1:], "main.main.func1")
 	}), "from the core to the program")
 	lies := func(s *profile.Sample) bool { return slices.Contains(stackOf(s), "main.lie") }
 	require.True(t, slices.ContainsFunc(profiles["lies"].Sample, lies))

@@ -166,6 +166,10 @@ const FrameSize = 22 * 8
 // User reports whether the frame was taken in ring 3. Ring 0 has no other CS than KernelCS.
 func (f *Frame) User() bool { return uint16(f.CS) != KernelCS }
 
+// SetByCall stores in the frame of a system call what SYSCALL has put into RCX and R11: the return address and the flags. The entry stub leaves
+// that out, as most calls leave by SYSRET, which does the same again (Intel SDM vol. 2B, "SYSCALL").
+func (f *Frame) SetByCall() { f.CX, f.R11 = f.IP, f.Flags }
+
 // Foreign reports whether the frame was taken in ring 3 with a CS or SS that the kernel
 // gives to no program. CPUs do not let a program load one. QEMU 10.0 does: its MOV to CS
 // accepts 0 and each selector whose privilege level is at most 3.

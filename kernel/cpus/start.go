@@ -16,6 +16,7 @@ import (
 	"muster/kernel/abi"
 	"muster/kernel/apic"
 	"muster/kernel/clock"
+	"muster/kernel/cpu"
 	"muster/kernel/ipi"
 	"muster/kernel/layout"
 	"muster/kernel/linux"
@@ -61,7 +62,7 @@ func SetBoot(c *percpu.CPU, t *linux.Task, record uintptr) (*percpu.CPU, uint64)
 	if !t.Space.CopyIn(c, unsafe.Pointer(&p), record, unsafe.Sizeof(p)) {
 		return c, linux.Fail(linux.EFAULT)
 	}
-	if !adopt(c, p) {
+	if !adopt(c, &p) {
 		return c, linux.Fail(linux.EINVAL)
 	}
 	if !apic.Legacy() {
@@ -70,13 +71,15 @@ func SetBoot(c *percpu.CPU, t *linux.Task, record uintptr) (*percpu.CPU, uint64)
 	return c, 0
 }
 
+var _ [16]byte = [unsafe.Sizeof(abi.Processor{})]byte{} // see Move16
+
 // adopt puts the boot CPU's record into its block, which was made before the tables
 // were read. It reports false if the record is another CPU's.
-func adopt(c *percpu.CPU, p abi.Processor) bool {
+func adopt(c *percpu.CPU, p *abi.Processor) bool {
 	if c.ID != 0 || p.APICID != c.APICID {
 		return false
 	}
-	c.Processor = p
+	cpu.Move16(unsafe.Pointer(&c.Processor), unsafe.Pointer(p))
 	return true
 }
 
@@ -102,7 +105,7 @@ func Prepare(c *percpu.CPU, t *linux.Task, record uintptr) (*percpu.CPU, uint64)
 	mem.AddPerCPU(c, id)
 	o := &m.cpu
 	o.Init(id)
-	o.Processor = p
+	cpu.Move16(unsafe.Pointer(&o.Processor), unsafe.Pointer(&p))
 	o.Callers.Init(mem.AllocMapped(c, percpu.MaskBytes(percpu.Limit()), 64), percpu.Limit())
 	m.attach(c, o)
 	renew(o)

@@ -16,14 +16,14 @@ func TestAdopt(t *testing.T) {
 	own := abi.Processor{APICID: 4, UID: 7, Pins: abi.NMIPin << 8}
 	c := &percpu.CPU{}
 	c.APICID = 4
-	require.False(t, adopt(c, abi.Processor{APICID: 5, UID: 7}))
+	require.False(t, adopt(c, &abi.Processor{APICID: 5, UID: 7}))
 	require.Equal(t, abi.Processor{APICID: 4}, c.Processor)
-	require.True(t, adopt(c, own))
+	require.True(t, adopt(c, &own))
 	require.Equal(t, own, c.Processor)
 
 	other := &percpu.CPU{ID: 1}
 	other.APICID = 4
-	require.False(t, adopt(other, own), "not the boot CPU")
+	require.False(t, adopt(other, &own), "not the boot CPU")
 }
 
 // A CPU that has joined is shown as online when it is in the set, and not before: a call that names

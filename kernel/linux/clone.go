@@ -135,6 +135,7 @@ func (t *Task) clone(c *percpu.CPU, f *cpu.Frame, a *cloneArgs) (*percpu.CPU, ui
 	}
 	cf := child.Frame()
 	*cf = *f
+	cf.SetByCall()
 	cf.AX = 0
 	if a.stack != 0 {
 		cf.SP = a.stack
@@ -152,7 +153,7 @@ func (t *Task) clone(c *percpu.CPU, f *cpu.Frame, a *cloneArgs) (*percpu.CPU, ui
 		child.clearTID = uintptr(a.childTID)
 	}
 	child.mask.Store(t.mask.Load())
-	child.Name = t.Name
+	child.SetName(&t.Name)
 	t.inheritStanding(c, child)
 	if !t.inheritSet(c, child) {
 		Reap(c, uintptr(unsafe.Pointer(child)))

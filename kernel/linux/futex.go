@@ -78,7 +78,8 @@ func (t *Task) sharedWord(c *percpu.CPU, op uint32, f *cpu.Frame) Errno {
 	default:
 		return 0
 	}
-	for _, at := range words {
+	for i := range words { // a copy of the array would be moved by X0
+		at := words[i]
 		if at&3 != 0 {
 			return EINVAL
 		}

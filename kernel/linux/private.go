@@ -25,7 +25,8 @@ func ThreadInfo(c *percpu.CPU, t *Task, id uint32, info uintptr) (*percpu.CPU, u
 	if n != nil {
 		o := taskOfNode(n)
 		out = abi.Thread{ID: o.ID, Process: o.proc.ID, CPU: o.CPU(), RanNS: uint64(o.ThreadTime()),
-			Switches: o.Switches.Load(), StackUsed: o.StackUsed(), Name: o.Name}
+			Switches: o.Switches.Load(), StackUsed: o.StackUsed()}
+		cpu.Move16(unsafe.Pointer(&out.Name), unsafe.Pointer(&o.Name))
 		out.Class, out.Priority = o.Class()
 		out.WaitedNS, out.SleptNS = abi.Unknown, abi.Unknown
 		if waited, slept, ok := o.Spans(); ok {

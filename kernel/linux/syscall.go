@@ -1,6 +1,8 @@
 package linux
 
 import (
+	"unsafe"
+
 	"muster/kernel/abi"
 	"muster/kernel/cpu"
 	"muster/kernel/lock"
@@ -164,34 +166,54 @@ var private [abi.Count]Handler
 func HandlePrivate(first int, list []Handler) {
 	for i, h := range list { // copy would call the runtime
 		private[first-abi.First+i] = h
+		trap.SetPrivate(first-abi.First+i, *(*uintptr)(unsafe.Pointer(&h)))
 	}
 }
 
-// Syscall answers a SYSCALL. See upcall.Table.
-//
-// Nosplit: the entry stub calls it on an empty stack.
+// HandlerAt returns the func value of the handler of a call, 0 if it has none that the entry may call.
+func HandlerAt(n int) uintptr {
+	if n >= len(calls) {
+		return 0
+	}
+	return *(*uintptr)(unsafe.Pointer(&calls[n])) // a func value is one word
+}
+
+var _ [0]byte = [ENOMEM - trap.NoMemory]byte{}
+
+// handlerOf returns the handler of a call.
+func handlerOf(t *Task, n uint64) (h Handler) {
+	if n < uint64(len(calls)) {
+		h = calls[cpu.Index(n, uint64(len(calls)))]
+	}
+	if h == nil {
+		h = privateOrNone(t, n)
+	}
+	return h
+}
+
+// Syscall answers a SYSCALL that the entry has no handler for, or any while they are recorded. See upcall.Table.
 //
 //cpucheck:switches the entry stub goes on, and finds the block by GS
-//go:nosplit
 func Syscall(c *percpu.CPU, f *cpu.Frame) uintptr {
 	t := current(c)
 	n := uintArg(f.AX)
 	if lock.Checked && f.User() != t.proc.user {
 		upcall.To.Panic(c, f, "linux: system call from the wrong ring; process", uint64(t.proc.ID), 0)
 	}
-	var h Handler
-	if n < uint64(len(calls)) {
-		h = calls[cpu.Index(n, uint64(len(calls)))]
+	if n == numRtSigreturn {
+		return sched.Leave(c, f, sigreturn(c, t, f))
 	}
-	if h == nil {
-		if n == numRtSigreturn {
-			return sched.Leave(c, f, sigreturn(c, t, f))
-		}
-		h = privateOrNone(t, n)
-	}
-	c, r := h(c, t, f)
+	c, r := handlerOf(t, n)(c, t, f)
+	return Answer(c, f, r)
+}
+
+// Answer ends a call, whose result is r. The entry has called the handler, and has found that the result is ENOMEM, or that the CPU or the
+// task has work; or Syscall has.
+//
+//cpucheck:switches as Syscall
+func Answer(c *percpu.CPU, f *cpu.Frame, r uint64) uintptr {
 	if r == errno(ENOMEM) {
-		c, r = noMemory(c, f, h)
+		c, r = noMemory(c, f, handlerOf(current(c), uintArg(f.AX)))
 	}
 	trace.Add(c, trace.Syscall, f.AX, r) // the frame still holds the number: nothing keeps it meanwhile
 	if sched.Pending(c) {
@@ -223,6 +245,7 @@ func sysNone(c *percpu.CPU, _ *Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
 func answerPending(c *percpu.CPU, f *cpu.Frame, r uint64) uintptr {
 	current(c).again.note(f.AX, r)
 	f.AX = r
+	f.SetByCall()
 	return sched.Leave(c, f, trap.LeaveFast)
 }
 

@@ -136,7 +136,7 @@ func newTask(c *percpu.CPU, p *Process) *Task {
 	t.proc = p
 	t.Thread.Init(low, top, 0, class, p.Space)
 	t.Group = &p.usage
-	t.Name = p.name
+	t.SetName(&p.name)
 	t.clock.usage, t.clock.task = &t.Used, t
 	t.pending.init()
 	*t.Frame() = cpu.Frame{}

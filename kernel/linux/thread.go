@@ -88,11 +88,10 @@ func sysPrctl(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 				break
 			}
 		}
-		t.Name = name
+		t.SetName(&name)
 		return c, 0
 	case prGetName:
-		name := t.Name
-		if !t.Space.CopyOut(c, uintptr(f.SI), ptrTo(&name), unsafe.Sizeof(name)) {
+		if !t.Space.CopyOut(c, uintptr(f.SI), ptrTo(&t.Name), unsafe.Sizeof(t.Name)) {
 			return c, errno(EFAULT)
 		}
 		return c, 0

@@ -6,6 +6,7 @@ import (
 	"muster/kernel/abi"
 	"muster/kernel/apic"
 	"muster/kernel/clock"
+	"muster/kernel/cpu"
 	"muster/kernel/cpus"
 	"muster/kernel/crash"
 	"muster/kernel/cross"
@@ -16,19 +17,19 @@ import (
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
 	"muster/kernel/trace"
+	"muster/kernel/trap"
 	"muster/kernel/vector"
 )
 
 // Information about CPUs, IPIs, interrupts and memory.
 
-func cpuInfo(c *percpu.CPU, t *linux.Task, cpu int, info uintptr) (*percpu.CPU, uint64) {
-	o := percpu.Find(cpu)
+func cpuInfo(c *percpu.CPU, t *linux.Task, number int, info uintptr) (*percpu.CPU, uint64) {
+	o := percpu.Find(number)
 	if o == nil {
 		return c, linux.Fail(linux.EINVAL)
 	}
 	out := abi.CPU{
-		Processor: o.Processor,
-		State:     cpus.State(o), Stage: o.Stage.Load(), Code: o.Code.Load(), Step: o.Step.Load(), ThreadID: o.ThreadID,
+		State: cpus.State(o), Stage: o.Stage.Load(), Code: o.Code.Load(), Step: o.Step.Load(), ThreadID: o.ThreadID,
 		Ticks: o.Ticks.Load(), Switches: o.Switches.Load(),
 		IdleNS:    uint64(clock.Span(sched.IdleTicks(o))),
 		RanNS:     uint64(clock.Span(sched.RunTicks(o))),
@@ -36,6 +37,7 @@ func cpuInfo(c *percpu.CPU, t *linux.Task, cpu int, info uintptr) (*percpu.CPU, 
 		LongestNS: uint64(clock.Span(o.Longest)), LongestAt: o.LongestAt,
 		Features: cpus.FeaturesOf(o).Words(),
 	}
+	cpu.Move16(unsafe.Pointer(&out.Processor), unsafe.Pointer(&o.Processor))
 	for _, n := range cpus.VectorCounts(o.ID)[vector.Exceptions:256] { // the CPU counts on, without a lock
 		out.Interrupts += n
 	}
@@ -134,7 +136,9 @@ func memInfo(c *percpu.CPU, t *linux.Task, info uintptr) (*percpu.CPU, uint64) {
 }
 
 func traceKinds(c *percpu.CPU, _ *linux.Task, kinds uint32) (*percpu.CPU, uint64) {
-	return c, uint64(trace.SetKinds(kinds))
+	old := trace.SetKinds(kinds)
+	trap.RecordCalls(trace.Records(trace.Syscall))
+	return c, uint64(old)
 }
 
 // maxTraceRead bounds the events of one call, which interrupts wait for.

@@ -212,7 +212,7 @@ func record(c *percpu.CPU, f *cpu.Frame) {
 	s.Thread = c.ThreadID
 	s.Name = [16]byte{}
 	if c.Current != 0 {
-		s.Name = *upcall.To.ThreadName(c.Current)
+		cpu.Move16(unsafe.Pointer(&s.Name), unsafe.Pointer(upcall.To.ThreadName(c.Current)))
 	}
 	s.N = uint32(walk(f, &s.PC))
 	b.head.Store(n + 1) // publishes the sample; pairs with the Load in Next

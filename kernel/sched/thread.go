@@ -43,6 +43,7 @@ const StackSize = 16 << 10
 // it does not run. Packages above embed it as their first field.
 type Thread struct {
 	vectors [trap.StateBytes]byte // vector state of a ring-3 thread that does not run: an XSAVE area, 64-byte aligned
+	Work    atom.Uint32           // what to do before leaving the core: bits of package linux
 
 	sp         uintptr // saved stack pointer, while it does not run
 	StackLow   uintptr
@@ -57,7 +58,6 @@ type Thread struct {
 
 	state atom.Uint32 // stRunning to stNew
 	token atom.Uint32 // 1: an Unpark that no Park has taken yet
-	Work  atom.Uint32 // what to do before leaving the core: bits of package linux
 
 	cpu      atom.Uint32 // CPU that ran it last, or is to
 	in       atom.Uint32 // one more than the number of the CPU in whose queue it is, 0 for none; stored under that queue's lock
@@ -78,7 +78,10 @@ type Thread struct {
 	Switches atom.Uint64 // times switched to
 }
 
-var _ [0]byte = [unsafe.Offsetof(Thread{}.vectors)]byte{}
+var (
+	_ [0]byte               = [unsafe.Offsetof(Thread{}.vectors)]byte{}
+	_ [trap.WorkOffset]byte = [unsafe.Offsetof(Thread{}.Work)]byte{}
+)
 
 // States of a thread.
 const (
@@ -157,6 +160,9 @@ func (t *Thread) GAddr() uintptr { return t.g.Addr() }
 func Waiter(n *list.Node) *Thread {
 	return (*Thread)(unsafe.Add(unsafe.Pointer(n), -int(unsafe.Offsetof(Thread{}.Wait))))
 }
+
+// SetName sets a thread's name.
+func (t *Thread) SetName(name *[16]byte) { cpu.Move16(unsafe.Pointer(&t.Name), unsafe.Pointer(name)) }
 
 // NameOf returns where a thread's name is.
 func NameOf(thread uintptr) *[16]byte { return &(*Thread)(unsafe.Pointer(thread)).Name }

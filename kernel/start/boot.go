@@ -164,6 +164,7 @@ func readOptions(c *percpu.CPU) {
 	}
 	if n, ok := cmdline.Value(line, "trace", word[:]); ok && string(word[:n]) == "all" {
 		trace.SetKinds(trace.All)
+		trap.RecordCalls(true)
 	}
 }
 

@@ -35,7 +35,7 @@ func wire() {
 		Relieve:      linux.RelieveCopy,
 		Reap:         linux.Reap,
 	}
-	trap.SetSyscall(linux.Syscall)
+	trap.SetSyscall(linux.Syscall, linux.Answer, linux.HandlerAt)
 	profile.Install()
 }
 

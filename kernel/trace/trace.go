@@ -90,6 +90,9 @@ func SetKinds(kinds uint32) (old uint32) {
 	return old
 }
 
+// Records reports whether CPUs record a kind.
+func Records(k Kind) bool { return on&(1<<k) != 0 }
+
 // Begin gives a CPU its ring, Bytes bytes of 0, so that it records from now on.
 func Begin(c *percpu.CPU, ring uintptr) {
 	c.Trace = ring

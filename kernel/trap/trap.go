@@ -13,6 +13,7 @@ package trap
 import (
 	"unsafe"
 
+	"muster/kernel/abi"
 	"muster/kernel/cpu"
 	"muster/kernel/crash"
 	"muster/kernel/fakeg"
@@ -41,26 +42,31 @@ const (
 	offUserFS   = unsafe.Offsetof(percpu.CPU{}.UserFS)
 	offScratch  = unsafe.Offsetof(percpu.CPU{}.Scratch)
 	offPanicTop = unsafe.Offsetof(percpu.CPU{}.PanicTop)
+	offCurrent  = unsafe.Offsetof(percpu.CPU{}.Current)
+	offResched  = unsafe.Offsetof(percpu.CPU{}.Resched) // and Retick, with 8 bytes
 
-	frameIP    = unsafe.Offsetof(cpu.Frame{}.IP)
-	frameCS    = unsafe.Offsetof(cpu.Frame{}.CS)
-	frameFlags = unsafe.Offsetof(cpu.Frame{}.Flags)
-	frameSP    = unsafe.Offsetof(cpu.Frame{}.SP)
-	frameBP    = unsafe.Offsetof(cpu.Frame{}.BP)
-	frameR15   = unsafe.Offsetof(cpu.Frame{}.R15)
-	frameR14   = unsafe.Offsetof(cpu.Frame{}.R14)
-	frameR13   = unsafe.Offsetof(cpu.Frame{}.R13)
-	frameR12   = unsafe.Offsetof(cpu.Frame{}.R12)
-	frameR10   = unsafe.Offsetof(cpu.Frame{}.R10)
-	frameR9    = unsafe.Offsetof(cpu.Frame{}.R9)
-	frameR8    = unsafe.Offsetof(cpu.Frame{}.R8)
-	frameDI    = unsafe.Offsetof(cpu.Frame{}.DI)
-	frameSI    = unsafe.Offsetof(cpu.Frame{}.SI)
-	frameDX    = unsafe.Offsetof(cpu.Frame{}.DX)
-	frameBX    = unsafe.Offsetof(cpu.Frame{}.BX)
-	frameAX    = unsafe.Offsetof(cpu.Frame{}.AX)
-	frameSize  = cpu.FrameSize
-	frameWords = cpu.FrameSize / 8
+	frameIP     = unsafe.Offsetof(cpu.Frame{}.IP)
+	frameCS     = unsafe.Offsetof(cpu.Frame{}.CS)
+	frameFlags  = unsafe.Offsetof(cpu.Frame{}.Flags)
+	frameSP     = unsafe.Offsetof(cpu.Frame{}.SP)
+	frameBP     = unsafe.Offsetof(cpu.Frame{}.BP)
+	frameR15    = unsafe.Offsetof(cpu.Frame{}.R15)
+	frameR14    = unsafe.Offsetof(cpu.Frame{}.R14)
+	frameR13    = unsafe.Offsetof(cpu.Frame{}.R13)
+	frameR12    = unsafe.Offsetof(cpu.Frame{}.R12)
+	frameR11    = unsafe.Offsetof(cpu.Frame{}.R11)
+	frameR10    = unsafe.Offsetof(cpu.Frame{}.R10)
+	frameR9     = unsafe.Offsetof(cpu.Frame{}.R9)
+	frameR8     = unsafe.Offsetof(cpu.Frame{}.R8)
+	frameDI     = unsafe.Offsetof(cpu.Frame{}.DI)
+	frameSI     = unsafe.Offsetof(cpu.Frame{}.SI)
+	frameDX     = unsafe.Offsetof(cpu.Frame{}.DX)
+	frameCX     = unsafe.Offsetof(cpu.Frame{}.CX)
+	frameBX     = unsafe.Offsetof(cpu.Frame{}.BX)
+	frameAX     = unsafe.Offsetof(cpu.Frame{}.AX)
+	frameVector = unsafe.Offsetof(cpu.Frame{}.Vector)
+	frameSize   = cpu.FrameSize
+	frameWords  = cpu.FrameSize / 8
 
 	// Where the words of an interrupt lie on the IST stack once AX and BX are pushed.
 	istAX     = 8
@@ -78,7 +84,19 @@ const (
 	kernelCS = cpu.KernelCS
 	flagsOn  = cpu.FlagFixed | cpu.FlagInterrupt
 
-	vecSyscall = vector.Syscall
+	vecSyscall   = vector.Syscall
+	callSlots    = CallSlots
+	firstPrivate = abi.First
+	privateSlots = 128
+
+	// WorkOffset is where a thread has the word that says what is to be done before it leaves the core.
+	WorkOffset = StateBytes
+
+	// CallSlots is the number of system calls that the entry finds a handler for by itself.
+	CallSlots = 512
+
+	// NoMemory is Linux's number of ENOMEM. A call with this result may be made again.
+	NoMemory = 12
 
 	// flagsByIRET are flags with which a system call of ring 3 returns by IRET.
 	flagsByIRET = cpu.FlagTrap | cpu.FlagResume
@@ -108,7 +126,8 @@ const (
 // The functions that the stubs call. They are values, so that the assembly enters
 // them with the register convention.
 var (
-	syscallFn     = onSyscall //cpucheck:switches the stub that calls it finds the block by GS afterwards
+	syscallFn     = onSyscall                                         //cpucheck:switches the stub that calls it finds the block by GS afterwards
+	answerFn      func(c *percpu.CPU, f *cpu.Frame, r uint64) uintptr //cpucheck:switches as syscallFn
 	insideFn      = onInside
 	outsideFn     = onOutside //cpucheck:switches the stub that calls it finds the block by GS afterwards
 	paranoidFn    = onParanoid
@@ -119,15 +138,60 @@ var (
 // Addresses of assembly, filled in by the linker.
 var syscallPC, stubsPC, threadStartPC, restorePC uintptr
 
-// SetSyscall sets the handler of system calls. The stubs enter it directly, except
-// in debug builds, which measure in onSyscall.
+// The entry finds the handler of a call in this table, by the call's number. Numbers from callLimit on go to syscallFn.
+var (
+	callTable [CallSlots]uintptr // a func value each
+	callLimit uint32
+)
+
+// The same for the private calls, from abi.First on.
+var (
+	privateTable [privateSlots]uintptr
+	privateLimit uint32
+)
+
+var _ [privateSlots - abi.Count]byte
+
+// SetPrivate sets the func value of the handler of private call n, counted from the first.
+//
+// Context: boot CPU, before the runtime starts.
+func SetPrivate(n int, handler uintptr) { privateTable[n] = handler }
+
+// otherCallFn is a func value that stands in callTable for syscallFn.
+var otherCallFn uintptr
+
+// SetSyscall sets the handlers of system calls. at returns the func value of the handler of a call, which returns the CPU and
+// a result, or 0. Calls without one go to call, results that need more than to be returned to answer. Debug builds measure
+// in onSyscall, so there all calls go to call.
 //
 // Context: boot CPU, before the first system call.
-func SetSyscall(handler func(c *percpu.CPU, f *cpu.Frame) uintptr) {
-	upcall.To.Syscall = handler
+func SetSyscall(call func(c *percpu.CPU, f *cpu.Frame) uintptr, answer func(c *percpu.CPU, f *cpu.Frame, r uint64) uintptr, at func(n int) uintptr) {
+	upcall.To.Syscall = call
+	answerFn = answer
 	if !lock.Checked {
-		syscallFn = handler
+		syscallFn = call
 	}
+	for n := range callTable {
+		callTable[n] = at(n)
+		if callTable[n] == 0 {
+			callTable[n] = otherCallFn
+		}
+	}
+	RecordCalls(trace.Records(trace.Syscall))
+}
+
+// RecordCalls makes system calls go the way on which they are recorded, or not any more.
+func RecordCalls(on bool) {
+	if on || lock.Checked {
+		callLimit, privateLimit = 0, 0
+		return
+	}
+	for n := range privateTable {
+		if privateTable[n] == 0 {
+			privateTable[n] = otherCallFn
+		}
+	}
+	callLimit, privateLimit = CallSlots, privateSlots
 }
 
 // ThreadStartPC is where the first switch to a thread returns to; its stack pointer

@@ -142,7 +142,12 @@ func Copies(to, from []byte) int { return copy(to, from) }
 func Computes(a, b, c, d float64) float64 { return a*b + c*d }
 
 //go:noinline
-func Good(to *[16]byte, from *[16]byte) { *to = *from }
+func Good(to *Words, from Words) { *to = from }
+
+type Words struct{ a, b, c, d, e uint64 }
+
+//go:noinline
+func Moves(to *[16]byte, from *[16]byte) { *to = *from }
 
 func AVX()
 func X87()
@@ -162,9 +167,12 @@ TEXT ·X87(SB), NOSPLIT, $0
 import "bad/core"
 
 func main() {
-	var a, b [16]byte
+	var a, b [40]byte
 	core.Copies(a[:], b[:])
-	core.Good(&a, &b)
+	var w core.Words
+	core.Good(&w, w)
+	var c, d [16]byte
+	core.Moves(&c, &d)
 	println(core.Computes(1, 2, 3, 4))
 	core.AVX()
 	core.X87()
@@ -180,7 +188,7 @@ func main() {
 	require.NoError(t, err)
 	require.Greater(t, n, 10)
 	all := strings.Join(findings, "\n")
-	for _, want := range []string{"core.Copies calls runtime.memmove", "core.Computes uses X3", "core.AVX has an AVX instruction", "core.X87 uses F1"} {
+	for _, want := range []string{"core.Copies calls runtime.memmove", "core.Computes uses X3", "core.Moves uses X0", "core.AVX has an AVX instruction", "core.X87 uses F1"} {
 		require.Contains(t, all, want)
 	}
 	require.NotContains(t, all, "core.Good")

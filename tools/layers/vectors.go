@@ -10,7 +10,7 @@ import (
 
 // keptRegisters are the vector registers that core code may change: the entry for
 // system calls saves these of ring 3, and no others (kernel/trap/state.go:kept).
-var keptRegisters = []x86asm.Reg{x86asm.X0, x86asm.X1, x86asm.X14, x86asm.X15}
+var keptRegisters = []x86asm.Reg{x86asm.X14, x86asm.X15}
 
 // changesVectors lists functions of the runtime that change other vector registers, or
 // the upper halves of all, and the functions that may call them nevertheless: code that
