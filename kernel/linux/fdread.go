@@ -60,7 +60,7 @@ func (ft *fileTable) getLocked(c *percpu.CPU, s *slotWord) *File {
 	return f
 }
 
-// awaitReaders waits until no CPU is about to take a reference to a file, which has none left, or uses a timer.
+// awaitReaders waits until no CPU is about to take a reference to a file, which has none left, or names a timer or a task.
 //
 // Context: the object is in no table.
 func awaitReaders(c *percpu.CPU, object uintptr) {
@@ -87,7 +87,7 @@ func awaitReader(c, o *percpu.CPU, object uintptr) {
 			continue
 		}
 		if stalled := upcall.Stalled(c); !stalled && o.Reading.Load() == object {
-			upcall.Panic(c, "linux: a CPU reads a descriptor or a timer for 5 s; CPU", uint64(o.ID), 0)
+			upcall.Panic(c, "linux: a CPU reads a descriptor, a timer or a task for 5 s; CPU", uint64(o.ID), 0)
 		}
 		end = clock.After(readTimeout)
 	}

@@ -53,7 +53,7 @@ func TestLargest(t *testing.T) {
 	require.Same(t, threads, find())
 }
 
-// What a process holds is right but for what its tasks keep back, each at most heldBatch, and right when they have ended.
+// What a process holds lacks only what its tasks keep back, each at most heldBatch, and nothing when they have ended.
 func TestHeldInBatches(t *testing.T) {
 	c, p := &percpu.CPU{}, &Process{}
 	tasks := [2]Task{{proc: p}, {proc: p}}

@@ -32,9 +32,10 @@ type Process struct {
 	brkStart, brk uintptr
 
 	tasks   tree.Tree // by id; a subtree knows what its tasks block; guarded by mu
-	poked   uint64    // ids up to here have been poked since p began to exit; guarded by mu
-	count   int       // tasks that have not ended, guarded by mu
-	lazies  int       // tasks with lazy, at most lazyTasks; guarded by mu
+	seen    seenTasks
+	poked   uint64 // ids up to here have been poked since p began to exit; guarded by mu
+	count   int    // tasks that have not ended, guarded by mu
+	lazies  int    // tasks with lazy, at most lazyTasks; guarded by mu
 	actions actionTable
 	pending pendingSet // signals sent to the process; any task may take them
 	futexes *futexTable
@@ -148,6 +149,7 @@ func (p *Process) add(c *percpu.CPU, t *Task) {
 	p.mu.AssertHeld(c)
 	t.shown.Store(t.mask.Load())
 	p.tasks.Insert(&t.member)
+	p.seen.add(t)
 	p.count++
 	if p.pending.bits.Load()&^t.mask.Load() != 0 {
 		t.Work.Or(workSignal)

@@ -4,6 +4,7 @@ package linux
 
 import (
 	"testing"
+	"unsafe"
 
 	"muster/kernel/atom"
 	"muster/kernel/clock"
@@ -258,9 +259,10 @@ func TestIgnoredTooEarlyIsFound(t *testing.T) {
 	}), "a signal that is ignored waits")
 }
 
-// A task that leaves its process while another one sends it a signal is used no more then.
-func TestSentToLeaverIsFoundOrGone(t *testing.T) {
-	r := search(3, func() ([]func(), func() error) {
+// leaver searches a task that leaves its process, and waits by wait until it is freed, while another one sends it a signal, which finds
+// the task by kill.
+func leaver(wait func(c *percpu.CPU, x *Task), kill func(c *percpu.CPU, t *Task)) explore.Result {
+	return search(3, func() ([]func(), func() error) {
 		m := newSent()
 		tasks.mu = lock.Spin{Rank: lock.RankTasks} // a run that was ended left it held
 		tasks.tree.Root = nil
@@ -270,13 +272,42 @@ func TestSentToLeaverIsFoundOrGone(t *testing.T) {
 		return []func(){
 				func() {
 					x.withdraw(&m.cpus[0])
+					wait(&m.cpus[0], x)
 					*x = Task{} // as Reap
 					x.pending.bits.Store(endedBits)
 				},
-				func() { tkill(&m.cpus[1], m.tasks[1], 1, SIGABRT) },
+				func() { kill(&m.cpus[1], m.tasks[1]) },
 			}, func() error {
 				return must(map[string]bool{"a task is used after its end": x.pending.bits.Load() == endedBits && x.Work.Load() == 0})
 			}
 	})
-	passes(t, r)
+}
+
+func killFirst(c *percpu.CPU, t *Task) { tkill(c, t, 1, SIGABRT) }
+
+func waitUnnamed(c *percpu.CPU, x *Task) { awaitReaders(c, uintptr(unsafe.Pointer(x))) }
+
+// A task that leaves its process while another one sends it a signal is used no more when it is freed, whether the sender found it
+// without the lock of the process or with it.
+func TestSentToLeaverIsFoundOrGone(t *testing.T) {
+	passes(t, leaver(waitUnnamed, killFirst))
+	passes(t, leaver(waitUnnamed, func(c *percpu.CPU, x *Task) {
+		x.proc.mu.Lock(c)
+		if to := x.proc.find(c, 1); to != nil {
+			tkillTo(c, to, SIGABRT)
+		}
+		x.proc.mu.Unlock(c)
+	}))
+}
+
+// Negative controls: a task that is freed although a CPU names it, and a sender that does not look again whether the task is there.
+func TestSentToFreedIsFound(t *testing.T) {
+	fails(t, leaver(func(*percpu.CPU, *Task) {}, killFirst), "used after its end|nil pointer")
+	fails(t, leaver(waitUnnamed, func(c *percpu.CPU, x *Task) {
+		if v := x.proc.seen.slot(1).Load(); v != 0 {
+			c.Reading.Store(v)
+			tkillTo(c, (*Task)(unsafe.Pointer(v)), SIGABRT)
+			unname(c)
+		}
+	}), "used after its end|nil pointer")
 }

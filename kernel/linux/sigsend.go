@@ -91,7 +91,7 @@ func lowest(set uint64) uint64 { return uint64(bits.TrailingZeros64(set)) + 1 }
 
 // send makes a signal pending for a task.
 //
-// Context: t is the current task, in a system call of its own, or the caller has the lock of t's process, which
+// Context: t is the current task, in a system call of its own, or the caller has the lock of t's process or names t, which
 // wakeForSignal asserts.
 // Locks: takes the lock of t's set.
 func send(c *percpu.CPU, t *Task, sig uint64, from sender) {
@@ -115,9 +115,9 @@ func send(c *percpu.CPU, t *Task, sig uint64, from sender) {
 
 // wakeForSignal makes a task look for signals.
 //
-// Locks: t.proc.mu held; t is one of its tasks.
+// Context: t is one of the tasks of its process, whose lock the caller has, or the CPU names t: see assertStays.
 func (t *Task) wakeForSignal(c *percpu.CPU) {
-	t.proc.mu.AssertHeld(c)
+	t.assertStays(c)
 	t.Work.Or(workSignal)
 	poke(c, t)
 }
@@ -266,8 +266,14 @@ func tkill(c *percpu.CPU, t *Task, tid, sig int32) (*percpu.CPU, uint64) {
 	}
 	r := errno(ESRCH)
 	p := t.proc
+	if to := p.seen.name(c, uint32(tid)); to != nil {
+		r = tkillTo(c, to, sig)
+		unname(c)
+		return c, r
+	}
 	p.mu.Lock(c)
 	if to := p.find(c, uint32(tid)); to != nil {
+		p.seen.add(to)
 		r = tkillTo(c, to, sig)
 	}
 	p.mu.Unlock(c)

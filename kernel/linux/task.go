@@ -221,6 +221,7 @@ func (t *Task) withdraw(c *percpu.CPU) (last, rest bool) {
 	t.settleHeld()
 	p.mu.Lock(c)
 	p.tasks.Remove(&t.member)
+	p.seen.remove(t)
 	p.retarget(c, ^t.mask.Load())
 	if t.lazy {
 		p.lazies--
@@ -249,6 +250,7 @@ func findTask(c *percpu.CPU, id uint32) *Task {
 // published.
 func Reap(c *percpu.CPU, thread uintptr) {
 	t := (*Task)(unsafe.Pointer(thread))
+	awaitReaders(c, thread)
 	sched.FreeStack(c, t.StackLow)
 	t.free(c)
 }
@@ -262,9 +264,9 @@ func (t *Task) interrupted() bool {
 // poke makes a task check its Work soon: the task ends its wait, or enters the
 // core.
 //
-// Locks: t.proc.mu held; t is one of its tasks, so it cannot be freed.
+// Context: t is one of the tasks of its process, whose lock the caller has, or the CPU names t: so t cannot be freed.
 func poke(c *percpu.CPU, t *Task) {
-	t.proc.mu.AssertHeld(c)
+	t.assertStays(c)
 	sched.Unpark(c, t.thread())
 	if to := percpu.Get(t.CPU()); to != c && to.Current == uintptr(unsafe.Pointer(t)) {
 		sched.Kick(c, to)

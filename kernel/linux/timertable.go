@@ -11,7 +11,7 @@ import (
 
 // timerTable is the timers of a process, guarded by its lock; but seen is read without it.
 type timerTable struct {
-	seen     [timersSeen]atom.Uintptr // *timer by the last bits of its id, the one that was made last; stored under the lock
+	seen     [timersSeen]atom.Uintptr // *timer by the last bits of its id; stored under the lock
 	byID     tree.Tree
 	count    uint32 // in byID
 	next     uint32 // id for the next timer
@@ -20,8 +20,8 @@ type timerTable struct {
 	interval [3]*timer
 }
 
-// timersSeen is the number of timers that are found without the lock of the process: the first ones of a program that
-// makes no more. It is a power of two.
+// timersSeen is the number of timers that are found without the lock of the process: one of those whose ids have the
+// same last bits. It is a power of two.
 const timersSeen = 32
 
 // maxTimers is the largest number of timers of a process: as many as it can have
@@ -52,7 +52,7 @@ func (tt *timerTable) add(tm *timer) Errno {
 			tm.byID.Key = uint64(tt.next)
 			tt.byID.Insert(&tm.byID)
 			tt.count++
-			tt.slot(tm.byID.Key).Store(uintptr(unsafe.Pointer(tm)))
+			tt.show(tm)
 		}
 		tt.next = (tt.next + 1) & (1<<31 - 1)
 		if free {
@@ -64,6 +64,15 @@ func (tt *timerTable) add(tm *timer) Errno {
 
 // slot returns the word of seen for an id.
 func (tt *timerTable) slot(id uint64) *atom.Uintptr { return &tt.seen[id%timersSeen] }
+
+// show makes lock find a timer, if its place is free: that is when no timer has it whose id has the same last bits.
+//
+// Locks: Process.mu held; not asserted: the callers have just taken it.
+func (tt *timerTable) show(tm *timer) {
+	if s := tt.slot(tm.byID.Key); s.Load() == 0 {
+		s.Store(uintptr(unsafe.Pointer(tm)))
+	}
+}
 
 // remove takes a timer out of the table: from here on no call finds it.
 //
@@ -119,6 +128,7 @@ func (p *Process) useTimer(c *percpu.CPU, id uint64) (tm *timer, whole bool) {
 	}
 	p.mu.Lock(c)
 	if tm = p.timers.find(id); tm != nil {
+		p.timers.show(tm)
 		tm.mu.Lock(c)
 	}
 	return tm, true

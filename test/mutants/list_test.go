@@ -366,6 +366,8 @@ var mutants = []mutant{
 		"\tif s.Load() == v && tm.byID", "\tif tm.byID", exploreSet},
 	{"a timer is freed while a CPU uses it", "kernel/linux/timer.go",
 		"\tawaitReaders(c, uintptr(unsafe.Pointer(tm)))\n", "", exploreSet},
+	{"a task is named that may be gone", "kernel/linux/taskseen.go",
+		"w.Load() == v && t.ID == id", "t.ID == id", exploreSent},
 	{"the accounts are added once", "kernel/sched/account.go",
 		"\t\tif u.ticks.Load() == before {", "\t\tif true {", exploreAccount},
 	{"an account is read while it moves", "kernel/sched/account.go",
