@@ -84,10 +84,23 @@ func (s *system) Start(standing shell.Standing, args []string) (shell.Program, e
 // inCore returns a standing in the form of the core.
 func inCore(s shell.Standing) (out abi.Standing) {
 	out.Nice = int32(s.Nice)
+	out.Policy, out.Priority = policyOf(s.Policy)
 	if s.CPUs != nil {
 		out.Bound, out.CPUs = 1, setOf(s.CPUs)
 	}
 	return out
+}
+
+// policyOf returns the number of a policy, and the priority.
+func policyOf(p shell.Policy) (policy uint32, priority int32) {
+	policy = map[string]uint32{"FIFO": abi.PolicyFIFO, "RR": abi.PolicyRoundRobin, "idle": abi.PolicyIdle}[p.Class]
+	return policy, int32(p.Priority)
+}
+
+// SetPolicy sets a thread's policy.
+func (s *system) SetPolicy(thread uint32, p shell.Policy) error {
+	policy, priority := policyOf(p)
+	return kcall.SetThreadPolicy(thread, policy, int(priority))
 }
 
 // setOf returns a set of CPUs.

@@ -40,6 +40,15 @@ func (s *session) threadsOf(process string) (rows []shell.Thread) {
 	return rows
 }
 
+// policy requires that all threads of a process have the same class and priority, or nice value.
+func (s *session) policy(process, class string, priority int32) {
+	s.t.Helper()
+	for _, t := range s.threadsOf(process) {
+		require.Equal(s.t, class, t.Class, "%+v", t)
+		require.Equal(s.t, priority, t.Priority, "%+v", t)
+	}
+}
+
 // standing requires that all threads of a process have the same class, nice value and CPUs.
 func (s *session) standing(process string, nice int32, cpus []int) {
 	s.t.Helper()
@@ -68,6 +77,16 @@ func TestStanding(t *testing.T) {
 	s.say("taskset -p all " + one + "\r").expect("muster> ")
 	s.standing(one, 5, nil)
 
+	urgent := s.begin("nice -n 4 chrt -f 7 taskset 1 run job urgent &")
+	s.policy(urgent, "FIFO", 7)
+	s.say("chrt -p " + urgent + "\r").expect("process " + urgent + " is of the class FIFO, priority 7\n")
+	s.say("chrt -p 99 " + urgent + "\r").expect("muster> ")
+	s.policy(urgent, "RR", 99)
+	s.say("chrt -p -i " + urgent + "\r").expect("muster> ")
+	s.policy(urgent, "idle", 4)
+	s.say("chrt -p -o 0 " + urgent + "\r").expect("muster> ")
+	s.standing(urgent, 4, []int{1})
+
 	hot := s.begin("taskset 2 run hot sum mix &")
 	s.say("taskset -p 3 " + hot + "\r").expect("muster> ")
 	astray := ""
@@ -88,10 +107,11 @@ func TestStanding(t *testing.T) {
 		{"taskset -p 1 1", "taskset: process 1 is of the kernel itself"},
 		{"renice 5 1", "renice: process 1 is of the kernel itself"},
 		{"renice 5 99999", "renice: no process 99999; ps -processes lists them"},
-		{"kill 3 KILL; wait 3; cpu offline 3; taskset 3 run job now", "taskset: no CPU of 3 is online; cpu online 3 brings them"},
+		{"chrt -p 5 1", "chrt: process 1 is of the kernel itself"},
+		{"kill 4 KILL; wait 4; cpu offline 3; taskset 3 run job now", "taskset: no CPU of 3 is online; cpu online 3 brings them"},
 		{"taskset 3,1 run job now", "job now: done"},
 	} {
 		s.say(x.command + "\r").expect(x.says).expect("muster> ")
 	}
-	s.say("kill 1; kill 2; wait; poweroff\r").end(0)
+	s.say("kill 1; kill 2; kill 3; wait; poweroff\r").end(0)
 }

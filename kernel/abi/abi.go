@@ -360,10 +360,22 @@ type SchedThread struct {
 
 // Standing is what a program's first thread begins with, and hands down to those that it makes.
 type Standing struct {
-	Nice  int32
-	Bound uint32 // 1: it may run on no other CPUs than those of the field CPUs
-	CPUs  CPUSet
+	Nice     int32
+	Bound    uint32 // 1: it may run on no other CPUs than those of the field CPUs
+	Policy   uint32 // PolicyFair to PolicyIdle
+	Priority int32  // of PolicyFIFO and PolicyRoundRobin, 1 to 99, else 0
+	CPUs     CPUSet
 }
+
+// Policies, with Linux's numbers.
+//
+// Source: sched(7), "Scheduling policies"; include/uapi/linux/sched.h.
+const (
+	PolicyFair       = 0 // SCHED_OTHER
+	PolicyFIFO       = 1 // SCHED_FIFO
+	PolicyRoundRobin = 2 // SCHED_RR
+	PolicyIdle       = 5 // SCHED_IDLE
+)
 
 // CPUSet is a set of CPUs: CPU n is bit n%64 of word n/64.
 type CPUSet [64]uint64

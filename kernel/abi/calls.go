@@ -273,6 +273,11 @@ type Calls interface {
 	//muster:core linux.SetThreadNice
 	SetThreadNice(id uint32, nice int) error
 
+	// SetThreadPolicy sets the policy of a thread of a program, as sched_setscheduler. EINVAL: no such policy, or not a
+	// priority of it; EPERM: the thread is the kernel's own; ESRCH.
+	//muster:core linux.SetThreadPolicy
+	SetThreadPolicy(id, policy uint32, priority int) error
+
 	// SchedInfo returns a CPU's queue. EINVAL: there is no such CPU.
 	//muster:core schedInfo
 	SchedInfo(cpu int) (info *SchedCPU, err error)

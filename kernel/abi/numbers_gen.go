@@ -58,6 +58,7 @@ const (
 	NumThreadCPUs
 	NumSetThreadCPUs
 	NumSetThreadNice
+	NumSetThreadPolicy
 	NumSchedInfo
 	NumIRQCount
 	NumMemInfo
@@ -156,6 +157,7 @@ var names = [Count]string{
 	"ThreadCPUs",
 	"SetThreadCPUs",
 	"SetThreadNice",
+	"SetThreadPolicy",
 	"SchedInfo",
 	"IRQCount",
 	"MemInfo",

@@ -370,6 +370,13 @@ func SetThreadNice(id uint32, nice int) (err error) {
 	return err
 }
 
+// SetThreadPolicy sets the policy of a thread of a program, as sched_setscheduler. EINVAL: no such policy, or not a
+// priority of it; EPERM: the thread is the kernel's own; ESRCH.
+func SetThreadPolicy(id uint32, policy uint32, priority int) (err error) {
+	_, err = quick(abi.NumSetThreadPolicy, uintptr(id), uintptr(policy), uintptr(priority), 0)
+	return err
+}
+
 // SchedInfo returns a CPU's queue. EINVAL: there is no such CPU.
 func SchedInfo(cpu int) (info *abi.SchedCPU, err error) {
 	info = new(abi.SchedCPU)

@@ -157,22 +157,35 @@ func policyOf(c *percpu.CPU, t *Task, id int32, policy uint32, priority int32) u
 	if policy == samePolicy {
 		policy = x.policy.Load()
 	}
-	keep := policy & schedResetOnFork
-	switch policy &^= keep; {
-	case policy == schedFIFO || policy == schedRR:
-		if priority < 1 || priority > 99 {
-			return errno(EINVAL)
-		}
-	case policy != schedOther && policy != schedBatch && policy != schedIdle, priority != 0:
+	if !isPolicy(policy&^schedResetOnFork, priority) {
 		return errno(EINVAL)
 	}
 	if x.proc.user != t.proc.user { // the kernel's own threads come first in any case
 		return errno(EPERM)
 	}
-	x.policy.Store(policy | keep)
-	x.SetIdle(policy == schedIdle)
-	x.SetPolicy(c, uint32(priority), policy == schedRR)
+	x.setPolicy(c, policy, priority)
 	return 0
+}
+
+// isPolicy reports whether there is a policy, without schedResetOnFork, which has a priority.
+func isPolicy(policy uint32, priority int32) bool {
+	switch policy {
+	case schedFIFO, schedRR:
+		return priority >= 1 && priority <= 99
+	case schedOther, schedBatch, schedIdle:
+		return priority == 0
+	}
+	return false
+}
+
+// setPolicy sets a task's policy, which isPolicy has approved.
+//
+// Locks: tasks.mu held, if other tasks can find t; not asserted.
+func (t *Task) setPolicy(c *percpu.CPU, policy uint32, priority int32) {
+	t.policy.Store(policy)
+	policy &^= schedResetOnFork
+	t.SetIdle(policy == schedIdle)
+	t.SetPolicy(c, uint32(priority), policy == schedRR)
 }
 
 // inheritStanding gives a new task the nice value and the policy of the one that makes it, or with schedResetOnFork

@@ -168,11 +168,15 @@ func StartProcess(c *percpu.CPU, t *Task, process uintptr, ip, sp uint64, from u
 	return c, uint64(id)
 }
 
-// stand gives a new task its standing: EINVAL if none of its CPUs is online, ENOMEM.
+// stand gives a new task its standing: EINVAL if none of its CPUs is online, or there is no such policy; ENOMEM.
 //
 // Context: nothing can find t.
 func (t *Task) stand(c *percpu.CPU, s *abi.Standing) (e Errno) {
+	if !isPolicy(s.Policy, s.Priority) {
+		return EINVAL
+	}
 	t.SetNice(s.Nice)
+	t.setPolicy(c, s.Policy, s.Priority)
 	if s.Bound == 0 {
 		return 0
 	}
@@ -219,11 +223,9 @@ func SetThreadCPUs(c *percpu.CPU, t *Task, id uint32, from uintptr) (*percpu.CPU
 // Locks: takes tasks.mu.
 func bindProgram(c *percpu.CPU, id uint32, set *sched.SetWords, block uintptr) (used bool, e Errno) {
 	tasks.mu.Lock(c)
-	switch x := findTask(c, id); {
-	case x == nil:
-		e = ESRCH
-	case !x.proc.user:
-		e = EPERM
+	x, e := findProgram(c, id)
+	switch {
+	case e != 0:
 	case !anyOnline(set):
 		e = EINVAL
 	default:
@@ -233,25 +235,48 @@ func bindProgram(c *percpu.CPU, id uint32, set *sched.SetWords, block uintptr) (
 	return used, e
 }
 
+// findProgram returns a thread of a program. ESRCH: there is none; EPERM: it is the kernel's own, whose threads come first and run
+// on all CPUs.
+//
+// Locks: tasks.mu held.
+func findProgram(c *percpu.CPU, id uint32) (x *Task, e Errno) {
+	tasks.mu.AssertHeld(c)
+	switch x = findTask(c, id); {
+	case x == nil:
+		return nil, ESRCH
+	case !x.proc.user:
+		return nil, EPERM
+	}
+	return x, 0
+}
+
 // SetThreadNice sets the nice value of a thread of a program, or the nearest one that there is.
 //
 // Locks: takes tasks.mu.
 func SetThreadNice(c *percpu.CPU, _ *Task, id uint32, nice int) (*percpu.CPU, uint64) {
-	e := Errno(0)
 	tasks.mu.Lock(c)
-	switch x := findTask(c, id); {
-	case x == nil:
-		e = ESRCH
-	case !x.proc.user:
-		e = EPERM
-	default:
+	x, e := findProgram(c, id)
+	if e == 0 {
 		x.SetNice(int32(nice))
 	}
 	tasks.mu.Unlock(c)
-	if e != 0 {
-		return c, errno(e)
+	return c, errno(e)
+}
+
+// SetThreadPolicy sets the policy of a thread of a program.
+//
+// Locks: takes tasks.mu.
+func SetThreadPolicy(c *percpu.CPU, _ *Task, id, policy uint32, priority int) (*percpu.CPU, uint64) {
+	if priority != int(int32(priority)) || !isPolicy(policy, int32(priority)) {
+		return c, errno(EINVAL)
 	}
-	return c, 0
+	tasks.mu.Lock(c)
+	x, e := findProgram(c, id)
+	if e == 0 {
+		x.setPolicy(c, policy, int32(priority))
+	}
+	tasks.mu.Unlock(c)
+	return c, errno(e)
 }
 
 // DropProcess frees a process that was not started.

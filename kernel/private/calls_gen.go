@@ -166,6 +166,9 @@ var calls = [...]linux.Handler{
 	abi.NumSetThreadNice - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return linux.SetThreadNice(c, t, uint32(f.DI), int(f.SI))
 	},
+	abi.NumSetThreadPolicy - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return linux.SetThreadPolicy(c, t, uint32(f.DI), uint32(f.SI), int(f.DX))
+	},
 	abi.NumSchedInfo - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return schedInfo(c, t, int(f.DI), uintptr(f.SI))
 	},

@@ -56,6 +56,14 @@ func commands() []command {
 			words: func(s *Shell) []string {
 				return append(cpuNumbers(s, func(c CPU) bool { return c.State == "online" }), "all")
 			}, more: tasksetWords},
+		{name: "chrt", usage: "PRIORITY PROGRAM [ARGUMENTS] [&] | -p [PRIORITY] PROCESS", verbatim: true, options: []option{
+			{name: "-f", about: "SCHED_FIFO: a thread runs until it gives the CPU up, or one of a higher priority is ready"},
+			{name: "-r", about: "SCHED_RR: the same, and threads of one priority take turns; this is meant without an option"},
+			{name: "-o", about: "SCHED_OTHER: shares by nice values, as without chrt; no priority"},
+			{name: "-i", about: "SCHED_IDLE: what the others leave; no priority"},
+			{name: "-p", about: "show or set the policy of a program that runs: of all threads of a process, or of the thread with that number"},
+		}, about: "run a program with a real-time priority from 1 to 99, or show or change the policy of one that runs; such programs get at most 95% of a CPU that others want to use", run: chrt,
+			words: func(s *Shell) []string { return []string{"1", "50", "99"} }, more: chrtWords},
 		{name: "jobs", about: "programs that run started; one that has ended is listed once", json: true, run: listJobs},
 		{name: "kill", usage: "JOB [SIGNAL]", most: 2, about: "send a job a signal, TERM without one", run: kill, words: jobNumbers, more: signalNames},
 		{name: "wait", usage: "[JOB]", most: 1, about: "wait until a job, or all, have ended", run: wait, words: jobNumbers},

@@ -67,8 +67,9 @@ type System interface {
 	ProgramNames() []string
 	// Start starts the program with the name args[0]. ErrNoProgram: there is none.
 	Start(standing Standing, args []string) (Program, error)
-	Bind(thread uint32, cpus []int) error // ESRCH: no such thread; EPERM: one of the kernel's own; EINVAL: no CPU is online
-	Nice(thread uint32, nice int) error   // ESRCH, EPERM
+	Bind(thread uint32, cpus []int) error    // ESRCH: no such thread; EPERM: one of the kernel's own; EINVAL: no CPU is online
+	Nice(thread uint32, nice int) error      // ESRCH, EPERM
+	SetPolicy(thread uint32, p Policy) error // ESRCH, EPERM
 }
 
 // Shell runs commands.

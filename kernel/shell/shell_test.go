@@ -177,6 +177,10 @@ func (f *fake) Nice(thread uint32, nice int) error {
 	f.done = append(f.done, fmt.Sprint("nice ", thread, " ", nice))
 	return f.refuse[thread]
 }
+func (f *fake) SetPolicy(thread uint32, p Policy) error {
+	f.done = append(f.done, fmt.Sprint("policy ", thread, " ", p))
+	return f.refuse[thread]
+}
 func (f *fake) Start(st Standing, args []string) (Program, error) {
 	f.standing = st
 	if !slices.Contains(f.programs, args[0]) {

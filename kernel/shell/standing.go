@@ -11,12 +11,13 @@ import (
 )
 
 // How programs share the CPUs, and on which they run: nice and taskset for programs that begin, renice and taskset -p
-// for those that run.
+// for those that run. Their policies are in chrt.go.
 
 // Standing is what a program begins with, and hands down to its threads.
 type Standing struct {
-	Nice int
-	CPUs []int // on which it may run; nil for all
+	Nice   int
+	Policy Policy
+	CPUs   []int // on which it may run; nil for all
 }
 
 // Bounds of a nice value, and what nice adds without -n.
@@ -37,16 +38,21 @@ func taskset(ctx context.Context, s *Shell, a args) error {
 	return s.launch(ctx, "taskset", a)
 }
 
-// launch starts a program with what nice and taskset say before its name, in any order: nice -n 5 taskset 0-1 NAME. The word
+// launchers are the commands that say what a program begins with.
+var launchers = []string{"nice", "taskset", "chrt"}
+
+// launch starts a program with what launchers say before its name, in any order: nice -n 5 taskset 0-1 NAME. The word
 // run may stand before the name.
 func (s *Shell) launch(ctx context.Context, name string, a args) error {
 	var st Standing
 	for {
 		var rest []string
 		var err error
-		switch {
-		case name == "nice":
+		switch name {
+		case "nice":
 			rest, err = st.takeNice(a)
+		case "chrt":
+			rest, err = st.takePolicy(a)
 		default:
 			rest, err = s.takeCPUs(&st, a)
 		}
@@ -59,7 +65,7 @@ func (s *Shell) launch(ctx context.Context, name string, a args) error {
 		if len(rest) > 1 && rest[0] == "run" && !slices.Contains(s.sys.ProgramNames(), "run") {
 			rest = rest[1:]
 		}
-		if rest[0] != "nice" && rest[0] != "taskset" {
+		if !slices.Contains(launchers, rest[0]) {
 			return s.runWith(ctx, st, rest)
 		}
 		name = rest[0]
@@ -67,7 +73,7 @@ func (s *Shell) launch(ctx context.Context, name string, a args) error {
 			return err
 		}
 		if a.flag("-p") {
-			return errors.New("taskset -p is about a program that runs: it starts none")
+			return fmt.Errorf("%s -p is about a program that runs: it starts none", name)
 		}
 	}
 }

@@ -33,6 +33,11 @@ func TestStanding(t *testing.T) {
 		"taskset 0 nice -n 3 short -p -h":       {Nice: 3, CPUs: []int{0}},
 		"nice -n 3 taskset 0 run short":         {Nice: 3, CPUs: []int{0}},
 		"nice -n -5 run nice -n 5 run short -x": {},
+		"chrt 7 short -f":                       {Policy: Policy{"RR", 7}},
+		"chrt -f 99 run short":                  {Policy: Policy{"FIFO", 99}},
+		"chrt -i 0 nice -n 3 short":             {Nice: 3, Policy: Policy{Class: "idle"}},
+		"taskset 0 chrt -i short":               {CPUs: []int{0}, Policy: Policy{Class: "idle"}},
+		"chrt -f 1 chrt -o short":               {},
 	} {
 		m := ruled()
 		output(t, m, line)
@@ -58,6 +63,10 @@ func TestStandingOfRunning(t *testing.T) {
 		"taskset -c -p 0,1 1073742": {"bind 1073742[0 1]"},
 		"taskset -p 0 1":            {"bind 1[0]"},
 		"renice 3 1 107374":         {"nice 1 3", "nice 1073741 3", "nice 1073742 3"},
+		"chrt -p -f 5 107374":       {"policy 1073741 {FIFO 5}", "policy 1073742 {FIFO 5}"},
+		"chrt -p 5 1073742":         {"policy 1073742 {RR 5}"},
+		"chrt -i -p 0 1073742":      {"policy 1073742 {idle 0}"},
+		"chrt -o -p 1073742":        {"policy 1073742 { 0}"},
 	} {
 		m := ruled()
 		output(t, m, line)
@@ -65,6 +74,10 @@ func TestStandingOfRunning(t *testing.T) {
 	}
 	text, err := output(t, ruled(), "taskset -p 1; taskset -p 107374; taskset -p 1073742")
 	require.NoError(t, err)
+	policies, err := output(t, ruled(), "chrt -p 1; chrt -p 107374; chrt -p 1073742")
+	require.NoError(t, err)
+	require.Equal(t, "process 1 is of the class kernel\nthread 1073741 is of the class fair, nice value -20\nthread 1073742 is of the class RR, priority 99\n"+
+		"thread 1073742 is of the class RR, priority 99\n", policies)
 	require.Equal(t, "process 1 may run on the CPUs all\nthread 1073741 may run on the CPUs 0-3, 7, 9, 11\nthread 1073742 may run on the CPUs 0-3, 7\n"+
 		"thread 1073742 may run on the CPUs 0-3, 7\n", text)
 }
@@ -101,6 +114,21 @@ func TestStandingErrors(t *testing.T) {
 		"taskset -p 0 1":          "process 1 is of the kernel itself",
 		"taskset -p -5 1":         "unknown option -5",
 		"taskset -p 0 1073742 -x": "usage: taskset -p [CPUS] PROCESS",
+		"chrt":                    "usage: chrt [-f] [-r] [-o] [-i] [-p]",
+		"chrt short":              `"short" is not a priority: 1 to 99, which comes first`,
+		"chrt 0 short":            `"0" is not a priority`,
+		"chrt -f 100 short":       `"100" is not a priority`,
+		"chrt -f -r 1 short":      "-f and -r are two policies",
+		"chrt -i 5 short":         "5 is not a priority of -i: its only one is 0, which may be missing",
+		"chrt 5":                  "the name of a program is missing; chrt -p is for one that runs",
+		"chrt -o":                 "usage: chrt",
+		"chrt -o 0":               "the name of a program is missing",
+		"chrt -p":                 "usage: chrt -p [-f|-r|-o|-i] [PRIORITY] PROCESS",
+		"chrt -p -f 107374":       `"107374" is not a priority`,
+		"chrt -p 5 99":            "no process 99",
+		"chrt -p 5 6 107374":      "usage: chrt -p",
+		"chrt -p 5 1":             "process 1 is of the kernel itself",
+		"nice chrt -p 5 107374":   "chrt -p is about a program that runs",
 	} {
 		m := ruled()
 		text, err := output(t, m, line)
@@ -142,6 +170,7 @@ func TestStandingCompletes(t *testing.T) {
 		"taskset ":       {"-c", "-h", "-p", "0", "all"},
 		"taskset 0 ":     {"107374", "long", "short"},
 		"taskset -p 0 1": {"107374"},
+		"chrt 5 sh":      {"short"},
 	} {
 		list, _ := New(ruled(), &bytes.Buffer{}).Complete(line)
 		require.Equal(t, want, list, line)
