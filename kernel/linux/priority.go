@@ -180,7 +180,7 @@ func isPolicy(policy uint32, priority int32) bool {
 
 // setPolicy sets a task's policy, which isPolicy has approved.
 //
-// Locks: tasks.mu held, if other tasks can find t; not asserted.
+// Locks: tasks.mu held; not asserted: a new task, which nothing can find, needs no lock.
 func (t *Task) setPolicy(c *percpu.CPU, policy uint32, priority int32) {
 	t.policy.Store(policy)
 	policy &^= schedResetOnFork
