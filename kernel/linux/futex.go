@@ -27,6 +27,17 @@ const (
 // sysFutex answers all operations but those of priority inheritance. A word belongs to one process here, as no memory is
 // shared between processes, so FUTEX_PRIVATE_FLAG makes no difference.
 func sysFutex(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+	switch { // what runtimes and libraries call most
+	case f.SI == futexWake|futexPrivate:
+		return wakeFutex(c, t, uintptr(f.DI), int32(f.DX), futexMatchAny)
+	case f.SI == futexWait|futexPrivate && f.R10 == 0:
+		return waitFutex(c, t, uintptr(f.DI), uint32(f.DX), futexMatchAny, clock.Never)
+	}
+	return anyFutex(c, t, f)
+}
+
+// anyFutex is sysFutex for all operations.
+func anyFutex(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	op := uint32(f.SI) &^ (futexPrivate | futexRealtime)
 	if f.SI&futexRealtime != 0 && op != futexWaitBitset {
 		return c, errno(ENOSYS)
@@ -187,23 +198,33 @@ func wakeFutex(c *percpu.CPU, t *Task, addr uintptr, n int32, bits uint32) (*per
 	}
 	b := t.proc.futexes.bucket(addr)
 	b.mu.Lock(c)
-	if w := b.alone; w != nil || b.one == nil && b.others.Root == nil {
-		woken, ready := uint64(0), false
-		if w != nil && w.futexAddr == addr && w.wakers&bits != 0 {
-			b.alone = nil
-			w.waits = false
-			ready = sched.Prepare(w.thread()) // under the lock: see wake
-			woken = 1
-		}
+	w := b.alone
+	if w == nil || w.futexAddr != addr || w.wakers&bits == 0 {
+		several := w == nil && (b.one != nil || b.others.Root != nil)
 		b.mu.Unlock(c)
-		if ready {
-			sched.Ready(c, w.thread())
+		if several {
+			return b.wakeSeveral(c, t, addr, n, bits)
 		}
-		return c, woken
+		return c, 0
 	}
+	b.alone = nil
+	w.waits = false
+	ready := sched.Prepare(w.thread()) // under the lock: see wake
+	b.mu.Unlock(c)
+	if ready {
+		sched.Ready(c, w.thread())
+	}
+	return c, 1
+}
+
+// wakeSeveral is wakeFutex for a bucket with queues.
+//
+// Context: no lock held. The task goes on on the CPU that it returns.
+func (b *futexBucket) wakeSeveral(c *percpu.CPU, t *Task, addr uintptr, n int32, bits uint32) (*percpu.CPU, uint64) {
 	n = max(n, 1) // as Linux, which wakes one before it looks at the number
-	for woken := int32(0); ; b.mu.Lock(c) {
+	for woken := int32(0); ; {
 		var threads sched.Woken
+		b.mu.Lock(c)
 		k, more := b.wake(c, t, addr, n-woken, bits, &threads)
 		b.mu.Unlock(c)
 		threads.Ready(c)

@@ -22,21 +22,38 @@ func enqueue(c *percpu.CPU, t *Thread) {
 		return
 	}
 	last := t.cpu.Load()
-	for id, ok := claim(last); ok; id, ok = claim(last) { // seldom twice
-		if give(c, percpu.Get(id), t) {
-			local(c).note(last, id)
-			return
-		}
+	if !idle.IsEmpty() && giveIdle(c, last, t) {
+		return
 	}
 	local(c).did[toBusy]++
-	if local(percpu.Get(last)).count.Load() >= crowd {
+	to := percpu.Get(last)
+	if local(to).count.Load() >= crowd {
 		last = lighter(c, last, t)
+		to = percpu.Get(last)
 	}
-	if (t.nextLevel() == levelFair || percpu.Count() == 1 || !giveUrgent(c, last, t)) && !give(c, percpu.Get(last), t) {
+	if (t.nextLevel() == levelFair || percpu.Count() == 1 || !giveUrgent(c, last, t)) && !give(c, to, t) {
 		refuge(c, last, t)
 	}
 	// A CPU that became idle after the first look, and looked at this queue before
 	// the thread was there, is in the set by now: it may come and steal.
+	if !idle.IsEmpty() {
+		wakeIdle(c, last)
+	}
+}
+
+// giveIdle is give for an idle CPU. It reports false if there is none.
+func giveIdle(c *percpu.CPU, last uint32, t *Thread) bool {
+	for id, ok := claim(last); ok; id, ok = claim(last) { // seldom twice
+		if give(c, percpu.Get(id), t) {
+			local(c).note(last, id)
+			return true
+		}
+	}
+	return false
+}
+
+// wakeIdle makes an idle CPU look at the queues, if there is one.
+func wakeIdle(c *percpu.CPU, last uint32) {
 	if id, ok := claim(last); ok {
 		kick(c, percpu.Get(id))
 	}
@@ -75,7 +92,7 @@ func give(c, to *percpu.CPU, t *Thread) (ok bool) {
 	if q.ticking.Load() == 0 { // after the thread was put into the queue: see plan
 		wantTick(c, to)
 	}
-	if short {
+	if short && q.looks.Load() == 0 { // as above
 		wantLook(c, to)
 	}
 	return true

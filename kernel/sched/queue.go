@@ -207,7 +207,7 @@ func (q *runQueue) next(c *percpu.CPU, prev *Thread, how leaving, now uint64) (t
 	if t != nil || !how.isReady() {
 		q.choose(t)
 	}
-	short := f.runs != nil && f.waitsShort()
+	short := (f.lone != nil || f.tree.Root != nil) && f.runs != nil && f.waitsShort()
 	q.mu.Unlock(c)
 	if short && q.looks.Load() == 0 {
 		q.look()
