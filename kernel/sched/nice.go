@@ -78,10 +78,13 @@ func (t *Thread) setWanted() {
 
 // reweigh gives a thread that is counted, and not in the tree, the weight that was set for it.
 func (f *fair) reweigh(s *share) {
-	w := s.wanted.Load()
-	if w == 0 || w == s.weight {
-		return
+	if w := s.wanted.Load(); w != 0 && w != s.weight {
+		f.setWeight(s, w)
 	}
+}
+
+// setWeight changes the weight of such a thread.
+func (f *fair) setWeight(s *share, w uint64) {
 	f.sum += int64(w-s.weight) * int64(s.v-f.zero)
 	f.count(f.load + w - s.weight)
 	s.weight = w
