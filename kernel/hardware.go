@@ -59,6 +59,7 @@ func discover(boot *abi.Boot) *hardware {
 	if err := kcall.SetBootCPU(&m.top.CPUs[0].Processor); err != nil {
 		klog.Errorf("smp: boot CPU without its ACPI id and its NMI pins: %v", err)
 	}
+	m.divideMemory()
 	m.preparePower()
 	return m
 }

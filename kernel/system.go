@@ -263,7 +263,16 @@ func (s *system) Memory() shell.Memory {
 	}
 	var r runtime.MemStats
 	runtime.ReadMemStats(&r)
+	var nodes []shell.NodeMemory
+	for i := 0; ; i++ {
+		n, err := kcall.NodeInfo(i)
+		if err != nil {
+			break
+		}
+		nodes = append(nodes, shell.NodeMemory{Total: n.TotalPages * layout.PageSize, Free: n.FreePages * layout.PageSize})
+	}
 	return shell.Memory{
+		Nodes: nodes,
 		Total: m.TotalPages * layout.PageSize, Free: m.FreePages * layout.PageSize, Reserve: m.ReservePages * layout.PageSize,
 		Kernel: m.KernelPages * layout.PageSize, HeapAlloc: r.HeapAlloc, HeapSys: r.HeapSys, GCs: r.NumGC, Faults: m.Faults,
 		Stacks: m.StacksMade, StackHigh: high, StackSize: m.StackSize, Goroutines: runtime.NumGoroutine(),

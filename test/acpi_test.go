@@ -258,7 +258,7 @@ func TestNUMA(t *testing.T) {
 		"-numa node,nodeid=0,memdev=a -numa node,nodeid=1,memdev=b -numa node,nodeid=2 "+
 		"-numa cpu,node-id=0,socket-id=0 -numa cpu,node-id=1,socket-id=1 -numa cpu,node-id=2,socket-id=2 "+
 		"-numa dist,src=0,dst=1,val=15 -numa dist,src=0,dst=2,val=25 -numa dist,src=1,dst=2,val=35",
-		"--run", "cpus -topology -json; cpus -topology").ok()
+		"--run", "test nodes; test blocks; numa -json; cpus -topology -json; cpus -topology").ok()
 	top := decode[acpi.Topology](r, "cpus -topology -json")
 	var nodes []int
 	for _, p := range top.CPUs {
@@ -277,4 +277,9 @@ func TestNUMA(t *testing.T) {
 	require.InDelta(t, 256<<20, sum(top.Nodes[0]), 1<<20, "except the hole below 1 MiB")
 	require.Equal(t, uint64(512<<20), sum(top.Nodes[1]))
 	require.Contains(t, r.output("cpus -topology"), "node 2: domain 2, distances [25 35 10]\n")
+	r.matches(`mem: 3 nodes: 0 has 24\d MiB, 1 has 511 MiB, 2 has 0 MiB`).has("ok   nodes", "ok   blocks")
+	rows := decode[[]shell.Node](r, "numa -json")
+	require.Greater(t, rows[0].Free, uint64(230<<20), "all that the tests took is back")
+	require.Greater(t, rows[1].Free, uint64(500<<20))
+	require.Zero(t, rows[2].Free)
 }

@@ -390,6 +390,23 @@ type Mem struct {
 	Faults                              uint64 // of the kernel's Go runtime
 }
 
+// NodeStart says that the memory from a frame on is of a NUMA node, up to the frame of the next NodeStart.
+type NodeStart struct{ Frame, Node uint32 }
+
+// NodeUnit is how many frames in a row are of one node, at least: each NodeStart begins with a multiple of it.
+const NodeUnit = 1024
+
+// Orders is how many sizes of blocks of memory there are: 2^n pages, from 4 KiB to 1 GiB.
+const Orders = 19
+
+// MemNode is the result of NodeInfo.
+type MemNode struct {
+	TotalPages, FreePages uint64
+	SinglePages           uint64         // of the free ones, those given back that are in no block yet
+	FreshPages            uint64         // of the free ones, those that were never used
+	Blocks                [Orders]uint64 // free blocks of each size
+}
+
 // TraceRecord is one event of a CPU's ring.
 type TraceRecord struct {
 	TimeNS int64

@@ -110,6 +110,12 @@ type Calls interface {
 	//muster:core cpus.SetBoot
 	SetBootCPU(p *Processor) error
 
+	// SetNodes divides memory into the zones of NUMA nodes: the number of a node, and a row of all nodes, the
+	// nearest first, for each node. EINVAL: starts does not begin with frame 0, is not in ascending order, or
+	// divides a page of the frame table; or order is not such rows; EPERM: there are zones already, or other CPUs; ENOMEM, EFAULT.
+	//muster:core setNodes
+	SetNodes(starts []NodeStart, order []uint8) error
+
 	// ConsoleRead takes the bytes that the serial port received, and returns their
 	// number.
 	//muster:core consoleRead
@@ -291,6 +297,11 @@ type Calls interface {
 	// MemInfo returns the state of memory.
 	//muster:core memInfo
 	MemInfo() (info *Mem)
+
+	// NodeInfo returns the state of a NUMA node's memory, without what CPUs have cached: MemInfo makes them give that
+	// back. EINVAL: there is no such node.
+	//muster:core nodeInfo
+	NodeInfo(node int) (info *MemNode, err error)
 
 	// TraceRead reads up to 128 events of a CPU, newest first: event number seq, or the
 	// newest if seq is -1, and those before it. An event that the CPU is writing is left

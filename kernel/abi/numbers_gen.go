@@ -25,6 +25,7 @@ const (
 	NumResumeIRQ
 	NumLeaveCPU
 	NumSetBootCPU
+	NumSetNodes
 	NumConsoleRead
 	NumOpenTerminal
 	NumUseDrawer
@@ -62,6 +63,7 @@ const (
 	NumSchedInfo
 	NumIRQCount
 	NumMemInfo
+	NumNodeInfo
 	NumTraceRead
 	NumTraceKinds
 	NumStartProfile
@@ -94,6 +96,7 @@ const (
 	NumPin
 	NumCrossCall
 	NumCrossCount
+	NumHoldPages
 	NumPrepareMitigations
 	NumReadMitigations
 	NumBeginSequences
@@ -124,6 +127,7 @@ var names = [Count]string{
 	"ResumeIRQ",
 	"LeaveCPU",
 	"SetBootCPU",
+	"SetNodes",
 	"ConsoleRead",
 	"OpenTerminal",
 	"UseDrawer",
@@ -161,6 +165,7 @@ var names = [Count]string{
 	"SchedInfo",
 	"IRQCount",
 	"MemInfo",
+	"NodeInfo",
 	"TraceRead",
 	"TraceKinds",
 	"StartProfile",
@@ -188,6 +193,7 @@ var names = [Count]string{
 	"Pin",
 	"CrossCall",
 	"CrossCount",
+	"HoldPages",
 	"PrepareMitigations",
 	"ReadMitigations",
 	"BeginSequences",

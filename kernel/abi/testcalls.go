@@ -54,6 +54,12 @@ type TestCalls interface {
 	//muster:inner
 	CrossCount(cpu int) (sum uint64, err error)
 
+	// HoldPages takes pages of memory one by one, as a program's page faults do, and keeps them. With 0 pages it gives all
+	// back that it has kept. The caller has pinned its thread.
+	//muster:core holdPages
+	//muster:blocking
+	HoldPages(pages int) (held *Held)
+
 	// PrepareMitigations makes what CallMitigations and CallControls need. ENOMEM.
 	//muster:core prepareMitigations
 	//muster:blocking
@@ -129,6 +135,14 @@ const (
 	CrashAPIC       // an error of the local APIC, which is logged
 	CrashUnclaimed  // an interrupt without an owner, which is ended
 )
+
+// Held is the result of HoldPages.
+type Held struct {
+	Node  uint32 // of the CPU
+	Last  uint32 // node of the page that was taken last
+	Taken uint64 // pages
+	Own   uint64 // of them, pages of the CPU's node
+}
 
 // Kinds of Measure.
 const (

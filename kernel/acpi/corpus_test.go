@@ -342,6 +342,9 @@ func checkTopology(t *testing.T, folder string, tables object) {
 		require.ErrorIs(t, errors.Join(problems...), ErrUnlisted)
 		require.Len(t, top.CPUs, 1)
 	}
+	if len(top.Nodes) <= MaxZones {
+		checkZones(t, top)
+	}
 	for i, p := range top.CPUs {
 		require.Equal(t, i, p.CPU)
 		require.True(t, !any || ids[p.APICID])

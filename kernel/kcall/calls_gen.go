@@ -142,6 +142,14 @@ func SetBootCPU(p *abi.Processor) (err error) {
 	return err
 }
 
+// SetNodes divides memory into the zones of NUMA nodes: the number of a node, and a row of all nodes, the
+// nearest first, for each node. EINVAL: starts does not begin with frame 0, is not in ascending order, or
+// divides a page of the frame table; or order is not such rows; EPERM: there are zones already, or other CPUs; ENOMEM, EFAULT.
+func SetNodes(starts []abi.NodeStart, order []uint8) (err error) {
+	_, err = quick(abi.NumSetNodes, uintptr(unsafe.Pointer(unsafe.SliceData(starts))), uintptr(len(starts)), uintptr(unsafe.Pointer(unsafe.SliceData(order))), uintptr(len(order)))
+	return err
+}
+
 // ConsoleRead takes the bytes that the serial port received, and returns their
 // number.
 func ConsoleRead(p []byte) (n int) {
@@ -396,6 +404,14 @@ func MemInfo() (info *abi.Mem) {
 	info = new(abi.Mem)
 	quick(abi.NumMemInfo, uintptr(unsafe.Pointer(info)), 0, 0, 0)
 	return info
+}
+
+// NodeInfo returns the state of a NUMA node's memory, without what CPUs have cached: MemInfo makes them give that
+// back. EINVAL: there is no such node.
+func NodeInfo(node int) (info *abi.MemNode, err error) {
+	info = new(abi.MemNode)
+	_, err = quick(abi.NumNodeInfo, uintptr(node), uintptr(unsafe.Pointer(info)), 0, 0)
+	return info, err
 }
 
 // traceRead reads up to 128 events of a CPU, newest first: event number seq, or the

@@ -71,6 +71,14 @@ func crossCount(cpu int) (sum uint64, err error) {
 	return uint64(r), err
 }
 
+// HoldPages takes pages of memory one by one, as a program's page faults do, and keeps them. With 0 pages it gives all
+// back that it has kept. The caller has pinned its thread.
+func HoldPages(pages int) (held *abi.Held) {
+	held = new(abi.Held)
+	blocking(abi.NumHoldPages, uintptr(pages), uintptr(unsafe.Pointer(held)), 0, 0)
+	return held
+}
+
 // prepareMitigations makes what CallMitigations and CallControls need. ENOMEM.
 func prepareMitigations() (err error) {
 	_, err = blocking(abi.NumPrepareMitigations, 0, 0, 0, 0)

@@ -43,6 +43,7 @@ func Tests() []Test {
 		{Name: "accounts", About: "run time, wait and sleep of threads add up to the time that passes; run and idle time of a CPU, too", Run: accounts},
 		{Name: "tlb", About: "no CPU sees a page that was unmapped", Run: shootdown},
 		{Name: "blocks", About: "all CPUs allocate blocks of memory up to 2 MiB, no two of which overlap, and all come back", Run: blocks},
+		{Name: "nodes", About: "a CPU of each NUMA node gets memory of its node, then of others, and of its own again", Run: nodes},
 		{Name: "ipi", About: "every CPU calls every CPU, and the calls come in order, each once", Run: allPairs},
 		{Name: "order", About: "a lost or repeated call is noticed", Run: disorder},
 		{Name: "rights", About: "text and rodata are read-only, data is not executable, on every CPU", Run: rights},

@@ -25,7 +25,7 @@ const (
 	RankPerCPU                    // mem.perCPU.mu; allocates a chunk, maps pages
 	RankCache                     // mem.Cache.mu, sched.stacks.mu; allocate frames
 	RankMap                       // mem.mapped.mu; allocates frames
-	RankFrames                    // mem.pool.mu
+	RankFrames                    // mem.zone.mu
 	RankIOAPIC                    // apic.IOAPIC.mu: the register pair; intr.mu
 	RankRandom                    // random.mu
 	RankConsole                   // console.mu, console.Port.mu; last, so a report prints under any lock

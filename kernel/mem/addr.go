@@ -2,7 +2,7 @@
 //
 // Layer: core.
 // Context: interrupts off.
-// Locks: Space.mu > Cache.mu > mapped.mu > frames.mu; no function here blocks.
+// Locks: Space.mu > Cache.mu > mapped.mu > zone.mu; no function here blocks.
 // Manual: Intel SDM vol. 3A, "Paging" and "Invalidation of TLBs and
 // Paging-Structure Caches".
 // Chapter: docs/05-memory.md.

@@ -15,7 +15,10 @@ import (
 // Each CPU has a cache of free frames. A CPU allocates from its own cache and frees to it
 // with interrupts off, so no other CPU touches the cache, and it needs no lock. The frames
 // are in magazines (Bonwick and Adams, "Magazines and Vmem", USENIX 2001): lists, of which
-// whole ones move between a CPU and the pool, under the pool's lock.
+// whole ones move between a CPU and a zone of the pool, under the zone's lock.
+//
+// A CPU takes frames of its own node, as long as there are any. Frames of other nodes that it
+// frees do not come back to it: they are kept apart until they fill a magazine, and go to their zones.
 //
 // The caches hold frames only while the pool has more than the kernel's reserve:
 //
@@ -49,6 +52,9 @@ type frameCache struct {
 	most   uint32 // with so many it becomes a spare one
 	spares uint32 // how many, the oldest first
 	spared uint32 // frames in them
+	low    uint32 // of the CPU's node are size frames from here on, see isNear
+	size   uint32
+	away   magazine // frames of other nodes
 	spare  [maxSpares + 1]magazine
 }
 
@@ -69,9 +75,7 @@ func InitFrameCaches(c *percpu.CPU) {
 	cross.Handle(abi.CallGiveBack, func(c *percpu.CPU, _ uint64) { GiveBack(c) })
 	frames.caches = caches
 	sizeCaches(1)
-	pool.mu.Lock(c)
-	beginCaching(c)
-	pool.mu.Unlock(c)
+	beginCaching()
 }
 
 // sizeCaches sets the size of a full magazine, a power of two, for so many CPUs.
@@ -88,37 +92,67 @@ func sizeCaches(cpus uint32) {
 	pool.enough = frames.reserve + 2*cacheSlack + uint64(frames.full)*(maxSpares+1)*uint64(cpus)
 }
 
-// beginCaching begins the caching if the pool has enough for all caches.
-//
-// Locks: pool.mu held.
-func beginCaching(c *percpu.CPU) {
-	pool.mu.AssertHeld(c)
-	if pool.unused >= pool.enough && pool.enough != 0 && frames.caching.Load() == 0 {
-		frames.caching.Store(1)
+// beginCaching begins the caching if the pool has enough for all caches. CPUs that allocate at the same
+// time may end the caching just before it begins here: then they have taken their frames, and the second look
+// finds too few.
+func beginCaching() {
+	if frames.caching.Load() != 0 || pool.unused.Load() < pool.enough || pool.enough == 0 {
+		return
+	}
+	frames.caching.Store(1)
+	if pool.unused.Load() < pool.enough {
+		frames.caching.Store(0)
 	}
 }
 
 // allocSlow allocates a frame when the magazine in use is empty. frameNone says that none is
 // left.
 //
-// Locks: takes pool.mu, if there is no spare magazine.
+// Locks: takes zone.mu of one zone after another, if there is no spare magazine.
 func allocSlow(c *percpu.CPU) (n uint32) {
 	if frames.caching.Load() != 0 && cacheOf(c).load(c) {
 		return popCached(c)
 	}
-	lockPool(c)
-	if n = takeFrame(c); n != frameNone {
-		*frameWord(n) = frameUsed
-	}
-	pool.mu.Unlock(c)
+	cacheOf(c).give(c)
+	n = allocDirect(c)
 	granted(c, n != frameNone)
 	return n
+}
+
+// searches is how often allocDirect looks at all zones, at most. A frame may come back to a zone after the CPU
+// has looked there; if so, another CPU has found one meanwhile.
+const searches = 64
+
+// allocDirect takes a frame of the CPU's node, or of the nearest one that has some.
+//
+// Locks: takes zone.mu of one zone after another.
+func allocDirect(c *percpu.CPU) (n uint32) {
+	for range searches {
+		for i := range frames.nodes {
+			z := zoneNear(c, i)
+			if z.unused.Load() == 0 {
+				continue
+			}
+			z.mu.Lock(c)
+			if n = z.takeFrame(c); n != frameNone {
+				*frameWord(n) = frameUsed
+			}
+			z.mu.Unlock(c)
+			if n != frameNone {
+				return n
+			}
+		}
+		if pool.unused.Load() == 0 {
+			break
+		}
+	}
+	return frameNone
 }
 
 // load puts frames into the magazine in use, which is empty. If the pool has too few, it
 // ends the caching, and reports false.
 //
-// Locks: takes pool.mu, if there is no spare magazine.
+// Locks: takes zone.mu of one zone after another, if there is no spare magazine.
 func (k *frameCache) load(c *percpu.CPU) bool {
 	var m magazine
 	if k.spares > 0 {
@@ -126,24 +160,44 @@ func (k *frameCache) load(c *percpu.CPU) bool {
 		m = k.spare[k.spares]
 		k.spared -= m.n
 	} else {
-		pool.mu.Lock(c)
-		m = takeFrames(c, frames.order)
-		if pool.unused <= frames.reserve+cacheSlack {
-			putFrames(c, m)
-			m = magazine{}
+		for i := uint32(0); i < frames.nodes && m.n == 0 && frames.caching.Load() != 0; i++ {
+			m = zoneNear(c, i).loadFrames(c)
+		}
+		if m.n == 0 { // no zone has any
 			frames.caching.Store(0)
 		}
-		pool.mu.Unlock(c)
 	}
 	k.first, k.n = m.first, m.n
 	k.most = m.n + frames.full // an allocation and a free in turns do not load and unload
 	return m.n != 0
 }
 
+// loadFrames is takeFrames while the CPUs cache frames. If the pool would have too few then, it ends the caching. CPUs that
+// take frames of different zones may do so at the same time. So each one looks again at what all zones have, when it has taken
+// some: one of the two sees that they are too few, and puts its own back.
+//
+// Locks: takes z.mu.
+func (z *zone) loadFrames(c *percpu.CPU) (m magazine) {
+	if z.unused.Load() == 0 {
+		return m
+	}
+	z.mu.Lock(c)
+	if pool.unused.Load() > frames.reserve+cacheSlack+uint64(z.nextFrames(c, frames.order)) {
+		m = z.takeFrames(c, frames.order)
+	}
+	if m.n == 0 || pool.unused.Load() <= frames.reserve+cacheSlack {
+		z.putFrames(c, m)
+		m = magazine{}
+		frames.caching.Store(0)
+	}
+	z.mu.Unlock(c)
+	return m
+}
+
 // unload makes the magazine in use a spare one, and gives the oldest spare ones to the pool
 // if the CPU has too many frames.
 //
-// Locks: takes pool.mu, if that is so.
+// Locks: takes zone.mu, if that is so.
 func (k *frameCache) unload(c *percpu.CPU) {
 	k.spare[k.spares] = magazine{k.first, k.n}
 	k.spares++
@@ -152,66 +206,69 @@ func (k *frameCache) unload(c *percpu.CPU) {
 	if k.spared <= maxSpares*frames.full {
 		return
 	}
-	pool.mu.Lock(c)
 	old := uint32(0)
 	for ; k.spared > maxSpares*frames.full/2; old++ {
 		k.spared -= k.spare[old].n
-		putFrames(c, k.spare[old])
+		putMagazine(c, k.spare[old])
 	}
-	beginCaching(c)
-	pool.mu.Unlock(c)
+	beginCaching()
 	for i := old; i < k.spares; i++ {
 		k.spare[i-old] = k.spare[i]
 	}
 	k.spares -= old
 }
 
-// give gives all frames of a cache to the pool.
+// give gives all frames of a cache to their zones.
 //
-// Locks: pool.mu held.
+// Locks: takes zone.mu of one zone after another, if there are any.
 func (k *frameCache) give(c *percpu.CPU) {
-	pool.mu.AssertHeld(c)
-	if k.first != frameNone {
-		putFrames(c, magazine{k.first, k.n})
+	if k.n+k.spared+k.away.n == 0 {
+		return
 	}
+	putMagazine(c, magazine{k.first, k.n})
 	for i := range k.spares {
-		putFrames(c, k.spare[i])
+		putMagazine(c, k.spare[i])
 	}
-	k.first, k.n, k.spares, k.spared = frameNone, 0, 0, 0
-	beginCaching(c)
+	putMagazine(c, k.away)
+	k.first, k.n, k.spares, k.spared, k.away = frameNone, 0, 0, 0, magazine{}
+	beginCaching()
 }
 
-// lockPool locks the pool, and gives it the frames that c has
-// cached.
+// putMagazine gives frames to their zones.
 //
-// Locks: takes pool.mu; the caller releases it.
-func lockPool(c *percpu.CPU) {
-	pool.mu.Lock(c)
-	cacheOf(c).give(c)
+// Locks: takes zone.mu of one zone after another.
+func putMagazine(c *percpu.CPU, m magazine) {
+	for m.n > 0 {
+		z, same := zoneAt(0), m
+		if m = (magazine{}); frames.nodes > 1 {
+			z = zoneAt(nodeOf(same.first))
+			same, m = z.pick(same)
+		}
+		z.mu.Lock(c)
+		z.putFrames(c, same)
+		z.mu.Unlock(c)
+	}
 }
 
 // freeDirect frees the frames of a magazine without a cache.
 func freeDirect(c *percpu.CPU, m magazine) {
-	lockPool(c)
-	putFrames(c, m)
-	beginCaching(c)
-	pool.mu.Unlock(c)
+	cacheOf(c).give(c)
+	putMagazine(c, m)
+	beginCaching()
 }
 
 // plentyDirect is Plenty while there is no caching.
-func plentyDirect(c *percpu.CPU) bool {
-	lockPool(c)
-	yes := pool.unused > frames.reserve>>c.Urgent
-	pool.mu.Unlock(c)
-	return granted(c, yes)
-}
+func plentyDirect(c *percpu.CPU) bool { return unusedAbove(c, frames.reserve>>c.Urgent) }
 
 // roomyDirect is Roomy while there is no caching.
-func roomyDirect(c *percpu.CPU) bool {
-	lockPool(c)
-	yes := pool.unused > cacheSlack+frames.reserve/2
-	pool.mu.Unlock(c)
-	return granted(c, yes)
+func roomyDirect(c *percpu.CPU) bool { return unusedAbove(c, cacheSlack+frames.reserve/2) }
+
+// unusedAbove reports whether the pool has more than n frames, those that c had cached among them.
+//
+// Locks: takes zone.mu of one zone after another, if c has cached frames.
+func unusedAbove(c *percpu.CPU, n uint64) bool {
+	cacheOf(c).give(c)
+	return granted(c, pool.unused.Load() > n)
 }
 
 // refusals counts requests for memory that were refused.
@@ -233,33 +290,23 @@ func granted(c *percpu.CPU, yes bool) bool {
 // Spares reports whether the pool has n pages besides the kernel's reserve, for an allocation that cannot
 // stop half-way. Frames that other CPUs have cached do not count, since the caller may not get them: see Recall.
 //
-// Locks: takes pool.mu.
+// Locks: as unusedAbove.
 func Spares(c *percpu.CPU, n uint64) bool { return poolHas(c, n+frames.reserve) }
 
 // poolHas reports whether the pool has n frames.
 //
-// Locks: takes pool.mu.
-func poolHas(c *percpu.CPU, n uint64) bool {
-	lockPool(c)
-	yes := pool.unused >= n
-	pool.mu.Unlock(c)
-	return granted(c, yes)
-}
+// Locks: as unusedAbove.
+func poolHas(c *percpu.CPU, n uint64) bool { return n == 0 || unusedAbove(c, n-1) }
 
 // leavesFloor reports whether the pool has enough for the kernel's own runtime, while there is
 // no caching.
-func leavesFloor(c *percpu.CPU) bool {
-	lockPool(c)
-	yes := pool.unused > runtimeFloor>>c.Urgent
-	pool.mu.Unlock(c)
-	return granted(c, yes)
-}
+func leavesFloor(c *percpu.CPU) bool { return unusedAbove(c, runtimeFloor>>c.Urgent) }
 
 // cached returns how many frames a CPU has cached. It may be changing them: then the number
 // is one of about this time.
 func cached(id uint32) uint64 {
 	k := ptr[frameCache](frames.caches.On(id))
-	return uint64(atomic.LoadUint32(&k.n)) + uint64(atomic.LoadUint32(&k.spared))
+	return uint64(atomic.LoadUint32(&k.n)) + uint64(atomic.LoadUint32(&k.spared)) + uint64(atomic.LoadUint32(&k.away.n))
 }
 
 // keeper is what a higher layer keeps for each CPU besides.
@@ -280,14 +327,13 @@ func AlsoGive(has func(id uint32) bool, give func(c *percpu.CPU)) {
 // the pool.
 //
 // Context: on c; no lock held.
-// Locks: takes those of the caches of objects and of stacks, and pool.mu.
+// Locks: takes those of the caches of objects and of stacks, and of zones.
 func GiveBack(c *percpu.CPU) {
 	giveObjects(c)
 	if keeper.give != nil {
 		keeper.give(c)
 	}
-	lockPool(c)
-	pool.mu.Unlock(c)
+	cacheOf(c).give(c)
 }
 
 // has reports whether a CPU has anything of its own, at about this time.
@@ -325,12 +371,8 @@ type Stats struct {
 
 // ReadStats returns the current numbers. While CPUs allocate, those are numbers of about
 // this time.
-//
-// Locks: takes pool.mu.
 func ReadStats(c *percpu.CPU) (s Stats) {
-	pool.mu.Lock(c)
-	s = Stats{frames.total, pool.unused, frames.reserve}
-	pool.mu.Unlock(c)
+	s = Stats{frames.total, pool.unused.Load(), frames.reserve}
 	if pool.enough != 0 {
 		for id := range percpu.Count() {
 			s.Free += cached(id)

@@ -12,13 +12,19 @@ import (
 
 	"muster/kernel/cpu"
 	"muster/kernel/layout"
-	"muster/kernel/lock"
 	"muster/kernel/percpu"
 	"muster/kernel/upcall"
 )
 
 // The allocator before it has any memory.
-var framesZero, poolZero = frames, pool
+var framesZero, poolZero, nodesZero = frames, pool, nodes
+
+// noMemory makes an allocator without any memory, with one zone, until the test ends.
+func noMemory(t *testing.T) {
+	frames, pool, nodes, bootZone = framesZero, poolZero, nodesZero, zone{}
+	initZones()
+	t.Cleanup(func() { frames, pool, nodes, bootZone = framesZero, poolZero, nodesZero, zone{} })
+}
 
 // machine is a frame allocator on the host and its CPUs. None was ever used.
 type machine struct {
@@ -26,7 +32,9 @@ type machine struct {
 	first uint32
 	total uint32
 	words []uint32
-	pages map[uint32]bool // of the frame table: those that have memory
+	fresh [1]freshRAM
+	plan  *plan
+	pages []bool // of the frame table: those that have memory
 }
 
 // newMachine makes an allocator of so many frames. None was ever used.
@@ -38,20 +46,17 @@ func newMachine(t *testing.T, total, reserve uint32) *machine {
 		m.cpus[i] = &percpu.CPU{}
 		m.cpus[i].Init(uint32(i))
 	}
-	t.Cleanup(func() { frames, pool = framesZero, poolZero })
-	frames, pool = framesZero, poolZero
-	pool.mu.Rank = lock.RankFrames
+	noMemory(t)
 	frames.table = uintptr(unsafe.Pointer(&m.words[0])) - uintptr(m.first)*4
 	frames.total, frames.reserve = uint64(total), uint64(reserve)
 	frames.memory = m.memory(t) - uintptr(m.first)<<layout.PageShift
-	pool.regions, pool.count = []region{{start: m.first, next: m.first, end: m.first + total}}, 1
-	pool.unused = uint64(total)
+	pool.regions, pool.count = []region{{start: m.first, end: m.first + total, table: m.first + total, tableEnd: m.first + total}}, 1
+	bootZone.fresh, bootZone.total = uintptr(unsafe.Pointer(&m.fresh)), uint64(total)
+	bootZone.addFresh(freshRAM{m.first, m.first + total})
 	clear(hostCaches[:])
 	frames.caches = PerCPU(unsafe.Pointer(&hostCaches))
 	sizeCaches(uint32(len(m.cpus)))
-	pool.mu.Lock(m.cpus[0])
-	beginCaching(m.cpus[0])
-	pool.mu.Unlock(m.cpus[0])
+	beginCaching()
 	return m
 }
 
@@ -62,9 +67,10 @@ func (m *machine) memory(t *testing.T) uintptr {
 	b, err := syscall.Mmap(-1, 0, len(m.words)*layout.PageSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_NORESERVE)
 	require.NoError(t, err)
 	was := frameTablePages
-	m.pages = map[uint32]bool{}
-	frameTablePages.has = func(n uint32) bool { return m.pages[n/wordsPerPage] }
-	frameTablePages.add = func(n uint32) { m.pages[n/wordsPerPage] = true }
+	m.pages = make([]bool, len(m.words)/wordsPerPage)
+	page := func(n uint32) uint32 { return (n - m.first) / wordsPerPage }
+	frameTablePages.has = func(n uint32) bool { return page(n) < uint32(len(m.pages)) && m.pages[page(n)] }
+	frameTablePages.add = func(n uint32) { m.pages[page(n)] = true }
 	t.Cleanup(func() {
 		frameTablePages = was
 		require.NoError(t, syscall.Munmap(b))
@@ -73,9 +79,19 @@ func (m *machine) memory(t *testing.T) uintptr {
 	return uintptr(unsafe.Pointer(&b[0]))
 }
 
+// tablePages is how many pages of the frame table have memory.
+func (m *machine) tablePages() (n int) {
+	for _, has := range m.pages {
+		if has {
+			n++
+		}
+	}
+	return n
+}
+
 // free is how many frames are free.
 func (m *machine) free() (n uint64) {
-	n = pool.unused
+	n = pool.unused.Load()
 	for id := range m.cpus {
 		n += cached(uint32(id))
 	}
@@ -101,36 +117,16 @@ func (m *machine) walk(t *testing.T) (n uint64) {
 		}
 		require.Equal(t, want, got)
 	}
-	for order := range pool.blocks {
-		l, blocks := &pool.blocks[order], uint32(0)
-		for k := l.First(); k != nil; k = l.Next(k) {
-			f := blockOf(k)
-			require.Zero(t, f&(1<<order-1), "aligned")
-			require.True(t, frameTablePages.has(f))
-			require.Equal(t, frameFree|uint32(order), *frameWord(f))
-			if buddy := f ^ 1<<order; order < MaxOrder && frameTablePages.has(buddy) {
-				require.NotEqual(t, frameFree|uint32(order), *frameWord(buddy), "buddies that are free join")
-			}
-			for i := range uint32(1) << order {
-				mark(f + i)
-				if w := *frameWord(f + i); i > 0 && w != frameNone {
-					require.Fail(t, "a word within a free block", "%#x: %#x", f+i, w)
-				}
-			}
-			blocks++
-		}
-		require.Equal(t, pool.counts[order], blocks)
+	for node := range frames.nodes {
+		before, z := n, zoneAt(node)
+		m.walkZone(t, z, mark, list)
+		require.Equal(t, z.unused.Load(), n-before)
 	}
-	for f := pool.depot; f != frameNone; f = keptAt(f).below {
-		list(f, uint64(keptAt(f).n))
-	}
-	for at := pool.at; at < pool.count; at++ {
-		n += uint64(pool.regions[at].end - pool.regions[at].next)
-	}
-	require.Equal(t, pool.unused, n)
+	require.Equal(t, pool.unused.Load(), n)
 	for _, c := range m.cpus {
 		k := cacheOf(c)
 		list(k.first, uint64(k.n))
+		list(k.away.first, uint64(k.away.n))
 		spared := uint64(0)
 		for _, s := range k.spare[:k.spares] {
 			list(s.first, uint64(s.n))
@@ -139,6 +135,52 @@ func (m *machine) walk(t *testing.T) (n uint64) {
 		require.EqualValues(t, k.spared, spared)
 	}
 	return n
+}
+
+// walkZone marks the free frames of a zone. All are of its node.
+func (m *machine) walkZone(t *testing.T, z *zone, mark func(uint32), list func(uint32, uint64)) {
+	own := func(f uint32) {
+		if !z.owns(f) {
+			require.Fail(t, "a frame is in another node's zone", "%#x", f)
+		}
+	}
+	for order := range z.blocks {
+		l, blocks := &z.blocks[order], uint32(0)
+		for k := l.First(); k != nil; k = l.Next(k) {
+			f := blockOf(k)
+			require.Zero(t, f&(1<<order-1), "aligned")
+			require.True(t, frameTablePages.has(f))
+			require.Equal(t, frameFree|uint32(order), *frameWord(f))
+			if buddy := f ^ 1<<order; order < MaxOrder && frameTablePages.has(buddy) && z.owns(buddy) {
+				require.NotEqual(t, frameFree|uint32(order), *frameWord(buddy), "buddies that are free join")
+			}
+			for i := range uint32(1) << order {
+				mark(f + i)
+				if i%wordsPerPage == 0 {
+					own(f + i)
+				}
+				if w := *frameWord(f + i); i > 0 && w != frameNone {
+					require.Fail(t, "a word within a free block", "%#x: %#x", f+i, w)
+				}
+			}
+			blocks++
+		}
+		require.Equal(t, z.counts[order], blocks)
+	}
+	for f := z.depot; f != frameNone; f = keptAt(f).below {
+		list(f, uint64(keptAt(f).n))
+		for g := f; g != frameNone; g = *frameWord(g) {
+			own(g)
+		}
+	}
+	for at := z.at; at < z.freshCount; at++ {
+		for f := z.freshAt(at).next; f < z.freshAt(at).end; f++ {
+			mark(f)
+			if f%wordsPerPage == 0 || f == z.freshAt(at).next {
+				own(f)
+			}
+		}
+	}
 }
 
 // user is AllocUser without the clearing, since the frames have no memory.
@@ -174,7 +216,7 @@ func TestFramesAgainstModel(t *testing.T) {
 					if !ok {
 						require.Zero(t, frames.caching.Load())
 						require.Zero(t, cached(c.ID), "own frames are given back")
-						require.LessOrEqual(t, pool.unused, left)
+						require.LessOrEqual(t, pool.unused.Load(), left)
 						break
 					}
 					if used[p] {
@@ -204,7 +246,7 @@ func TestFramesAgainstModel(t *testing.T) {
 			}
 			require.EqualValues(t, int(total)-len(list), m.free())
 			if frames.caching.Load() != 0 {
-				require.Greater(t, pool.unused, uint64(reserve+cacheSlack), "the kernel's reserve is in the pool")
+				require.Greater(t, pool.unused.Load(), uint64(reserve+cacheSlack), "the kernel's reserve is in the pool")
 			}
 			if step%100 == 0 {
 				require.Equal(t, m.free(), m.walk(t))
@@ -235,13 +277,13 @@ func TestFramesStayWithTheirCPU(t *testing.T) {
 	for n := range 300 {
 		work(n)
 	}
-	frames, unused := len(own), pool.unused
-	pool.mu.Rank = 0 // a debug build panics if the pool is locked
+	frames, unused := len(own), pool.unused.Load()
+	bootZone.mu.Rank = 0 // a debug build panics if the zone is locked
 	for range 1000 {
 		work(1 + rand.IntN(299))
 	}
 	require.Len(t, own, frames)
-	require.Equal(t, unused, pool.unused)
+	require.Equal(t, unused, pool.unused.Load())
 }
 
 // What other CPUs have cached is not there for an allocation that cannot stop half-way, until they give it back.
@@ -328,7 +370,7 @@ func TestRuntimeLeavesFloor(t *testing.T) {
 
 // With many CPUs or little memory, the caches are small.
 func TestCachesAreASmallPart(t *testing.T) {
-	t.Cleanup(func() { frames, pool = framesZero, poolZero })
+	noMemory(t)
 	for _, tc := range []struct {
 		megabytes uint64
 		cpus      uint32

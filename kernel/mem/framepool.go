@@ -2,11 +2,13 @@ package mem
 
 import (
 	"math/bits"
+	"sync/atomic"
 	"unsafe"
 
+	"muster/kernel/abi"
+	"muster/kernel/atom"
 	"muster/kernel/layout"
 	"muster/kernel/list"
-	"muster/kernel/lock"
 	"muster/kernel/percpu"
 )
 
@@ -21,27 +23,26 @@ import (
 // System Bounded by Two Coalescing Delays per Class", SOSP 1989). A request for which there is no
 // block joins some, and then the next one finds more.
 //
-// RAM that was never used lies in regions. Blocks are cut off them, so that booting does not
+// RAM that was never used lies in ranges. Blocks are cut off them, so that booting does not
 // touch all of memory, and makes few pages of the frame table.
+//
+// Each NUMA node has a pool of its own, its zone: zone.go.
 
 // MaxOrder is the order of the largest block: 1 GiB.
-const MaxOrder = 18
+const MaxOrder = abi.Orders - 1
 
-// cutOrder is the order of the blocks that are cut off a region, unless a larger one is
+// cutOrder is the order of the blocks that are cut off such a range, unless a larger one is
 // needed: 4 MiB, whose words are one page of the frame table.
 const cutOrder = 10
 
-// pool has the free frames that no CPU caches.
+// pool is what the zones have together: the free frames that no CPU caches.
 var pool struct {
-	mu      lock.Spin
-	blocks  [MaxOrder + 1]list.List
-	counts  [MaxOrder + 1]uint32 // blocks in each list
-	depot   uint32               // first frame of the magazine that came last, frameNone for none
-	regions []region             // the first count of them
+	_       [64]byte
+	unused  atom.Uint64 // frames in all zones
+	_       [64]byte
+	enough  uint64   // with so many, the CPUs may cache frames
+	regions []region // all RAM, the first count of them
 	count   int
-	at      int    // region to cut from
-	unused  uint64 // frames in the pool
-	enough  uint64 // with so many, the CPUs may cache frames
 	_       [64]byte
 }
 
@@ -58,19 +59,25 @@ const (
 	joinAtOnce = 256
 )
 
-// region is a range of RAM, in frame numbers: [start, next) is in use or in the lists,
-// [next, end) was never used, [table, tableEnd) is for pages of the frame table.
-type region struct{ start, next, end, table, tableEnd uint32 }
+// region is a range of RAM, in frame numbers: [start, end) is given out, [table, tableEnd) is for pages of the frame
+// table.
+type region struct{ start, end, table, tableEnd uint32 }
+
+// freshRAM is RAM of a zone that was never used, in frame numbers.
+type freshRAM struct{ next, end uint32 }
 
 // wordsPerPage is how many frames one page of the table describes.
 const wordsPerPage = layout.PageSize / 4
+
+// What a page of the table describes is of one node.
+var _ [wordsPerPage]byte = [abi.NodeUnit]byte{}
 
 // makeRegion returns the region of the frames in [start, end). The last ones are set aside
 // for the pages of the frame table that describe it.
 func makeRegion(start, end uint32) region {
 	pages := (end-1)/wordsPerPage - start/wordsPerPage + 1
 	cut := end - min(pages, end-start)
-	return region{start, start, cut, cut, end}
+	return region{start, cut, cut, end}
 }
 
 // blockNode is where a free block has its place in a list: its first bytes.
@@ -85,101 +92,101 @@ func blockOf(k *list.Node) uint32 {
 
 // push adds a free block to its list.
 //
-// Locks: pool.mu held.
-func push(c *percpu.CPU, n uint32, order uint) {
-	pool.mu.AssertHeld(c)
+// Locks: z.mu held.
+func (z *zone) push(c *percpu.CPU, n uint32, order uint) {
+	z.mu.AssertHeld(c)
 	*frameWord(n) = frameFree | uint32(order)
-	pool.blocks[order].Push(blockNode(n))
-	pool.counts[order]++
+	z.blocks[order].Push(blockNode(n))
+	z.counts[order]++
 }
 
 // remove takes a free block out of its list.
 //
-// Locks: pool.mu held.
-func remove(c *percpu.CPU, n uint32, order uint) {
-	pool.mu.AssertHeld(c)
+// Locks: z.mu held.
+func (z *zone) remove(c *percpu.CPU, n uint32, order uint) {
+	z.mu.AssertHeld(c)
 	*frameWord(n) = frameNone
-	pool.blocks[order].Remove(blockNode(n))
-	pool.counts[order]--
+	z.blocks[order].Remove(blockNode(n))
+	z.counts[order]--
 }
 
 // takeBlock takes a block. The word of its first frame is frameNone then. ok is false when
 // there is no such block.
 //
-// Locks: pool.mu held.
-func takeBlock(c *percpu.CPU, order uint) (n uint32, ok bool) {
-	pool.mu.AssertHeld(c)
+// Locks: z.mu held.
+func (z *zone) takeBlock(c *percpu.CPU, order uint) (n uint32, ok bool) {
+	z.mu.AssertHeld(c)
 	at := order
-	for at <= MaxOrder && pool.counts[at] == 0 {
+	for at <= MaxOrder && z.counts[at] == 0 {
 		at++
 	}
 	if at > MaxOrder {
-		if at, ok = cutBlocks(c, order); !ok {
+		if at, ok = z.cutBlocks(c, order); !ok {
 			return frameNone, false
 		}
 	}
-	n = blockOf(pool.blocks[at].First())
-	remove(c, n, at)
+	n = blockOf(z.blocks[at].First())
+	z.remove(c, n, at)
 	for at > order {
 		at--
 		half := n + 1<<at
 		if at >= cutOrder {
 			frameTablePages.add(half)
 		}
-		push(c, half, at)
+		z.push(c, half, at)
 	}
-	pool.unused -= 1 << order
+	z.count(-1 << order)
 	return n, true
 }
 
 // putBlock takes a block back.
 //
-// Locks: pool.mu held.
-func putBlock(c *percpu.CPU, n uint32, order uint) {
-	pool.mu.AssertHeld(c)
-	pool.unused += 1 << order
-	joinBlock(c, n, order)
+// Locks: z.mu held.
+func (z *zone) putBlock(c *percpu.CPU, n uint32, order uint) {
+	z.mu.AssertHeld(c)
+	z.count(1 << order)
+	z.joinBlock(c, n, order)
 }
 
 // joinBlock adds a block to the lists, joined with its buddies that are free. It returns the
 // order of the whole.
 //
-// Locks: pool.mu held.
-func joinBlock(c *percpu.CPU, n uint32, order uint) uint {
-	pool.mu.AssertHeld(c)
+// Locks: z.mu held.
+func (z *zone) joinBlock(c *percpu.CPU, n uint32, order uint) uint {
+	z.mu.AssertHeld(c)
 	for ; order < MaxOrder; order++ {
 		buddy := n ^ 1<<order
-		if order >= cutOrder && !frameTablePages.has(buddy) { // below that it has its word in n's page
+		if order >= cutOrder && !(z.owns(buddy) && frameTablePages.has(buddy)) { // below that it is of n's page and of n's node
 			break
 		}
 		if !isFree(buddy, order) {
 			break
 		}
-		remove(c, buddy, order)
+		z.remove(c, buddy, order)
 		*frameWord(n) = frameNone
 		n &= buddy
 	}
-	push(c, n, order)
+	z.push(c, n, order)
 	return order
 }
 
 // isFree reports whether a frame is the first of a free block of an order. The frame may be
-// another CPU's, which changes the word meanwhile. But only with the pool locked does
+// another CPU's, which changes the word meanwhile. But only with the zone locked does
 // a word become that of a free block, or stop being one; so an old word serves as well as a new one.
 //
 //go:norace
 func isFree(n uint32, order uint) bool { return *frameWord(n) == frameFree|uint32(order) }
 
-// cutBlocks adds blocks of a region to the lists, until one has the order, or a higher one. It
+// cutBlocks adds blocks that were never used to the lists, until one has the order, or a higher one. It
 // returns that block's order.
 //
-// Locks: pool.mu held.
-func cutBlocks(c *percpu.CPU, order uint) (got uint, ok bool) {
-	pool.mu.AssertHeld(c)
-	for pool.at < pool.count {
-		r := &pool.regions[pool.at]
+// Locks: z.mu held.
+func (z *zone) cutBlocks(c *percpu.CPU, order uint) (got uint, ok bool) {
+	z.mu.AssertHeld(c)
+	for z.at < z.freshCount {
+		r := z.freshAt(z.at)
 		if r.next == r.end {
-			pool.at++
+			z.at++
 			continue
 		}
 		fits := uint(bits.Len32(r.end-r.next)) - 1
@@ -187,7 +194,7 @@ func cutBlocks(c *percpu.CPU, order uint) (got uint, ok bool) {
 		n := r.next
 		r.next += 1 << got
 		frameTablePages.add(n)
-		if got = joinBlock(c, n, got); got >= order {
+		if got = z.joinBlock(c, n, got); got >= order {
 			return got, true
 		}
 	}
@@ -196,23 +203,23 @@ func cutBlocks(c *percpu.CPU, order uint) (got uint, ok bool) {
 
 // keep adds a magazine to those that are kept whole.
 //
-// Locks: pool.mu held.
-func keep(c *percpu.CPU, m magazine) {
-	pool.mu.AssertHeld(c)
+// Locks: z.mu held.
+func (z *zone) keep(c *percpu.CPU, m magazine) {
+	z.mu.AssertHeld(c)
 	if m.n > 0 {
-		*keptAt(m.first) = keptMagazine{pool.depot, m.n}
-		pool.depot = m.first
+		*keptAt(m.first) = keptMagazine{z.depot, m.n}
+		z.depot = m.first
 	}
 }
 
 // unkeep takes the magazine that came last; it has no frame if there is none.
 //
-// Locks: pool.mu held.
-func unkeep(c *percpu.CPU) (m magazine) {
-	pool.mu.AssertHeld(c)
-	if m.first = pool.depot; m.first != frameNone {
+// Locks: z.mu held.
+func (z *zone) unkeep(c *percpu.CPU) (m magazine) {
+	z.mu.AssertHeld(c)
+	if m.first = z.depot; m.first != frameNone {
 		k := keptAt(m.first)
-		pool.depot, m.n = k.below, k.n
+		z.depot, m.n = k.below, k.n
 	}
 	return m
 }
@@ -225,14 +232,14 @@ func keptAt(n uint32) *keptMagazine {
 // magazine and unmaps pages, it may give back a larger one: without this, one allocation could take most of memory into
 // the cache of a CPU.
 //
-// Locks: pool.mu held.
-func split(c *percpu.CPU, m magazine, n uint32) magazine {
-	pool.mu.AssertHeld(c)
+// Locks: z.mu held.
+func (z *zone) split(c *percpu.CPU, m magazine, n uint32) magazine {
+	z.mu.AssertHeld(c)
 	last := frameWord(m.first)
 	for range n - 1 {
 		last = frameWord(*last)
 	}
-	keep(c, magazine{*last, m.n - n})
+	z.keep(c, magazine{*last, m.n - n})
 	*last = frameNone
 	return magazine{m.first, n}
 }
@@ -247,35 +254,51 @@ func (m *magazine) pop() (n uint32) {
 
 // takeFrame takes a frame, whose word the caller sets; frameNone says that there is none.
 //
-// Locks: pool.mu held.
-func takeFrame(c *percpu.CPU) (n uint32) {
-	pool.mu.AssertHeld(c)
-	m := unkeep(c)
+// Locks: z.mu held.
+func (z *zone) takeFrame(c *percpu.CPU) (n uint32) {
+	z.mu.AssertHeld(c)
+	m := z.unkeep(c)
 	if m.n == 0 {
-		n, _ = takeBlock(c, 0)
+		n, _ = z.takeBlock(c, 0)
 		return n
 	}
 	n = m.pop()
-	keep(c, m)
-	pool.unused--
+	z.keep(c, m)
+	z.count(-1)
+	return n
+}
+
+// nextFrames is how many frames takeFrames takes, at most.
+//
+// Locks: z.mu held.
+func (z *zone) nextFrames(c *percpu.CPU, order uint) uint32 {
+	z.mu.AssertHeld(c)
+	if z.depot == frameNone {
+		return 1 << order
+	}
+	n := keptAt(z.depot).n
+	if full := uint32(2) << order; n > chunk+2*full {
+		return full
+	}
 	return n
 }
 
 // takeFrames takes a magazine, or of a very large one as many frames as a full one has, or a block of at most 2^order frames as one. The words of a
 // block are cache lines of their own, so that the CPU that uses it shares none with others.
 //
-// Locks: pool.mu held.
-func takeFrames(c *percpu.CPU, order uint) (m magazine) {
-	pool.mu.AssertHeld(c)
-	if m = unkeep(c); m.n > 0 {
-		if full := uint32(2) << order; m.n > chunk+2*full {
-			m = split(c, m, full)
+// Locks: z.mu held.
+func (z *zone) takeFrames(c *percpu.CPU, order uint) (m magazine) {
+	z.mu.AssertHeld(c)
+	most := z.nextFrames(c, order)
+	if m = z.unkeep(c); m.n > 0 {
+		if m.n > most {
+			m = z.split(c, m, most)
 		}
-		pool.unused -= uint64(m.n)
+		z.count(-int64(m.n))
 		return m
 	}
-	n, ok := takeBlock(c, order)
-	for ; !ok && order > 0; n, ok = takeBlock(c, order) {
+	n, ok := z.takeBlock(c, order)
+	for ; !ok && order > 0; n, ok = z.takeBlock(c, order) {
 		order--
 	}
 	if !ok {
@@ -291,35 +314,35 @@ func takeFrames(c *percpu.CPU, order uint) (m magazine) {
 
 // putFrames takes frames back.
 //
-// Locks: pool.mu held.
-func putFrames(c *percpu.CPU, m magazine) {
-	pool.mu.AssertHeld(c)
-	pool.unused += uint64(m.n)
+// Locks: z.mu held.
+func (z *zone) putFrames(c *percpu.CPU, m magazine) {
+	z.mu.AssertHeld(c)
+	z.count(int64(m.n))
 	if m.n >= keepFrom {
-		keep(c, m)
+		z.keep(c, m)
 		return
 	}
 	for m.n > 0 {
-		joinBlock(c, m.pop(), 0)
+		z.joinBlock(c, m.pop(), 0)
 	}
 }
 
 // joinSome makes blocks of some frames in magazines. It reports false if there are none.
 //
-// Locks: pool.mu held.
-func joinSome(c *percpu.CPU) bool {
-	pool.mu.AssertHeld(c)
-	m := unkeep(c)
+// Locks: z.mu held.
+func (z *zone) joinSome(c *percpu.CPU) bool {
+	z.mu.AssertHeld(c)
+	m := z.unkeep(c)
 	some := m.n > 0
 	for range joinAtOnce {
 		if m.n == 0 {
-			if m = unkeep(c); m.n == 0 {
+			if m = z.unkeep(c); m.n == 0 {
 				return some
 			}
 		}
-		joinBlock(c, m.pop(), 0)
+		z.joinBlock(c, m.pop(), 0)
 	}
-	keep(c, m)
+	z.keep(c, m)
 	return some
 }
 
@@ -327,34 +350,59 @@ func joinSome(c *percpu.CPU) bool {
 // for ring 3: it leaves the kernel's reserve alone. ok is false when there is no such
 // block now; pages one by one may still be there.
 //
-// Locks: takes pool.mu.
+// Locks: takes zone.mu of one zone after another.
 func AllocOrder(c *percpu.CPU, order uint) (p PhysAddr, ok bool) {
-	pool.mu.Lock(c)
-	var n uint32
-	if pool.unused > frames.reserve+2*cacheSlack+1<<order {
-		if n, ok = takeBlock(c, order); !ok && joinSome(c) {
-			n, ok = takeBlock(c, order)
+	n, wanted := frameNone, frames.reserve+2*cacheSlack+1<<order
+	for i := uint32(0); i < frames.nodes && !ok; i++ {
+		n, ok = zoneNear(c, i).allocBlock(c, order, wanted)
+	}
+	return PhysAddr(n) << layout.PageShift, granted(c, ok)
+}
+
+// allocBlock is AllocOrder for one zone, if the pool has more frames than wanted. It looks again when it has
+// the block, as loadFrames does.
+//
+// Locks: takes z.mu.
+func (z *zone) allocBlock(c *percpu.CPU, order uint, wanted uint64) (n uint32, ok bool) {
+	if z.unused.Load() < 1<<order {
+		return frameNone, false
+	}
+	z.mu.Lock(c)
+	if pool.unused.Load() > wanted {
+		if n, ok = z.takeBlock(c, order); !ok && z.joinSome(c) {
+			n, ok = z.takeBlock(c, order)
 		}
+	}
+	if ok && pool.unused.Load() <= frames.reserve+cacheSlack {
+		z.putBlock(c, n, order)
+		n, ok = frameNone, false
 	}
 	if ok {
 		*frameWord(n) = blockWord(order)
 	}
-	pool.mu.Unlock(c)
-	return PhysAddr(n) << layout.PageShift, granted(c, ok)
+	z.mu.Unlock(c)
+	return n, ok
 }
 
 // FreeOrder takes back a block from AllocOrder.
 //
-// Locks: takes pool.mu.
+// Locks: takes zone.mu.
 func FreeOrder(c *percpu.CPU, p PhysAddr, order uint) {
 	n := uint32(p >> layout.PageShift)
-	pool.mu.Lock(c)
+	z := zoneAt(nodeOf(n))
+	z.mu.Lock(c)
 	if w := *frameWord(n); w != blockWord(order) {
 		freedTwice(c, p, w)
 	}
-	putBlock(c, n, order)
-	beginCaching(c)
-	pool.mu.Unlock(c)
+	if order <= cutOrder {
+		z.putBlock(c, n, order)
+		z.mu.Unlock(c)
+	} else { // it may be older than the nodes
+		*frameWord(n) = frameNone
+		z.mu.Unlock(c)
+		shareBlock(c, n, n+1<<order)
+	}
+	beginCaching()
 }
 
 // Divide makes a block from AllocOrder, of at most 2 MiB, into pages that are freed one by one.
@@ -394,7 +442,9 @@ func hasTablePage(n uint32) bool {
 
 // addTablePage maps the page with the word of frame n, unless it is mapped, at one of the
 // frames that n's region has set aside. The page tables above exist: Init made them for
-// all of RAM.
+// all of RAM. All frames that a page describes are of one node, so its zone's lock guards the entry.
+//
+// Locks: zone.mu held, of n's zone; not asserted: all callers have asserted it.
 func addTablePage(n uint32) {
 	e := entryOf(kernelRoot, tablePage(n))
 	if *e != 0 {
@@ -402,8 +452,7 @@ func addTablePage(n uint32) {
 	}
 	for i := range pool.count {
 		if r := &pool.regions[i]; n >= r.start && n < r.tableEnd {
-			p := PhysAddr(r.table) << layout.PageShift
-			r.table++
+			p := PhysAddr(atomic.AddUint32(&r.table, 1)-1) << layout.PageShift // zones have frames of one region
 			clearPage(Direct(p))
 			*e = uint64(p) | pteRAM
 			return

@@ -62,8 +62,8 @@ func TestBlocksAgainstModel(t *testing.T) {
 					p, ok = user(c)
 				}
 				if !ok {
-					for at := order; at <= MaxOrder && pool.unused > frames.reserve+2*cacheSlack+1<<order; at++ {
-						require.Zero(t, pool.counts[at])
+					for at := order; at <= MaxOrder && pool.unused.Load() > frames.reserve+2*cacheSlack+1<<order; at++ {
+						require.Zero(t, bootZone.counts[at])
 					}
 					continue
 				}
@@ -129,7 +129,7 @@ func TestBlocksJoin(t *testing.T) {
 		}
 	}
 	require.EqualValues(t, total, m.walk(t))
-	require.NotZero(t, pool.counts[14]+pool.counts[15], "half of memory in one block")
+	require.NotZero(t, bootZone.counts[14]+bootZone.counts[15], "half of memory in one block")
 }
 
 // A block that is larger than what is cut off a region at a time is cut off with its
@@ -139,13 +139,13 @@ func TestLargeBlock(t *testing.T) {
 	m := newMachine(t, total, 2000)
 	p, ok := AllocFrame(m.cpus[0])
 	require.True(t, ok)
-	require.Len(t, m.pages, 1)
+	require.Equal(t, 1, m.tablePages())
 	n := uint32(p >> layout.PageShift)
 	require.Equal(t, m.first, n&^63, "the first frames")
 	p, ok = AllocOrder(m.cpus[0], 15)
 	require.True(t, ok)
 	require.Equal(t, m.first+1<<15, uint32(p>>layout.PageShift))
-	require.LessOrEqual(t, len(m.pages), 1+5+1, "a page for each piece before the block, and for the block")
+	require.LessOrEqual(t, m.tablePages(), 1+5+1, "a page for each piece before the block, and for the block")
 	m.walk(t)
 	FreeOrder(m.cpus[0], p, 15)
 	FreeFrame(m.cpus[0], PhysAddr(n)<<layout.PageShift)
@@ -191,6 +191,6 @@ func TestRegions(t *testing.T) {
 		{0, 1024, 1}, {1023, 1025, 2}, {5, 6, 1}, {0, 1 << 20, 1 << 10}, {512, 512 + 4096, 5},
 	} {
 		g := makeRegion(tc.start, tc.end)
-		require.Equal(t, region{tc.start, tc.start, tc.end - tc.pages, tc.end - tc.pages, tc.end}, g)
+		require.Equal(t, region{tc.start, tc.end - tc.pages, tc.end - tc.pages, tc.end}, g)
 	}
 }

@@ -27,6 +27,7 @@ var frames struct {
 	full    uint32      // frames of a full magazine, see frameCache
 	order   uint        // half of them are a block of this order
 	caches  PerCPU      // frameCache
+	nodes   uint32      // zones
 	total   uint64      // frames under management
 	reserve uint64      // of the free ones in the pool, not for ring 3
 	_       [64]byte
@@ -37,7 +38,7 @@ func frameWord(n uint32) *uint32 { return ptr[uint32](frames.table + uintptr(n)*
 // AllocFrame returns a page of RAM with undefined contents. ok is false when
 // none is left.
 //
-// Locks: takes pool.mu, if the CPU's cache cannot serve.
+// Locks: takes zone.mu, if the CPU's cache cannot serve.
 func AllocFrame(c *percpu.CPU) (p PhysAddr, ok bool) {
 	if siteFrame.denied(c) {
 		return 0, false
@@ -70,7 +71,7 @@ func popCached(c *percpu.CPU) uint32 {
 
 // FreeFrame takes back a page from AllocFrame.
 //
-// Locks: takes pool.mu, if the CPU's cache is full.
+// Locks: takes zone.mu, if the CPU's cache is full.
 func FreeFrame(c *percpu.CPU, p PhysAddr) {
 	n := uint32(p >> layout.PageShift)
 	w := frameWord(n)
@@ -83,6 +84,10 @@ func FreeFrame(c *percpu.CPU, p PhysAddr) {
 		return
 	}
 	k := cacheOf(c)
+	if frames.nodes > 1 && !k.isNear(c, n) {
+		k.putAway(c, n)
+		return
+	}
 	*w = k.first
 	k.first = n
 	if k.n++; k.n >= k.most {
@@ -143,7 +148,7 @@ func AllocRuntime(c *percpu.CPU) (p PhysAddr, ok bool) {
 // CPUs that check at the same time may each take a page more. If c.Urgent is set,
 // half of the reserve is enough. While the CPUs cache frames, there is plenty.
 //
-// Locks: takes pool.mu, while few frames are left.
+// Locks: takes zone.mu, while few frames are left.
 func Plenty(c *percpu.CPU) bool { return !siteCheck.denied(c) && Enough(c) }
 
 // Enough is Plenty for what does not allocate: it does not fail on request.
@@ -166,7 +171,7 @@ func roomy(c *percpu.CPU) bool { return frames.caching.Load() != 0 || roomyDirec
 func mustZeroed(c *percpu.CPU) PhysAddr {
 	p, ok := allocZeroed(c)
 	if !ok {
-		upcall.Panic(c, "mem: no frame left for the kernel; total, free", frames.total, pool.unused)
+		upcall.Panic(c, "mem: no frame left for the kernel; total, free", frames.total, pool.unused.Load())
 	}
 	return p
 }
@@ -205,6 +210,8 @@ func (l *chain) release(c *percpu.CPU) {
 	}
 	if frames.caching.Load() == 0 {
 		freeDirect(c, magazine{l.first, uint32(l.n)})
+	} else if frames.nodes > 1 {
+		cacheOf(c).sortIn(c, magazine{l.first, uint32(l.n)})
 	} else {
 		k := cacheOf(c)
 		*frameWord(l.last) = k.first

@@ -3,8 +3,10 @@
 package mem
 
 import (
+	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -15,12 +17,21 @@ import (
 )
 
 // Four CPUs at once: programs take all that they can get, the kernel takes the reserve, and
-// all comes back.
+// all comes back. So it is with one node and with more than one.
 func TestFramesExhausted(t *testing.T) {
+	for _, nodes := range []int{1, 2, 3, 5} {
+		t.Run(strconv.Itoa(nodes), func(t *testing.T) { exhaust(t, nodes) })
+	}
+}
+
+func exhaust(t *testing.T, nodes int) {
 	upcall.To.SpinPoll = func(*percpu.CPU) { runtime.Gosched() } // the CPU with the lock may be a goroutine that waits
 	t.Cleanup(func() { upcall.To.SpinPoll = nil })
 	const total, reserve = 20000, 4000
 	m := newMachine(t, total, reserve)
+	if nodes > 1 {
+		m.divide(t, randomPlan(rand.New(rand.NewPCG(4, uint64(nodes))), m, nodes))
+	}
 	taken := make([][]PhysAddr, len(m.cpus))
 	all := func(f func(i int, c *percpu.CPU)) {
 		var wg sync.WaitGroup

@@ -52,7 +52,7 @@ const (
 //
 // Context: boot CPU, on the boot page tables, which map the first 4 GiB.
 func Init(c *percpu.CPU, b *Boot) {
-	pool.mu.Rank = lock.RankFrames
+	initZones()
 	frames.caches = PerCPU(unsafe.Pointer(&bootCache))
 	early = rangeOf(b.Early)
 	kernelRoot = earlyPage()
@@ -128,14 +128,15 @@ func mapImage(delta PhysAddr) {
 }
 
 // addRegions gives the frame allocator all free RAM above 1 MiB, and the rest of
-// the early memory. The list of regions lies in early pages.
+// the early memory. The lists of regions, and of what was never used, lie in early pages.
 func addRegions(b *Boot) {
-	room := len(b.Free) + 1
+	room := uintptr(len(b.Free) + 1)
 	list := Direct(early.Start)
-	for n := uintptr(0); n < uintptr(room)*regionBytes; n += layout.PageSize {
+	for n := uintptr(0); n < room*(regionBytes+freshBytes); n += layout.PageSize {
 		earlyPage()
 	}
 	pool.regions = unsafe.Slice(ptr[region](list), room)
+	bootZone.fresh = list + room*regionBytes
 	for i := range b.Free {
 		r := rangeOf(b.Free[i])
 		r.Start = max(r.Start, LowMemory)
@@ -173,7 +174,10 @@ func RuntimeLimit() uint64 {
 	return min(max(frames.total*layout.PageSize/4, reserveBase*layout.PageSize), 1<<30)
 }
 
-const regionBytes = unsafe.Sizeof(region{})
+const (
+	regionBytes = unsafe.Sizeof(region{})
+	freshBytes  = unsafe.Sizeof(freshRAM{})
+)
 
 func addRegion(r Range) {
 	if r.Len() == 0 {
@@ -184,5 +188,6 @@ func addRegion(r Range) {
 	pool.regions[pool.count] = g
 	pool.count++
 	frames.total += r.Len() / layout.PageSize
-	pool.unused += uint64(g.end - g.next)
+	bootZone.total += r.Len() / layout.PageSize
+	bootZone.addFresh(freshRAM{g.start, g.end})
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"muster/kernel/layout"
-	"muster/kernel/lock"
 	"muster/kernel/percpu"
 )
 
@@ -32,17 +31,16 @@ func hostTables(t *testing.T, s *Space, pages uintptr) (*tables, func() uint64) 
 		words[uintptr(first-low)+i] = frameUsed
 	}
 	was := frameTablePages
-	frames, pool = framesZero, poolZero
-	pool.mu.Rank = lock.RankFrames
+	noMemory(t)
 	frames.table = uintptr(unsafe.Pointer(&words[0])) - uintptr(low)*4
 	frames.memory = Direct(pt.root) - uintptr(first)<<layout.PageShift
 	frameTablePages.has = func(uint32) bool { return false }
 	const plenty = 1 << 20
-	pool.unused = plenty
+	pool.unused.Store(plenty)
 	clear(hostCaches[:])
 	frames.caches = PerCPU(unsafe.Pointer(&hostCaches))
 	t.Cleanup(func() {
-		frames, pool, frameTablePages = framesZero, poolZero, was
+		frameTablePages = was
 		runtime.KeepAlive(words) // the code under test knows them by address
 	})
 	s.root = pt.root
@@ -53,7 +51,7 @@ func hostTables(t *testing.T, s *Space, pages uintptr) (*tables, func() uint64) 
 	reload = func(*percpu.CPU) { flushes++ }
 	invalidate = func(*percpu.CPU, uintptr) { flushes++ }
 	t.Cleanup(func() { reload, invalidate = all, one })
-	return pt, func() uint64 { return pool.unused - plenty }
+	return pt, func() uint64 { return pool.unused.Load() - plenty }
 }
 
 // wideSpace is hostSpace with more addresses than a last-level table covers.

@@ -67,6 +67,9 @@ var calls = [...]linux.Handler{
 	abi.NumSetBootCPU - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return cpus.SetBoot(c, t, uintptr(f.DI))
 	},
+	abi.NumSetNodes - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return setNodes(c, t, uintptr(f.DI), f.SI, uintptr(f.DX), f.R10)
+	},
 	abi.NumConsoleRead - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return consoleRead(c, t, uintptr(f.DI), f.SI)
 	},
@@ -177,6 +180,9 @@ var calls = [...]linux.Handler{
 	},
 	abi.NumMemInfo - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return memInfo(c, t, uintptr(f.DI))
+	},
+	abi.NumNodeInfo - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return nodeInfo(c, t, int(f.DI), uintptr(f.SI))
 	},
 	abi.NumTraceRead - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return traceRead(c, t, int(f.DI), int64(f.SI), uintptr(f.DX), f.R10)

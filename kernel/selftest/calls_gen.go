@@ -38,6 +38,9 @@ var calls = [...]linux.Handler{
 	abi.NumCrossCount - abi.FirstTest: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return crossCount(c, t, int(f.DI))
 	},
+	abi.NumHoldPages - abi.FirstTest: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return holdPages(c, t, int(f.DI), uintptr(f.SI))
+	},
 	abi.NumPrepareMitigations - abi.FirstTest: func(c *percpu.CPU, t *linux.Task, _ *cpu.Frame) (*percpu.CPU, uint64) {
 		return prepareMitigations(c, t)
 	},

@@ -166,7 +166,8 @@ type Node struct {
 	Node      int    `json:"node"`
 	Domain    uint32 `json:"domain"` // the firmware's number
 	CPUs      []int  `json:"cpus"`
-	Bytes     uint64 `json:"bytes"`     // of memory
+	Bytes     uint64 `json:"bytes"`     // of memory, as the firmware says
+	Free      uint64 `json:"free"`      // of it
 	Distances []int  `json:"distances"` // to each node, 10 to itself; empty where the firmware says nothing
 }
 
@@ -184,6 +185,14 @@ type Memory struct {
 	StackHigh  uint64 `json:"kernel_stack_high"` // deepest use seen
 	StackSize  uint64 `json:"kernel_stack_size"`
 	Goroutines int    `json:"goroutines"`
+
+	Nodes []NodeMemory `json:"nodes"` // one, if the firmware names none
+}
+
+// NodeMemory is the memory of a node.
+type NodeMemory struct {
+	Total uint64 `json:"total"`
+	Free  uint64 `json:"free"`
 }
 
 // LogLine is one line of the kernel log.
