@@ -32,6 +32,7 @@ var contentions = []contention{
 	{act: "other stacks", copies: 2, mem: "256", any: true},
 	{act: "timers", copies: 1, mem: "256"},
 	{act: "nests", copies: 1, mem: "256"},
+	{act: "maps", copies: 1, mem: "256"},
 	// Go's runtime ends with status 2 when a mapping is refused.
 	{act: "exhaust", copies: 3, mem: "96", status: []string{"7", "137", "2"}, want: "out of memory, the largest program, ended"},
 }

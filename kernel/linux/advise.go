@@ -83,7 +83,7 @@ func sysMadvise(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	return t.proc.eachArea(c, start, end, do == dropPages)
 }
 
-// eachArea and populate change pages, and no area, so they do without Process.mapMu: each step
+// eachArea and populate change pages, and no area, so they do without Process.maps: each step
 // takes the areas as it finds them, under the lock of the space, as a page fault does. Areas
 // that another thread makes or unmaps meanwhile are met, or not, as if that call came before
 // or after the step.

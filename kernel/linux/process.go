@@ -7,6 +7,7 @@ import (
 	"muster/kernel/clock"
 	"muster/kernel/console"
 	"muster/kernel/cpu"
+	"muster/kernel/layout"
 	"muster/kernel/list"
 	"muster/kernel/lock"
 	"muster/kernel/mem"
@@ -20,16 +21,18 @@ import (
 // Process is a program: an address space and the tasks in it. Process 1 is the
 // kernel's own Go code, in ring 0, with the same system calls.
 type Process struct {
+	maps mapLock // held while areas change; not while pages alone do. First: a program is a page, so the parts are cache lines
+
 	mu    lock.Spin
 	ID    uint32
 	Space *mem.Space
 	user  bool
 	name  [16]byte
 
-	mapMu   sched.Mutex // held while areas change; not while pages alone do
-	mapBase uintptr     // where mmap without an address starts to search
-	// The data area of brk: where it begins, 0 for none, and its end; guarded by mapMu.
+	mapBase uintptr // where mmap without an address starts to search
+	// The data area of brk: where it begins, 0 for none, and its end; guarded by brkMu.
 	brkStart, brk uintptr
+	brkMu         sched.Mutex // before the parts of maps
 
 	tasks   tree.Tree // by id; a subtree knows what its tasks block; guarded by mu
 	seen    seenTasks
@@ -55,6 +58,9 @@ type Process struct {
 	done    atom.Uint32 // 1: the last task has gone, and the memory is freed
 	waiters waitList    // tasks that wait for done, guarded by mu
 }
+
+// A program fits into a page, or this does not compile.
+var _ [layout.PageSize - unsafe.Sizeof(Process{})]byte
 
 var (
 	processCache = mem.Cache{Name: "process"}
@@ -88,7 +94,8 @@ func Init(c *percpu.CPU) {
 
 func (p *Process) init(s *mem.Space, user bool) {
 	p.mu.Rank = lock.RankProcess
-	p.mapMu.Init()
+	p.maps.init()
+	p.brkMu.Init()
 	p.tasks.Update = updateOpen
 	p.pending.init()
 	p.usage.Init()
@@ -264,9 +271,9 @@ func (p *Process) finish(c *percpu.CPU) *percpu.CPU {
 	c = p.deleteTimers(c)
 	sched.EndGroup(c, &p.usage)
 	c = p.files.closeAll(c)
-	c = p.mapMu.Lock(c)               // no other task is left to hold it
+	c = p.maps.lock(c, allParts)      // no other task is left to hold it
 	c, _ = p.unmap(c, 0, ^uintptr(0)) // whole areas, so nothing is split
-	p.mapMu.Unlock(c)
+	p.maps.unlock(c, allParts)
 	p.Space.Detach(c)
 	p.delist(c)
 	freeSpace(c, p.Space)

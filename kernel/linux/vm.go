@@ -95,9 +95,7 @@ func sysMmap(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return c, errno(ENOMEM) // there is no pool of large pages
 	}
 	r.addr &^= pageMask
-	c = p.mapMu.Lock(c)
 	c, at := p.mmap(c, r)
-	p.mapMu.Unlock(c)
 	if p.user && int64(at) > 0 && flags&(mapPopulate|mapLocked) != 0 && flags&mapNonBlock == 0 {
 		c, _ = p.populate(c, uintptr(at), uintptr(at)+r.n, 0) // as far as memory goes
 	}
@@ -123,45 +121,115 @@ func (f *File) notMapped(length, prot, flags uint64) Errno {
 // mmap makes an area. A program's hint is followed if possible. The kernel's own
 // runtime hints at the lower half; its areas are in the upper half instead.
 //
-// Locks: p.mapMu held.
+// Context: no lock held. Returns the CPU on which the task goes on.
 func (p *Process) mmap(c *percpu.CPU, r mapRequest) (*percpu.CPU, uint64) {
-	p.mapMu.AssertHeld(c)
+	if r.flags&(mapFixed|mapFixedNoReplace) == 0 && !p.Space.Mappable(r.addr, r.addr+r.n) {
+		return p.mapSomewhere(c, r)
+	}
+	which := partsOf(r.addr, r.addr+r.n)
+	c = p.maps.lock(c, which)
+	c, at, done := p.mapThere(c, r)
+	p.maps.unlock(c, which)
+	if done {
+		return c, at
+	}
+	return p.mapSomewhere(c, r)
+}
+
+// mapThere makes an area at r.addr. done is false if that was a hint that cannot be followed.
+//
+// Locks: p.maps held.
+func (p *Process) mapThere(c *percpu.CPU, r mapRequest) (_ *percpu.CPU, at uint64, done bool) {
+	p.maps.AssertHeld(c, r.addr, r.addr+r.n)
 	s := p.Space
 	free := s.Available(c, r.addr, r.addr+r.n) && (r.flags&map32Bit == 0 || r.addr+r.n <= end32)
 	fixed := r.flags&(mapFixed|mapFixedNoReplace) != 0
 	switch {
 	case fixed && !s.Mappable(r.addr, r.addr+r.n):
-		return c, errno(EPERM) // below the lowest address
+		return c, errno(EPERM), true // below the lowest address
 	case r.flags&mapFixedNoReplace != 0 && !free:
-		return c, errno(EEXIST)
-	case r.flags&mapType != mapPrivate && (r.flags&mapType != mapShared || r.flags&mapGrowsDown != 0):
-		return c, errno(EINVAL)
+		return c, errno(EEXIST), true
+	case !r.kindIsRight():
+		return c, errno(EINVAL), true
 	case fixed && !free:
 		var ok bool
 		if c, ok = p.unmap(c, r.addr, r.addr+r.n); !ok {
-			return c, errno(ENOMEM)
+			return c, errno(ENOMEM), true
 		}
 	case !free:
-		var ok bool
-		if r.addr, ok = p.place(c, r); !ok {
-			return c, errno(ENOMEM)
-		}
+		return c, 0, false
 	}
 	if !s.Insert(c, r.addr, r.addr+r.n, r.prot) {
 		current(c).partly = fixed && !free
-		return c, errno(ENOMEM)
+		return c, errno(ENOMEM), true
 	}
-	return c, uint64(r.addr)
+	return c, uint64(r.addr), true
 }
 
-// place finds room for a mapping.
+// kindIsRight reports whether the flags say of which kind an area without a file is.
+func (r *mapRequest) kindIsRight() bool {
+	return r.flags&mapType == mapPrivate || r.flags&mapType == mapShared && r.flags&mapGrowsDown == 0
+}
+
+// mapSomewhere makes an area where room is.
 //
-// Locks: p.mapMu held.
-func (p *Process) place(c *percpu.CPU, r mapRequest) (addr uintptr, ok bool) {
-	p.mapMu.AssertHeld(c)
+// Context: no lock held. Returns the CPU on which the task goes on.
+func (p *Process) mapSomewhere(c *percpu.CPU, r mapRequest) (_ *percpu.CPU, at uint64) {
+	if !r.kindIsRight() {
+		return c, errno(EINVAL)
+	}
+	c, which, addr, ok := p.place(c, r)
+	if !ok {
+		return c, errno(ENOMEM)
+	}
+	at = uint64(addr)
+	if !p.Space.Insert(c, addr, addr+r.n, r.prot) {
+		at = errno(ENOMEM)
+	}
+	p.maps.unlock(c, which)
+	return c, at
+}
+
+// placeTries is how often place looks for room before it keeps all others from taking what it finds.
+const placeTries = 4
+
+// place finds room for a mapping, and takes the parts of p.maps that the room needs. Free addresses may be those of a call that has unmapped
+// something and is about to map them anew. It has their parts, so place looks again when it has them.
+//
+// Context: no lock held. Returns the CPU on which the task goes on. If ok, the caller unlocks which.
+func (p *Process) place(c *percpu.CPU, r mapRequest) (_ *percpu.CPU, which parts, addr uintptr, ok bool) {
+	for range placeTries {
+		if addr, ok = p.hole(c, r); !ok {
+			break
+		}
+		which = partsOf(addr, addr+r.n)
+		c = p.maps.lock(c, which)
+		if p.Space.Available(c, addr, addr+r.n) {
+			return c, which, addr, true
+		}
+		p.maps.unlock(c, which)
+	}
+	c = p.maps.lock(c, allParts)
+	if addr, ok = p.hole(c, r); !ok {
+		p.maps.unlock(c, allParts)
+	}
+	return c, allParts, addr, ok
+}
+
+// roomOfCPU is how far apart the CPUs begin to look for room: what two threads map at the same time is not at the same
+// addresses, nor in the same page table.
+const roomOfCPU = 64 << 20
+
+// hole finds free addresses for a mapping: the lowest ones from where the CPU begins to look, or else the lowest ones.
+func (p *Process) hole(c *percpu.CPU, r mapRequest) (addr uintptr, ok bool) {
 	if r.flags&map32Bit != 0 {
 		addr, ok = p.Space.FindHole(c, low32, r.n)
 		return addr, ok && addr+r.n <= end32
+	}
+	if p.user {
+		if addr, ok = p.Space.FindHole(c, p.mapBase+uintptr(c.ID)*roomOfCPU, r.n); ok {
+			return addr, ok
+		}
 	}
 	if addr, ok = p.Space.FindHole(c, p.mapBase, r.n); !ok {
 		addr, ok = p.Space.FindHole(c, 0, r.n)
@@ -175,9 +243,10 @@ func sysMunmap(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 	if !ok || end > p.Space.Limit() {
 		return c, errno(EINVAL)
 	}
-	c = p.mapMu.Lock(c)
+	which := partsOf(start, end)
+	c = p.maps.lock(c, which)
 	c, ok = p.unmap(c, start, end)
-	p.mapMu.Unlock(c)
+	p.maps.unlock(c, which)
 	if !ok {
 		return c, errno(ENOMEM)
 	}
@@ -189,9 +258,9 @@ func sysMunmap(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 // its addresses are neither usable nor free. If memory for splitting an area is
 // exhausted, unmap stops and reports false.
 //
-// Locks: p.mapMu held.
+// Locks: p.maps held.
 func (p *Process) unmap(c *percpu.CPU, start, end uintptr) (*percpu.CPU, bool) {
-	p.mapMu.AssertHeld(c)
+	p.maps.AssertHeld(c, start, end)
 	s := p.Space
 	for began := false; ; began = true {
 		from, to, ok := s.NextArea(c, start, end)
@@ -222,9 +291,9 @@ func (p *Process) zap(c *percpu.CPU, start, end uintptr) *percpu.CPU {
 
 // freeTables frees the page tables that served [start, end) alone.
 //
-// Locks: p.mapMu held.
+// Locks: p.maps held.
 func (p *Process) freeTables(c *percpu.CPU, start, end uintptr) *percpu.CPU {
-	p.mapMu.AssertHeld(c)
+	p.maps.AssertHeld(c, start, end)
 	for level := uint(1); level <= 3; level++ {
 		for at := start; at < end; {
 			if at = p.Space.FreeTables(c, level, at, end); at < end {
@@ -252,9 +321,10 @@ func sysMprotect(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return c, errno(EINVAL)
 	}
 	p := t.proc
-	c = p.mapMu.Lock(c)
+	which := partsOf(start, end)
+	c = p.maps.lock(c, which)
 	c, r := p.protect(c, start, end, rights(prot), grows != 0)
-	p.mapMu.Unlock(c)
+	p.maps.unlock(c, which)
 	return c, r
 }
 
@@ -264,9 +334,9 @@ func sysMprotect(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 // has the one or the other. A page that loses a right can be used by a CPU that has
 // it in its TLB until that area's step has flushed it.
 //
-// Locks: p.mapMu held.
+// Locks: p.maps held.
 func (p *Process) protect(c *percpu.CPU, start, end uintptr, prot mem.Prot, grows bool) (*percpu.CPU, uint64) {
-	p.mapMu.AssertHeld(c)
+	p.maps.AssertHeld(c, start, end)
 	s := p.Space
 	for start < end {
 		from, to, ok := s.NextArea(c, start, end)

@@ -52,13 +52,17 @@ func (s *Space) next(addr uintptr) *Area {
 const maxAreas = 65530
 
 // newArea returns an area for s, nil when memory is exhausted, or s has too many
-// areas.
+// areas. CPUs that look at the same time may each make one more.
 func (s *Space) newArea(c *percpu.CPU) *Area {
 	if s.user && (s.count >= maxAreas || !Plenty(c)) {
 		return nil
 	}
 	return (*Area)(areaCache.Alloc(c))
 }
+
+// The caller of a function that changes areas keeps others from changing areas at the same addresses, across all
+// steps of a change (linux.mapLock). Neighbours may change meanwhile: areas are split, and joined, in
+// the step that changes rights or unmaps.
 
 // Insert adds an area over free addresses, and joins it with neighbours that
 // have the same rights. It reports false when memory is exhausted.
@@ -149,21 +153,58 @@ func freeArea(c *percpu.CPU, a *Area) {
 	}
 }
 
-// split cuts the area that crosses at into two. It reports false when memory is
-// exhausted.
-func (s *Space) split(c *percpu.CPU, at uintptr) bool {
-	s.mu.Lock(c)
-	a := s.find(at)
-	cross := a != nil && a.start() < at
-	s.mu.Unlock(c)
-	if !cross {
-		return true
+// apart is what it takes to make a part of an area an area of its own: up to two new areas.
+type apart struct {
+	spare [2]*Area
+	n     int
+}
+
+// lockPart makes [start, end), a part of an area, an area of its own, in the step in which the caller changes it: if it came apart in an earlier
+// step, a CPU that changes a neighbour might join it again. nil says that memory is exhausted.
+//
+// Locks: takes s.mu; the caller releases it, unless the result is nil.
+func (s *Space) lockPart(c *percpu.CPU, k *apart, start, end uintptr) *Area {
+	for range len(k.spare) + 1 {
+		s.mu.Lock(c)
+		if a := s.find(start); missing(a, start, end) <= k.n {
+			return s.cut(k, a, start, end)
+		}
+		s.mu.Unlock(c)
+		if !k.fetch(c, s) {
+			break
+		}
 	}
-	b := s.newArea(c)
-	if b == nil {
-		return false
+	return nil
+}
+
+// cut makes [start, end), a part of a, an area of its own. k has the areas for that.
+//
+// Locks: s.mu held; not asserted: lockPart has just taken it.
+func (s *Space) cut(k *apart, a *Area, start, end uintptr) *Area {
+	if a.end > end {
+		s.divide(a, end, k.take())
 	}
-	s.mu.Lock(c)
+	if a.start() < start {
+		b := k.take()
+		s.divide(a, start, b)
+		return b
+	}
+	return a
+}
+
+// missing is how many areas it takes to cut [start, end) off a.
+func missing(a *Area, start, end uintptr) (n int) {
+	if a.start() < start {
+		n++
+	}
+	if a.end > end {
+		n++
+	}
+	return n
+}
+
+// divide gives what lies from at on to a new area b.
+func (s *Space) divide(a *Area, at uintptr, b *Area) {
 	b.node.Key = uint64(at)
 	b.end, b.prot, b.dying = a.end, a.prot, a.dying
 	a.end = at
@@ -171,8 +212,30 @@ func (s *Space) split(c *percpu.CPU, at uintptr) bool {
 	s.areas.Insert(&b.node)
 	s.count++
 	s.last = nil
-	s.mu.Unlock(c)
+}
+
+func (k *apart) take() *Area {
+	k.n--
+	return k.spare[k.n]
+}
+
+// fetch gets one more area. It reports false when memory is exhausted, or s has too many areas, and then k has none.
+func (k *apart) fetch(c *percpu.CPU, s *Space) bool {
+	a := s.newArea(c)
+	if a == nil {
+		k.free(c)
+		return false
+	}
+	k.spare[k.n] = a
+	k.n++
 	return true
+}
+
+// free frees the areas that were not needed.
+func (k *apart) free(c *percpu.CPU) {
+	for k.n > 0 {
+		freeArea(c, k.take())
+	}
 }
 
 // NextArea returns the part of [start, end) that its first area covers. The
@@ -206,13 +269,15 @@ func (s *Space) NextPart(c *percpu.CPU, start, end uintptr) (from, to uintptr, o
 //
 // Locks: as Available.
 func (s *Space) BeginUnmap(c *percpu.CPU, start, end uintptr) bool {
-	if !s.split(c, start) || !s.split(c, end) {
+	var k apart
+	a := s.lockPart(c, &k, start, end)
+	if a == nil {
 		return false
 	}
-	s.mu.Lock(c)
-	s.find(start).dying = true
+	a.dying = true
 	s.changes.Add(1)
 	s.mu.Unlock(c)
+	k.free(c)
 	return true
 }
 
@@ -233,14 +298,16 @@ func (s *Space) EndUnmap(c *percpu.CPU, start uintptr) {
 //
 // Locks: as Available.
 func (s *Space) SetProt(c *percpu.CPU, start, end uintptr, prot Prot) bool {
-	if !s.split(c, start) || !s.split(c, end) {
+	var k apart
+	a := s.lockPart(c, &k, start, end)
+	if a == nil {
 		return false
 	}
-	s.mu.Lock(c)
-	s.find(start).prot = prot
+	a.prot = prot
 	s.changes.Add(1)
 	low, high := s.join(start), s.join(end)
 	s.mu.Unlock(c)
+	k.free(c)
 	freeArea(c, low)
 	freeArea(c, high)
 	return true

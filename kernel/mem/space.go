@@ -43,8 +43,8 @@ func areaOf(n *tree.Node) *Area { return (*Area)(unsafe.Pointer(n)) }
 // Space is an address space: the lower half for a program, or the range of Go
 // memory for the kernel itself.
 //
-// A lock of the caller's (linux.Process.mapMu) excludes concurrent changes to the
-// set of areas and is held across chunks. Space.mu guards areas and tables during
+// A lock of the caller's (linux.mapLock) excludes concurrent changes to areas at the same
+// addresses and is held across chunks. Space.mu guards areas and tables during
 // one step.
 type Space struct {
 	// Read by each page fault. All but changes stays what it is.
@@ -58,7 +58,7 @@ type Space struct {
 
 	mu      lock.Spin
 	areas   tree.Tree
-	count   int          // of areas; guarded by mu, and changed by one caller at a time
+	count   int          // of areas, stored under mu
 	last    *Area        // found last
 	tables  uint64       // page tables without the root, guarded by mu
 	cpus    *percpu.Mask // CPUs whose TLB may hold entries

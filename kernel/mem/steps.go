@@ -5,8 +5,8 @@ import (
 	"muster/kernel/percpu"
 )
 
-// Changes of page tables in steps. A caller that changes areas holds its mutex
-// (linux.Process.mapMu) across all steps of a change, and lets interrupts in between two of
+// Changes of page tables in steps. A caller that changes areas holds its lock of their addresses
+// (linux.mapLock) across all steps of a change, and lets interrupts in between two of
 // them. Page faults come in between too, and Zap of a caller that only drops pages: they see
 // the areas, which are changed before the page tables.
 
@@ -177,8 +177,10 @@ func (s *Space) Move(c *percpu.CPU, start, to, end uintptr) (next uintptr, ok bo
 // FreeTables frees the page tables of [start, end) at one level, 1 to 3, below which
 // there is no area, up to chunk/4 at a time. It returns where to continue; end when
 // all are gone. Levels are done in ascending order, after EndUnmap: a table is there
-// only while an area lies in its range, so the tables below one that is freed are
-// gone already, and a page fault cannot bring one back.
+// only while an area lies in its range, so the caller's tables below one that is freed are
+// gone already, and a page fault cannot bring one back. Another thread may have unmapped a
+// neighbour, and not freed its tables yet: then the table above them stays, and that
+// thread frees it.
 //
 // The CPUs flush before a table's frame is used again: each CPU caches the entries
 // of upper levels, too (Intel SDM vol. 3A, "Paging-Structure Caches").
@@ -196,9 +198,16 @@ func (s *Space) FreeTables(c *percpu.CPU, level uint, start, end uintptr) uintpt
 	for steps := 0; at < end && steps < chunk/4; steps++ {
 		e, skip := s.entryAtLevel(at, level)
 		if e != nil && *e&ptePresent != 0 && s.vacant(at, at+size) {
-			gone.add(c, tableOf(*e))
-			word(e).Store(0)
-			freed = at
+			bare := true
+			if level > 1 {
+				bare = empty(tableOf(*e))
+				steps += emptySteps
+			}
+			if bare {
+				gone.add(c, tableOf(*e))
+				word(e).Store(0)
+				freed = at
+			}
 		}
 		at = skip
 	}
@@ -210,6 +219,19 @@ func (s *Space) FreeTables(c *percpu.CPU, level uint, start, end uintptr) uintpt
 		gone.release(c)
 	}
 	return min(at, end)
+}
+
+// emptySteps is how many steps a look at all entries of a table counts for.
+const emptySteps = 8
+
+// empty reports whether a table has no entry.
+func empty(table PhysAddr) bool {
+	for i := range uintptr(entries) {
+		if *entryAt(table, i) != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // vacant reports whether no area lies in [start, end).

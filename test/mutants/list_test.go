@@ -52,6 +52,7 @@ const (
 	exploreStack   = "-tags explore -run TestStackIs ./kernel/sched"
 	exploreQuick   = "-tags explore -run TestQuickFault ./kernel/mem"
 	exploreDrop    = "-tags explore -run TestDropWithoutLock ./kernel/mem"
+	exploreParts   = "-tags explore -run TestNeighbours ./kernel/mem"
 	exploreLazy    = "-tags explore -run TestLazyCPU ./kernel/mem"
 	hostPosted     = "-run TestPosted ./kernel/mem"
 	exploreSpace   = "-tags explore -run TestSpaceIs|TestEnter ./kernel/mem"
@@ -242,13 +243,17 @@ var mutants = []mutant{
 	{"munmap does not count", "kernel/mem/areas.go",
 		"dying = true\n\ts.changes.Add(1)\n", "dying = true\n", exploreQuick},
 	{"mprotect does not count", "kernel/mem/areas.go",
-		"\ts.find(start).prot = prot\n\ts.changes.Add(1)\n", "\ts.find(start).prot = prot\n", exploreQuick},
+		"\ta.prot = prot\n\ts.changes.Add(1)\n", "\ta.prot = prot\n", exploreQuick},
 	{"a page that two CPUs take", "kernel/mem/steps.go",
 		"if v := word(e).Swap(0); v != 0 {", "if v := word(e).Load(); v != 0 {\n\t\t\tword(e).Store(0)", exploreDrop},
 	{"rights that overwrite", "kernel/mem/steps.go",
 		"if word(e).CompareAndSwap(was, now) {", "if word(e).Swap(now); true {", exploreQuick},
 
 	// Areas of a space.
+	{"a table above another thread's is freed", "kernel/mem/steps.go",
+		"bare = empty(tableOf(*e))", "bare = true", exploreParts},
+	{"an area that lacks an end", "kernel/mem/areas.go",
+		"missing(a, start, end) <= k.n {", "missing(a, start, end) <= k.n+1 {", hostMem},
 	{"neighbours of any rights", "kernel/mem/areas.go",
 		"|| a.prot != b.prot ||", "||", hostMem},
 	{"a hole that is too small", "kernel/mem/holes.go",

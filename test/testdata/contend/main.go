@@ -89,6 +89,8 @@ var acts = map[string]func(){
 	"timers":       timers,
 	"nests":        nests,
 	"tlb":          oracle,
+	"maps":         maps,
+	"mapwait":      mapwait,
 }
 
 func main() {
