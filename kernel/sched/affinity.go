@@ -312,6 +312,9 @@ func giveAndOffer(c *percpu.CPU, id uint32, t *Thread) (ok bool) {
 //
 // Locks: takes q.mu, if a CPU is idle.
 func offer(c *percpu.CPU, q *runQueue) {
+	if idle.IsEmpty() {
+		return
+	}
 	id, ok := idle.Next(0)
 	if !ok {
 		return

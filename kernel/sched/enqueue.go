@@ -7,10 +7,6 @@ import (
 
 // Where a thread that became ready goes, and how its CPU notices.
 
-// idle is the set of idle CPUs. A CPU adds itself before its last look at the queues. A
-// waker that has work for a CPU removes it, so only one of several wakers gets it.
-var idle percpu.Mask
-
 // enqueue puts a thread that is ready on a CPU's queue and makes that CPU notice.
 // It chooses the CPU that ran the thread last if that is idle, else the nearest idle
 // CPU, else one whose thread comes after it by its level, else the last one. Where several threads wait there already,

@@ -47,6 +47,7 @@ type runQueue struct {
 	since   atom.Uint64             // counter value up to which the current thread's time is counted; stored by this CPU
 	ran     atom.Uint64             // counter ticks of all its threads but the idle one; stored by this CPU
 	group   atom.Uintptr            // *Usage of the current thread's group, 0 for none; stored by this CPU
+	isFree  atom.Uint32             // 1: the CPU is in the set of idle CPUs: see idleSet
 	near    [nearnesses]percpu.Mask // the CPUs that share something with this one; set before the CPU is registered
 	account account                 // for the group of the thread that ran last
 	wants   atom.Uint64             // armed, if the CPUs share a timer; stored by this CPU, the boot CPU reads it

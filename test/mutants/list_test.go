@@ -28,6 +28,7 @@ const (
 	exploreSMP     = "-tags explore -run Handshake ./kernel/smp"
 	hostSMP        = "./kernel/smp"
 	explorePolicy  = "-tags explore -run Policy ./kernel/sched"
+	exploreIdle    = "-tags explore -run TestIdleCPU ./kernel/sched"
 	exploreAccount = "-tags explore -run TestMovedTime|TestGroupEnds ./kernel/sched"
 	exploreSpans   = "-tags explore -run Span|Sleep ./kernel/sched"
 	exploreSched   = "-tags explore -run Park|Idle ./kernel/sched"
@@ -373,6 +374,8 @@ var mutants = []mutant{
 		"\tawaitReaders(c, uintptr(unsafe.Pointer(tm)))\n", "", exploreSet},
 	{"a task is named that may be gone", "kernel/linux/taskseen.go",
 		"w.Load() == v && t.ID == id", "t.ID == id", exploreSent},
+	{"an idle CPU leaves the hint", "kernel/sched/idleset.go",
+		"\tif !s.Has(id) {\n\t\treturn false", "\tif true {\n\t\treturn false", exploreIdle},
 	{"the accounts are added once", "kernel/sched/account.go",
 		"\t\tif u.ticks.Load() == before {", "\t\tif true {", exploreAccount},
 	{"an account is read while it moves", "kernel/sched/account.go",
