@@ -91,7 +91,7 @@ func TestGDB(t *testing.T) {
 		"info locals", "print u.UpNS > 0", "muster cpus", "muster threads", "muster goroutines", goroutine, "muster bt 1", "muster bt 9999",
 		fmt.Sprintf("hbreak *%#x", addressOf(t, program, "main.sum")), "continue", "delete", `echo ==ring3==\n`,
 		"muster cpus", "muster threads", "muster goroutines", goroutine, "muster bt 1",
-		"hbreak 'muster/kernel/linux.sysZero'", "continue", "delete", `echo ==core==\n`,
+		"hbreak 'muster/kernel/linux.sysGetrusage'", "continue", "delete", `echo ==core==\n`,
 		"muster cpus", "muster threads", "muster goroutines", goroutine, `echo ==broken==\n`,
 		"set $left = 'muster/kernel/linux.tasks'.tree.Root.Left", "set var 'muster/kernel/linux.tasks'.tree.Root.Left = 'muster/kernel/linux.tasks'.tree.Root",
 		"muster threads", "set var 'muster/kernel/linux.tasks'.tree.Root.Left = $left", "muster threads",
@@ -121,7 +121,7 @@ func TestGDB(t *testing.T) {
 	require.Regexp(t, `(?m)^\d .* \d+ hot .* 0x\w+ in ring 3$`, ring3)
 	require.Regexp(t, `(?m)^\d+ +\d+ +hot +\d +running`, ring3)
 	require.Regexp(t, `(?s)goroutine 1, .* main\.main \(`, ring3, "it waits for the program")
-	require.Regexp(t, `(?m)^\d .* \d+ hot .* muster/kernel/linux\.sysZero\+0x`, core)
+	require.Regexp(t, `(?m)^\d .* \d+ hot .* muster/kernel/linux\.sysGetrusage\+0x`, core)
 	for _, part := range []string{inGo, ring3, core} {
 		require.Equal(t, 4, strings.Count(part, " online "))
 		require.Regexp(t, `(?m)^2 +waiting +force gc \(idle\) +runtime\.forcegchelper\+0x`, part)

@@ -166,9 +166,12 @@ const FrameSize = 22 * 8
 // User reports whether the frame was taken in ring 3. Ring 0 has no other CS than KernelCS.
 func (f *Frame) User() bool { return uint16(f.CS) != KernelCS }
 
-// SetByCall stores in the frame of a system call what SYSCALL has put into RCX and R11: the return address and the flags. The entry stub leaves
-// that out, as most calls leave by SYSRET, which does the same again (Intel SDM vol. 2B, "SYSCALL").
-func (f *Frame) SetByCall() { f.CX, f.R11 = f.IP, f.Flags }
+// SetByCall completes the frame of a system call, in which all registers but AX are to be right. The entry stub leaves out RCX and R11, into which
+// SYSCALL has put the return address and the flags (Intel SDM vol. 2B, "SYSCALL"), as most calls leave by SYSRET, which does the same
+// again. And it has stored BP as the error code, which only traps have: there it is a part of a frame-pointer record.
+//
+// Context: before the frame is changed.
+func (f *Frame) SetByCall() { f.CX, f.R11, f.BP = f.IP, f.Flags, f.Error }
 
 // Foreign reports whether the frame was taken in ring 3 with a CS or SS that the kernel
 // gives to no program. CPUs do not let a program load one. QEMU 10.0 does: its MOV to CS

@@ -102,7 +102,7 @@ func MXCSRMask() uint32 { return mxcsrMask }
 // Context: on the thread's kernel stack.
 func SaveLive(f *cpu.Frame, p uintptr) {
 	cpu.SaveState(p)
-	saved := uintptr(unsafe.Pointer(f)) - recordBytes - keptBytes
+	saved := uintptr(unsafe.Pointer(f)) - keptBytes
 	for i := range kept { // a copy of the array would be moved by X0
 		cpu.Move16(unsafe.Pointer(p+xmmOffset+16*kept[i]), unsafe.Pointer(saved+16*uintptr(i)))
 	}

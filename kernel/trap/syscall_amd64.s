@@ -14,26 +14,25 @@
 	MOVAPS	(const_spill+0)(SP), X14; MOVAPS (const_spill+16)(SP), X15
 
 // The Frame of a thread lies so far above the stack pointer while its call is answered: first the words that the
-// handler may use for its arguments, then the kept registers and the frame-pointer record.
-#define FRAME (const_spill + const_keptBytes + const_recordBytes)
+// handler may use for its arguments, then the kept registers.
+#define FRAME (const_spill + const_keptBytes)
 
 // SAVE stores the registers of the caller in its Frame, of which SS and SP are pushed: all but CX and
-// R11, which SYSCALL has changed (see cpu.Frame.SetByCall). CS and SS of a thread never
+// R11, which SYSCALL has changed, and BP, which is where traps have their error code (see cpu.Frame.SetByCall). That word and IP, which
+// follows it, are a frame-pointer record, so that a stack walk continues in the caller. CS and SS of a thread never
 // change. Storing below the stack pointer is safe, as each interrupt has a stack of its own. Then CX is the Frame, and the stack
 // pointer and the frame pointer are those with which the handler is called.
 #define SAVE \
 	MOVQ	CX, (const_frameIP-const_frameSP)(SP); \
 	MOVQ	$const_vecSyscall, (const_frameVector-const_frameSP)(SP); \
 	MOVQ	AX, (const_frameAX-const_frameSP)(SP); MOVQ BX, (const_frameBX-const_frameSP)(SP); \
-	MOVQ	DX, (const_frameDX-const_frameSP)(SP); MOVQ BP, (const_frameBP-const_frameSP)(SP); \
+	MOVQ	DX, (const_frameDX-const_frameSP)(SP); MOVQ BP, (const_frameError-const_frameSP)(SP); \
 	MOVQ	SI, (const_frameSI-const_frameSP)(SP); MOVQ DI, (const_frameDI-const_frameSP)(SP); \
 	MOVQ	R8, (const_frameR8-const_frameSP)(SP); MOVQ R9, (const_frameR9-const_frameSP)(SP); \
 	MOVQ	R10, (const_frameR10-const_frameSP)(SP); MOVQ R12, (const_frameR12-const_frameSP)(SP); \
 	MOVQ	R13, (const_frameR13-const_frameSP)(SP); MOVQ R14, (const_frameR14-const_frameSP)(SP); \
 	MOVQ	R15, (const_frameR15-const_frameSP)(SP); \
-	MOVQ	CX, (-const_frameSP-8)(SP); \
-	MOVQ	BP, (-const_frameSP-16)(SP); \
-	LEAQ	(-const_frameSP-16)(SP), BP; \
+	LEAQ	(const_frameError-const_frameSP)(SP), BP; \
 	LEAQ	(-const_frameSP)(SP), CX; \
 	SUBQ	$(const_frameSP+FRAME), SP
 
@@ -73,7 +72,7 @@
 	MOVQ	(FRAME+const_frameR13)(SP), R13; MOVQ (FRAME+const_frameR12)(SP), R12; \
 	MOVQ	(FRAME+const_frameR10)(SP), R10; MOVQ (FRAME+const_frameR9)(SP), R9; \
 	MOVQ	(FRAME+const_frameR8)(SP), R8; MOVQ (FRAME+const_frameDI)(SP), DI; \
-	MOVQ	(FRAME+const_frameSI)(SP), SI; MOVQ (FRAME+const_frameBP)(SP), BP; \
+	MOVQ	(FRAME+const_frameSI)(SP), SI; MOVQ (FRAME+const_frameError)(SP), BP; \
 	MOVQ	(FRAME+const_frameDX)(SP), DX; MOVQ (FRAME+const_frameBX)(SP), BX; \
 	MOVQ	(FRAME+const_frameIP)(SP), CX; \
 	MOVQ	(FRAME+const_frameSP)(SP), SP
@@ -126,6 +125,8 @@ byIRET:
 	MOVQ	(FRAME+const_frameIP)(SP), CX
 	MOVQ	CX, (FRAME+const_frameCX)(SP)
 	MOVQ	R11, (FRAME+const_frameR11)(SP)
+	MOVQ	(FRAME+const_frameError)(SP), CX
+	MOVQ	CX, (FRAME+const_frameBP)(SP)
 	MOVQ	BX, (FRAME+const_frameAX)(SP)
 	ADDQ	$FRAME, SP
 	JMP	·leaveUser(SB)

@@ -64,6 +64,7 @@ const (
 	frameCX     = unsafe.Offsetof(cpu.Frame{}.CX)
 	frameBX     = unsafe.Offsetof(cpu.Frame{}.BX)
 	frameAX     = unsafe.Offsetof(cpu.Frame{}.AX)
+	frameError  = unsafe.Offsetof(cpu.Frame{}.Error)
 	frameVector = unsafe.Offsetof(cpu.Frame{}.Vector)
 	frameSize   = cpu.FrameSize
 	frameWords  = cpu.FrameSize / 8
@@ -102,10 +103,9 @@ const (
 	flagsByIRET = cpu.FlagTrap | cpu.FlagResume
 
 	// keptBytes lie below the Frame of a system call of ring 3, and below them spill bytes, which a function in
-	// Go may use for its arguments; see kept. The frame-pointer record is between the Frame and them.
-	keptBytes   = 16 * uintptr(len(kept))
-	recordBytes = 16
-	spill       = 64
+	// Go may use for its arguments; see kept.
+	keptBytes = 16 * uintptr(len(kept))
+	spill     = 64
 
 	// A ring-0 caller's stack lies in the Go area: one shift and one compare.
 	goShift  = 39

@@ -54,7 +54,7 @@ func TestSaveLive(t *testing.T) {
 	at := (uintptr(unsafe.Pointer(&memory[0])) + 63) &^ 63
 	f := (*cpu.Frame)(unsafe.Pointer(at + 1024))
 	for i := range keptBytes {
-		*(*byte)(unsafe.Pointer(at + 1024 - recordBytes - keptBytes + i)) = byte(i + 1)
+		*(*byte)(unsafe.Pointer(at + 1024 - keptBytes + i)) = byte(i + 1)
 	}
 	SaveLive(f, at+2048)
 	for i, r := range kept {
