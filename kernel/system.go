@@ -256,6 +256,7 @@ func members(set *abi.CPUSet) []int {
 }
 
 func (s *system) Memory() shell.Memory {
+	caches := cacheList() // before the CPUs give back what they have
 	m := kcall.MemInfo()
 	high := m.StackHigh
 	for _, t := range kcall.Threads() {
@@ -269,13 +270,28 @@ func (s *system) Memory() shell.Memory {
 		if err != nil {
 			break
 		}
-		nodes = append(nodes, shell.NodeMemory{Total: n.TotalPages * layout.PageSize, Free: n.FreePages * layout.PageSize})
+		nodes = append(nodes, shell.NodeMemory{
+			Total: n.TotalPages * layout.PageSize, Free: n.FreePages * layout.PageSize,
+			Fresh: n.FreshPages * layout.PageSize, Single: n.SinglePages * layout.PageSize, Blocks: n.Blocks,
+		})
 	}
 	return shell.Memory{
-		Nodes: nodes,
+		Nodes: nodes, Caches: caches,
 		Total: m.TotalPages * layout.PageSize, Free: m.FreePages * layout.PageSize, Reserve: m.ReservePages * layout.PageSize,
 		Kernel: m.KernelPages * layout.PageSize, HeapAlloc: r.HeapAlloc, HeapSys: r.HeapSys, GCs: r.NumGC, Faults: m.Faults,
 		Stacks: m.StacksMade, StackHigh: high, StackSize: m.StackSize, Goroutines: runtime.NumGoroutine(),
+	}
+}
+
+// cacheList returns the state of all caches of kernel objects, and of the kernel stacks.
+func cacheList() (list []shell.ObjectCache) {
+	for i := 0; ; i++ {
+		k, err := kcall.CacheInfo(i)
+		if err != nil {
+			return list
+		}
+		name, _, _ := strings.Cut(string(k.Name[:]), "\x00")
+		list = append(list, shell.ObjectCache{Name: name, Size: k.Size, InUse: k.InUse, Free: k.Free, OfCPUs: k.OfCPUs, Bytes: k.Bytes})
 	}
 }
 

@@ -64,6 +64,11 @@ func TestListings(t *testing.T) {
 	mem := decode[shell.Memory](r, "mem -json")
 	require.Greater(t, mem.Total, uint64(240<<20))
 	require.Less(t, mem.Free, mem.Total)
+	require.Len(t, mem.Nodes, 1)
+	require.Equal(t, mem.Total, mem.Nodes[0].Total)
+	last := mem.Caches[len(mem.Caches)-1]
+	require.Equal(t, "kernel stack", last.Name)
+	require.GreaterOrEqual(t, last.InUse, uint64(len(threads)))
 	require.Positive(t, mem.StackHigh)
 	require.Less(t, mem.StackHigh, mem.StackSize)
 

@@ -407,6 +407,16 @@ type MemNode struct {
 	Blocks                [Orders]uint64 // free blocks of each size
 }
 
+// MemCache is the result of CacheInfo: objects of one size.
+type MemCache struct {
+	Name   [16]byte // padded with zeros
+	Size   uint64   // of an object, in bytes
+	InUse  uint64   // objects
+	Free   uint64   // objects that any CPU can have
+	OfCPUs uint64   // free objects that CPUs have of their own
+	Bytes  uint64   // of memory that all of them have
+}
+
 // TraceRecord is one event of a CPU's ring.
 type TraceRecord struct {
 	TimeNS int64

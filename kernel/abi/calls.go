@@ -303,6 +303,11 @@ type Calls interface {
 	//muster:core nodeInfo
 	NodeInfo(node int) (info *MemNode, err error)
 
+	// CacheInfo returns the state of a cache of kernel objects, or of the kernel stacks, which come last. EINVAL: there
+	// is no such cache.
+	//muster:core cacheInfo
+	CacheInfo(number int) (info *MemCache, err error)
+
 	// TraceRead reads up to 128 events of a CPU, newest first: event number seq, or the
 	// newest if seq is -1, and those before it. An event that the CPU is writing is left
 	// out; n is 0 when there are no more events.

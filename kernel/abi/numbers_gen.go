@@ -64,6 +64,7 @@ const (
 	NumIRQCount
 	NumMemInfo
 	NumNodeInfo
+	NumCacheInfo
 	NumTraceRead
 	NumTraceKinds
 	NumStartProfile
@@ -166,6 +167,7 @@ var names = [Count]string{
 	"IRQCount",
 	"MemInfo",
 	"NodeInfo",
+	"CacheInfo",
 	"TraceRead",
 	"TraceKinds",
 	"StartProfile",

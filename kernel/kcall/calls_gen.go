@@ -414,6 +414,14 @@ func NodeInfo(node int) (info *abi.MemNode, err error) {
 	return info, err
 }
 
+// CacheInfo returns the state of a cache of kernel objects, or of the kernel stacks, which come last. EINVAL: there
+// is no such cache.
+func CacheInfo(number int) (info *abi.MemCache, err error) {
+	info = new(abi.MemCache)
+	_, err = quick(abi.NumCacheInfo, uintptr(number), uintptr(unsafe.Pointer(info)), 0, 0)
+	return info, err
+}
+
 // traceRead reads up to 128 events of a CPU, newest first: event number seq, or the
 // newest if seq is -1, and those before it. An event that the CPU is writing is left
 // out; n is 0 when there are no more events.

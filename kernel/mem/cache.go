@@ -1,8 +1,11 @@
 package mem
 
 import (
+	"sync/atomic"
 	"unsafe"
 
+	"muster/kernel/abi"
+	"muster/kernel/atom"
 	"muster/kernel/layout"
 	"muster/kernel/list"
 	"muster/kernel/lock"
@@ -24,7 +27,8 @@ type Cache struct {
 	partial list.List // slabs with free objects
 	empty   int       // of them, slabs without an object in use: 0 or 1
 	slabs   uint64
-	inUse   uint64 // objects that slabs have given out, to CPUs too
+	inUse   uint64      // objects that slabs have given out, to CPUs too
+	whole   atom.Uint64 // objects in use that have a page for themselves
 	held    quarantine
 	site    site // in debug builds
 }
@@ -80,6 +84,7 @@ func (k *Cache) allocSlow(c *percpu.CPU) unsafe.Pointer {
 		if !ok {
 			return nil
 		}
+		k.whole.Add(1)
 		return unsafe.Pointer(page)
 	}
 	k.mu.Lock(c)
@@ -144,6 +149,7 @@ func (k *Cache) Free(c *percpu.CPU, o unsafe.Pointer) {
 		}
 	}
 	if k.each == 1 {
+		k.whole.Add(^uint64(0))
 		slabPages.put(c, uintptr(o))
 		return
 	}
@@ -199,6 +205,38 @@ func (k *Cache) put(c *percpu.CPU, o unsafe.Pointer) {
 	s.owner = nil
 	k.slabs--
 	slabPages.put(c, uintptr(unsafe.Pointer(s)))
+}
+
+// CacheCount returns how many caches of objects there are.
+func CacheCount() int { return int(caches.count) }
+
+// NameCache gives the state of a cache its name.
+func NameCache(out *abi.MemCache, name string) {
+	for i := range min(len(name), len(out.Name)) {
+		out.Name[i] = name[i]
+	}
+}
+
+// ReadCache returns the state of a cache, below CacheCount. While CPUs allocate, its numbers are those of about this time.
+//
+// Locks: takes the cache's.
+func ReadCache(c *percpu.CPU, number int, out *abi.MemCache) {
+	k := caches.list[number]
+	NameCache(out, k.Name)
+	out.Size = uint64(k.size)
+	k.mu.Lock(c)
+	whole := k.whole.Load()
+	out.InUse = k.inUse + whole
+	out.Free = k.slabs*uint64(k.each) - k.inUse
+	out.Bytes = (k.slabs + whole) * layout.PageSize
+	k.mu.Unlock(c)
+	if k.most != 0 {
+		for id := range percpu.Count() {
+			out.OfCPUs += uint64(atomic.LoadUint32(&k.ownObjects(id).n))
+		}
+	}
+	out.OfCPUs = min(out.OfCPUs, out.InUse)
+	out.InUse -= out.OfCPUs
 }
 
 // slabPages is where caches get their pages, and where these go. Host tests have their

@@ -184,6 +184,9 @@ var calls = [...]linux.Handler{
 	abi.NumNodeInfo - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return nodeInfo(c, t, int(f.DI), uintptr(f.SI))
 	},
+	abi.NumCacheInfo - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
+		return cacheInfo(c, t, int(f.DI), uintptr(f.SI))
+	},
 	abi.NumTraceRead - abi.First: func(c *percpu.CPU, t *linux.Task, f *cpu.Frame) (*percpu.CPU, uint64) {
 		return traceRead(c, t, int(f.DI), int64(f.SI), uintptr(f.DX), f.R10)
 	},

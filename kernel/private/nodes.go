@@ -7,6 +7,7 @@ import (
 	"muster/kernel/linux"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
+	"muster/kernel/sched"
 )
 
 // setNodes makes a zone of memory for each NUMA node.
@@ -33,6 +34,20 @@ func setNodes(c *percpu.CPU, t *linux.Task, starts uintptr, count uint64, order 
 		return c, linux.Fail(linux.EINVAL)
 	}
 	return c, 0
+}
+
+// cacheInfo returns the state of a cache of objects, or of the stacks.
+func cacheInfo(c *percpu.CPU, t *linux.Task, number int, info uintptr) (*percpu.CPU, uint64) {
+	var out abi.MemCache
+	switch n := mem.CacheCount(); {
+	case number >= 0 && number < n:
+		mem.ReadCache(c, number, &out)
+	case number == n:
+		sched.ReadStacks(c, &out)
+	default:
+		return c, linux.Fail(linux.EINVAL)
+	}
+	return c, copyOut(c, t, info, &out, 0)
 }
 
 // nodeInfo returns the state of a node's memory.

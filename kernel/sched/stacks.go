@@ -3,6 +3,7 @@ package sched
 import (
 	"unsafe"
 
+	"muster/kernel/abi"
 	"muster/kernel/atom"
 	"muster/kernel/list"
 	"muster/kernel/lock"
@@ -217,6 +218,23 @@ func hasStacks(id uint32) bool { return ownOf(id).n.Load() != 0 }
 
 // StacksMade returns how many kernel stacks for threads have memory.
 func StacksMade() uint64 { return stacks.made.Load() }
+
+// ReadStacks returns the state of the kernel stacks, as mem.ReadCache does that of a cache.
+//
+// Locks: takes stacks.mu.
+func ReadStacks(c *percpu.CPU, out *abi.MemCache) {
+	mem.NameCache(out, "kernel stack")
+	out.Size = StackSize
+	stacks.mu.Lock(c)
+	out.Free = uint64(stacks.kept)
+	made := stacks.made.Load()
+	stacks.mu.Unlock(c)
+	for id := range percpu.Count() {
+		out.OfCPUs += uint64(ownOf(id).n.Load())
+	}
+	out.InUse = made - min(made, out.Free+out.OfCPUs)
+	out.Bytes = made * StackSize
+}
 
 // StackHigh returns the deepest use, in bytes, of up to 32 stacks that are free now, without those
 // that other CPUs have of their own. It takes them meanwhile, so that no lock is held while it looks through one.

@@ -30,7 +30,7 @@ func commands() []command {
 		}, about: "threads: state, class and priority (fair: the nice value), CPU and the CPUs on which they may run, and how long they ran and waited for a CPU", json: true, run: ps},
 		{name: "sched", usage: "[CPU]", most: 1, about: "queues of the CPUs: thread that runs, threads that wait, switches, preemptions, steals; to which CPU threads went that became ready: the SAME as before, one NEAR it (core, die, package), one FAR from it, or a BUSY one, as none was idle. With CPU: its threads, by how much each is ahead of its share, and its deadline, both in virtual time", json: true, run: schedule, words: func(s *Shell) []string { return cpuNumbers(s, func(c CPU) bool { return c.State == "online" }) }},
 		{name: "numa", about: "nodes: CPUs and memory that are near each other, and the distances between nodes", json: true, run: numa},
-		{name: "mem", about: "memory in use and free", json: true, run: mem},
+		{name: "mem", about: "memory in use and free: in all; by node, with the free blocks of each size; and the kernel's objects and stacks: in use, free, and of the free ones those that CPUs have of their own", json: true, run: mem},
 		{name: "dmesg", options: []option{{name: "-last", about: "the log of the boot before, and the report of its panic, if memory kept them over a reset"}}, about: "the kernel log", json: true, run: dmesg},
 		{name: "uptime", about: "time since the first instruction, and the date", json: true, run: uptime},
 		{name: "freq", about: "frequencies and idle states of a CPU: read by CPUID, registers and the firmware, not driven", json: true, run: frequencies},
@@ -206,7 +206,8 @@ func mem(_ context.Context, s *Shell, a args) error {
 	}
 	fmt.Fprintf(w, "kernel stacks\t%d of %d KiB, deepest use %d bytes\t\n", m.Stacks, m.StackSize>>10, m.StackHigh)
 	fmt.Fprintf(w, "goroutines\t%d\t\ncollections\t%d\t\npage faults\t%d\t\n", m.Goroutines, m.GCs, m.Faults)
-	return w.Flush()
+	w.Flush()
+	return s.printParts(m)
 }
 
 func dmesg(_ context.Context, s *Shell, a args) error {

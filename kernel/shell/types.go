@@ -186,13 +186,27 @@ type Memory struct {
 	StackSize  uint64 `json:"kernel_stack_size"`
 	Goroutines int    `json:"goroutines"`
 
-	Nodes []NodeMemory `json:"nodes"` // one, if the firmware names none
+	Nodes  []NodeMemory  `json:"nodes"` // one, if the firmware names none
+	Caches []ObjectCache `json:"caches"`
 }
 
 // NodeMemory is the memory of a node.
 type NodeMemory struct {
-	Total uint64 `json:"total"`
-	Free  uint64 `json:"free"`
+	Total  uint64             `json:"total"`
+	Free   uint64             `json:"free"`
+	Fresh  uint64             `json:"never_used"` // of the free memory
+	Single uint64             `json:"in_lists"`   // of the free memory, pages that were given back and are in no block yet
+	Blocks [abi.Orders]uint64 `json:"blocks"`     // free blocks of 4 KiB, 8 KiB and so on
+}
+
+// ObjectCache is the kernel's objects of one kind, or its stacks.
+type ObjectCache struct {
+	Name   string `json:"name"`
+	Size   uint64 `json:"size"` // of an object
+	InUse  uint64 `json:"in_use"`
+	Free   uint64 `json:"free"`
+	OfCPUs uint64 `json:"of_cpus"` // free objects that CPUs had of their own
+	Bytes  uint64 `json:"bytes"`   // of memory, in all
 }
 
 // LogLine is one line of the kernel log.
