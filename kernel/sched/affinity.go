@@ -249,7 +249,7 @@ func Settle(c *percpu.CPU) *percpu.CPU {
 func place(c *percpu.CPU, t *Thread) (ok bool) {
 	for t.IsBound() {
 		last := t.cpu.Load()
-		if t.may(last) && idle.Has(last) && idle.Clear(last) && give(c, percpu.Get(last), t) {
+		if !packs && t.may(last) && idle.Has(last) && idle.Clear(last) && give(c, percpu.Get(last), t) {
 			local(c).did[toPrevious]++
 			return true
 		}

@@ -65,6 +65,9 @@ func claim(first uint32) (id uint32, ok bool) {
 
 // claimMember is claim for a set that may have members.
 func claimMember(first uint32) (id uint32, ok bool) {
+	if packs {
+		return claimLowest()
+	}
 	if idle.Has(first) && idle.Clear(first) {
 		return first, true
 	}

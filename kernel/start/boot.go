@@ -156,6 +156,9 @@ func readOptions(c *percpu.CPU) {
 	if n, ok := cmdline.Value(line, "mitigations", word[:]); ok && string(word[:n]) == "full" {
 		clearAlways = true
 	}
+	if n, ok := cmdline.Value(line, "placement", word[:]); ok && string(word[:n]) == "pack" {
+		sched.Pack(true)
+	}
 	if n, ok := cmdline.Value(line, "nohz", word[:]); ok && string(word[:n]) == "off" {
 		sched.KeepTicking(sched.ByOption, true)
 	}
