@@ -38,13 +38,13 @@ func TestMutationsAreFound(t *testing.T) {
 			"the CPU that sched.Breathe returns is dropped", "c is stale: sched.Breathe"}},
 		"one of several results dropped": {"kernel/linux/futex.go", "c, expired = sched.ParkUntil(c, deadline)", "_, expired = sched.ParkUntil(c, deadline)", []string{
 			"the CPU that sched.ParkUntil returns is dropped", "c is stale: sched.ParkUntil"}},
-		"result in another variable": {"kernel/linux/vm.go", "c = p.mapMu.Lock(c)\n\tc, ok = p.unmap(", "d := p.mapMu.Lock(c)\n\td.Resched = 0\n\tc, ok = p.unmap(", []string{
-			"c is stale: sched.Lock"}},
+		"result in another variable": {"kernel/linux/vm.go", "c = p.maps.lock(c, which)\n\tc, ok = p.unmap(", "d := p.maps.lock(c, which)\n\td.Resched = 0\n\tc, ok = p.unmap(", []string{
+			"c is stale: linux.lock"}},
 		"old value returned": {"kernel/linux/thread.go", "return sched.Yield(c), 0", "d := sched.Yield(c)\n\td.Resched = 0\n\treturn c, 0", []string{
 			"c is stale: sched.Yield"}},
 		"stale in the next round": {"kernel/linux/vm.go", "Space.Zap(c, start, end); start < end {\n\t\t\tc = sched.Breathe(c)", "Space.Zap(c, start, end); start < end {\n\t\t\td := sched.Breathe(c)\n\t\t\td.Resched = 0", []string{
 			"c is stale: sched.Breathe"}},
-		"a handler's result dropped": {"kernel/linux/syscall.go", "\tc, r := h(c, t, f)\n", "\t_, r := h(c, t, f)\n", []string{
+		"a handler's result dropped": {"kernel/linux/syscall.go", "\tc, r := handlerOf(t, n)(c, t, f)\n", "\t_, r := handlerOf(t, n)(c, t, f)\n", []string{
 			"the CPU that a function value returns is dropped", "c is stale: a function value"}},
 		"a callback's result dropped": {"kernel/mem/percpu.go", "c = breathe(c)\n\t\t}\n\t}\n\treturn c, p, true", "breathe(c)\n\t\t}\n\t}\n\treturn c, p, true", []string{
 			"the CPU that breathe returns is dropped", "c is stale: breathe"}},
