@@ -41,7 +41,7 @@ type machine struct {
 func newMachine(t *testing.T, total, reserve uint32) *machine {
 	t.Helper()
 	m := &machine{first: 1 << 20, total: total}
-	m.words = make([]uint32, roundUp(uintptr(total), wordsPerPage))
+	m.words = hostWords(t, roundUp(uintptr(total), wordsPerPage))
 	for i := range m.cpus {
 		m.cpus[i] = &percpu.CPU{}
 		m.cpus[i].Init(uint32(i))
@@ -60,12 +60,27 @@ func newMachine(t *testing.T, total, reserve uint32) *machine {
 	return m
 }
 
+// hostWords returns the words of frames. They are not in the garbage collector's memory: the address of frame 0's word is far below
+// them, and would be that of another object, or of a freed one.
+func hostWords(t *testing.T, n uintptr) []uint32 {
+	t.Helper()
+	return unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(hostMemory(t, int(4*n))))), n)
+}
+
+// hostMemory returns memory of the host until the end of the test.
+func hostMemory(t *testing.T, bytes int) []byte {
+	t.Helper()
+	b, err := syscall.Mmap(-1, 0, bytes, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_NORESERVE)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, syscall.Munmap(b)) })
+	return b
+}
+
 // memory makes the frames' memory, of which the pool uses the first bytes of free blocks.
 // The table has a page for each of them.
 func (m *machine) memory(t *testing.T) uintptr {
 	t.Helper()
-	b, err := syscall.Mmap(-1, 0, len(m.words)*layout.PageSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_NORESERVE)
-	require.NoError(t, err)
+	b := hostMemory(t, len(m.words)*layout.PageSize)
 	was := frameTablePages
 	m.pages = make([]bool, len(m.words)/wordsPerPage)
 	page := func(n uint32) uint32 { return (n - m.first) / wordsPerPage }
@@ -73,7 +88,6 @@ func (m *machine) memory(t *testing.T) uintptr {
 	frameTablePages.add = func(n uint32) { m.pages[page(n)] = true }
 	t.Cleanup(func() {
 		frameTablePages = was
-		require.NoError(t, syscall.Munmap(b))
 		runtime.KeepAlive(m) // the code under test knows its words by address
 	})
 	return uintptr(unsafe.Pointer(&b[0]))

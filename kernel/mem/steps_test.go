@@ -2,7 +2,6 @@ package mem
 
 import (
 	"math/rand/v2"
-	"runtime"
 	"testing"
 	"unsafe"
 
@@ -26,7 +25,7 @@ func hostTables(t *testing.T, s *Space, pages uintptr) (*tables, func() uint64) 
 	pt := newTables(t, pages)
 	first := uint32(pt.root >> layout.PageShift)
 	low := first &^ (wordsPerPage - 1) // the pool looks at the words of buddies
-	words := make([]uint32, uintptr(first-low)+roundUp(pages+1, wordsPerPage)+wordsPerPage)
+	words := hostWords(t, uintptr(first-low)+roundUp(pages+1, wordsPerPage)+wordsPerPage)
 	for i := range pages + 1 {
 		words[uintptr(first-low)+i] = frameUsed
 	}
@@ -39,10 +38,7 @@ func hostTables(t *testing.T, s *Space, pages uintptr) (*tables, func() uint64) 
 	pool.unused.Store(plenty)
 	clear(hostCaches[:])
 	frames.caches = PerCPU(unsafe.Pointer(&hostCaches))
-	t.Cleanup(func() {
-		frameTablePages = was
-		runtime.KeepAlive(words) // the code under test knows them by address
-	})
+	t.Cleanup(func() { frameTablePages = was })
 	s.root = pt.root
 	s.user = true
 	s.cpus = &s.own // no CPU
