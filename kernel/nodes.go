@@ -11,7 +11,7 @@ import (
 	"muster/kernel/layout"
 )
 
-// divideMemory gives each NUMA node a pool of memory of its own.
+// divideMemory gives each NUMA node a zone of memory of its own.
 //
 // Context: while the boot CPU runs alone.
 func (m *hardware) divideMemory() {

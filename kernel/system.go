@@ -264,22 +264,25 @@ func (s *system) Memory() shell.Memory {
 	}
 	var r runtime.MemStats
 	runtime.ReadMemStats(&r)
-	var nodes []shell.NodeMemory
-	for i := 0; ; i++ {
-		n, err := kcall.NodeInfo(i)
-		if err != nil {
-			break
-		}
-		nodes = append(nodes, shell.NodeMemory{
-			Total: n.TotalPages * layout.PageSize, Free: n.FreePages * layout.PageSize,
-			Fresh: n.FreshPages * layout.PageSize, Single: n.SinglePages * layout.PageSize, Blocks: n.Blocks,
-		})
-	}
 	return shell.Memory{
-		Nodes: nodes, Caches: caches,
+		Nodes: nodeList(), Caches: caches,
 		Total: m.TotalPages * layout.PageSize, Free: m.FreePages * layout.PageSize, Reserve: m.ReservePages * layout.PageSize,
 		Kernel: m.KernelPages * layout.PageSize, HeapAlloc: r.HeapAlloc, HeapSys: r.HeapSys, GCs: r.NumGC, Faults: m.Faults,
 		Stacks: m.StacksMade, StackHigh: high, StackSize: m.StackSize, Goroutines: runtime.NumGoroutine(),
+	}
+}
+
+// nodeList returns the state of the memory of all nodes.
+func nodeList() (list []shell.NodeMemory) {
+	for i := 0; ; i++ {
+		n, err := kcall.NodeInfo(i)
+		if err != nil {
+			return list
+		}
+		list = append(list, shell.NodeMemory{
+			Total: n.TotalPages * layout.PageSize, Free: n.FreePages * layout.PageSize,
+			Fresh: n.FreshPages * layout.PageSize, Single: n.SinglePages * layout.PageSize, Blocks: n.Blocks,
+		})
 	}
 }
 

@@ -17,7 +17,7 @@ const (
 )
 
 // Zones returns where the memory of each node begins, for kcall.SetNodes. A range begins with a whole unit. Memory that
-// no node claims is of the node below it, at the start of memory of the one above it, and without any claim of node 0.
+// no node claims is of the node below it. Below all claims it is of the first node above, and if there is no claim, of node 0.
 func (t *Topology) Zones() []abi.NodeStart {
 	type claim struct {
 		base uint64

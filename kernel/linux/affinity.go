@@ -12,7 +12,7 @@ import (
 
 // setCache has the sets of tasks on machines with more than 64 CPUs: of those tasks alone that may run on several CPUs,
 // and not on all.
-var setCache = mem.Cache{Name: "cpu set"}
+var setCache = mem.Cache{Name: "CPU set"}
 
 // initAffinity prepares it. How many CPUs there are is not known yet.
 func initAffinity() { setCache.Init(unsafe.Sizeof(sched.SetWords{})) }

@@ -72,10 +72,10 @@ func awaitReaders(c *percpu.CPU, object uintptr) {
 	}
 }
 
-// readTimeout is far longer than any CPU reads a slot.
+// readTimeout is far longer than any CPU names an object.
 const readTimeout = 5 * clock.Second
 
-// awaitReader waits until o does not read an object. Meanwhile c answers TLB flushes.
+// awaitReader waits until o names the object no more. Meanwhile c answers TLB flushes.
 func awaitReader(c, o *percpu.CPU, object uintptr) {
 	end := clock.After(readTimeout)
 	for turns := 1; o.Reading.Load() == object; turns++ {

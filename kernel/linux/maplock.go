@@ -10,9 +10,9 @@ import (
 // this lock that its addresses belong to. So calls about different addresses run at the same time, and wait neither for each other's page
 // tables nor for the answers to each other's flushes. Calls that change pages, and no area, do without the lock.
 //
-// An address belongs to a part by a hash of its place in units of 2 MiB, so that areas at any regular distance are in different parts, mostly. A large range needs
-// parts that it has no use for, which costs time only. A thread takes its parts in ascending order, and waits for no other sleeping lock while it has one: so none waits
-// for itself in a circle. Where a function says that the lock is held, those are the parts of its addresses.
+// An address belongs to a part by a hash of its place in units of 2 MiB, so that areas at a regular distance are in different parts, mostly. A range of
+// more than mapParts units takes all parts. A thread takes its parts in ascending order, and waits for no other sleeping lock while it has one. So threads
+// cannot wait for each other in a circle. Where a function says that the lock is held, it means the parts of its addresses.
 type mapLock struct {
 	parts [mapParts]struct {
 		sched.Mutex

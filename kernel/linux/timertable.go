@@ -9,7 +9,7 @@ import (
 	"muster/kernel/tree"
 )
 
-// timerTable is the timers of a process, guarded by its lock; but seen is read without it.
+// timerTable is the timers of a process, guarded by its lock. The field seen is also read without it.
 type timerTable struct {
 	seen     [timersSeen]atom.Uintptr // *timer by the last bits of its id; stored under the lock
 	byID     tree.Tree
@@ -65,7 +65,7 @@ func (tt *timerTable) add(tm *timer) Errno {
 // slot returns the word of seen for an id.
 func (tt *timerTable) slot(id uint64) *atom.Uintptr { return &tt.seen[id%timersSeen] }
 
-// show makes lock find a timer, if its place is free: that is when no timer has it whose id has the same last bits.
+// show makes lock find a timer, if no other timer with the same last bits of its id has the place.
 //
 // Locks: Process.mu held; not asserted: the callers have just taken it.
 func (tt *timerTable) show(tm *timer) {
@@ -119,7 +119,8 @@ func (tm *timer) unlock(c *percpu.CPU) {
 	c.Reading.Release()
 }
 
-// useTimer locks the timer with an id, nil for none. whole says that the lock of the process was needed. doneWith ends the use.
+// useTimer locks the timer with an id and returns it, nil if there is none. whole says that the caller has the lock of the process,
+// too. doneWith ends the use.
 //
 // Locks: takes p.mu if it must, and the timer's, which the caller has afterwards.
 func (p *Process) useTimer(c *percpu.CPU, id uint64) (tm *timer, whole bool) {

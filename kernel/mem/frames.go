@@ -27,7 +27,7 @@ var frames struct {
 	full    uint32      // frames of a full magazine, see frameCache
 	order   uint        // half of them are a block of this order
 	caches  PerCPU      // frameCache
-	nodes   uint32      // zones
+	nodes   uint32      // how many zones there are
 	total   uint64      // frames under management
 	reserve uint64      // of the free ones in the pool, not for ring 3
 	_       [64]byte

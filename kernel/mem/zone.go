@@ -15,7 +15,7 @@ import (
 // and when that is empty, from the others, nearest first. A frame goes back to the zone of its node, whichever CPU
 // frees it.
 //
-// Which node a frame is of stands in a sorted list of first frames (nodes.starts). All frames that one page of the frame
+// A sorted list of first frames (nodes.starts) says which node a frame is of. All frames that one page of the frame
 // table describes, 4 MiB, are of one node. So no two zones use the same page of it, and blocks up to that size have
 // their buddies in their own zone.
 //
@@ -68,7 +68,7 @@ func zoneNear(c *percpu.CPU, i uint32) *zone {
 	return zoneAt(uint32(*ptr[uint8](nodes.order + uintptr(homeOf(c)*frames.nodes+i))))
 }
 
-// homeOf returns the node of a CPU. One of which the firmware says nothing is of node 0.
+// homeOf is HomeOf.
 func homeOf(c *percpu.CPU) uint32 {
 	if h := uint32(c.Home); h > 0 && h <= frames.nodes {
 		return h - 1
@@ -76,10 +76,10 @@ func homeOf(c *percpu.CPU) uint32 {
 	return 0
 }
 
-// NodeOf returns the node of a page from AllocFrame, and HomeOf that of a CPU.
+// NodeOf returns the node of a page from AllocFrame.
 func NodeOf(p PhysAddr) uint32 { return nodeOf(uint32(p >> layout.PageShift)) }
 
-// HomeOf is explained at NodeOf.
+// HomeOf returns the node of a CPU, 0 if the firmware says nothing of the CPU.
 func HomeOf(c *percpu.CPU) uint32 { return homeOf(c) }
 
 func nodeStart(i uint32) *abi.NodeStart {

@@ -138,8 +138,8 @@ func (q *runQueue) addTo(c *percpu.CPU, group *Usage, n *totals) {
 	}
 }
 
-// GroupTime returns the CPU time of a group, up to now. A CPU that switches meanwhile has moved its time into its account after it moved
-// since. So the account is read first, and at worst the time of one turn is missing, but never what was once returned.
+// GroupTime returns the CPU time of a group, up to now. A CPU that switches meanwhile stores its field since first, and then
+// adds the time to its account. So the account is read first, and at worst the time of one turn is missing, but never what was once returned.
 //
 // Locks: takes that of an account.
 func (u *Usage) GroupTime(c *percpu.CPU) clock.Time { return clock.Span(u.onward(u.total(c).ticks)) }

@@ -13,20 +13,20 @@ import (
 //	it is uneven      Another CPU has less load by more than the weight of a thread that waits here: this CPU gives that
 //	                  thread away. It does so at the second tick in a row, because most threads that wait do so for a moment.
 //	it cannot be even With five threads for four CPUs one CPU has two at any time. So a CPU that has had threads waiting for
-//	                  some ticks gives one to the CPU for which that was longest ago. That makes the load no more even, but
+//	                  some ticks gives one to the CPU for which that was longest ago. The load does not become more even, but
 //	                  every CPU has two threads for the same part of the time. A thread that came by such a move does not go
 //	                  before the one that it came to, or the same thread would always be one of two.
 //
-// So all get the same in the long run. The CPU that has threads waiting pushes, since the others may not tick.
+// So all threads get the same in the long run. The CPU that has threads waiting pushes, since the others may not tick.
 //
 // A thread goes to another memory node later than to a CPU of its own, as its memory stays where it is. Each tick looks at a few CPUs,
 // and the next one at the CPUs that follow.
 
-// Numbers of ticks in a row at which threads waited.
+// How many ticks in a row threads have waited when a CPU gives one away.
 const (
-	unevenTicks = 2
-	rotateTicks = 8
-	farTicks    = 4
+	unevenTicks = 2 // if the load is uneven
+	rotateTicks = 8 // if it cannot be even
+	farTicks    = 4 // to a CPU of another node, in either case
 )
 
 // heavy is the load of a real-time thread that runs: threads of the fair class get what it leaves.
@@ -35,9 +35,9 @@ const heavy = 4 * unit
 // crowd is how many threads wait at a CPU before another thread that becomes ready looks for a CPU with less load.
 const crowd = 2
 
-// lighter returns a CPU for a thread that becomes ready while none is idle, and several threads wait at its last CPU: the one with
-// the least load of that, of this CPU, and of one of all in turn. A look at all CPUs would cost each wake-up as much as
-// there are CPUs. With one choice more than none, the longest queue is already nearly as short as with all of them. The thread moves
+// lighter returns a CPU for a thread that becomes ready while no CPU is idle, and several threads wait at its last CPU: the one with
+// the least load of three, which are its last CPU, this CPU, and another one at each call. The cost of a look at all CPUs would grow with
+// their number. With one choice, the longest queue is already nearly as short as with a choice among all CPUs. The thread moves
 // only if that makes a difference of more than one thread, and not to another memory node.
 //
 // Source: M. Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", IEEE Transactions on Parallel and Distributed

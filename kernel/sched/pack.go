@@ -1,6 +1,6 @@
 package sched
 
-// Packing is for machines that are to save power. A thread that becomes ready goes to the idle CPU with the lowest number, not to the
+// Packing is for machines that should save power. A thread that becomes ready goes to the idle CPU with the lowest number, not to the
 // one that ran it last or is near that. So as many CPUs run threads as there are threads that are ready at a time, always the same
 // ones, and the others halt until they are needed. The price is that threads find fewer of their data in the caches.
 

@@ -69,7 +69,7 @@ func parsePolicy(a args) (p Policy, rest []string, err error) {
 	}
 	p.Priority, err = strconv.Atoi(rest[0])
 	if err != nil || p.Priority < 1 || p.Priority > highestPriority {
-		return p, nil, fmt.Errorf("%q is not a priority: 1 to %d, which comes first", rest[0], highestPriority)
+		return p, nil, fmt.Errorf("%q is not a priority: that is a number from 1 to %d, and comes first", rest[0], highestPriority)
 	}
 	return p, rest[1:], nil
 }

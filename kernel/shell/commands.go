@@ -27,10 +27,10 @@ func commands() []command {
 		{name: "ps", options: []option{
 			{name: "-p", value: "PROCESS", about: "only the threads of this process", words: processes},
 			{name: "-processes", about: "one row for each process, with the sums of its threads"},
-		}, about: "threads: state, class and priority (fair: the nice value), CPU and the CPUs on which they may run, and how long they ran and waited for a CPU", json: true, run: ps},
+		}, about: "threads: state, class and priority or nice value; CPU and the CPUs on which they may run; how long they ran and waited for a CPU", json: true, run: ps},
 		{name: "sched", usage: "[CPU]", most: 1, about: "queues of the CPUs: thread that runs, threads that wait, switches, preemptions, steals; to which CPU threads went that became ready: the SAME as before, one NEAR it (core, die, package), one FAR from it, or a BUSY one, as none was idle. With CPU: its threads, by how much each is ahead of its share, and its deadline, both in virtual time", json: true, run: schedule, words: func(s *Shell) []string { return cpuNumbers(s, func(c CPU) bool { return c.State == "online" }) }},
-		{name: "numa", about: "nodes: CPUs and memory that are near each other, and the distances between nodes", json: true, run: numa},
-		{name: "mem", about: "memory in use and free: in all; by node, with the free blocks of each size; and the kernel's objects and stacks: in use, free, and of the free ones those that CPUs have of their own", json: true, run: mem},
+		{name: "numa", about: "nodes: CPUs and memory that are near each other; free memory, and the distances between nodes", json: true, run: numa},
+		{name: "mem", about: "memory in use and free; by node, with the free blocks of each size; and the kernel's objects and stacks: in use, free, and of the free ones those that CPUs have of their own", json: true, run: mem},
 		{name: "dmesg", options: []option{{name: "-last", about: "the log of the boot before, and the report of its panic, if memory kept them over a reset"}}, about: "the kernel log", json: true, run: dmesg},
 		{name: "uptime", about: "time since the first instruction, and the date", json: true, run: uptime},
 		{name: "freq", about: "frequencies and idle states of a CPU: read by CPUID, registers and the firmware, not driven", json: true, run: frequencies},
@@ -58,7 +58,7 @@ func commands() []command {
 			}, more: tasksetWords},
 		{name: "chrt", usage: "PRIORITY PROGRAM [ARGUMENTS] [&] | -p [PRIORITY] PROCESS", verbatim: true, options: []option{
 			{name: "-f", about: "SCHED_FIFO: a thread runs until it gives the CPU up, or one of a higher priority is ready"},
-			{name: "-r", about: "SCHED_RR: the same, and threads of one priority take turns; this is meant without an option"},
+			{name: "-r", about: "SCHED_RR: the same, and threads of one priority take turns; the default"},
 			{name: "-o", about: "SCHED_OTHER: shares by nice values, as without chrt; no priority"},
 			{name: "-i", about: "SCHED_IDLE: what the others leave; no priority"},
 			{name: "-p", about: "show or set the policy of a program that runs: of all threads of a process, or of the thread with that number"},

@@ -115,7 +115,7 @@ func TestStandingErrors(t *testing.T) {
 		"taskset -p -5 1":         "unknown option -5",
 		"taskset -p 0 1073742 -x": "usage: taskset -p [CPUS] PROCESS",
 		"chrt":                    "usage: chrt [-f] [-r] [-o] [-i] [-p]",
-		"chrt short":              `"short" is not a priority: 1 to 99, which comes first`,
+		"chrt short":              `"short" is not a priority: that is a number from 1 to 99, and comes first`,
 		"chrt 0 short":            `"0" is not a priority`,
 		"chrt -f 100 short":       `"100" is not a priority`,
 		"chrt -f -r 1 short":      "-f and -r are two policies",

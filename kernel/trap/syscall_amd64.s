@@ -19,8 +19,8 @@
 
 // SAVE stores the registers of the caller in its Frame, of which SS and SP are pushed: all but CX and
 // R11, which SYSCALL has changed, and BP, which is where traps have their error code (see cpu.Frame.SetByCall). That word and IP, which
-// follows it, are a frame-pointer record, so that a stack walk continues in the caller. CS and SS of a thread never
-// change. Storing below the stack pointer is safe, as each interrupt has a stack of its own. Then CX is the Frame, and the stack
+// follows it, are a frame-pointer record, so that a stack walk continues in the caller. CS of a thread never
+// changes, so it is not stored. Storing below the stack pointer is safe, as each interrupt has a stack of its own. Then CX is the Frame, and the stack
 // pointer and the frame pointer are those with which the handler is called.
 #define SAVE \
 	MOVQ	CX, (const_frameIP-const_frameSP)(SP); \
