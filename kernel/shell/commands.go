@@ -63,7 +63,7 @@ func commands() []command {
 			{name: "-i", about: "SCHED_IDLE: what the others leave; no priority"},
 			{name: "-p", about: "show or set the policy of a program that runs: of all threads of a process, or of the thread with that number"},
 		}, about: "run a program with a real-time priority from 1 to 99, or show or change the policy of one that runs; such programs get at most 95% of a CPU that others want to use", run: chrt,
-			words: func(s *Shell) []string { return []string{"1", "50", "99"} }, more: chrtWords},
+			words: func(s *Shell) []string { return append([]string{"1", "50", "99"}, programsRunning(s)...) }, more: chrtWords},
 		{name: "jobs", about: "programs that run started; one that has ended is listed once", json: true, run: listJobs},
 		{name: "kill", usage: "JOB [SIGNAL]", most: 2, about: "send a job a signal, TERM without one", run: kill, words: jobNumbers, more: signalNames},
 		{name: "wait", usage: "[JOB]", most: 1, about: "wait until a job, or all, have ended", run: wait, words: jobNumbers},
