@@ -142,18 +142,33 @@ func rewrite(e *uint64, bits uint64) (was, now uint64) {
 	}
 }
 
-// Move moves the pages of [start, end) to the addresses from to on, up to chunk at a
+// moveBatch is how many pages Move moves at a time.
+const moveBatch = 64
+
+// Move moves the pages of [start, end) to the addresses from to on, up to moveBatch at a
 // time. It returns where to continue; end when all are moved. ok is false when no
 // frame is left for a page table. The areas at both places are unusable meanwhile.
 //
+// No CPU has a translation of the old address when a page comes to the new one: Zap of a caller that drops pages may take
+// it there, and flushes only that address before the frame is free.
+//
 // Locks: as Zap.
 func (s *Space) Move(c *percpu.CPU, start, to, end uintptr) (next uintptr, ok bool) {
+	var taken [moveBatch]struct {
+		into *uint64
+		v    uint64
+	}
+	n := 0
 	w := walk{s: s, at: start, end: end}
 	var moved span
 	var gone chain
 	ok = true
 	s.mu.Lock(c)
-	for e := w.next(); e != nil; e = w.next() {
+	for n < moveBatch {
+		e := w.next()
+		if e == nil {
+			break
+		}
 		if word(e).Load() == 0 {
 			continue
 		}
@@ -162,14 +177,22 @@ func (s *Space) Move(c *percpu.CPU, start, to, end uintptr) (next uintptr, ok bo
 			w.at = w.page()
 			break
 		}
-		if v := word(into).Swap(word(e).Swap(0)); v != 0 { // of a page fault that is about to take it back: quick.go
+		taken[n].into, taken[n].v = into, word(e).Swap(0)
+		if taken[n].v != 0 { // else a caller that drops pages was first
+			n++
+			moved.add(w.page())
+		}
+	}
+	s.mu.Unlock(c)
+	moved.flush(c, s)
+	s.mu.Lock(c)
+	for i := range taken[:n] {
+		if v := word(taken[i].into).Swap(taken[i].v); v != 0 { // of a page fault that is about to take it back: quick.go
 			gone.add(c, tableOf(v))
 		}
-		moved.add(w.page())
 	}
 	s.charge(c, -gone.n)
 	s.mu.Unlock(c)
-	moved.flush(c, s)
 	gone.release(c)
 	return w.reached(), ok
 }

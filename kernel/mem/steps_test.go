@@ -175,9 +175,9 @@ func TestFreeTablesKeepsTop(t *testing.T) {
 func TestMove(t *testing.T) {
 	s := wideSpace(t)
 	pt, _ := hostTables(t, s, 50)
-	const from, to, n = 1<<30 + 5*pg, 1<<31 + 9*pg, 700
+	const from, to, n = 1<<30 + 5*pg, 1<<31 + 9*pg, 7 * moveBatch * 3 / 2 // whole batches: a few pages are flushed one by one
 	for i := range uintptr(n + 1) {
-		if i%3 != 0 {
+		if i%3 != 0 || i == n {
 			*pt.entry(from + i*pg) = uint64(i)<<12 | ptePresent
 		}
 		pt.entry(to + i*pg) // the tables are there: no frame is needed
