@@ -40,6 +40,14 @@ func TestAlternateStackComesBack(t *testing.T) {
 	runApp(t, exe, nil).ok().has(string(want))
 }
 
+// The handler of the SIGSEGV for an rt_sigreturn without a frame finds all registers of the call, as on Linux.
+func TestRegistersOfBadReturn(t *testing.T) {
+	exe := buildC(t, "badframe")
+	want, err := exec.Command(exe).Output()
+	require.NoError(t, err, "on Linux")
+	runApp(t, exe, nil).ok().has(string(want))
+}
+
 // buildC builds a program of testdata/c, and skips the test if there is no compiler.
 func buildC(t *testing.T, name string, flags ...string) (exe string) {
 	if _, err := exec.LookPath("gcc"); err != nil {

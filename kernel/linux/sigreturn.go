@@ -31,6 +31,7 @@ type refusal struct {
 func sigreturn(c *percpu.CPU, t *Task, f *cpu.Frame) uintptr {
 	var uc ucontext
 	if !t.Space.CopyIn(c, unsafe.Pointer(&uc), uintptr(f.SP), unsafe.Sizeof(uc)) {
+		f.SetByCall()
 		return t.raise(c, f, trap.LeaveFast, info{SIGSEGV, codeKernel, 0})
 	}
 	t.setMask(c, uc.mask)
