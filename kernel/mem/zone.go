@@ -65,11 +65,11 @@ func zoneNear(c *percpu.CPU, i uint32) *zone {
 	if frames.nodes == 1 {
 		return zoneAt(0)
 	}
-	return zoneAt(uint32(*ptr[uint8](nodes.order + uintptr(homeOf(c)*frames.nodes+i))))
+	return zoneAt(uint32(*ptr[uint8](nodes.order + uintptr(HomeOf(c)*frames.nodes+i))))
 }
 
-// homeOf is HomeOf.
-func homeOf(c *percpu.CPU) uint32 {
+// HomeOf returns the node of a CPU, 0 if the firmware says nothing of the CPU.
+func HomeOf(c *percpu.CPU) uint32 {
 	if h := uint32(c.Home); h > 0 && h <= frames.nodes {
 		return h - 1
 	}
@@ -78,9 +78,6 @@ func homeOf(c *percpu.CPU) uint32 {
 
 // NodeOf returns the node of a page from AllocFrame.
 func NodeOf(p PhysAddr) uint32 { return nodeOf(uint32(p >> layout.PageShift)) }
-
-// HomeOf returns the node of a CPU, 0 if the firmware says nothing of the CPU.
-func HomeOf(c *percpu.CPU) uint32 { return homeOf(c) }
 
 func nodeStart(i uint32) *abi.NodeStart {
 	return ptr[abi.NodeStart](nodes.starts + uintptr(i)*unsafe.Sizeof(abi.NodeStart{}))
@@ -166,7 +163,7 @@ func (k *frameCache) isNear(c *percpu.CPU, n uint32) bool {
 		return true
 	}
 	node, low, end := extent(n)
-	if node != homeOf(c) {
+	if node != HomeOf(c) {
 		return false
 	}
 	k.low, k.size = low, end-low

@@ -69,6 +69,9 @@ func TestParse(t *testing.T) {
 		"unknown": {line: "nosnp color=red", want: Default(), problems: []string{
 			`nosnp: unknown word, nearest is "nosmp", ignored`, "color=red: unknown word, ignored",
 		}},
+		"placement": {line: "placement=pack placement=near placement=pakc", want: Default(), problems: []string{
+			"placement=pakc: not near or pack, using the default",
+		}},
 		"mistyped": {line: "nhz=off tcs=off timer deadlinescale=3 maxcpu", want: Default(), problems: []string{
 			`nhz=off: unknown word, nearest is "nohz", ignored`, `tcs=off: unknown word, nearest is "tsc", ignored`, "timer: needs a value, as in timer=, ignored",
 			`deadlinescale=3: unknown word, nearest is "deadline-scale", ignored`, `maxcpu: unknown word, nearest is "maxcpus", ignored`,

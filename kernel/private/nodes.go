@@ -10,7 +10,10 @@ import (
 	"muster/kernel/sched"
 )
 
-// setNodes makes a zone of memory for each NUMA node.
+// setNodes makes a zone of memory for each NUMA node. EPERM: another CPU has been registered, or the zones are made; EINVAL: a plan that
+// mem.InitNodes refuses, or squares is not the square of a number of nodes; ENOMEM, EFAULT.
+//
+// Context: no lock held.
 func setNodes(c *percpu.CPU, t *linux.Task, starts uintptr, count uint64, order uintptr, squares uint64) (*percpu.CPU, uint64) {
 	if percpu.Count() > 1 || mem.HasNodes() {
 		return c, linux.Fail(linux.EPERM)

@@ -26,7 +26,7 @@ import (
 const (
 	unevenTicks = 2 // if the load is uneven
 	rotateTicks = 8 // if it cannot be even
-	farTicks    = 4 // to a CPU of another node, in either case
+	farTicks    = 4 // if the load is uneven, to a CPU of another node
 )
 
 // heavy is the load of a real-time thread that runs: threads of the fair class get what it leaves.
@@ -37,7 +37,7 @@ const crowd = 2
 
 // lighter returns a CPU for a thread that becomes ready while no CPU is idle, and several threads wait at its last CPU: the one with
 // the least load of three, which are its last CPU, this CPU, and another one at each call. The cost of a look at all CPUs would grow with
-// their number. With one choice, the longest queue is already nearly as short as with a choice among all CPUs. The thread moves
+// their number, and with a second CPU to choose from the longest queue is already nearly as short as with all of them. The thread moves
 // only if that makes a difference of more than one thread, and not to another memory node.
 //
 // Source: M. Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", IEEE Transactions on Parallel and Distributed
@@ -85,6 +85,8 @@ func (x *candidate) before(y *candidate) bool {
 }
 
 // loads returns the load of a CPU. ok is false for one that is idle: the loads of such CPUs are not compared.
+//
+// Context: any CPU, no lock: both numbers may be old.
 func (q *runQueue) loads() (load uint64, ok bool) {
 	load = q.fair.seen.Load()
 	running := q.running.Load()
@@ -131,7 +133,7 @@ func (q *runQueue) balance(c *percpu.CPU, now clock.Time) {
 
 // candidates lists the CPUs that have less load than this one, of the next few, the best first.
 //
-// Context: as balance.
+// Context: the CPU of the queue, in its tick.
 func (q *runQueue) candidates(c *percpu.CPU, list *[neighbours]candidate) (n uint32) {
 	own, _ := q.loads()
 	cpus := percpu.Count()

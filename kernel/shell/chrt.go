@@ -39,14 +39,19 @@ func (st *Standing) takePolicy(a args) (rest []string, err error) {
 	return rest, err
 }
 
-// parsePolicy reads a policy, and returns the words that follow. The priority 0 may be missing.
-func parsePolicy(a args) (p Policy, rest []string, err error) {
-	var given []string
+// policyOptions returns the options of a that name policies.
+func policyOptions(a args) (given []string) {
 	for _, o := range []string{"-f", "-r", "-o", "-i"} {
 		if a.flag(o) {
 			given = append(given, o)
 		}
 	}
+	return given
+}
+
+// parsePolicy reads a policy, and returns the words that follow. The priority 0 may be missing.
+func parsePolicy(a args) (p Policy, rest []string, err error) {
+	given := policyOptions(a)
 	if len(given) > 1 {
 		return p, nil, fmt.Errorf("%s and %s are two policies", given[0], given[1])
 	}
@@ -84,7 +89,7 @@ func (s *Shell) chrtRunning(a args) error {
 	if err != nil {
 		return err
 	}
-	if n == 1 && !a.flag("-f") && !a.flag("-r") && !a.flag("-o") && !a.flag("-i") {
+	if n == 1 && policyOptions(a) == nil {
 		m.showPolicy(s)
 		return nil
 	}
