@@ -22,7 +22,7 @@ import (
 //
 // A task that sends itself a signal, takes one of its own set or changes its mask takes no
 // lock of its process, so tasks of one process share no cache line there that they write. A
-// sender names the task that it uses (taskseen.go), or holds Process.mu meanwhile: a task that ends leaves the
+// sender names the task that it uses (seen.go), or holds Process.mu meanwhile: a task that ends leaves the
 // tree under that lock, and its memory waits for those that name it. Process.mu comes before the lock of a set.
 //
 // Why no signal is lost: a sender adds the signal and then loads the mask; a task stores its

@@ -156,7 +156,7 @@ func (p *Process) add(c *percpu.CPU, t *Task) {
 	p.mu.AssertHeld(c)
 	t.shown.Store(t.mask.Load())
 	p.tasks.Insert(&t.member)
-	p.seen.add(t)
+	p.seen.show(t)
 	p.count++
 	if p.pending.bits.Load()&^t.mask.Load() != 0 {
 		t.Work.Or(workSignal)

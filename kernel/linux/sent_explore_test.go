@@ -273,7 +273,8 @@ func leaver(wait func(c *percpu.CPU, x *Task), kill func(c *percpu.CPU, t *Task)
 				func() {
 					x.withdraw(&m.cpus[0])
 					wait(&m.cpus[0], x)
-					*x = Task{} // as Reap
+					x.pending.bits.Load() // a step before the memory is used again
+					*x = Task{}           // as Reap
 					x.pending.bits.Store(endedBits)
 				},
 				func() { kill(&m.cpus[1], m.tasks[1]) },
@@ -304,7 +305,7 @@ func TestSentToLeaverIsFoundOrGone(t *testing.T) {
 func TestSentToFreedIsFound(t *testing.T) {
 	fails(t, leaver(func(*percpu.CPU, *Task) {}, killFirst), "used after its end|nil pointer")
 	fails(t, leaver(waitUnnamed, func(c *percpu.CPU, x *Task) {
-		if v := x.proc.seen.slot(1).Load(); v != 0 {
+		if v := x.proc.seen.place(1).object.Load(); v != 0 {
 			c.Reading.Store(v)
 			tkillTo(c, (*Task)(unsafe.Pointer(v)), SIGABRT)
 			unname(c)

@@ -273,7 +273,7 @@ func tkill(c *percpu.CPU, t *Task, tid, sig int32) (*percpu.CPU, uint64) {
 	}
 	p.mu.Lock(c)
 	if to := p.find(c, uint32(tid)); to != nil {
-		p.seen.add(to)
+		p.seen.show(to)
 		r = tkillTo(c, to, sig)
 	}
 	p.mu.Unlock(c)

@@ -221,7 +221,7 @@ func (t *Task) withdraw(c *percpu.CPU) (last, rest bool) {
 	t.settleHeld()
 	p.mu.Lock(c)
 	p.tasks.Remove(&t.member)
-	p.seen.remove(t)
+	p.seen.hide(t)
 	p.retarget(c, ^t.mask.Load())
 	if t.lazy {
 		p.lazies--

@@ -225,7 +225,7 @@ func TestTimerUsedWhileDeleted(t *testing.T) {
 // Negative control: a use that names the timer, and does not look again whether it is still there.
 func TestTimerUsedUnseenIsFound(t *testing.T) {
 	fails(t, used(func(c *percpu.CPU, p *Process) {
-		if v := p.timers.slot(0).Load(); v != 0 {
+		if v := p.timers.place(0).object.Load(); v != 0 {
 			tm := (*timer)(unsafe.Pointer(v))
 			c.Reading.Store(v)
 			tm.mu.Lock(c)

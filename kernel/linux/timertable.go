@@ -3,7 +3,6 @@ package linux
 import (
 	"unsafe"
 
-	"muster/kernel/atom"
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
 	"muster/kernel/tree"
@@ -11,7 +10,7 @@ import (
 
 // timerTable is the timers of a process, guarded by its lock. The field seen is also read without it.
 type timerTable struct {
-	seen     [timersSeen]atom.Uintptr // *timer by the last bits of its id; stored under the lock
+	seen     [timersSeen]seenPlace // *timer by the last bits of its id
 	byID     tree.Tree
 	count    uint32 // in byID
 	next     uint32 // id for the next timer
@@ -62,17 +61,13 @@ func (tt *timerTable) add(tm *timer) Errno {
 	return EAGAIN
 }
 
-// slot returns the word of seen for an id.
-func (tt *timerTable) slot(id uint64) *atom.Uintptr { return &tt.seen[id%timersSeen] }
+// place returns the place of a timer in seen.
+func (tt *timerTable) place(id uint64) *seenPlace { return &tt.seen[id%timersSeen] }
 
-// show makes lock find a timer, if no other timer with the same last bits of its id has the place.
+// show makes lock find a timer.
 //
 // Locks: Process.mu held; not asserted: the callers have just taken it.
-func (tt *timerTable) show(tm *timer) {
-	if s := tt.slot(tm.byID.Key); s.Load() == 0 {
-		s.Store(uintptr(unsafe.Pointer(tm)))
-	}
-}
+func (tt *timerTable) show(tm *timer) { tt.place(tm.byID.Key).show(unsafe.Pointer(tm)) }
 
 // remove takes a timer out of the table: from here on no call finds it.
 //
@@ -80,33 +75,28 @@ func (tt *timerTable) show(tm *timer) {
 func (tt *timerTable) remove(tm *timer) {
 	tt.byID.Remove(&tm.byID)
 	tt.count--
-	if s := tt.slot(tm.byID.Key); s.Load() == uintptr(unsafe.Pointer(tm)) {
-		s.Store(0) // a fence; pairs with the Store of Reading in lock
-	}
+	tt.place(tm.byID.Key).hide(unsafe.Pointer(tm))
 }
 
 // lock returns the timer with an id, locked, for a call that changes nothing outside it: unlock ends that. If the result is
-// nil, such a call goes by the lock of the process. A word of the CPU names the timer until then, so it is not freed
-// (fdread.go): the timer's own lock could not keep its memory.
+// nil, such a call goes by the lock of the process. A word of the CPU names the timer until then (seen.go): the timer's own lock could
+// not keep its memory.
 //
 // Locks: takes the timer's, which the caller has afterwards.
 func (tt *timerTable) lock(c *percpu.CPU, id uint64) *timer {
 	id &= 1<<32 - 1
-	s := tt.slot(id)
-	v := s.Load()
-	if v == 0 {
+	tm := (*timer)(tt.place(id).name(c))
+	if tm == nil {
 		return nil
 	}
-	tm := (*timer)(unsafe.Pointer(v))
-	c.Reading.Store(v) // a fence; pairs with the Load in awaitReaders
-	if s.Load() == v && tm.byID.Key == id && tm.clock != timerCPU {
+	if tm.byID.Key == id && tm.clock != timerCPU {
 		tm.mu.Lock(c)
 		if !tm.dead {
 			return tm
 		}
 		tm.mu.Unlock(c)
 	}
-	c.Reading.Release()
+	unname(c)
 	return nil
 }
 
@@ -116,7 +106,7 @@ func (tt *timerTable) lock(c *percpu.CPU, id uint64) *timer {
 func (tm *timer) unlock(c *percpu.CPU) {
 	tm.mu.AssertHeld(c)
 	tm.mu.Unlock(c)
-	c.Reading.Release()
+	unname(c)
 }
 
 // useTimer locks the timer with an id and returns it, nil if there is none. whole says that the caller has the lock of the process,

@@ -115,7 +115,7 @@ type CPU struct {
 	Locks      uintptr      // *lock.Stats; set before the CPU comes online
 	TraceKinds uint32       // bits of the kinds of event that this CPU records, 0 before it has a ring
 	Banks      uint32       // machine-check banks; set before the CPU comes online
-	Reading    atom.Uintptr // *linux.File to which this CPU takes a reference, or *linux.timer or *linux.Task that it uses: see linux.fileTable.get, timerTable.lock, seenTasks.name
+	Reading    atom.Uintptr // *linux.File to which this CPU takes a reference, or *linux.timer or *linux.Task that it uses: see linux.fileTable.get, seenPlace.name
 	Refused    uint64       // requests for memory that were refused on this CPU; this CPU alone
 	_          [16]byte
 

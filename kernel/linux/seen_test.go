@@ -30,7 +30,7 @@ func TestSeenTasks(t *testing.T) {
 	require.Zero(t, send(first.ID))
 	p.mu.Lock(c)
 	p.tasks.Remove(&first.member)
-	p.seen.remove(first)
+	p.seen.hide(first)
 	p.mu.Unlock(c)
 	require.Equal(t, errno(ESRCH), send(first.ID))
 	require.Nil(t, p.seen.name(c, last.ID))
@@ -38,7 +38,7 @@ func TestSeenTasks(t *testing.T) {
 	require.Same(t, last, p.seen.name(c, last.ID))
 	unname(c)
 	p.mu.Lock(c)
-	p.seen.remove(first) // that is not there
+	p.seen.hide(first) // that is not there
 	p.mu.Unlock(c)
 	require.Same(t, last, p.seen.name(c, last.ID))
 	unname(c)
