@@ -12,6 +12,7 @@ import (
 
 // The program that binds threads expects of Linux, on which this test runs, what it expects of Muster.
 func TestAffinityOnLinux(t *testing.T) {
+	t.Parallel()
 	out, err := exec.Command(build(t, "build", "./testdata/affinity")).Output()
 	require.NoError(t, err)
 	require.Regexp(t, `^affinity: passed: true on \d+ CPUs\n$`, string(out))

@@ -47,6 +47,7 @@ func TestBenchmarksOfCalls(t *testing.T) {
 
 // The longest time that the core keeps interrupts off, in instructions.
 func TestInterruptsOff(t *testing.T) {
+	t.Parallel()
 	r := boot(t, "--icount", "--kernel", root+"/build/kernel-debug.elf", "--timeout", "300", "--run", "test").ok()
 	m := regexp.MustCompile(`longest stretch with interrupts off (\d+) ns`).FindStringSubmatch(r.log)
 	require.NotNil(t, m, r.log)

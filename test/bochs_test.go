@@ -51,6 +51,7 @@ func TestBochsDeadline(t *testing.T) {
 // Bochs raises what QEMU does not: alignment checks, the stack exception, and those of SSE.
 // Here the kernel's answer is Linux's in every line, without a table of differences.
 func TestBochsExceptions(t *testing.T) {
+	t.Parallel()
 	exe, want := exceptions(t)
 	log := strings.ReplaceAll(bochs(t, "--cpus", "1", "--module", exe, "--run", "app exceptions"), "\r", "")
 	for _, line := range want {

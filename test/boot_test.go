@@ -59,6 +59,7 @@ func TestBootLog(t *testing.T) {
 
 // every CPU must be online, take ticks, and run threads.
 func TestCPUCounts(t *testing.T) {
+	t.Parallel()
 	for _, n := range []string{"1", "2", "3", "4", "8", "16"} {
 		t.Run(n, func(t *testing.T) {
 			r := boot(t, "--cpus", n, "--append", "nohz=off", "--run", "test cpus; cpus -json; irq -json").ok()
@@ -138,6 +139,7 @@ func TestCollidingAPICIDs(t *testing.T) {
 // A CPU that lacks what the boot CPU has and threads use anywhere is not used, and the
 // log says why; and one that has more uses no more.
 func TestCPUsThatDiffer(t *testing.T) {
+	t.Parallel()
 	const other = "-device max-x86_64-cpu,core-id=0,thread-id=0,socket-id="
 	r := boot(t, "--qemu", "-smp 1,maxcpus=8,sockets=8,cores=1,threads=1", "--qemu", other+"1", "--qemu", other+"2,xsave=off", "--qemu", other+"3,fsgsbase=off",
 		"--qemu", other+"4,avx=off", "--qemu", other+"5,popcnt=off", "--run", "test cpus").ok()
@@ -191,6 +193,7 @@ func TestMPTables(t *testing.T) {
 }
 
 func TestLittleMemory(t *testing.T) {
+	t.Parallel()
 	boot(t, "--mem", "64", "--run", "test").ok()
 	r := boot(t, "--qemu", "-m 32", "--timeout", "20", "--run", "uptime")
 	require.Equal(t, 125, r.status)
@@ -273,6 +276,7 @@ func TestLogLevel(t *testing.T) {
 }
 
 func TestTick(t *testing.T) {
+	t.Parallel()
 	ticks := func(words string) float64 { // a second
 		r := boot(t, "--icount", "--append", words+" nohz=off", "--run", "test vector; cpus -json; uptime -json").ok()
 		up := decode[shell.Uptime](r, "uptime -json").UpNS

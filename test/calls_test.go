@@ -41,6 +41,7 @@ func TestCallsOnLinux(t *testing.T) {
 // System calls with one wrong argument at a time answer as on Linux, except those that
 // onPurpose names.
 func TestCalls(t *testing.T) {
+	t.Parallel()
 	exe := build(t, "build", "./testdata/calls")
 	want := strings.Split(callsFacts(t), "\n")
 	for name, options := range machines {

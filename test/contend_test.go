@@ -83,6 +83,7 @@ func contend(t *testing.T, exe string, x contention, options ...string) {
 // Threads use the same few objects at once. Each act runs on the debug kernel, where freed
 // memory is poisoned, or on the ordinary one, which is faster; in make soak on both.
 func TestContend(t *testing.T) {
+	t.Parallel()
 	exe := build(t, "build", "./testdata/contend")
 	for i, x := range contentions {
 		cpus := []string{"4", "2", "1"}

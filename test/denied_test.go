@@ -36,6 +36,7 @@ func runDenied(t *testing.T, every int, program string, args ...string) (kinds [
 // Allocations of each kind fail, and the kernel survives that and gets all memory back. Which fail
 // depends on the order of the CPUs, so there may be several turns.
 func TestDeniedAllocations(t *testing.T) {
+	t.Parallel()
 	seen := map[string]bool{}
 	for turn := 1; turn <= 10 && len(seen) < len(deniedKinds); turn++ {
 		kinds := append(runDenied(t, 7+22*(turn%2), "sysfuzz", fmt.Sprint(turn), "4", "2000"), runDenied(t, 50, "bomb", "threads", "200")...)

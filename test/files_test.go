@@ -49,6 +49,7 @@ func TestFiles(t *testing.T) {
 // Threads close, duplicate and watch what other threads use. Every call returns, and
 // the memory of all files comes back: a second program leaves no more than the first.
 func TestFilesStorm(t *testing.T) {
+	t.Parallel()
 	exe := build(t, "build", "./testdata/files")
 	for name, options := range machines {
 		t.Run(name, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 // A write of a gigabyte to the screen does not keep signals from the program. The session there can write
 // meanwhile, and take the next command. A panic's reason is not scrolled away.
 func TestFlood(t *testing.T) {
+	t.Parallel()
 	m := startScreen(t, "--boot", "bios", "--image", stick(t, build(t, "build", "./testdata/flood"), nil), "--cpus", "2", "--cpu", "max,-hypervisor", "--qemu", "-vga std")
 	m.expect("executed automatically in").say("\r").expect("muster> ")
 	m.expectReady()

@@ -78,6 +78,7 @@ func (s *session) types(q *qmp, text string) {
 // What is typed on a keyboard reaches the shell: capitals, signs, Caps Lock, cursor keys
 // and Control-C as at the serial port.
 func TestKeyboards(t *testing.T) {
+	t.Parallel()
 	for _, k := range keyboards {
 		t.Run(k.name, func(t *testing.T) {
 			s, q := typing(t, "us", k.ready, k.args...)
@@ -146,6 +147,7 @@ func TestKeyRepeat(t *testing.T) {
 
 // Of 1,000 keys, 300 in make test, none is lost, and none comes twice. Each pair is as fast as QEMU gives it.
 func TestThousandKeys(t *testing.T) {
+	t.Parallel()
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 	for _, i := range twoKinds() {
 		k := keyboards[i]
@@ -166,6 +168,7 @@ func TestThousandKeys(t *testing.T) {
 
 // Control-Alt-Delete restarts the machine, which ends QEMU here.
 func TestControlAltDelete(t *testing.T) {
+	t.Parallel()
 	for _, k := range keyboards {
 		t.Run(k.name, func(t *testing.T) {
 			s, q := typing(t, "us", k.ready, k.args...)

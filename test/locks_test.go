@@ -13,6 +13,7 @@ import (
 
 // CPUs that work at the same things wait for locks, and `locks` shows it. One CPU alone waits for none.
 func TestLocks(t *testing.T) {
+	t.Parallel()
 	for cpus, want := range map[string]bool{"1": false, "4": true, "16": true} {
 		if cpus == "16" && !long {
 			continue

@@ -72,6 +72,7 @@ func inUse(t *testing.T, log string) (list []int) {
 // addresses of kernel stacks, a page for each kind of object, and in the debug build objects
 // in quarantine.
 func TestBombs(t *testing.T) {
+	t.Parallel()
 	exe := build(t, "build", "./testdata/bomb")
 	for i, act := range []string{"threads 3000", "areas 60000", "tables 10000", "pipes 1000", "watches 1000", "timers 20000", "churn 1000"} {
 		for j, kernel := range []string{"kernel.elf", "kernel-debug.elf"} {
@@ -96,6 +97,7 @@ func TestBombs(t *testing.T) {
 // When memory is exhausted the largest program ends, with one line that says what it had.
 // A small program beside it, which needs pages all the time, goes on, and the kernel too.
 func TestLargestProgramEnds(t *testing.T) {
+	t.Parallel()
 	exe := build(t, "build", "./testdata/bomb")
 	for _, cpus := range []string{"1", "2", "4"} {
 		if !long && cpus == "2" {
@@ -114,6 +116,7 @@ func TestLargestProgramEnds(t *testing.T) {
 
 // A program gets nearly all memory before it ends, again and again, and the kernel works beside it.
 func TestProgramsGetMemory(t *testing.T) {
+	t.Parallel()
 	exe := build(t, "build", "./testdata/bomb")
 	r := boot(t, "--cpus", "4", "--mem", "512", "--timeout", "100", "--qemu", "-initrd "+exe, "--append", "loglevel=5",
 		"--run", "app bomb pages; app bomb pages / bomb small 1500; test stress 2; app bomb pages; mem -json")

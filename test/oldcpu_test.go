@@ -14,6 +14,7 @@ import (
 // A CPU from the first 64-bit ones on boots, runs the self-tests that switch threads and
 // programs, and says what is slower.
 func TestOldCPUs(t *testing.T) {
+	t.Parallel()
 	for _, model := range []string{"core2duo", "Opteron_G1", "Nehalem"} {
 		for _, cpus := range []string{"1", "4"} {
 			t.Run(model+" "+cpus, func(t *testing.T) { bootOld(t, model, cpus, "pvh", "XSAVE", "FSGSBASE") })

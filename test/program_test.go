@@ -182,6 +182,7 @@ func TestProgramPolls(t *testing.T) {
 
 // A reader that is slow, or begins late, gets everything, and the kernel goes on.
 func TestProgramSlowReader(t *testing.T) {
+	t.Parallel()
 	p := startProgram(t, build(t, "build", "./testdata/stdio"), "bytes 2 400000")
 	p.in.Close()
 	select { // longer than any pipe and ring would take the bytes
@@ -233,6 +234,7 @@ func TestProgramStatus(t *testing.T) {
 // SIGINT of the script is the program's; the second ends the machine. SIGQUIT makes a Go
 // program print its goroutines.
 func TestProgramInterrupted(t *testing.T) {
+	t.Parallel()
 	exe := build(t, "build", "./testdata/stdio")
 	p := startProgram(t, exe, "signal")
 	p.expect("stdio: waiting\n")

@@ -12,6 +12,7 @@ import (
 // Two boots give different numbers, also on a CPU without an instruction for them, and
 // then one line of the log warns.
 func TestRandom(t *testing.T) {
+	t.Parallel()
 	exe := build(t, "build", "./testdata/random")
 	number := regexp.MustCompile(`random ([0-9a-f]{64})\n`)
 	const warning = "random: this CPU has no RDSEED or RDRAND that works"

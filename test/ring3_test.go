@@ -22,6 +22,7 @@ func runApp(t *testing.T, exe string, args []string, options ...string) *result 
 
 // Go's own tests, unmodified, in ring 3 on 4 CPUs.
 func TestGoPackages(t *testing.T) {
+	t.Parallel()
 	packages := map[string]string{ // package to the tests that are left out
 		"container/heap": "",
 		"sort":           "",
@@ -161,6 +162,7 @@ func TestHostileOnOldCPU(t *testing.T) {
 
 // With one CPU, no other CPU notices that it stopped.
 func TestHostileAlone(t *testing.T) {
+	t.Parallel()
 	exe := build(t, "build", "./testdata/hostile")
 	for _, act := range []string{"instructions", "selectors", "cs", "ldt"} {
 		t.Run(act, func(t *testing.T) {
@@ -238,6 +240,7 @@ func TestProgramByGRUB(t *testing.T) {
 
 // A file that is not a program for this kernel is named for what it is, with what to do.
 func TestBadPrograms(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	script := filepath.Join(dir, "script")
 	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\n"), 0o755))

@@ -206,6 +206,7 @@ func TestScreens(t *testing.T) {
 
 // Without a screen nothing is lost but the screen.
 func TestScreenNone(t *testing.T) {
+	t.Parallel()
 	for name, args := range map[string][]string{
 		"PVH":  {"--boot", "pvh"},
 		"BIOS": {"--boot", "bios"},
@@ -270,6 +271,7 @@ func TestScreenChosen(t *testing.T) {
 
 // A CPU that cannot run the kernel: the stub in 32-bit code shows the reason.
 func TestScreenRefusal(t *testing.T) {
+	t.Parallel()
 	for name, args := range map[string][]string{
 		"PVH, text mode":    {"--qemu", "-vga std"},
 		"BIOS, framebuffer": {"--boot", "bios", "--qemu", "-vga std"},

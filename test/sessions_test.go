@@ -47,6 +47,7 @@ func (m *console) lastLine() string {
 // The screen with its keyboard, and the serial port, have a session each: lines that are typed on both
 // at once, their results, programs and control-C. The log is on both, and does not tear a line.
 func TestSessions(t *testing.T) {
+	t.Parallel()
 	m := startScreen(t, "--boot", "bios", "--image", stick(t, build(t, "build", "./testdata/job"), nil), "--cpus", "2", "--qemu", "-vga std")
 	m.expect("executed automatically in").say("\r").expect("muster> ")
 	m.expectReady()

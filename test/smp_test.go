@@ -58,6 +58,7 @@ func TestStartAgain(t *testing.T) {
 // A CPU that maxcpus or nosmp left out can be started later. It has the number that the
 // topology gives it, and one before it stays offline until it is started.
 func TestStartBeyondLimit(t *testing.T) {
+	t.Parallel()
 	for _, word := range []string{"maxcpus=2", "maxcpus=1", "nosmp"} {
 		t.Run(word, func(t *testing.T) {
 			r := boot(t, "--append", word, "--run", "cpus -json; smp start 3; cpus --json; smp start 3; smp start 4; smp start 2; smp start 1; test ipi; test tlb; test cpus")
@@ -98,6 +99,7 @@ func sum(list []shell.IPI, kind, counter string) (n uint64) {
 // IPIs to many CPUs use logical destinations where there are any, one for all CPUs of a
 // cluster, and go one by one on request; the calls are the same.
 func TestDestinations(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		args    []string
 		grouped bool
@@ -127,6 +129,7 @@ func TestRateLimit(t *testing.T) {
 
 // Lost IPIs are found by the tick, and counted.
 func TestLostIPIs(t *testing.T) {
+	t.Parallel()
 	r := boot(t, "--append", "fault=ipi:drop=1/3", "--timeout", "120", "--run", "test storm 3; test ipi; ipi -json").ok()
 	list := decode[[]shell.IPI](r, "ipi -json")
 	lost := uint64(0)
@@ -139,6 +142,7 @@ func TestLostIPIs(t *testing.T) {
 // What is for the start of a CPU alone happens only then; and the audit does count. Flushes of single pages
 // write no CR3; switches to and from a program do.
 func TestAudit(t *testing.T) {
+	t.Parallel()
 	r := boot(t, "--kernel", root+"/build/kernel-debug.elf", "--timeout", "120", "--qemu", "-initrd "+build(t, "build", "./testdata/random"),
 		"--run", "audit -json; test stress 3; test tlb; test ipi; app random; audit -json; uptime").ok()
 	counts := func(last bool) map[string]uint64 {

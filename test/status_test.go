@@ -99,6 +99,7 @@ const (
 // Without a keyboard and without a serial port the screen shows the machine, and the
 // demonstration passes. A keyboard that is plugged in has the prompt.
 func TestStatusScreen(t *testing.T) {
+	t.Parallel()
 	m := startScreen(t, append(noKeys, "--qemu", "-vga std -device qemu-xhci")...)
 	m.shows("CPUs: 2 of 2 online; ticks/s ", "temperature: no sensor", "\n   1 ", "demonstration on 2 CPUs: ")
 	m.large("PASS", textGreen, 1)
@@ -128,6 +129,7 @@ func TestStatusScreenFail(t *testing.T) {
 // With a keyboard there is no status screen, but the command line can have one, with a serial
 // port too. A key ends it.
 func TestStatusScreenChosen(t *testing.T) {
+	t.Parallel()
 	m := startScreen(t, "--cpus", "2", "--console", "none", "--qemu", "-vga std")
 	require.NotContains(t, m.shows("muster>"), "demonstration")
 	m.do("sendkey a")

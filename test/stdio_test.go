@@ -32,6 +32,7 @@ func whole(text string, n int) (count int) {
 // A write of up to 4,096 bytes to the console is not mixed with another's, nor with the
 // kernel's log lines; a writev of small pieces is one write.
 func TestWholeLines(t *testing.T) {
+	t.Parallel()
 	exe := build(t, "build", "./testdata/stdio")
 	for i, cpus := range []string{"1", "2", "4"} {
 		for j, act := range []string{"lines", "vectors"} {

@@ -165,5 +165,6 @@ func TestSystemCallFuzzer(t *testing.T) {
 // Random system calls on one CPU that counts instructions: no call keeps interrupts off
 // for long.
 func TestFuzzedStretch(t *testing.T) {
+	t.Parallel()
 	fuzz(t, fuzzRun{seed: 2, copies: 2, rounds: 2, threads: 3, calls: 20_000, timeout: 240, counted: true})
 }
