@@ -3,6 +3,7 @@
 package test
 
 import (
+	"fmt"
 	"os/exec"
 	"testing"
 
@@ -44,4 +45,12 @@ func TestProfile(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Threads end while timers fire for them, and while other threads set the timers anew and delete them.
+func TestTimersOfEndingThreads(t *testing.T) {
+	exe := build(t, "build", "./testdata/timerrace")
+	r := runApp(t, exe, []string{"-time", fmt.Sprintf("%ds", length(2, 60))}, "--kernel", root+"/build/kernel-debug.elf", "--cpus", "4", "--mem", "256", "--timeout", "150")
+	require.Zero(t, r.status)
+	r.has("timerrace: timers, threads and signals: true")
 }

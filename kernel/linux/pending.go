@@ -14,7 +14,7 @@ import (
 // What the locks protect:
 //
 //	a set of pending signals    its own lock, pendingSet.mu
-//	the timers in it            its lock; a task that takes one has Process.mu, too, and then the timer's lock
+//	the timers in it            its lock; a task that takes one names it, or has Process.mu, and then takes the timer's lock
 //	Task.mask                   the task alone, without a lock
 //	Task.awaited                the task alone, with the lock of its set
 //	Task.shown, the tree        Process.mu
@@ -41,6 +41,7 @@ type pendingSet struct {
 	tkill  uint64      // of plain, those from tgkill; guarded by mu
 	kernel uint64      // of plain, those from the kernel; guarded by mu
 	timers tree.Tree   // timers whose signal is pending, Key is the signal; guarded by mu
+	closed bool        // of a task that has left its process: no timer comes any more; guarded by mu
 }
 
 func (s *pendingSet) init() { s.mu.Rank = lock.RankSignals }
@@ -104,13 +105,32 @@ func (s *pendingSet) timer(sig uint64) *timer {
 	return nil
 }
 
-// list makes the signal of a timer wait in s.
+// hold makes the signal of a timer wait in s. It reports false if s is closed.
 //
-// Locks: s.mu held; not asserted: the callers have just taken it.
-func (s *pendingSet) list(tm *timer) {
-	tm.signal.Key = tm.sig
-	s.timers.Insert(&tm.signal)
-	tm.listed = true
+// Locks: tm.mu held; not asserted: the callers have asserted it. Takes s.mu.
+func (s *pendingSet) hold(c *percpu.CPU, tm *timer) bool {
+	s.mu.Lock(c)
+	open := !s.closed
+	if open {
+		tm.set, tm.fired = s, tm.settings
+		tm.signal.Key = tm.sig
+		s.timers.Insert(&tm.signal)
+		tm.listed = true
+		s.bits.Or(bit(tm.sig))
+	}
+	s.mu.Unlock(c)
+	return open
+}
+
+// close makes hold refuse timers, and reports whether some wait in s.
+//
+// Locks: takes s.mu.
+func (s *pendingSet) close(c *percpu.CPU) (some bool) {
+	s.mu.Lock(c)
+	s.closed = true
+	some = s.timers.First() != nil
+	s.mu.Unlock(c)
+	return some
 }
 
 // unlist takes a timer out of s.
@@ -134,17 +154,19 @@ func (s *pendingSet) firstTimer(c *percpu.CPU) (tm *timer) {
 }
 
 // take takes one signal with a number that is pending. If it is a timer's, the result is the timer: the
-// caller lets go of the set, and has the timer delivered.
+// caller lets go of the set, and has the timer delivered, with fired.
 //
-// Locks: s.mu held; and p.mu, if the signal is a timer's.
-func (s *pendingSet) take(c *percpu.CPU, p *Process, sig uint64) (in info, tm *timer) {
+// Context: if the signal is a timer's, the caller has p.mu or names the timer.
+// Locks: s.mu held.
+func (s *pendingSet) take(c *percpu.CPU, p *Process, sig uint64) (in info, tm *timer, fired uint64) {
 	s.mu.AssertHeld(c)
 	in = info{sig: sig, code: codeUser, addr: uint64(p.ID)}
 	b := bit(sig)
 	switch {
 	case s.plain&b == 0:
-		p.mu.AssertHeld(c)
 		tm = s.timer(sig)
+		tm.assertStays(c)
+		fired = tm.fired
 		s.unlist(tm)
 	case s.tkill&b != 0:
 		in.code = codeTkill
@@ -152,7 +174,7 @@ func (s *pendingSet) take(c *percpu.CPU, p *Process, sig uint64) (in info, tm *t
 		in.code, in.addr = codeKernel, 0
 	}
 	s.drop(sig)
-	return in, tm
+	return in, tm, fired
 }
 
 // takeValue returns the value that goes with the signal which is being delivered.

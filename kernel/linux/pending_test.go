@@ -20,7 +20,7 @@ func TestFirstSenderCounts(t *testing.T) {
 			p.pending.add(SIGURG, from)
 		}
 		p.pending.mu.Lock(c)
-		in, _ := p.pending.take(c, p, SIGURG)
+		in, _, _ := p.pending.take(c, p, SIGURG)
 		p.pending.mu.Unlock(c)
 		require.Equal(t, map[sender]int32{fromKill: codeUser, fromTkill: codeTkill, fromKernel: codeKernel}[senders[0]], in.code)
 		require.Equal(t, pendingSet{mu: p.pending.mu}, p.pending)

@@ -52,7 +52,12 @@ func (w *seenPlace) name(c *percpu.CPU) unsafe.Pointer {
 	return nil
 }
 
-// unname ends what name began.
+// nameHeld names an object that cannot be freed before the caller unlocks what it has locked.
+func nameHeld(c *percpu.CPU, o unsafe.Pointer) {
+	c.Reading.Store(uintptr(o)) // a fence; pairs with the Load in awaitReaders
+}
+
+// unname ends what name or nameHeld began.
 func unname(c *percpu.CPU) { c.Reading.Release() }
 
 // names reports whether the CPU names an object.

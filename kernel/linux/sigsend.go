@@ -46,17 +46,18 @@ func (t *Task) takeSignal(c *percpu.CPU, set uint64, a *action) (in info, ok boo
 func (t *Task) takeLocked(c *percpu.CPU, s *pendingSet, set uint64) (in info, ok bool) {
 	t.proc.mu.AssertHeld(c)
 	var tm *timer
+	var fired uint64
 	s.mu.Lock(c)
 	ready := s.bits.Load() & set
 	if ready != 0 {
-		in, tm = s.take(c, t.proc, lowest(ready))
+		in, tm, fired = s.take(c, t.proc, lowest(ready))
 	}
 	s.mu.Unlock(c)
 	if ready != 0 {
 		t.value = 0
 	}
 	if tm != nil {
-		in, t.value = tm.deliver(c), tm.value
+		in, t.value = tm.deliver(c, fired), tm.value
 	}
 	return in, ready != 0
 }
@@ -64,7 +65,7 @@ func (t *Task) takeLocked(c *percpu.CPU, s *pendingSet, set uint64) (in info, ok
 // takeOwn takes the lowest signal of a set that waits for t itself. No other task sees what waits
 // for t, so the action may be read afterwards.
 //
-// Locks: takes the lock of t's set, and p.mu if the signal is a timer's.
+// Locks: takes the lock of t's set, and then that of a timer; p.mu first if the signal is of a timer on CPU time.
 func (t *Task) takeOwn(c *percpu.CPU, set uint64) (in info, ok bool) {
 	p, s := t.proc, &t.pending
 	s.mu.Lock(c)
@@ -73,17 +74,38 @@ func (t *Task) takeOwn(c *percpu.CPU, set uint64) (in info, ok bool) {
 		s.mu.Unlock(c)
 		return in, false
 	}
-	if sig := lowest(ready); s.plain&bit(sig) != 0 {
-		in, _ = s.take(c, p, sig)
+	sig := lowest(ready)
+	if s.plain&bit(sig) != 0 {
+		in, _, _ = s.take(c, p, sig)
 		s.mu.Unlock(c)
 		t.value = 0
 		return in, true
 	}
-	s.mu.Unlock(c) // a timer's: p.mu comes first
+	if s.timer(sig).clock != timerCPU {
+		in = t.takeTimer(c, sig)
+		return in, true
+	}
+	s.mu.Unlock(c) // p.mu comes first
 	p.mu.Lock(c)
 	in, ok = t.takeLocked(c, s, set)
 	p.mu.Unlock(c)
 	return in, ok
+}
+
+// takeTimer takes the signal of a timer on the machine's time that waits for t itself. The timer is named while the set is
+// locked, and so before a deletion, which withdraws the signal under that lock, looks for CPUs that name it.
+//
+// Locks: t.pending.mu held; released. Takes the timer's.
+func (t *Task) takeTimer(c *percpu.CPU, sig uint64) info {
+	t.pending.mu.AssertHeld(c)
+	s := &t.pending
+	nameHeld(c, unsafe.Pointer(s.timer(sig)))
+	_, tm, fired := s.take(c, t.proc, sig)
+	s.mu.Unlock(c)
+	in := tm.deliver(c, fired)
+	t.value = tm.value
+	unname(c)
+	return in
 }
 
 // lowest returns the lowest signal of a set.

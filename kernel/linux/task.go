@@ -226,7 +226,8 @@ func (t *Task) withdraw(c *percpu.CPU) (last, rest bool) {
 	if t.lazy {
 		p.lazies--
 	}
-	rest = t.pending.firstTimer(c) != nil || t.clock.timers.First() != nil
+	rest = t.pending.close(c)
+	rest = rest || t.clock.timers.First() != nil
 	if !rest {
 		p.count--
 		last = p.count == 0

@@ -24,14 +24,19 @@ import (
 // package sched has one while the timer is armed there, which goes along to
 // TimerExpired.
 //
-// Each timer has a lock, under which all of it changes. An expiry, a delivery, the making and the deletion of a timer, and all that
+// Each timer has a lock, under which all of it changes. The making and the deletion of a timer, a signal for the process, and all that
 // concerns timers on CPU time, hold the lock of the process, too: they search its tasks, its tables and its clocks of CPU time. To
-// set a timer on the machine's time, or to look at it, needs the timer's lock alone. So tasks that set timers of their own share
-// no cache line.
+// set a timer on the machine's time, to look at it, its expiry if the signal is for one task, and the delivery of that signal need the
+// timer's lock alone. So tasks that have timers of their own share no cache line.
 //
 // A task that takes a timer's signal finds the timer by the set of pending signals, whose lock comes after the timer's.
 // It takes the signal out of the set first, and then locks the timer to make it go on. If the timer has been set anew
-// or deleted between the two, the timer stays as it was set: settings says so.
+// or deleted between the two, the timer stays as it was set: settings says so. The task compares it with fired as it was
+// in the set, because the timer may have expired again. Without the lock of the process the task names the timer
+// (seen.go) before it lets go of the set, so that a deletion between the two does not free the timer.
+//
+// An expiry names the task that is to take the signal, also without that lock. The task may have left its process since. Its
+// set is closed then, and takes no timer any more: a task that ends takes off the timers in its set, and must see all of them.
 
 // timer is one timer of a process; everything is guarded by mu but the fields that do not
 // change.
@@ -60,7 +65,7 @@ type timer struct {
 	set      *pendingSet // where the signal is pending, until deliver has made the timer go on
 	listed   bool        // in set.timers; guarded by the lock of the set
 	settings uint64      // how often the timer was set anew
-	fired    uint64      // settings when the signal became pending
+	fired    uint64      // settings when the signal became pending; stored with the lock of the set, too
 	armings  int         // references of the queues of package sched: calls of TimerExpired that are to come
 	queued   bool        // in the due of cpu
 	dead     bool        // deleted: TimerExpired must leave it alone
@@ -191,16 +196,30 @@ func (tm *timer) disarm(c *percpu.CPU) {
 func TimerExpired(c *percpu.CPU, wall uintptr) {
 	tm := (*timer)(unsafe.Pointer(wall))
 	p := tm.proc
-	p.mu.Lock(c)
+	var to *Task
+	if tm.notify == notifyThread {
+		to = p.seen.name(c, tm.target)
+	}
+	if to == nil {
+		p.mu.Lock(c)
+	}
 	tm.mu.Lock(c)
 	tm.armings--
-	if tm.expired(clock.Now()) {
+	switch {
+	case !tm.expired(clock.Now()):
+	case to != nil:
+		tm.fireTo(c, to)
+	default:
 		tm.fire(c, nil)
 	}
 	tm.refs-- // the queue's
 	last := tm.refs == 0
 	tm.mu.Unlock(c)
-	p.mu.Unlock(c)
+	if to == nil {
+		p.mu.Unlock(c)
+	} else {
+		unname(c)
+	}
 	if last {
 		p.held.Add(^uint64(timerBytes - 1)) // in an interrupt, which is of no task
 		tm.release(c)
@@ -221,36 +240,44 @@ func (tm *timer) fire(c *percpu.CPU, prefer *Task) {
 	tm.proc.mu.AssertHeld(c)
 	tm.mu.AssertHeld(c)
 	p := tm.proc
-	s := &p.pending
-	var to *Task
 	if tm.notify == notifyThread {
-		if to = p.find(c, tm.target); to == nil {
+		to := p.find(c, tm.target)
+		if to == nil {
 			tm.at = clock.Never // the thread has ended
 			return
 		}
-		s = &to.pending
+		p.seen.show(to)
+		tm.fireTo(c, to)
+		return
 	}
-	tm.set, tm.fired = s, tm.settings
-	s.mu.Lock(c)
-	s.list(tm)
-	s.bits.Or(bit(tm.sig)) // before taker looks at masks: see setMask
-	s.mu.Unlock(c)
-	if to == nil {
-		shows := timerShows
-		to = p.taker(c, prefer, tm.sig, &shows)
-	}
-	if to != nil {
+	p.pending.hold(c, tm) // before taker looks at masks: see setMask
+	shows := timerShows
+	if to := p.taker(c, prefer, tm.sig, &shows); to != nil {
 		to.wakeForSignal(c)
 	}
 }
 
-// deliver makes the timer go on whose signal a task has taken out of a set.
+// fireTo makes the signal pending for a task.
 //
-// Locks: tm.proc.mu held; takes tm.mu.
-func (tm *timer) deliver(c *percpu.CPU) info {
-	tm.proc.mu.AssertHeld(c)
+// Context: as wakeForSignal.
+// Locks: tm.mu held. Takes the lock of the task's set.
+func (tm *timer) fireTo(c *percpu.CPU, to *Task) {
+	tm.mu.AssertHeld(c)
+	if !to.pending.hold(c, tm) {
+		tm.at = clock.Never // the thread has ended
+		return
+	}
+	to.wakeForSignal(c)
+}
+
+// deliver makes the timer go on whose signal a task has taken out of a set. fired is of that signal.
+//
+// Context: the caller has the lock of the process, for a timer on CPU time in any case, or names the timer: see assertStays.
+// Locks: takes tm.mu.
+func (tm *timer) deliver(c *percpu.CPU, fired uint64) info {
+	tm.assertStays(c)
 	tm.mu.Lock(c)
-	if tm.settings == tm.fired { // else it was set anew
+	if tm.settings == fired { // else it was set anew
 		tm.set = nil
 		next := clock.Never
 		tm.overruns = 0
@@ -269,6 +296,13 @@ func (tm *timer) deliver(c *percpu.CPU) info {
 	}
 	tm.mu.Unlock(c)
 	return in
+}
+
+// assertStays panics in debug builds if the CPU neither names tm nor has the lock of its process, under which tm could not end.
+func (tm *timer) assertStays(c *percpu.CPU) {
+	if !names(c, unsafe.Pointer(tm)) {
+		tm.proc.mu.AssertHeld(c)
+	}
 }
 
 // following returns the first time after now, counted from at in intervals, and how

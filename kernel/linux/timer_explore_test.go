@@ -23,7 +23,7 @@ const endedBits = ^uint64(0)
 // another, and the task that its signal is for ends, if end is not nil. The timer has left
 // its queue: the expiry has the queue's reference.
 func deletions(end func(c *percpu.CPU, t *Task), remove func(c *percpu.CPU, t *Task)) explore.Result {
-	return explore.Run(explore.Model{Preemptions: explore.Bound(3, explore.Unbounded), Setup: func() ([]func(), func() error) {
+	return explore.Run(explore.Model{Preemptions: explore.Bound(2, 4), Setup: func() ([]func(), func() error) {
 		stock.freed = map[unsafe.Pointer]bool{}
 		m := newMasks()
 		x, y := m.tasks[0], m.tasks[1]
@@ -42,9 +42,12 @@ func deletions(end func(c *percpu.CPU, t *Task), remove func(c *percpu.CPU, t *T
 					}
 					m.p.mu.Lock(&third)
 					m.p.tasks.Remove(&y.member)
+					m.p.seen.hide(y)
 					end(&third, y)
 					m.p.mu.Unlock(&third)
-					*y = Task{} // as Reap
+					awaitReaders(&third, uintptr(unsafe.Pointer(y)))
+					y.pending.bits.Load() // a step before the memory is used again
+					*y = Task{}           // as Reap
 					y.pending.bits.Store(endedBits)
 				},
 			}, func() error {
@@ -66,6 +69,7 @@ func deletions(end func(c *percpu.CPU, t *Task), remove func(c *percpu.CPU, t *T
 func TestTimerAgainstDeletion(t *testing.T) {
 	passes(t, deletions(nil, deleteShipped))
 	passes(t, deletions(func(c *percpu.CPU, y *Task) {
+		y.pending.close(c)
 		for y.dropSome(c) {
 		}
 	}, deleteShipped))
@@ -76,6 +80,14 @@ func deleteShipped(c *percpu.CPU, x *Task) { x.deleteTimer(c, 0) }
 // Negative control: a task that ends, and leaves a timer's signal where it is.
 func TestTimerOfEndedTaskIsFound(t *testing.T) {
 	fails(t, deletions(func(*percpu.CPU, *Task) {}, deleteShipped), "after its end|nil pointer")
+}
+
+// Negative control: a task that ends, and takes the timers off whose signals wait for it, but whose set takes more.
+func TestTimerInOpenSetIsFound(t *testing.T) {
+	fails(t, deletions(func(c *percpu.CPU, y *Task) {
+		for y.dropSome(c) {
+		}
+	}, deleteShipped), "after its end|nil pointer")
 }
 
 // Negative control: a deletion that does not mark the timer as dead, for an expiry on
@@ -177,7 +189,7 @@ func TestTimerGoesOnIsFound(t *testing.T) {
 		x.pending.mu.Lock(c)
 		var tm *timer
 		if x.pending.bits.Load()&bit(SIGABRT) != 0 {
-			_, tm = x.pending.take(c, x.proc, SIGABRT)
+			_, tm, _ = x.pending.take(c, x.proc, SIGABRT)
 		}
 		x.pending.mu.Unlock(c)
 		if tm != nil {
@@ -189,6 +201,108 @@ func TestTimerGoesOnIsFound(t *testing.T) {
 		x.proc.mu.Unlock(c)
 		return in, tm != nil
 	}, setTime), "goes on as before")
+}
+
+// takenWhile searches a timer whose signal waits for a task, which takes it by take, while another task does something to the timer.
+func takenWhile(take takeCode, do func(c *percpu.CPU, x *Task, tm *timer), want func(x *Task, tm *timer) error) explore.Result {
+	return search(3, func() ([]func(), func() error) {
+		stock.freed = map[unsafe.Pointer]bool{}
+		m := newSent()
+		x := m.tasks[0]
+		tm := &timer{proc: m.p, refs: 2, armings: 1, sig: SIGABRT, notify: notifyThread, target: x.ID}
+		m.p.refs.Get(&m.cpus[0])
+		m.p.timers.add(tm)
+		TimerExpired(&m.cpus[1], uintptr(unsafe.Pointer(tm)))
+		return []func(){
+			func() { take(x, &m.cpus[0], bit(SIGABRT)) },
+			func() { do(&m.cpus[1], m.tasks[1], tm) },
+		}, func() error { return want(x, tm) }
+	})
+}
+
+// takeUnnamed takes the signal of a timer without a name for it.
+func takeUnnamed(x *Task, c *percpu.CPU, _ uint64) (in info, ok bool) {
+	s := &x.pending
+	s.mu.Lock(c)
+	tm := s.timer(SIGABRT)
+	if tm == nil {
+		s.mu.Unlock(c)
+		return in, false
+	}
+	fired := tm.fired
+	s.unlist(tm)
+	s.drop(SIGABRT)
+	s.mu.Unlock(c)
+	tm.mu.Lock(c)
+	if tm.settings == fired {
+		tm.at = clock.Never
+	}
+	tm.mu.Unlock(c)
+	return in, true
+}
+
+// deleteAndUse deletes a timer, and uses its memory for something else.
+func deleteAndUse(c *percpu.CPU, x *Task, tm *timer) {
+	x.deleteTimer(c, 0)
+	tm.mu.TryLock(c) // a step before the memory is used again
+	*tm = timer{}
+}
+
+func unused(_ *Task, tm *timer) error {
+	return must(map[string]bool{"a timer is used after its end": *tm == timer{}, "the timer was not freed": isFreed(unsafe.Pointer(tm))})
+}
+
+// A task takes the signal of a timer that another one deletes, and uses it no more when it is freed.
+func TestTimerTakenWhileDeleted(t *testing.T) {
+	passes(t, takenWhile(takeShipped, deleteAndUse, unused))
+}
+
+// Negative control: a task that takes the signal of a timer, and does not name the timer.
+func TestTimerTakenUnnamedIsFound(t *testing.T) {
+	fails(t, takenWhile(takeUnnamed, deleteAndUse, unused), "used after its end")
+}
+
+// setAndExpire sets a timer anew, which expires at once.
+func setAndExpire(c *percpu.CPU, _ *Task, tm *timer) {
+	tm.mu.Lock(c)
+	tm.disarm(c)
+	tm.at = newTime
+	tm.refs++ // as arm
+	tm.armings++
+	tm.mu.Unlock(c)
+	TimerExpired(c, uintptr(unsafe.Pointer(tm)))
+}
+
+func listedOrNot(_ *Task, tm *timer) error {
+	return must(map[string]bool{"a timer waits in a set of which it does not know": tm.listed == (tm.set != nil)})
+}
+
+// A timer that is set anew and expires while a task takes its first signal waits for the task again.
+func TestTimerExpiresWhileTaken(t *testing.T) {
+	passes(t, takenWhile(takeShipped, setAndExpire, listedOrNot))
+}
+
+// Negative control: a task that has taken the signal of a timer, and looks then for which setting it was.
+func TestTimerTakenForAnotherIsFound(t *testing.T) {
+	fails(t, takenWhile(func(x *Task, c *percpu.CPU, _ uint64) (in info, ok bool) {
+		s := &x.pending
+		s.mu.Lock(c)
+		tm := s.timer(SIGABRT)
+		if tm == nil {
+			s.mu.Unlock(c)
+			return in, false
+		}
+		nameHeld(c, unsafe.Pointer(tm))
+		s.unlist(tm)
+		s.drop(SIGABRT)
+		s.mu.Unlock(c)
+		tm.mu.Lock(c)
+		fired := tm.fired
+		tm.mu.Unlock(c)
+		in = tm.deliver(c, fired)
+		unname(c)
+		return in, true
+	}, setAndExpire, listedOrNot), "does not know")
 }
 
 // used searches a timer that a task deletes while another one uses it, by use.
