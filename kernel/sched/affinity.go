@@ -249,12 +249,12 @@ func Settle(c *percpu.CPU) *percpu.CPU {
 func place(c *percpu.CPU, t *Thread) (ok bool) {
 	for t.IsBound() {
 		last := t.cpu.Load()
-		if !packs && t.may(last) && idle.Has(last) && idle.Clear(last) && give(c, percpu.Get(last), t) {
+		if !packs && t.may(last) && idle.Has(last) && idle.Clear(last) && giveClaimed(c, percpu.Get(last), t) {
 			local(c).did[toPrevious]++
 			return true
 		}
 		for id, ok := t.nextIdle(0); ok; id, ok = t.nextIdle(id + 1) {
-			if idle.Clear(id) && give(c, percpu.Get(id), t) {
+			if idle.Clear(id) && giveClaimed(c, percpu.Get(id), t) {
 				local(c).note(last, id)
 				return true
 			}
@@ -315,20 +315,28 @@ func offer(c *percpu.CPU, q *runQueue) {
 	if idle.IsEmpty() {
 		return
 	}
-	id, ok := idle.Next(0)
-	if !ok {
+	if _, ok := idle.Next(0); !ok {
 		return
 	}
 	q.mu.Lock(c)
-	ok = false
 	n := pulled
-	for t := q.waiting(nil); t != nil && !ok && n > 0; t, n = q.waiting(t), n-1 {
-		id, ok = t.nextIdle(0)
+	for t := q.waiting(nil); t != nil && n > 0; t, n = q.waiting(t), n-1 {
+		if id, ok := t.claim(q.id); ok {
+			kick(c, percpu.Get(id))
+			break
+		}
 	}
 	q.mu.Unlock(c)
-	if ok && id != c.ID && idle.Clear(id) {
-		kick(c, percpu.Get(id))
+}
+
+// claim takes an idle CPU that may run t out of the set. It leaves the CPU in whose queue t waits, which may have found another thread.
+func (t *Thread) claim(in uint32) (id uint32, ok bool) {
+	for id, ok = t.nextIdle(0); ok; id, ok = t.nextIdle(id + 1) {
+		if id != in && idle.Clear(id) {
+			return id, true
+		}
 	}
+	return 0, false
 }
 
 // nextIdle returns the next idle CPU from id on that may run t.

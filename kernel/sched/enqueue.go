@@ -40,12 +40,22 @@ func enqueue(c *percpu.CPU, t *Thread) {
 // giveIdle is give for an idle CPU. It reports false if there is none.
 func giveIdle(c *percpu.CPU, last uint32, t *Thread) bool {
 	for id, ok := claim(last); ok; id, ok = claim(last) { // seldom twice
-		if give(c, percpu.Get(id), t) {
+		if giveClaimed(c, percpu.Get(id), t) {
 			local(c).note(last, id)
 			return true
 		}
 	}
 	return false
+}
+
+// giveClaimed is give for an idle CPU that was taken out of the set. If that CPU has found another thread meanwhile, another idle CPU may come
+// and steal.
+func giveClaimed(c, to *percpu.CPU, t *Thread) (ok bool) {
+	ok, waits := bring(c, to, t)
+	if waits {
+		offer(c, local(to))
+	}
+	return ok
 }
 
 // wakeIdle makes an idle CPU look at the queues, if there is one.
@@ -77,16 +87,22 @@ func claimMember(first uint32) (id uint32, ok bool) {
 // give puts t on a CPU's queue and, by kick, interrupts that CPU if it should switch, or if it does not
 // tick: the tick will make it switch. It reports false if that CPU takes no threads.
 func give(c, to *percpu.CPU, t *Thread) (ok bool) {
+	ok, _ = bring(c, to, t)
+	return ok
+}
+
+// bring is give. waits is as put's.
+func bring(c, to *percpu.CPU, t *Thread) (ok, waits bool) {
 	q := local(to)
 	id, short := t.ID, t.isShort() // once it is in the queue, it may run, end and be freed
-	ok, better := q.put(c, t)
+	ok, better, waits := q.put(c, t)
 	if !ok {
-		return false
+		return false, false
 	}
 	trace.Add(c, trace.Wake, uint64(id), uint64(to.ID))
 	if better {
 		kick(c, to)
-		return true
+		return true, waits
 	}
 	if q.ticking.Load() == 0 { // after the thread was put into the queue: see plan
 		wantTick(c, to)
@@ -94,5 +110,5 @@ func give(c, to *percpu.CPU, t *Thread) (ok bool) {
 	if short && q.looks.Load() == 0 { // as above
 		wantLook(c, to)
 	}
-	return true
+	return true, waits
 }

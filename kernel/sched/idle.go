@@ -26,7 +26,6 @@ func PrepareCPU(c *percpu.CPU, queue uintptr, t *Thread, stackLow, stackTop uint
 	q := (*runQueue)(unsafe.Pointer(queue))
 	q.init(t)
 	install(c, t)
-	q.id = c.ID
 	q.closed = c.ID != 0 // until Open; the boot CPU runs threads at once
 	c.BeLazy()
 	c.Sched = queue // publishes the queue for other CPUs to steal from
@@ -128,15 +127,16 @@ var _ [abi.WakeReasons]struct{} = [wakeReasons]struct{}{}
 
 // look announces the CPU as idle and then looks at all queues. In this order, a
 // waker that has not seen the announcement has queued its thread before this CPU
-// looks.
+// looks. One that has seen it may have claimed this CPU to make it steal, after this CPU
+// has looked at the queue in question and found another thread. Then another idle CPU looks.
 func look(c *percpu.CPU) *Thread {
 	idle.Set(c.ID)
 	next := local(c).next(c, local(c).idle, leaveIdle, counter())
 	if next == nil {
 		next = steal(c)
 	}
-	if next != nil {
-		idle.Clear(c.ID)
+	if next != nil && !idle.Clear(c.ID) {
+		wakeIdle(c, c.ID)
 	}
 	return next
 }

@@ -130,9 +130,12 @@ func stealFrom(c, v *percpu.CPU) *Thread {
 		return nil
 	}
 	t := local(v).pull(c, true)
-	if t != nil {
-		local(c).adopt(c, t)
-		local(c).did[stole]++
+	if t == nil {
+		return nil
+	}
+	local(c).did[stole]++
+	if local(c).adopt(c, t) {
+		offer(c, local(c))
 	}
 	return t
 }

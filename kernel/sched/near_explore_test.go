@@ -36,7 +36,6 @@ func nearCPUs(t *testing.T, n uint32, record func(c *percpu.CPU)) []*percpu.CPU 
 		x := thread(0, ClassKernel)
 		x.cpu.Store(c.ID)
 		queues[i].init(x)
-		queues[i].id = c.ID
 		queues[i].ticking.Store(1)
 		queues[i].looks.Store(1)
 		c.Sched = uintptr(unsafe.Pointer(&queues[i]))

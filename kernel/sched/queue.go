@@ -65,16 +65,18 @@ func (q *runQueue) init(idle *Thread) {
 	q.timers.init()
 	q.fair.init()
 	q.idle = idle
-	q.mark = idle.cpu.Load() + 1
+	q.id = idle.cpu.Load()
+	q.mark = q.id + 1
 	q.running.Store(levelIdle)
 }
 
-// put adds a thread that became ready. better says that the thread comes before the one that runs. put reports
+// put adds a thread that became ready. better says that the thread comes before the one that runs; waits, that this thread
+// or another one waits all the same, so that it should be offered to other CPUs. put reports
 // false if the queue's CPU is not online, or leaves. Both sides hold the lock, so no thread comes after leave
 // has emptied the queue.
 //
 // Locks: takes q.mu.
-func (q *runQueue) put(c *percpu.CPU, t *Thread) (ok, better bool) {
+func (q *runQueue) put(c *percpu.CPU, t *Thread) (ok, better, waits bool) {
 	q.mu.Lock(c)
 	f := &q.fair
 	if ok = !q.closed; ok {
@@ -83,7 +85,7 @@ func (q *runQueue) put(c *percpu.CPU, t *Thread) (ok, better bool) {
 	switch {
 	case !ok:
 		q.mu.Unlock(c)
-		return false, false
+		return false, false, false
 	case t.level < levelFair:
 		q.rt.put(t, false)
 		better = t.level < q.running.Load()
@@ -102,7 +104,7 @@ func (q *runQueue) put(c *percpu.CPU, t *Thread) (ok, better bool) {
 	if n == 2 {
 		q.sayCrowded()
 	}
-	return true, better
+	return true, better, n > 1 || !better
 }
 
 // putFair is put for a thread of the fair class that may preempt the one that runs.
@@ -349,11 +351,12 @@ func (q *runQueue) vacate(c *percpu.CPU, prev *Thread, how leaving, now uint64) 
 	q.mu.Unlock(c)
 }
 
-// adopt makes t, which is ready and in no queue, the thread that c runs next.
+// adopt makes t, which is ready and in no queue, the thread that c runs next. It reports whether another thread has come here
+// meanwhile, which waits now: its waker took this CPU for idle.
 //
 // Context: q is c's queue; c runs no other thread.
 // Locks: takes q.mu.
-func (q *runQueue) adopt(c *percpu.CPU, t *Thread) {
+func (q *runQueue) adopt(c *percpu.CPU, t *Thread) (waits bool) {
 	q.mu.Lock(c)
 	q.fair.advance(counter())
 	t.takePolicy()
@@ -361,7 +364,9 @@ func (q *runQueue) adopt(c *percpu.CPU, t *Thread) {
 		q.fair.join(&t.share)
 	}
 	q.choose(t)
+	waits = q.count.Load() > 0
 	q.mu.Unlock(c)
+	return waits
 }
 
 // pulled is the largest number of threads that pull looks at.

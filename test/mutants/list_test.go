@@ -29,6 +29,7 @@ const (
 	hostSMP        = "./kernel/smp"
 	explorePolicy  = "-tags explore -run Policy ./kernel/sched"
 	exploreIdle    = "-tags explore -run TestIdleCPU ./kernel/sched"
+	exploreClaim   = "-tags explore -run TestThreadBeside ./kernel/sched"
 	exploreAccount = "-tags explore -run TestMovedTime|TestGroupEnds ./kernel/sched"
 	exploreSpans   = "-tags explore -run Span|Sleep ./kernel/sched"
 	exploreSched   = "-tags explore -run Park|Idle ./kernel/sched"
@@ -278,6 +279,14 @@ var mutants = []mutant{
 		"return t.token.Load() != 0 && t.state.CompareAndSwap(stParked, stReady)", "return t.token.Load() != 0 && t.state.Swap(stReady) != stRunning", exploreSched},
 	{"a thread left at a busy CPU", "kernel/sched/enqueue.go",
 		"\tif id, ok := claim(last); ok {\n\t\tkick(c, percpu.Get(id))", "\tif id, ok := claim(last); ok && id == last {\n\t\tkick(c, percpu.Get(id))", exploreSched},
+	{"a thread left beside one that came before it", "kernel/sched/enqueue.go",
+		"\tif waits {\n", "\tif waits && false {\n", exploreClaim},
+	{"the second thread of two is not offered", "kernel/sched/queue.go",
+		"n > 1 || !better", "!better", exploreClaim},
+	{"a thread left beside a stolen one", "kernel/sched/near.go",
+		"\t\toffer(c, local(c))\n", "", exploreClaim},
+	{"a claimed CPU keeps to its thread", "kernel/sched/idle.go",
+		"\t\twakeIdle(c, c.ID)\n", "", exploreClaim},
 	{"the end of a list is lost", "kernel/list/list.go",
 		"prev.next, next.prev = next, prev", "prev.next = next", hostList},
 	{"the same thread goes again", "kernel/sched/balance.go",
