@@ -294,7 +294,7 @@ func cacheList() (list []shell.ObjectCache) {
 			return list
 		}
 		name, _, _ := strings.Cut(string(k.Name[:]), "\x00")
-		list = append(list, shell.ObjectCache{Name: name, Size: k.Size, InUse: k.InUse, Free: k.Free, OfCPUs: k.OfCPUs, Bytes: k.Bytes})
+		list = append(list, shell.ObjectCache{Name: name, Size: k.Size, InUse: k.InUse, Free: k.Free + k.OfCPUs, OfCPUs: k.OfCPUs, Bytes: k.Bytes})
 	}
 }
 

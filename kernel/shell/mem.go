@@ -25,7 +25,7 @@ func (s *Shell) printParts(m Memory) error {
 	table("OBJECT BYTES IN-USE FREE OF-CPUS KIB", func(w *tabwriter.Writer) {
 		for _, k := range m.Caches {
 			if k.Bytes > 0 {
-				fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t\n", k.Name, k.Size, k.InUse, k.Free+k.OfCPUs, k.OfCPUs, k.Bytes>>10)
+				fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t\n", k.Name, k.Size, k.InUse, k.Free, k.OfCPUs, k.Bytes>>10)
 			}
 		}
 	})

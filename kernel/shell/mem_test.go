@@ -17,9 +17,9 @@ func (f *full) Memory() Memory {
 		{Total: 32 << 40, Free: 31 << 40, Fresh: 30 << 40, Single: 1 << 20, Blocks: [abi.Orders]uint64{3, 0, 1, 8: 2, 10: 7, 18: 31000}},
 		{Total: 32 << 40, Free: 32 << 40},
 	}, Caches: []ObjectCache{
-		{Name: "task", Size: 1024, InUse: 30, Free: 3, OfCPUs: 4, Bytes: 49152},
+		{Name: "task", Size: 1024, InUse: 30, Free: 7, OfCPUs: 4, Bytes: 49152},
 		{Name: "victim", Size: 64},
-		{Name: "kernel stack", Size: 16384, InUse: 123456, Free: 4, OfCPUs: 1, Bytes: 123461 << 14},
+		{Name: "kernel stack", Size: 16384, InUse: 123456, Free: 5, OfCPUs: 1, Bytes: 123461 << 14},
 	}}
 	for i := range m.Nodes[1].Blocks {
 		m.Nodes[1].Blocks[i] = 1000000
@@ -51,6 +51,6 @@ free blocks of node 1: 1000000 of 4 KiB, 1000000 of 8 KiB, 1000000 of 16 KiB,
 	}
 	text, err = output(t, &full{}, "mem -json")
 	require.NoError(t, err)
-	require.Contains(t, text, `{"name":"task","size":1024,"in_use":30,"free":3,"of_cpus":4,"bytes":49152}`)
+	require.Contains(t, text, `{"name":"task","size":1024,"in_use":30,"free":7,"of_cpus":4,"bytes":49152}`)
 	require.Contains(t, text, `"free":34084860461056,"never_used":32985348833280,"in_lists":1048576,"blocks":[3,0,1,`)
 }

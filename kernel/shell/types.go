@@ -204,8 +204,8 @@ type ObjectCache struct {
 	Name   string `json:"name"`
 	Size   uint64 `json:"size"` // of an object
 	InUse  uint64 `json:"in_use"`
-	Free   uint64 `json:"free"`    // without those of OfCPUs
-	OfCPUs uint64 `json:"of_cpus"` // free objects that CPUs had of their own
+	Free   uint64 `json:"free"`    // those of OfCPUs too
+	OfCPUs uint64 `json:"of_cpus"` // of the free ones, those that CPUs had of their own
 	Bytes  uint64 `json:"bytes"`   // of memory, in all
 }
 
