@@ -69,3 +69,8 @@ func (x *Uintptr) Load() uintptr { return atomic.LoadUintptr(&x.v) }
 
 // Store sets the value.
 func (x *Uintptr) Store(v uintptr) { atomic.StoreUintptr(&x.v, v) }
+
+// CompareAndSwap stores v if the value is old and reports whether it did.
+func (x *Uintptr) CompareAndSwap(old, v uintptr) bool {
+	return atomic.CompareAndSwapUintptr(&x.v, old, v)
+}

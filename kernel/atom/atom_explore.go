@@ -146,6 +146,9 @@ func (x *Uintptr) Load() uintptr { step(Read, unsafe.Pointer(x)); return x.v }
 // Store sets the value.
 func (x *Uintptr) Store(v uintptr) { step(Write, unsafe.Pointer(x)); x.v = v }
 
+// CompareAndSwap stores v if the value is old and reports whether it did.
+func (x *Uintptr) CompareAndSwap(old, v uintptr) bool { return swaps(&x.v, old, v) }
+
 // Publish sets the value.
 func (x *Uint32) Publish(v uint32) { x.Store(v) }
 

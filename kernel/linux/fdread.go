@@ -42,21 +42,29 @@ func (ft *fileTable) get(c *percpu.CPU, fd uint64) *File {
 	ok := s.load() == v && f.refs.TryGet()
 	c.Reading.Release()
 	if !ok {
-		return ft.getLocked(c, s)
+		return ft.getShut(c, s)
 	}
 	return f
 }
 
-// getLocked is get for a slot that another CPU changes.
+// getShut is get for a slot that another CPU changes. With the gate shut each other CPU changes it once at most, so a
+// try succeeds.
+//
+// Locks: takes ft.mu.
 //
 //go:noinline
-func (ft *fileTable) getLocked(c *percpu.CPU, s *slotWord) *File {
-	ft.mu.Lock(c)
-	f := s.load().file()
-	if f != nil {
-		f.refs.Get(c)
+func (ft *fileTable) getShut(c *percpu.CPU, s *slotWord) (f *File) {
+	ft.shut(c)
+	for ok := false; !ok; {
+		v := s.load()
+		if f = v.file(); f == nil {
+			break
+		}
+		c.Reading.Store(uintptr(unsafe.Pointer(f))) // a fence; pairs with the Load in awaitReaders
+		ok = s.load() == v && f.refs.TryGet()
+		c.Reading.Release()
 	}
-	ft.mu.Unlock(c)
+	ft.open(c)
 	return f
 }
 

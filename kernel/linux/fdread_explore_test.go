@@ -23,18 +23,7 @@ var readsMemory struct {
 func reads(preemptions, readers int, replace bool, get func(*fileTable, *percpu.CPU) *File, end func(*File, *percpu.CPU)) explore.Result {
 	return search(preemptions, func() ([]func(), func() error) {
 		w := newWorld(readers + 1)
-		percpu.Reset()
-		table := make([]uintptr, readers+1)
-		for i, c := range w.cpus {
-			percpu.Register(c)
-			if i == 0 {
-				percpu.SetTable(uintptr(unsafe.Pointer(&table[0])), uint32(len(table)))
-			}
-		}
-		ft, page := &fileTable{}, &slotPage{}
-		readsMemory.table, readsMemory.page = table, page
-		ft.mu.Rank = lock.RankFile
-		ft.pages[0].Store(uintptr(unsafe.Pointer(page)))
+		ft, page := newTestTableOf(w)
 		old, other := w.file(kindEvent), w.file(kindEvent)
 		page[0].store(slotOf(old, false))
 		var reused explore.Var
@@ -70,7 +59,6 @@ func reads(preemptions, readers int, replace bool, get func(*fileTable, *percpu.
 			})
 		}
 		return append(programs, closes), func() error {
-			_ = table[0]
 			return must(map[string]bool{"the old file has not ended": reused.Get() == 1})
 		}
 	})
@@ -87,6 +75,122 @@ func TestReadAgainstClose(t *testing.T) {
 		passes(t, reads(explore.Unbounded, 1, replace, readFile, endFile))
 		passes(t, reads(3, 2, replace, readFile, endFile))
 	}
+}
+
+// A closer is one of two CPUs that change a descriptor.
+type closer func(ft *fileTable, c *percpu.CPU) (old *File)
+
+// changesOne searches two CPUs that change one descriptor: one gives it another file, and the other one does what it does. Each file that
+// one of them takes out is its own, and what is left has the rest.
+func changesOne(other closer) explore.Result {
+	return search(explore.Unbounded, func() ([]func(), func() error) {
+		w := newWorld(2)
+		ft, page := newTestTableOf(w)
+		first, second := w.file(kindEvent), w.file(kindEvent)
+		page[0].store(slotOf(first, false))
+		var out [2]*File
+		return []func(){
+				func() { out[0], _ = ft.replace(w.cpus[0], 0, second, false) },
+				func() { out[1] = other(ft, w.cpus[1]) },
+			}, func() error {
+				got := map[*File]int{out[0]: 1}
+				got[out[1]]++
+				got[page[0].load().file()]++
+				return must(map[string]bool{"a reference is lost, or there is one too many": got[first] == 1 && got[second] == 1})
+			}
+	})
+}
+
+func newTestTableOf(w *world) (*fileTable, *slotPage) {
+	percpu.Reset()
+	table := make([]uintptr, len(w.cpus))
+	for i, c := range w.cpus {
+		percpu.Register(c)
+		if i == 0 {
+			percpu.SetTable(uintptr(unsafe.Pointer(&table[0])), uint32(len(table)))
+		}
+	}
+	ft, page := &fileTable{}, &slotPage{}
+	readsMemory.table, readsMemory.page = table, page
+	ft.mu.Rank = lock.RankFile
+	ft.pages[0].Store(uintptr(unsafe.Pointer(page)))
+	return ft, page
+}
+
+// Of two CPUs that change a descriptor each gets the reference that the slot had when it changed it.
+func TestChangeAgainstChange(t *testing.T) {
+	passes(t, changesOne(func(ft *fileTable, c *percpu.CPU) *File { return ft.remove(c, 0) }))
+	passes(t, changesOne(func(ft *fileTable, c *percpu.CPU) *File { ft.setFlags(c, 0, true); return nil }))
+}
+
+// Negative control: a close that looks, and then stores.
+func TestChangeWithoutSwapIsFound(t *testing.T) {
+	fails(t, changesOne(func(ft *fileTable, _ *percpu.CPU) *File {
+		s := &ft.page(0)[0]
+		f := s.load().file()
+		s.store(0)
+		return f
+	}), "a reference is lost")
+}
+
+// lowestFree searches a CPU that opens a file by open, while another one closes descriptor 0, and a third one gives a file the
+// descriptor that would be free.
+func lowestFree(open func(ft *fileTable, c *percpu.CPU, f *File)) explore.Result {
+	return search(4, func() ([]func(), func() error) {
+		w := newWorld(3)
+		ft, page := newTestTableOf(w)
+		f, g, h := w.file(kindEvent), w.file(kindEvent), w.file(kindEvent)
+		page[0].store(slotOf(f, false))
+		page[1].store(slotOf(f, false))
+		var out *File
+		var busy Errno
+		return []func(){
+				func() { open(ft, w.cpus[0], g) },
+				func() { ft.remove(w.cpus[1], 0) },
+				func() { out, busy = ft.replace(w.cpus[2], 2, h, false) },
+			}, func() error {
+				there, low := 0, true
+				if out != nil || busy == EBUSY { // g was there, or is about to be
+					there++
+				}
+				for fd := range uint64(5) {
+					s := page[fd].load()
+					if s.file() != nil {
+						there++
+					}
+					low = low && (fd >= ft.free.Load() || s != 0)
+				}
+				return must(map[string]bool{"a free descriptor is not found again": low, "a file is lost": there == 3})
+			}
+	})
+}
+
+// The search for the lowest free descriptor does not forget one that another CPU frees meanwhile, and takes none that another CPU takes.
+func TestLowestFreeAgainstChange(t *testing.T) {
+	passes(t, lowestFree(func(ft *fileTable, c *percpu.CPU, f *File) { ft.install(c, f, 0, false) }))
+}
+
+// Negative controls: a search that says at its end alone up to where it has been, and one that stores what it has found to be free.
+func TestLowestFreeUnsaidIsFound(t *testing.T) {
+	fails(t, lowestFree(func(ft *fileTable, c *percpu.CPU, f *File) {
+		ft.mu.Lock(c)
+		fd := ft.lowest(ft.free.Load())
+		for !ft.page(0)[fd].swap(0, slotReserved) {
+			fd = ft.lowest(fd + 1)
+		}
+		ft.free.Store(fd + 1)
+		ft.mu.Unlock(c)
+		ft.publish(fd, f, false)
+	}), "not found again")
+	fails(t, lowestFree(func(ft *fileTable, c *percpu.CPU, f *File) {
+		ft.mu.Lock(c)
+		free := ft.free.Load()
+		ft.free.Store(maxFiles)
+		fd := ft.lowest(free)
+		ft.free.Store(fd + 1)
+		ft.publish(fd, f, false)
+		ft.mu.Unlock(c)
+	}), "a file is lost")
 }
 
 // Negative control: the memory of a file is used again while a CPU reads it.

@@ -42,23 +42,27 @@ const (
 
 // fileTable maps descriptors to files. Pages of slots are made as descriptors need
 // them. A file that is in the table is complete, and the table has a reference to it.
-// The lock guards changes; get and peek read pages and slots without it.
+// The lock guards pages, and the search for a free slot; get and peek read pages and slots without it, and
+// a slot that has a certain number changes without it (fdchange.go).
 type fileTable struct {
 	mu    lock.Spin
 	user  bool                     // of a program: the kernel's reserve is not for it
 	pages [tablePages]atom.Uintptr // *slotPage; 0, or made once
-	free  uint64                   // no descriptor below is free
+	free  atom.Uint64              // no descriptor below is free; maxFiles during a search; stored under mu
+	gate  atom.Uint32              // 1: a slot changes under the lock alone; stored under mu
 }
 
 // slotPage is a page of a table: slots.
 type slotPage [slotsPerPage]slotWord
 
-// slotWord is the memory of one slot. It is stored under the lock of its table.
+// slotWord is the memory of one slot. One that is reserved is stored by the system call that has reserved it; others change by swap.
 type slotWord struct{ v atom.Uintptr }
 
 func (w *slotWord) load() slot { return slot(w.v.Load()) }
 
 func (w *slotWord) store(s slot) { w.v.Store(uintptr(s)) }
+
+func (w *slotWord) swap(old, s slot) bool { return w.v.CompareAndSwap(uintptr(old), uintptr(s)) }
 
 // page returns the page with a descriptor below maxFiles, nil if it was not made.
 func (ft *fileTable) page(fd uint64) *slotPage {
@@ -80,15 +84,7 @@ func (ft *fileTable) init(c *percpu.CPU, user bool, terminal int) bool {
 	return true
 }
 
-// at returns the slot of a descriptor, nil if its page has not been made.
-//
-// Locks: ft.mu held.
-func (ft *fileTable) at(c *percpu.CPU, fd uint64) *slotWord {
-	ft.mu.AssertHeld(c)
-	return ft.find(fd)
-}
-
-// find is at without the lock: the slot may change at any time.
+// find returns the slot of a descriptor, nil if its page has not been made. The slot may change at any time.
 func (ft *fileTable) find(fd uint64) *slotWord {
 	if fd >= maxFiles {
 		return nil
@@ -109,7 +105,7 @@ func (ft *fileTable) peek(fd uint64) slot {
 	return 0
 }
 
-// need is at, and makes the page. nil means that memory is exhausted.
+// need is find, and makes the page. nil means that memory is exhausted.
 //
 // Locks: ft.mu held.
 func (ft *fileTable) need(c *percpu.CPU, fd uint64) *slotWord {
@@ -129,23 +125,33 @@ func (ft *fileTable) need(c *percpu.CPU, fd uint64) *slotWord {
 	return &page[fd%slotsPerPage]
 }
 
-// take finds the lowest free descriptor from on and reserves it.
+// take finds the lowest free descriptor from on and reserves it. A slot that another CPU frees, and that the search has
+// passed, is noted when the search has ended: see freed.
 //
 // Locks: ft.mu held.
 func (ft *fileTable) take(c *percpu.CPU, from uint64) (fd uint64, s *slotWord, e Errno) {
 	ft.mu.AssertHeld(c)
-	low := from <= ft.free
-	if fd = ft.lowest(max(from, ft.free)); fd >= maxFiles {
-		return 0, nil, EMFILE
-	}
-	if s = ft.need(c, fd); s == nil {
-		return 0, nil, ENOMEM
-	}
-	s.store(slotReserved)
+	free := ft.free.Load()
+	low := from <= free
 	if low {
-		ft.free = fd + 1
+		ft.free.Store(maxFiles) // a fence; pairs with the swap before freed
 	}
-	return fd, s, 0
+	for fd = max(from, free); ; fd++ {
+		if fd = ft.lowest(fd); fd >= maxFiles {
+			return 0, nil, EMFILE
+		}
+		if s = ft.need(c, fd); s == nil || s.swap(0, slotReserved) { // else dup2 has taken it
+			break
+		}
+	}
+	next := fd + 1
+	if s == nil {
+		next, e = fd, ENOMEM
+	}
+	if low {
+		ft.free.Publish(next) // before the slot has a file, which may be closed
+	}
+	return fd, s, e
 }
 
 // lowest returns the lowest free descriptor from fd on, at least maxFiles if there is none.
@@ -189,18 +195,14 @@ func (ft *fileTable) reservePair(c *percpu.CPU) (first, second uint64, e Errno) 
 
 // publish puts a complete file, with a reference, at a reserved descriptor. From now
 // on other threads can use and close it.
-func (ft *fileTable) publish(c *percpu.CPU, fd uint64, f *File, cloexec bool) {
-	ft.mu.Lock(c)
-	ft.at(c, fd).store(slotOf(f, cloexec))
-	ft.mu.Unlock(c)
+func (ft *fileTable) publish(fd uint64, f *File, cloexec bool) {
+	ft.find(fd).store(slotOf(f, cloexec))
 }
 
 // cancel frees a reserved descriptor.
 func (ft *fileTable) cancel(c *percpu.CPU, fd uint64) {
-	ft.mu.Lock(c)
-	ft.at(c, fd).store(0)
-	ft.free = min(ft.free, fd)
-	ft.mu.Unlock(c)
+	ft.find(fd).store(0)
+	ft.freed(c, fd)
 }
 
 // install gives f the lowest free descriptor from on, with the caller's reference.
@@ -212,59 +214,6 @@ func (ft *fileTable) install(c *percpu.CPU, f *File, from uint64, cloexec bool) 
 	}
 	ft.mu.Unlock(c)
 	return fd, e
-}
-
-// replace gives f a certain descriptor, with the caller's reference, and returns the
-// file that was there before. A descriptor that is reserved is busy.
-func (ft *fileTable) replace(c *percpu.CPU, fd uint64, f *File, cloexec bool) (old *File, e Errno) {
-	ft.mu.Lock(c)
-	s := ft.need(c, fd)
-	switch {
-	case s == nil:
-		e = ENOMEM
-	case s.load() == slotReserved:
-		e = EBUSY
-	default:
-		old = s.load().file()
-		s.store(slotOf(f, cloexec))
-	}
-	ft.mu.Unlock(c)
-	return old, e
-}
-
-// remove frees a descriptor and returns the file that it had, with its reference.
-func (ft *fileTable) remove(c *percpu.CPU, fd uint64) (f *File) {
-	fd = uintArg(fd)
-	ft.mu.Lock(c)
-	if s := ft.at(c, fd); s != nil {
-		if f = s.load().file(); f != nil {
-			s.store(0)
-			ft.free = min(ft.free, fd)
-		}
-	}
-	ft.mu.Unlock(c)
-	return f
-}
-
-// getFlags returns the flags of a descriptor, or an error.
-func (ft *fileTable) getFlags(fd uint64) uint64 {
-	s := ft.peek(fd)
-	if s.file() == nil {
-		return errno(EBADF)
-	}
-	return uint64(s & slotCloexec)
-}
-
-// setFlags changes the flags of a descriptor. Another thread may have closed it.
-func (ft *fileTable) setFlags(c *percpu.CPU, fd uint64, cloexec bool) uint64 {
-	r := errno(EBADF)
-	ft.mu.Lock(c)
-	if s := ft.at(c, uintArg(fd)); s != nil && s.load().file() != nil {
-		s.store(slotOf(s.load().file(), cloexec))
-		r = 0
-	}
-	ft.mu.Unlock(c)
-	return r
 }
 
 // closeAll closes every descriptor and frees the table.

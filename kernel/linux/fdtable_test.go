@@ -40,7 +40,7 @@ func TestReserved(t *testing.T) {
 	other, e := ft.install(c, g, 0, false)
 	require.Zero(t, e)
 	require.EqualValues(t, 1, other)
-	ft.publish(c, fd, f, true)
+	ft.publish(fd, f, true)
 	require.Same(t, f, ft.get(c, fd))
 	require.EqualValues(t, fdCloexec, ft.getFlags(fd))
 	require.Same(t, f, ft.remove(c, fd))

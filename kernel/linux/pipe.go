@@ -171,7 +171,7 @@ func makePipe(c *percpu.CPU, t *Task, out uintptr, flags uint64) (*percpu.CPU, u
 		c = r.put(c)
 		return w.put(c), errno(e)
 	}
-	ft.publish(c, rfd, r, flags&oCloexec != 0)
-	ft.publish(c, wfd, w, flags&oCloexec != 0)
+	ft.publish(rfd, r, flags&oCloexec != 0)
+	ft.publish(wfd, w, flags&oCloexec != 0)
 	return c, 0
 }

@@ -42,6 +42,7 @@ const (
 	debugMem       = "-tags debug -run Freed|Written ./kernel/mem"
 	hostLinux      = "./kernel/linux"
 	exploreTurn    = "-tags explore -run Turn ./kernel/linux"
+	exploreSlot    = "-tags explore -run TestReadAgainstClose|TestChangeAgainst|TestLowestFree ./kernel/linux"
 	exploreSet     = "-tags explore -run TestTimer ./kernel/linux"
 	exploreSent    = "-tags explore -run Sent|TestIgnored ./kernel/linux"
 	exploreMask    = "-tags explore -run Mask|TestHandlerEnds|TestBlockedSignalGoes ./kernel/linux"
@@ -399,8 +400,12 @@ var mutants = []mutant{
 		"\tif a.serves(group) {\n\t\ta.move()", "\tif true {\n\t\ta.move()", exploreAccount},
 	{"a timer in a queue fires", "kernel/linux/timer.go",
 		" && tm.armings == 0", "", hostLinux},
-	{"a reserved descriptor is open", "kernel/linux/fdtable.go",
-		"case s.load() == slotReserved:", "case false:", hostLinux},
+	{"a reserved descriptor is open", "kernel/linux/fdchange.go",
+		"old != slotReserved", "true", hostLinux},
+	{"a slot is freed that a search has passed", "kernel/linux/fdtable.go",
+		"\t\tft.free.Store(maxFiles) // a fence; pairs with the swap before freed\n", "", exploreSlot},
+	{"a slot is stored that another CPU changes", "kernel/linux/fdtable.go",
+		"return w.v.CompareAndSwap(uintptr(old), uintptr(s))", "w.store(s)\n\treturn true", exploreSlot},
 	{"a reference to what has ended", "kernel/refs/refs.go",
 		"for n := r.n.Load(); n != 0; n = r.n.Load() {", "for n := r.n.Load(); true; n = r.n.Load() {", hostRefs},
 	{"the tree of tasks shows too little", "kernel/linux/sigmask.go",
