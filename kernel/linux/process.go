@@ -96,7 +96,7 @@ func (p *Process) init(s *mem.Space, user bool) {
 	p.mu.Rank = lock.RankProcess
 	p.maps.init()
 	p.brkMu.Init()
-	p.tasks.Update = updateOpen
+	p.tasks.Refresh = refreshOpen
 	p.pending.init()
 	p.usage.Init()
 	p.timers.init(&p.usage)
@@ -186,7 +186,7 @@ func (p *Process) end(c *percpu.CPU, status uint32) {
 		p.status = status
 		p.exiting.Store(1)
 		p.unpoked.Store(1)
-		p.tasks.Update = nil // no signal is sent any more, and so tasks leave the tree faster
+		p.tasks.Refresh = nil // no signal is sent any more, and so tasks leave the tree faster
 	}
 	p.mu.Unlock(c)
 	if t := current(c); t != nil && t.proc == p {

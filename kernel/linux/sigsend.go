@@ -236,16 +236,19 @@ func (p *Process) shownTaker(c *percpu.CPU, sig uint64) *Task {
 	}
 }
 
-// updateOpen recomputes which signals some task of a subtree takes.
-func updateOpen(n *tree.Node) {
+// refreshOpen is the tree's Refresh: which signals some task of a subtree takes.
+func refreshOpen(n *tree.Node) (changed bool) {
 	t := memberTask(n)
-	t.takes = ^t.shown.Load()
+	takes := ^t.shown.Load()
 	if n.Left != nil {
-		t.takes |= memberTask(n.Left).takes
+		takes |= memberTask(n.Left).takes
 	}
 	if n.Right != nil {
-		t.takes |= memberTask(n.Right).takes
+		takes |= memberTask(n.Right).takes
 	}
+	changed = takes != t.takes
+	t.takes = takes
+	return changed
 }
 
 // retarget finds other tasks for those signals of a set that are pending for p. The

@@ -7,20 +7,23 @@ import (
 	"muster/kernel/tree"
 )
 
-// updateArea recomputes what an area stores about its subtree.
-func updateArea(n *tree.Node) {
+// refreshArea is the tree's Refresh: what an area stores about its subtree.
+func refreshArea(n *tree.Node) (changed bool) {
 	a := areaOf(n)
-	a.low, a.high, a.gap = a.start(), a.end, 0
+	low, high, gap := a.start(), a.end, uintptr(0)
 	if n.Left != nil {
 		l := areaOf(n.Left)
-		a.low = l.low
-		a.gap = max(l.gap, a.start()-l.high)
+		low = l.low
+		gap = max(l.gap, a.start()-l.high)
 	}
 	if n.Right != nil {
 		r := areaOf(n.Right)
-		a.high = r.high
-		a.gap = max(a.gap, r.gap, r.low-a.end)
+		high = r.high
+		gap = max(gap, r.gap, r.low-a.end)
 	}
+	changed = low != a.low || high != a.high || gap != a.gap
+	a.low, a.high, a.gap = low, high, gap
+	return changed
 }
 
 // find returns the area that contains addr, nil if no area does.

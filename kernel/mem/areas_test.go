@@ -49,7 +49,7 @@ func hostSpace(t *testing.T) *Space {
 	hostPages(t, 90)
 	s := &Space{}
 	s.mu.Rank = lock.RankSpace
-	s.areas.Update = updateArea
+	s.areas.Refresh = refreshArea
 	s.from, s.to = 16*pg, 272*pg
 	s.low, s.high = s.from, s.to
 	return s

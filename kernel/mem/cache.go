@@ -253,11 +253,14 @@ func getSlabPage(c *percpu.CPU) (uintptr, bool) {
 
 func putSlabPage(c *percpu.CPU, page uintptr) { FreeFrame(c, DirectPhys(page)) }
 
-// clearWords zeroes n bytes, a multiple of 64. 192 bytes are the most that the compiler clears without a loop of its own.
+// clearWords zeroes n bytes, a multiple of 64. The compiler writes a loop for more than 64 bytes in one statement.
 func clearWords(p, n uintptr) {
 	end := p + n
-	for ; end-p >= 192; p += 192 {
-		*ptr[[24]uint64](p) = [24]uint64{}
+	for ; end-p >= 256; p += 256 {
+		*ptr[[8]uint64](p) = [8]uint64{}
+		*ptr[[8]uint64](p + 64) = [8]uint64{}
+		*ptr[[8]uint64](p + 128) = [8]uint64{}
+		*ptr[[8]uint64](p + 192) = [8]uint64{}
 	}
 	for ; p < end; p += 64 {
 		*ptr[[8]uint64](p) = [8]uint64{}

@@ -105,7 +105,7 @@ func (s *Space) init(root PhysAddr, user bool) {
 	s.mu.Rank = lock.RankSpace
 	s.root = root
 	s.user = user
-	s.areas.Update = updateArea
+	s.areas.Refresh = refreshArea
 }
 
 // NewSpace makes an empty address space for ring 3, nil when memory is exhausted.

@@ -22,11 +22,9 @@ type Node struct {
 // Tree is a set of nodes; the zero value is empty.
 type Tree struct {
 	Root *Node
-	// Update, if set, recomputes what a node stores about its subtree; it runs
-	// on every node whose subtree changed, children first.
-	Update func(*Node)
-	// Refresh, if set, takes the place of Update, and reports whether what the node stores has changed. If not, nothing
-	// above it has changed either: so most changes of the tree end after a few levels.
+	// Refresh, if set, recomputes what a node stores about its subtree, and reports whether that has changed. It runs
+	// on nodes whose subtree changed, children first. Where nothing has changed, nothing above has changed either:
+	// so most changes of the tree end after a few levels.
 	Refresh func(*Node) bool
 }
 
@@ -100,53 +98,54 @@ func (t *Tree) replace(n, by *Node) {
 	}
 }
 
-// Changed runs Update on n and the nodes above n: what n stores about itself has
+// Changed runs Refresh on n and the nodes above n: what n stores about itself has
 // changed, and its key has not.
 func (t *Tree) Changed(n *Node) {
-	switch {
-	case t.Refresh != nil:
-		for n != nil && t.Refresh(n) {
-			n = n.parent
-		}
-	case t.Update != nil:
-		for ; n != nil; n = n.parent {
-			t.Update(n)
-		}
+	if t.Refresh == nil {
+		return
+	}
+	for n != nil && t.Refresh(n) {
+		n = n.parent
 	}
 }
 
-// mend restores heights and balance from n upwards, and what Update computes. Where
+// mend restores heights and balance from n upwards, and what Refresh computes. Where
 // the height is as before, no height above has changed either; from there on only
-// Update has work.
+// Refresh has work.
 func (t *Tree) mend(n *Node) {
 	for n != nil {
 		before := n.height
-		n = t.balance(n)
+		if left, right := levels(n.Left), levels(n.Right); left-right < 2 && right-left < 2 {
+			n.height = 1 + max(left, right)
+			if t.Refresh != nil {
+				t.Refresh(n)
+			}
+		} else {
+			n = t.balance(n)
+		}
 		if n.height == before {
-			t.Changed(n.parent)
+			if n.parent != nil {
+				t.Changed(n.parent)
+			}
 			return
 		}
 		n = n.parent
 	}
 }
 
-// balance makes the sides of n, which differ by at most two levels, differ by at
+// balance makes the sides of n, which differ by two levels, differ by at
 // most one. It returns the node that is in n's place then.
 func (t *Tree) balance(n *Node) *Node {
-	switch n.lean() {
-	case -2:
+	if n.lean() < 0 {
 		if n.Left.lean() > 0 {
 			t.rotateLeft(n.Left)
 		}
 		return t.rotateRight(n)
-	case 2:
-		if n.Right.lean() < 0 {
-			t.rotateRight(n.Right)
-		}
-		return t.rotateLeft(n)
 	}
-	t.measure(n)
-	return n
+	if n.Right.lean() < 0 {
+		t.rotateRight(n.Right)
+	}
+	return t.rotateLeft(n)
 }
 
 // rotateLeft puts n's right child into n's place, and n below it on the left. The
@@ -179,11 +178,8 @@ func (t *Tree) rotateRight(n *Node) *Node {
 // measure recomputes what n stores about its subtree.
 func (t *Tree) measure(n *Node) {
 	n.height = 1 + max(levels(n.Left), levels(n.Right))
-	switch {
-	case t.Refresh != nil:
+	if t.Refresh != nil {
 		t.Refresh(n)
-	case t.Update != nil:
-		t.Update(n)
 	}
 }
 

@@ -11,12 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// item counts its subtree, to check Update.
+// item counts its subtree, to check Refresh.
 type item struct {
 	Node
 	size   int
 	weight int // its own share of size
-	least  int // the smallest weight of its subtree, to check Refresh
+	least  int // the smallest weight of its subtree, which changes less often
 }
 
 // asItem returns the object that a node is the first field of, as the kernel does.
@@ -29,7 +29,13 @@ func size(n *Node) int {
 	return asItem(n).size
 }
 
-func count(n *Node) { asItem(n).size = asItem(n).weight + size(n.Left) + size(n.Right) }
+// count is a Refresh: each node that comes or goes changes all above it.
+func count(n *Node) (changed bool) {
+	size := asItem(n).weight + size(n.Left) + size(n.Right)
+	changed = size != asItem(n).size
+	asItem(n).size = size
+	return changed
+}
 
 // pair is a tree and a slice that has to stay equal to it.
 type pair struct {
@@ -37,15 +43,16 @@ type pair struct {
 	insert func(*Tree, *Node) // the tree's, or a wrong one
 	remove func(*Tree, *Node)
 	model  []*item // in order
+	notes  bool    // nodes note the least weight, and not the number of nodes
 }
 
-func newPair(update func(*Node)) *pair {
-	return &pair{tree: Tree{Update: update}, insert: (*Tree).Insert, remove: (*Tree).Remove}
+func newPair(refresh func(*Node) bool) *pair {
+	return &pair{tree: Tree{Refresh: refresh}, insert: (*Tree).Insert, remove: (*Tree).Remove}
 }
 
 func (p *pair) add(key uint64) {
 	it := &item{Node: Node{Key: key}, weight: 1}
-	if p.tree.Refresh != nil {
+	if p.notes {
 		it.weight, it.least = int(key*2654435761%97), -1 // what was noted elsewhere
 	}
 	p.insert(&p.tree, &it.Node)
@@ -78,10 +85,10 @@ func (p *pair) check() error {
 		if n.Left != nil && n.Left.parent != n || n.Right != nil && n.Right.parent != n || n.parent == nil && n != p.tree.Root {
 			return fmt.Errorf("key %d: a link is not mutual", n.Key)
 		}
-		if want := smallest(n); p.tree.Refresh != nil && asItem(n).least != want {
+		if want := smallest(n); p.notes && asItem(n).least != want {
 			return fmt.Errorf("key %d: notes %d as the least, has %d", n.Key, asItem(n).least, want)
 		}
-		if want := asItem(n).weight + size(n.Left) + size(n.Right); p.tree.Update != nil && asItem(n).size != want {
+		if want := asItem(n).weight + size(n.Left) + size(n.Right); p.tree.Refresh != nil && !p.notes && asItem(n).size != want {
 			return fmt.Errorf("key %d: counts %d, has %d", n.Key, asItem(n).size, want)
 		}
 	}
@@ -165,19 +172,19 @@ func note(n *Node) (changed bool) {
 // What a node notes of its subtree is right, although a change ends where nothing changes any more.
 func TestRefresh(t *testing.T) {
 	for seed, limit := range []int{3, 8, 40, 300, 2000} {
-		p := newPair(nil)
-		p.tree.Refresh = note
+		p := newPair(note)
+		p.notes = true
 		require.NoError(t, p.drive(uint64(seed), 300_000, limit))
 	}
-	p := newPair(nil)
-	p.tree.Refresh = func(n *Node) bool { note(n); return false }
+	p := newPair(func(n *Node) bool { note(n); return false })
+	p.notes = true
 	require.Error(t, p.drive(3, 300_000, 300), "a change that ends at once")
 }
 
 func TestModel(t *testing.T) {
-	for _, update := range []func(*Node){nil, count} {
+	for _, refresh := range []func(*Node) bool{nil, count} {
 		for seed, limit := range []int{3, 8, 40, 300, 2000} {
-			p := newPair(update)
+			p := newPair(refresh)
 			require.NoError(t, p.drive(uint64(seed), 300_000, limit))
 			for len(p.model) > 0 {
 				p.take(len(p.model) / 2)
@@ -264,15 +271,15 @@ func TestWrongTreesAreFound(t *testing.T) {
 		n.Key++
 	}
 	forgets := func(t *Tree, n *Node) { // does not tell the nodes above
-		update := t.Update
-		t.Update = nil
+		refresh := t.Refresh
+		t.Refresh = nil
 		t.Remove(n)
-		t.Update = update
+		t.Refresh = refresh
 	}
 	for name, wrong := range map[string]func(p *pair){
 		"no balance":        func(p *pair) { p.insert = hang },
 		"before equal keys": func(p *pair) { p.insert = before },
-		"no update":         func(p *pair) { p.remove = forgets },
+		"no refresh":        func(p *pair) { p.remove = forgets },
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPair(count)

@@ -537,9 +537,9 @@ var mutants = []mutant{
 	{"mending begins too high", "kernel/tree/tree.go",
 		"lowest = next.parent\n", "lowest = n.parent\n", hostTree},
 	{"what a node stores is old above a change", "kernel/tree/tree.go",
-		"\t\tfor ; n != nil; n = n.parent {\n\t\t\tt.Update(n)\n", "\tif n != nil {\n\t\tt.Update(n)\n", hostTree},
-	{"no update above the last change of height", "kernel/tree/tree.go",
-		"\t\t\tt.Changed(n.parent)\n", "\t\t\t\t_ = n.parent\n", hostTree},
+		"\tfor n != nil && t.Refresh(n) {\n\t\tn = n.parent\n", "\tif n != nil {\n\t\tt.Refresh(n)\n", hostTree},
+	{"no refresh above the last change of height", "kernel/tree/tree.go",
+		"\t\t\t\tt.Changed(n.parent)\n", "\t\t\t\t_ = n.parent\n", hostTree},
 	{"a subtree with a hole is passed over", "kernel/mem/holes.go",
 		"a.gap >= size || a.low", "a.gap > size || a.low", hostMem},
 

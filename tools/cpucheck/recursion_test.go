@@ -113,8 +113,8 @@ func TestInjectedRecursionIsFound(t *testing.T) {
 	for name, m := range map[string]mutation{
 		"tree": {"kernel/tree/tree.go", "return leftmost(n.Right)\n\t}\n\treturn n.After()", "return n.Right.Next()\n\t}\n\treturn n.After()",
 			[]string{"recursion without a bound: (*tree.Node).Next, (*tree.Node).Next"}},
-		"through the hook for augmented data": {"kernel/mem/areas.go", "a.low, a.high, a.gap = a.start(), a.end, 0", "a.low, a.high, a.gap = a.start(), a.end, 0\n\tKernel.areas.Changed(n.Left)",
-			[]string{"mem.updateArea", "(*tree.Tree).Changed"}},
+		"through the hook for augmented data": {"kernel/mem/areas.go", "a.low, a.high, a.gap = low, high, gap", "a.low, a.high, a.gap = low, high, gap\n\tKernel.areas.Changed(n.Left)",
+			[]string{"mem.refreshArea", "(*tree.Tree).Changed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file, err := filepath.Abs("../../" + m.file)
