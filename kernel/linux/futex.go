@@ -149,15 +149,13 @@ func waitFutex(c *percpu.CPU, t *Task, addr uintptr, want, bits uint32, deadline
 		}
 	}
 	t.wakers = bits
+	t.taken.Publish(0) // no waker looks for t before b.mu is released
 	b.join(c, t, addr)
 	b.mu.Unlock(c)
 	for {
 		var expired bool
 		c, expired = sched.ParkUntil(c, deadline)
-		b.mu.Lock(c)
-		woken := t.bucket.Load() == uintptr(unsafe.Pointer(b)) && !t.waits
-		b.mu.Unlock(c)
-		if woken {
+		if t.taken.Load() != 0 {
 			return c, 0
 		}
 		woken, left := t.leaveFutex(c, expired || t.interrupted()) // t may have been moved
@@ -210,6 +208,7 @@ func wakeFutex(c *percpu.CPU, t *Task, addr uintptr, n int32, bits uint32) (*per
 	b.alone = nil
 	w.waits = false
 	ready := sched.Prepare(w.thread()) // under the lock: see wake
+	w.taken.Publish(1)                 // last: unless it is ready it may return from its wait, and end
 	b.mu.Unlock(c)
 	if ready {
 		sched.Ready(c, w.thread())
@@ -264,6 +263,7 @@ func (b *futexBucket) wake(c *percpu.CPU, t *Task, addr uintptr, n int32, bits u
 		if !w.passes && w.wakers&bits != 0 {
 			b.leave(c, w)
 			threads.Prepare(w.thread()) // under the lock: w cannot return from its wait before
+			w.taken.Publish(1)          // as in wakeFutex
 			woken++
 		}
 	}

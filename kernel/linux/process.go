@@ -236,7 +236,8 @@ func exitTask(c *percpu.CPU, t *Task) {
 	sched.LeaveGroup(c)
 	t.Space = &mem.Kernel
 	c.BeLazy()
-	cpu.ClearSelectors() // a switch does so for a thread of a program, which t is no more
+	cpu.ClearSelectors()            // a switch does so for a thread of a program, which t is no more
+	cpu.LoadMXCSR(cpu.MXCSRDefault) // as above
 	sched.Exit(t.leave(c))
 }
 

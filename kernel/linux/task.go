@@ -59,6 +59,7 @@ type Task struct {
 	futexAddr uintptr      // of the task that is alone in a bucket, guarded by its lock
 	inQueue   *futexQueue  // that the task waits in, nil if it is alone; guarded by the bucket's lock
 	bucket    atom.Uintptr // *futexBucket that the task waits in, stored under its lock; 0 while the task is moved
+	taken     atom.Uint32  // 1: a waker has taken the task, and does not touch it any more; 0 before it waits
 	wakers    uint32       // bits of wakers that wake it; guarded by the bucket's lock
 	passes    bool         // in waits as the mark of a waker; guarded by the bucket's lock
 

@@ -25,11 +25,15 @@ var (
 // Context: boot CPU.
 func UseSMAP() { smap = true }
 
+// These are values, so that arguments and results are in registers. mem_amd64.s sets them.
+var (
+	load64  func(src uintptr) (v uint64, ok bool)
+	store64 func(dst uintptr, v uint64) (ok bool)
+	load32  func(src uintptr) (v uint32, ok bool)
+	store32 func(dst uintptr, v uint32) (ok bool)
+)
+
 func copyUser(dst, src, n uintptr) bool
-func load64(src uintptr) (v uint64, ok bool)
-func store64(dst uintptr, v uint64) (ok bool)
-func load32(src uintptr) (v uint32, ok bool)
-func store32(dst uintptr, v uint32) (ok bool)
 func swap32(dst uintptr, old, v uint32) (was uint32, ok bool)
 
 // Holds reports whether [addr, addr+n) lies within the addresses that pointers

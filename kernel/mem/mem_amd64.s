@@ -100,51 +100,37 @@ done:
 	SETEQ	ret+24(FP)
 	RET
 
-TEXT ·load64(SB), NOSPLIT, $8-17
-	MOVQ	src+0(FP), SI
-	XORL	DX, DX
-	XORL	AX, AX
-	OPEN
-	CALL	·accessLoad64(SB)
-	CLOSE
-	MOVQ	AX, v+8(FP)
-	TESTL	DX, DX
-	SETEQ	ok+16(FP)
+// LOAD and STORE are the code of func values: the arguments and the results are in AX and BX. For BP, R14
+// and X15 see package sched.
+#define LOAD(access) \
+	MOVQ	AX, SI; \
+	XORL	DX, DX; \
+	XORL	AX, AX; \
+	OPEN; \
+	CALL	access(SB); \
+	CLOSE; \
+	TESTL	DX, DX; \
+	SETEQ	BX; \
+	RET
+#define STORE(access) \
+	MOVQ	AX, DI; \
+	MOVQ	BX, AX; \
+	XORL	DX, DX; \
+	OPEN; \
+	CALL	access(SB); \
+	CLOSE; \
+	TESTL	DX, DX; \
+	SETEQ	AX; \
 	RET
 
-TEXT ·store64(SB), NOSPLIT, $8-17
-	MOVQ	dst+0(FP), DI
-	MOVQ	v+8(FP), AX
-	XORL	DX, DX
-	OPEN
-	CALL	·accessStore64(SB)
-	CLOSE
-	TESTL	DX, DX
-	SETEQ	ok+16(FP)
-	RET
-
-TEXT ·load32(SB), NOSPLIT, $8-13
-	MOVQ	src+0(FP), SI
-	XORL	DX, DX
-	XORL	AX, AX
-	OPEN
-	CALL	·accessLoad32(SB)
-	CLOSE
-	MOVL	AX, v+8(FP)
-	TESTL	DX, DX
-	SETEQ	ok+12(FP)
-	RET
-
-TEXT ·store32(SB), NOSPLIT, $8-17
-	MOVQ	dst+0(FP), DI
-	MOVL	v+8(FP), AX
-	XORL	DX, DX
-	OPEN
-	CALL	·accessStore32(SB)
-	CLOSE
-	TESTL	DX, DX
-	SETEQ	ok+16(FP)
-	RET
+TEXT ·load64Code(SB), NOSPLIT|NOFRAME, $0-0
+	LOAD(·accessLoad64)
+TEXT ·store64Code(SB), NOSPLIT|NOFRAME, $0-0
+	STORE(·accessStore64)
+TEXT ·load32Code(SB), NOSPLIT|NOFRAME, $0-0
+	LOAD(·accessLoad32)
+TEXT ·store32Code(SB), NOSPLIT|NOFRAME, $0-0
+	STORE(·accessStore32)
 
 TEXT ·swap32(SB), NOSPLIT, $8-21
 	MOVQ	dst+0(FP), DI
@@ -169,3 +155,18 @@ DATA ·accessPCs+48(SB)/8, $·accessSwap32(SB)
 GLOBL ·accessPCs(SB), RODATA|NOPTR, $56
 DATA ·accessFailedPC+0(SB)/8, $·accessFailed(SB)
 GLOBL ·accessFailedPC(SB), RODATA|NOPTR, $8
+
+// A func value is the address of a word that holds the code's address.
+DATA ·codes+0(SB)/8, $·load64Code(SB)
+DATA ·codes+8(SB)/8, $·store64Code(SB)
+DATA ·codes+16(SB)/8, $·load32Code(SB)
+DATA ·codes+24(SB)/8, $·store32Code(SB)
+GLOBL ·codes(SB), RODATA|NOPTR, $32
+DATA ·load64+0(SB)/8, $·codes+0(SB)
+GLOBL ·load64(SB), RODATA, $8
+DATA ·store64+0(SB)/8, $·codes+8(SB)
+GLOBL ·store64(SB), RODATA, $8
+DATA ·load32+0(SB)/8, $·codes+16(SB)
+GLOBL ·load32(SB), RODATA, $8
+DATA ·store32+0(SB)/8, $·codes+24(SB)
+GLOBL ·store32(SB), RODATA, $8

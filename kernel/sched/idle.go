@@ -6,6 +6,7 @@ import (
 	"muster/kernel/abi"
 	"muster/kernel/apic"
 	"muster/kernel/console"
+	"muster/kernel/cpu"
 	"muster/kernel/lock"
 	"muster/kernel/mem"
 	"muster/kernel/percpu"
@@ -45,6 +46,7 @@ func InitIdle(memory uintptr, n uint32) { idle.Init(memory, n) }
 // Context: on the idle thread's stack, interrupts off.
 func Idle(c *percpu.CPU) {
 	trap.Restart(c)
+	cpu.LoadMXCSR(cpu.MXCSRDefault) // of all threads of the kernel that c runs: see changeSpace
 	for q := local(c); ; {
 		c.Resched = 0
 		if c.Retick != 0 {

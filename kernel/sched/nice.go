@@ -78,13 +78,19 @@ func (t *Thread) setWanted() {
 
 // reweigh gives a thread that is counted, and not in the tree, the weight that was set for it.
 func (f *fair) reweigh(s *share) {
-	if w := s.wanted.Load(); w != 0 && w != s.weight {
-		f.setWeight(s, w)
+	if s.wanted.Load() != s.weight {
+		f.setWeight(s)
 	}
 }
 
-// setWeight changes the weight of such a thread.
-func (f *fair) setWeight(s *share, w uint64) {
+// setWeight changes the weight of such a thread. Most threads are never here: a new one gets a weight from its maker.
+//
+//go:noinline
+func (f *fair) setWeight(s *share) {
+	w := s.wanted.Load()
+	if w == 0 {
+		return
+	}
 	f.sum += int64(w-s.weight) * int64(s.v-f.zero)
 	f.count(f.load + w - s.weight)
 	s.weight = w

@@ -123,14 +123,15 @@ func ParkUntil(c *percpu.CPU, deadline clock.Time) (next *percpu.CPU, expired bo
 	if t.takeToken() {
 		return c, false
 	}
-	if deadline != clock.Never {
-		t.arm(c, deadline)
+	if deadline == clock.Never {
+		for c = parked(c); !t.takeToken(); {
+			c = parked(c)
+		}
+		return c, false
 	}
+	t.arm(c, deadline)
 	for c = parked(c); !t.takeToken(); {
 		c = parked(c)
-	}
-	if deadline == clock.Never {
-		return c, false
 	}
 	return c, !t.disarm(c)
 }

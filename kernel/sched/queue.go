@@ -37,22 +37,26 @@ type runQueue struct {
 	drawn    clock.Time // when this CPU last woke the thread that draws
 	nextTick clock.Time
 	armed    clock.Time // when the timer's hardware interrupts at the latest, clock.Never if it may not
-	timers   timerQueue
-	late     late
-	kicks    later // CPUs to look at their queues
-	ticks    later // CPUs to look at their timers
+	kicks    later      // CPUs to look at their queues
+	ticks    later      // CPUs to look at their timers
 
-	looks   atom.Uint64             // when this CPU looks at its queue again, for a thread with a short request; 0 for not set. Stored by this CPU
-	ticking atom.Uint32             // 1: ticks every tickPeriod; stored by this CPU, wakers read it
-	since   atom.Uint64             // counter value up to which the current thread's time is counted; stored by this CPU
-	ran     atom.Uint64             // counter ticks of all its threads but the idle one; stored by this CPU
-	group   atom.Uintptr            // *Usage of the current thread's group, 0 for none; stored by this CPU
-	isFree  atom.Uint32             // 1: the CPU is in the set of idle CPUs: see idleSet
-	near    [nearnesses]percpu.Mask // the CPUs that share something with this one; set before the CPU is registered
-	account account                 // for the group of the thread that ran last
-	wants   atom.Uint64             // armed, if the CPUs share a timer; stored by this CPU, the boot CPU reads it
-	running atom.Uint32             // level of the thread that runs, or is about to; stored under mu, loaded anywhere
+	looks   atom.Uint64  // when this CPU looks at its queue again, for a thread with a short request; 0 for not set. Stored by this CPU
+	ticking atom.Uint32  // 1: ticks every tickPeriod; stored by this CPU, wakers read it
+	since   atom.Uint64  // counter value up to which the current thread's time is counted; stored by this CPU
+	ran     atom.Uint64  // counter ticks of all its threads but the idle one; stored by this CPU
+	group   atom.Uintptr // *Usage of the current thread's group, 0 for none; stored by this CPU
+	isFree  atom.Uint32  // 1: the CPU is in the set of idle CPUs: see idleSet
+	account account      // for the group of the thread that ran last
+	wants   atom.Uint64  // armed, if the CPUs share a timer; stored by this CPU, the boot CPU reads it
+	running atom.Uint32  // level of the thread that runs, or is about to; stored under mu, loaded anywhere
+
+	// What is above lies in the first 4096 bytes: beyond them the compiler tests a pointer before it uses it.
+	timers timerQueue // this CPU alone, as late
+	late   late
+	near   [nearnesses]percpu.Mask // the CPUs that share something with this one; set before the CPU is registered
 }
+
+var _ [4096 - unsafe.Offsetof(runQueue{}.timers)]byte
 
 func local(c *percpu.CPU) *runQueue { return (*runQueue)(unsafe.Pointer(c.Sched)) }
 
@@ -205,7 +209,12 @@ func (q *runQueue) next(c *percpu.CPU, prev *Thread, how leaving, now uint64) (t
 		}
 	}
 	if t != nil {
-		q.remove(t)
+		if t == f.lone {
+			f.lone = nil
+		} else {
+			q.removeListed(t)
+		}
+		q.removed(t)
 	}
 	if t != nil || !how.isReady() {
 		q.choose(t)
@@ -288,6 +297,11 @@ func (q *runQueue) remove(t *Thread) {
 	} else {
 		q.removeListed(t)
 	}
+	q.removed(t)
+}
+
+// removed says that t is not in the queue any more.
+func (q *runQueue) removed(t *Thread) {
 	t.in.Publish(0)
 	q.count.Publish(q.count.Load() - 1) // not Store: a CPU that still sees the old value only looks
 }

@@ -20,7 +20,7 @@ const anHour = 1 << 44
 
 // runs searches a thread that CPU 0 has run last, and that CPU 1 runs now, by begin, while
 // another CPU looks at it. CPU 0 has not counted for an hour.
-func runs(begin func(q *runQueue, c *percpu.CPU, t *Thread), look func(m *machine, t *Thread), check func(m *machine, t *Thread) error) explore.Result {
+func runs(begin func(t *Thread, c *percpu.CPU), look func(m *machine, t *Thread), check func(m *machine, t *Thread) error) explore.Result {
 	return explore.Run(explore.Model{Preemptions: explore.Unbounded, Setup: func() ([]func(), func() error) {
 		m := newMachine(3)
 		x := ready(0)
@@ -29,14 +29,14 @@ func runs(begin func(q *runQueue, c *percpu.CPU, t *Thread), look func(m *machin
 		m.queues[1].since.Store(cpu.TSC() - anHour)
 		c, q := m.cpus[1], m.queues[1]
 		return []func(){
-			func() { q.charge(q.idle); begin(q, c, x) },
+			func() { q.charge(q.idle); begin(x, c) },
 			func() { look(m, x) },
 		}, func() error { return check(m, x) }
 	}})
 }
 
 // timed is runs for a CPU that reads the thread's time.
-func timed(begin func(q *runQueue, c *percpu.CPU, t *Thread), read func(t *Thread) clock.Time) explore.Result {
+func timed(begin func(t *Thread, c *percpu.CPU), read func(t *Thread) clock.Time) explore.Result {
 	return runs(begin, func(_ *machine, x *Thread) { read(x) }, func(_ *machine, x *Thread) error {
 		if x.Used.seen.Load() > anHour/2 {
 			return errors.New("the thread has the time of a CPU that does not run it")
@@ -47,7 +47,7 @@ func timed(begin func(q *runQueue, c *percpu.CPU, t *Thread), read func(t *Threa
 
 // A thread that changes its CPU has the time of no other thread.
 func TestRunnerIsTheRunningCPU(t *testing.T) {
-	r := timed((*runQueue).begin, (*Thread).ThreadTime)
+	r := timed((*Thread).runsOn, (*Thread).ThreadTime)
 	t.Log(r)
 	require.NoError(t, r.Err)
 	require.True(t, r.Complete)
@@ -55,7 +55,7 @@ func TestRunnerIsTheRunningCPU(t *testing.T) {
 
 // Negative control: a switch that says that the thread runs before it says where.
 func TestStateBeforeCPUIsFound(t *testing.T) {
-	r := timed(func(_ *runQueue, c *percpu.CPU, x *Thread) {
+	r := timed(func(x *Thread, c *percpu.CPU) {
 		x.state.Store(stRunning)
 		x.cpu.Store(c.ID)
 	}, (*Thread).ThreadTime)
@@ -65,7 +65,7 @@ func TestStateBeforeCPUIsFound(t *testing.T) {
 
 // Negative control: a reader that looks where the thread runs before it looks whether it runs.
 func TestCPUBeforeStateIsFound(t *testing.T) {
-	r := timed((*runQueue).begin, func(x *Thread) clock.Time {
+	r := timed((*Thread).runsOn, func(x *Thread) clock.Time {
 		ticks := x.Used.ticks.Load()
 		if on := percpu.Get(x.cpu.Load()); x.state.Load() == stRunning {
 			ticks += sinceCounted(local(on))

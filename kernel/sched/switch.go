@@ -132,19 +132,11 @@ func become(c *percpu.CPU, q *runQueue, prev, next *Thread) {
 	trace.Add(c, trace.Switch, uint64(next.ID), uint64(prev.ID))
 	prev.UserFS = c.UserFS
 	install(c, next)
-	switch from, to := prev.Space.User(), next.Space.User(); {
-	case from && to:
+	switch {
+	case prev.Space != next.Space:
+		changeSpace(c, prev, next)
+	case next.Space.User():
 		swapState(prev, next)
-	case from:
-		saveState(prev)
-	case to:
-		loadState(next)
-	}
-	if next.Space.User() {
-		next.Space.Enter(c)
-	} else {
-		cpu.LoadMXCSR(cpu.MXCSRDefault)
-		c.BeLazy()
 	}
 	now := q.since.Load()
 	q.sampled = now
@@ -155,19 +147,40 @@ func become(c *percpu.CPU, q *runQueue, prev, next *Thread) {
 			q.account.turnTo(c, g)
 		}
 	}
-	q.begin(c, next)
+	next.runsOn(c)
+	if q.ticking.Load() == 0 {
+		q.beginTick(c, next)
+	}
 	next.Switches.Count(1)
 	c.Switches.Count(1)
 }
 
-// begin says that t runs on c, and makes c tick if t has a limit, or if another thread waits: a
+// changeSpace is the part of a switch that threads of one space do not need: a thread of a program that runs has
+// its space loaded, and one of the kernel has made the CPU lazy. Among the kernel's threads MXCSR stays, too.
+//
+//go:noinline
+func changeSpace(c *percpu.CPU, prev, next *Thread) {
+	switch from, to := prev.Space.User(), next.Space.User(); {
+	case from && to:
+		swapState(prev, next)
+	case from:
+		saveState(prev)
+		cpu.LoadMXCSR(cpu.MXCSRDefault)
+	case to:
+		loadState(next)
+	}
+	next.Space.Enter(c) // makes c lazy for a thread of the kernel
+}
+
+// beginTick makes c, which does not tick, do so if the thread that runs now has a limit, or if another thread waits: a
 // waker that found this CPU idle has only kicked it, however many threads came. The look is
-// after the stores, so LimitThread sees them, or the look sees its limit.
+// after the stores of runsOn, so LimitThread sees them, or the look sees its limit.
 //
 // Context: q is c's queue.
-func (q *runQueue) begin(c *percpu.CPU, t *Thread) {
-	t.runsOn(c)
-	if q.ticking.Load() == 0 && (q.count.Load() > 0 || t.limited()) {
+//
+//go:noinline
+func (q *runQueue) beginTick(c *percpu.CPU, t *Thread) {
+	if q.count.Load() > 0 || t.limited() {
 		q.startTick(c)
 	}
 }
@@ -176,7 +189,7 @@ func (q *runQueue) begin(c *percpu.CPU, t *Thread) {
 // ran t before for the one that runs it.
 func (t *Thread) runsOn(c *percpu.CPU) {
 	t.cpu.Publish(c.ID)
-	t.state.Store(stRunning) // not Publish: begin looks at other words next
+	t.state.Store(stRunning) // not Publish: beginTick looks at other words next
 }
 
 // runner returns the CPU that runs t, nil if none does: first whether, and then where. Both may
@@ -246,11 +259,15 @@ func requeue(c *percpu.CPU, q *runQueue, t *Thread, how leaving) {
 		enqueue(c, t)
 		return
 	}
-	wantTick(c, c)
+	if q.ticking.Load() == 0 { // after the thread was put into the queue: see plan
+		q.startTick(c)
+	}
 	if short && q.looks.Load() == 0 && q.running.Load() == levelFair {
 		q.look()
 	}
-	offer(c, q)
+	if !idle.IsEmpty() {
+		offer(c, q)
+	}
 }
 
 // Breathe opens a window for interrupts in a long operation, and lets another

@@ -329,7 +329,7 @@ var mutants = []mutant{
 	{"moved timers compared before the lock", "kernel/sched/timer.go",
 		"\tlock.LockPair(c, &first.mu, &second.mu)\n\tbefore := to.earliest()\n", "\tbefore := to.earliest()\n\tlock.LockPair(c, &first.mu, &second.mu)\n", exploreTick},
 	{"no tick for what an idle CPU leaves in its queue", "kernel/sched/switch.go",
-		"(q.count.Load() > 0 || t.limited())", "t.limited()", exploreTick},
+		"q.count.Load() > 0 || t.limited()", "t.limited()", exploreTick},
 	{"as many timers as are due", "kernel/sched/timer.go",
 		"n < maxExpired &&", "n >= 0 &&", hostSched},
 	{"a mutex freed for a waiter", "kernel/sched/mutex.go",
