@@ -11,7 +11,7 @@
 // control has none, and 2 if the machine did not do its work.
 //
 // With -count it counts instructions and locked instructions of operations instead, on one CPU, and with
-// -functions says in which functions of the kernel they are.
+// -functions says in which functions of the kernel they are, and in which functions of the program the others are.
 //
 // Layer: host tool.
 // Chapter: docs/12-shell-and-tests.md.
@@ -116,8 +116,15 @@ func (o *options) run(w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if o.count && o.functions {
+		own, err := newSymbols(program)
+		if err != nil {
+			return err
+		}
+		return printFunctions(w, windows, names, own)
+	}
 	if o.count {
-		return printCounts(w, windows, names, o.functions)
+		return printCounts(w, windows, names)
 	}
 	return printPairs(w, windows, allowed, names, o)
 }

@@ -47,6 +47,15 @@ func TestCosts(t *testing.T) {
 	require.Equal(t, 1.0, locked)
 }
 
+// Instructions in the upper half of the addresses are the kernel's.
+func TestSides(t *testing.T) {
+	w := record(t, "code 0 ffffffff80200010 300", "code 0 401000 200", "code 0 401004 100")
+	kernel, program := w.sides()
+	require.Equal(t, 3.0, w.each(kernel))
+	require.Equal(t, 3.0, w.each(program))
+	require.Len(t, program, 2)
+}
+
 // A file that the plugin has not written is no measurement.
 func TestParseErrors(t *testing.T) {
 	for text, want := range map[string]string{

@@ -32,42 +32,58 @@ var countable = []counted{
 	{name: "thread_create_end", do: "thread_create_end", times: 1},
 }
 
+// ofRuntime are operations of Go's runtime, of which the kernel has a part. They come first, as long as no other thread keeps
+// a P.
+var ofRuntime = []counted{
+	{name: "goroutine_with_thread", times: 1, run: func(*worker, int) { spawnLocked() }},
+	{name: "channel_between_threads", times: 1, before: startEcho, run: func(w *worker, _ int) { echo(w) }, after: endEcho},
+}
+
 // counts runs each of them in a window.
 func counts() {
 	runtime.LockOSThread()
 	w := &worker{common: sharedRegion()}
+	procs := runtime.GOMAXPROCS(1)
+	for n, x := range ofRuntime {
+		x.count(w, n)
+	}
+	runtime.GOMAXPROCS(procs)
 	w.open()
 	for n, x := range countable {
-		run, prepare := x.run, x.before
 		for _, p := range pairs {
 			if p.name == x.do {
-				run, prepare = p.do, p.prepare
+				x.run, x.before = p.do, p.prepare
 			}
 		}
-		if prepare != nil {
-			prepare(w)
-		} else {
-			for i := range warmUp {
-				run(w, i)
-			}
-		}
-		windowBegin()
-		for i := range operations {
-			begin0()
-			run(w, i)
-			end0()
-		}
-		windowEnd()
-		if x.after != nil {
-			x.after(w)
-		}
-		fmt.Printf("window %d: %s, %d operations\n", n, x.name, operations*x.times)
-		if e := syscall.Errno(w.failed.Load()); e != 0 {
-			fmt.Printf("conflicts: %s: %v\n", x.name, e)
-			os.Exit(1)
+		x.count(w, len(ofRuntime)+n)
+	}
+	fmt.Printf("conflicts: %d windows\n", len(ofRuntime)+len(countable))
+}
+
+// count runs an operation in window n.
+func (x *counted) count(w *worker, n int) {
+	if x.before != nil {
+		x.before(w)
+	} else {
+		for i := range warmUp {
+			x.run(w, i)
 		}
 	}
-	fmt.Printf("conflicts: %d windows\n", len(countable))
+	windowBegin()
+	for i := range operations {
+		begin0()
+		x.run(w, i)
+		end0()
+	}
+	windowEnd()
+	if x.after != nil {
+		x.after(w)
+	}
+	fmt.Printf("window %d: %s, %d operations\n", n, x.name, operations*x.times)
+	if e := syscall.Errno(w.failed.Load()); e != 0 {
+		fmt.Printf("conflicts: %s: %v\n", x.name, e)
+		os.Exit(1)
+	}
 }
 
 // startYields makes the partner yield again and again, so that each yield of the worker
@@ -78,6 +94,41 @@ func startYields(w *worker) {
 	for w.yielding.Load() == 0 {
 		w.call(syscall.SYS_SCHED_YIELD)
 	}
+}
+
+// spawnLocked starts a goroutine that ends with its thread, and waits for it.
+func spawnLocked() {
+	done := make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		close(done)
+	}()
+	<-done
+}
+
+// startEcho starts a goroutine, locked to a thread as the caller is, that sends back what it receives.
+func startEcho(w *worker) {
+	there, back := make(chan int), make(chan int)
+	w.echo = [2]chan int{there, back}
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		for n := range there {
+			back <- n
+		}
+		close(back)
+	}()
+	echo(w)
+}
+
+func echo(w *worker) {
+	w.echo[0] <- 1
+	<-w.echo[1]
+}
+
+func endEcho(w *worker) {
+	close(w.echo[0])
+	<-w.echo[1]
 }
 
 func endYields(w *worker) {

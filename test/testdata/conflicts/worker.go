@@ -53,7 +53,8 @@ type worker struct {
 	yielding atomic.Uint32
 	ping     word
 	pong     word
-	partners word // the partner is there
+	partners word        // the partner is there
+	echo     [2]chan int // to a goroutine and back
 	talk     [2][2]uintptr
 	_        [128]byte
 }

@@ -11,7 +11,8 @@
  *
  * Counted are instructions in the upper half of the addresses, which are the kernel's. A line
  * counts once for an operation, however often the operation touches it. With code=on the plugin also
- * counts each instruction; the machine has one CPU then, as the counters have no lock.
+ * counts each instruction by its address, those of the program too; the machine has one CPU then, as the
+ * counters have no lock.
  *
  * Each CPU's thread writes its own table, without a lock. A table belongs to a window; its CPU
  * empties it at its first access in a new one. The file gets the tables at a window's end, when
@@ -70,7 +71,7 @@ struct locked {
 	uint32_t worker;
 };
 
-/* block is a translated block of the kernel's instructions. */
+/* block is a translated block of instructions. */
 struct block {
 	struct block *next;
 	uint64_t times[WORKERS]; /* executions in this window */
@@ -204,10 +205,11 @@ static void on_code(unsigned id, void *data)
 	struct block *b = data;
 	struct cpu *c = working(id);
 	uint32_t worker = c ? atomic_load_explicit(&c->worker, memory_order_relaxed) : NOBODY;
-	if (worker != NOBODY) {
+	if (worker == NOBODY)
+		return;
+	if (b->pcs[0] >> 63)
 		c->instructions[worker] += b->n;
-		b->times[worker]++;
-	}
+	b->times[worker]++;
 }
 
 /* new_block returns the block of a translation whose instructions on_translation notes. */
@@ -346,19 +348,19 @@ static void on_translation(qemu_plugin_id_t id __attribute__((unused)), struct q
 		uint8_t bytes[15];
 		size_t length = qemu_plugin_insn_data(insn, bytes, sizeof bytes);
 
+		if (i == 0 && code) {
+			b = new_block(n);
+			qemu_plugin_register_vcpu_tb_exec_cb(tb, on_code, QEMU_PLUGIN_CB_NO_REGS, b);
+		} else if (i == 0 && pc >> 63)
+			qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, (void *)n);
+		if (b)
+			b->pcs[i] = pc;
 		if (pc >> 63 == 0) {
 			unsigned m = mark(bytes, length);
 			if (m)
 				qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, QEMU_PLUGIN_CB_NO_REGS, (void *)(uintptr_t)m);
 			continue;
 		}
-		if (i == 0 && code) {
-			b = new_block(n);
-			qemu_plugin_register_vcpu_tb_exec_cb(tb, on_code, QEMU_PLUGIN_CB_NO_REGS, b);
-		} else if (i == 0)
-			qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, (void *)n);
-		if (b)
-			b->pcs[i] = pc;
 		if (is_locked(bytes, length))
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_locked, QEMU_PLUGIN_CB_NO_REGS, (void *)pc);
 		qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, (void *)pc);
