@@ -45,7 +45,6 @@ type runQueue struct {
 	since   atom.Uint64  // counter value up to which the current thread's time is counted; stored by this CPU
 	ran     atom.Uint64  // counter ticks of all its threads but the idle one; stored by this CPU
 	group   atom.Uintptr // *Usage of the current thread's group, 0 for none; stored by this CPU
-	isFree  atom.Uint32  // 1: the CPU is in the set of idle CPUs: see idleSet
 	account account      // for the group of the thread that ran last
 	wants   atom.Uint64  // armed, if the CPUs share a timer; stored by this CPU, the boot CPU reads it
 	running atom.Uint32  // level of the thread that runs, or is about to; stored under mu, loaded anywhere
@@ -53,6 +52,7 @@ type runQueue struct {
 	// What is above lies in the first 4096 bytes: beyond them the compiler tests a pointer before it uses it.
 	timers timerQueue // this CPU alone, as late
 	late   late
+	isFree atom.Uint32             // 1: the CPU is in the set of idle CPUs: see idleSet. In no line that each switch writes
 	near   [nearnesses]percpu.Mask // the CPUs that share something with this one; set before the CPU is registered
 }
 
