@@ -92,7 +92,7 @@ lint:
 soak: setup build debug iso
 	@r=0; \
 	CGO_ENABLED=1 go test -race -tags 'qemu soak' -count=1 -timeout 0 -v -parallel 2 ./test/ || r=1; \
-	go test -tags soak -count=1 -timeout 0 -v -run 'Soak' ./test/mutants || r=1; \
+	go test -tags soak -count=1 -timeout 0 -v -run 'Soak' ./test/mutants ./test/models || r=1; \
 	go run ./tools/gcstress -count 5 ./kernel/... ./boot/... || r=1; \
 	go run ./tools/gcstress -tags explore ./kernel/... || r=1; \
 	go test -tags 'explore soak' -count=1 -timeout 0 -v ./kernel/explore ./kernel/refs ./kernel/lock ./kernel/sched ./kernel/mem ./kernel/cross ./kernel/smp ./kernel/linux || r=1; \

@@ -1,0 +1,18 @@
+//go:build soak
+
+package models
+
+import "testing"
+
+// The models with more of what takes its time: up to nine million states.
+func TestSoakModels(t *testing.T) {
+	correct(t, [][]string{{"tlb.pml", "-DROUNDS=2", "-DTRIPS=2"}, {"futex.pml", "-DREQUEUE"}, {"hotplug.pml", "-DTHREADS=2"}})
+}
+
+// Negative controls that are found late.
+func TestSoakBrokenModels(t *testing.T) {
+	broken(t, [][]string{
+		{"tlb.pml", "-DBUG6"}, {"tlb.pml", "-DBUG8"}, {"tlb.pml", "-DBUG9"}, {"tlb.pml", "-DBUG10"},
+		{"hotplug.pml", "-DBUG2"}, {"hotplug.pml", "-DTHREADS=2", "-DBUG3"}, {"hotplug.pml", "-DBUG6"}, {"hotplug.pml", "-DTHREADS=2", "-DBUG7"},
+	})
+}
