@@ -129,7 +129,8 @@ func reschedule(c *percpu.CPU, how leaving) *percpu.CPU {
 
 // become makes next the current thread of c: all but its stack.
 func become(c *percpu.CPU, q *runQueue, prev, next *Thread) {
-	trace.Add(c, trace.Switch, uint64(next.ID), uint64(prev.ID))
+	now := q.since.Load()
+	trace.AddAt(c, trace.Switch, uint64(next.ID), uint64(prev.ID), now)
 	prev.UserFS = c.UserFS
 	install(c, next)
 	switch {
@@ -138,7 +139,6 @@ func become(c *percpu.CPU, q *runQueue, prev, next *Thread) {
 	case next.Space.User():
 		swapState(prev, next)
 	}
-	now := q.since.Load()
 	q.sampled = now
 	next.spans.claimed(now)
 	if g := uintptr(unsafe.Pointer(next.Group)); g != q.group.Load() {

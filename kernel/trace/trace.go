@@ -132,12 +132,22 @@ var _ [slotBytes]byte = [unsafe.Sizeof(slot{})]byte{}
 // function that is called by its name has them on the stack. trace_amd64.s sets it.
 var put func(c *percpu.CPU, kind, a, b uint64)
 
+// putAt is put with the counter value that the record gets.
+var putAt func(c *percpu.CPU, kind, a, b, tsc uint64)
+
 // Add records an event of this CPU, if its kind is on. An NMI between taking the place and storing the
 // head records its own events in the places after it. With the kind off Add is two instructions, else 21
 // besides what loads the arguments.
 func Add(c *percpu.CPU, k Kind, a, b uint64) {
 	if c.TraceKinds&(1<<k) != 0 {
 		put(c, uint64(k)<<headKind, a, b)
+	}
+}
+
+// AddAt is Add for code that has just read the counter, since no earlier record of this CPU.
+func AddAt(c *percpu.CPU, k Kind, a, b, tsc uint64) {
+	if c.TraceKinds&(1<<k) != 0 {
+		putAt(c, uint64(k)<<headKind, a, b, tsc)
 	}
 }
 

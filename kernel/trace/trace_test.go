@@ -41,6 +41,7 @@ func TestRing(t *testing.T) {
 	require.Equal(t, Gone, Read(&percpu.CPU{}, 0, &r), "no ring")
 	require.Zero(t, Next(&percpu.CPU{}))
 	Add(&percpu.CPU{}, Wake, 1, 2) // stores nothing
+	AddAt(&percpu.CPU{}, Wake, 1, 2, 3)
 }
 
 // A record has all that it was given, at each place of the ring and with each kind.
@@ -52,7 +53,11 @@ func TestWords(t *testing.T) {
 	for i := range uint64(2*Len + 3) {
 		k := Kind(1 + i%uint64(kinds-1))
 		c.ThreadID = ^uint32(i)
-		Add(c, k, i<<40|i, ^i)
+		if i%2 == 0 {
+			Add(c, k, i<<40|i, ^i)
+		} else {
+			AddAt(c, k, i<<40|i, ^i, cpu.TSC())
+		}
 		var r Record
 		require.Equal(t, Complete, Read(c, i, &r))
 		require.Equal(t, Record{TSC: r.TSC, Kind: k, Thread: ^uint32(i), A: i<<40 | i, B: ^i}, r)
