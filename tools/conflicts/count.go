@@ -76,24 +76,33 @@ func (w *window) each(code map[uint64]uint64) float64 {
 	return float64(sum) / float64(max(w.operations, 1))
 }
 
-// printSide prints which functions execute how many instructions of an operation. One that is inlined
-// counts for the function that it is in.
+// printSide prints which functions execute how many instructions of an operation, and in which files these are. One that is inlined
+// counts for the function that it is in, and for its own file.
 func (w *window) printSide(out io.Writer, side string, code map[uint64]uint64, names *symbols) error {
 	if err := names.look(slices.Collect(maps.Keys(code))); err != nil {
 		return err
 	}
-	by := map[string]uint64{}
+	functions, files := map[string]uint64{}, map[string]uint64{}
 	for pc, times := range code {
-		function, _, _ := strings.Cut(names.places[pc], " ")
-		by[function] += times
+		function, place, _ := strings.Cut(names.places[pc], " ")
+		file, _, _ := strings.Cut(place, ":")
+		functions[function] += times
+		files[file] += times
 	}
 	fmt.Fprintf(out, "\n%s, %s:\n", w.name, side)
-	for _, f := range slices.SortedFunc(maps.Keys(by), func(a, b string) int {
+	w.printParts(out, functions)
+	fmt.Fprintf(out, "%s, %s, by file:\n", w.name, side)
+	w.printParts(out, files)
+	return nil
+}
+
+// printParts prints how many instructions of an operation each part has, the largest first.
+func (w *window) printParts(out io.Writer, by map[string]uint64) {
+	for _, part := range slices.SortedFunc(maps.Keys(by), func(a, b string) int {
 		return cmp.Or(cmp.Compare(by[b], by[a]), cmp.Compare(a, b))
 	}) {
-		if each := float64(by[f]) / float64(w.operations); each >= 0.5 {
-			fmt.Fprintf(out, "  %6.1f %s\n", each, f)
+		if each := float64(by[part]) / float64(w.operations); each >= 0.5 {
+			fmt.Fprintf(out, "  %6.1f %s\n", each, part)
 		}
 	}
-	return nil
 }

@@ -41,13 +41,13 @@ var ofRuntime = []counted{
 
 // counts runs each of them in a window.
 func counts() {
-	runtime.LockOSThread()
 	w := &worker{common: sharedRegion()}
 	procs := runtime.GOMAXPROCS(1)
 	for n, x := range ofRuntime {
 		x.count(w, n)
 	}
 	runtime.GOMAXPROCS(procs)
+	runtime.LockOSThread()
 	w.open()
 	for n, x := range countable {
 		for _, p := range pairs {
@@ -106,8 +106,9 @@ func spawnLocked() {
 	<-done
 }
 
-// startEcho starts a goroutine, locked to a thread as the caller is, that sends back what it receives.
+// startEcho starts a goroutine that sends back what it receives. Both are locked to threads.
 func startEcho(w *worker) {
+	runtime.LockOSThread()
 	there, back := make(chan int), make(chan int)
 	w.echo = [2]chan int{there, back}
 	go func() {
@@ -129,6 +130,7 @@ func echo(w *worker) {
 func endEcho(w *worker) {
 	close(w.echo[0])
 	<-w.echo[1]
+	runtime.UnlockOSThread()
 }
 
 func endYields(w *worker) {
