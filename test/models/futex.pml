@@ -5,7 +5,8 @@
  *
  * Each task has a CPU of its own. The program's store to the word, and a lock's release, are plain stores: they go into the
  * CPU's store buffer, and reach memory later, in order. The stores of token and state are XCHG. A locked instruction waits
- * until its CPU's buffer is empty. No CPU looks at what a bucket's lock guards without it, so those stores come at once.
+ * until its CPU's buffer is empty. No CPU looks at what a bucket's lock guards without it, so those stores come at once. The
+ * store of taken is a plain one, and its task looks at it without a lock.
  *
  * All tasks come to their end, as many waiters return 0 as wakers have counted, and no task is touched after its end.
  *
@@ -15,6 +16,7 @@
  * -DBUG3 leaveToken stores the token by a plain store.           -DBUG7 nowParked makes the thread ready without a swap.
  * -DBUG4 nowParked stores the state by a plain store.            -DBUG8 nowParked looks for the token first.
  * -DBUG9, with -DREQUEUE, leaveFutex does not look again whether the task is still in the bucket that it locked.
+ * -DBUG10 the store of taken comes before Prepare.
  */
 #ifndef WAITERS
 #define WAITERS 2
@@ -27,7 +29,8 @@
 #define WORD 1
 #define RELEASE 2        /* + the lock */
 #define TOKEN 5          /* + the task, with -DBUG3 */
-#define STATE 7          /* with -DBUG4 */
+#define STATE 7          /* with -DBUG4, */
+#define TAKEN 8          /* + the task */
 
 mtype = { Running, Parked, Ready };              /* Thread.state */
 mtype = { Woken, Again, TimedOut };              /* 0, EAGAIN, ETIMEDOUT */
@@ -39,6 +42,7 @@ chan queue[2] = [WAITERS] of { byte };
 bit waits[WAITERS];      /* Task.waits */
 byte bucket[WAITERS];    /* Task.bucket: its number + 1 */
 bit token[WAITERS];
+bit taken[WAITERS];      /* Task.taken */
 mtype state[WAITERS] = Running;
 bit runnable[WAITERS];   /* in a run queue */
 bit ended[WAITERS];
@@ -62,6 +66,7 @@ end_drain:
 #ifdef BUG4
 		:: buffer[c] == STATE -> state[c] = Parked
 #endif
+		:: buffer[c] >= TAKEN -> assert(!ended[buffer[c] - TAKEN]); taken[buffer[c] - TAKEN] = 1
 		fi;
 		buffer[c] = NOTHING
 	}
@@ -174,11 +179,8 @@ proctype waiter(byte me) {
 	unlock(me, 0);           /* join */
 	do
 	:: parkUntil(me);
-		lock(me, 0);
-		d_step { woken = bucket[me] == 1 && !waits[me]; left = 0 };
-		unlock(me, 0);
 		if
-		:: woken -> result = Woken; break
+		:: taken[me] -> result = Woken; break
 		:: else
 		fi;
 #ifdef BUG6
@@ -251,8 +253,14 @@ inline wake(c, b) {
 #ifdef BUG5
 		toWake[t] = 1
 #else
+#ifdef BUG10
+		d_step { EMPTY(c) -> buffer[c] = TAKEN + t };
+#endif
 		leaveToken(c, t);
-		toWake[t] = ready
+		toWake[t] = ready;
+#ifndef BUG10
+		d_step { EMPTY(c) -> buffer[c] = TAKEN + t }
+#endif
 #endif
 	:: empty(queue[b]) -> break
 	od;

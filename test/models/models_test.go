@@ -89,7 +89,7 @@ func TestBrokenModels(t *testing.T) {
 		{"tlb.pml", "-DBUG1"}, {"tlb.pml", "-DBUG2"}, {"tlb.pml", "-DBUG3"}, {"tlb.pml", "-DBUG4", "-DROUNDS=2"}, {"tlb.pml", "-DBUG5"},
 		{"tlb.pml", "-DBUG7"}, {"tlb.pml", "-DBUG11"},
 		{"futex.pml", "-DBUG1"}, {"futex.pml", "-DBUG2"}, {"futex.pml", "-DBUG3"}, {"futex.pml", "-DBUG4"}, {"futex.pml", "-DBUG5"},
-		{"futex.pml", "-DBUG6"}, {"futex.pml", "-DBUG7"}, {"futex.pml", "-DBUG8"}, {"futex.pml", "-DWAITERS=1", "-DREQUEUE", "-DBUG9"},
+		{"futex.pml", "-DBUG6"}, {"futex.pml", "-DBUG7"}, {"futex.pml", "-DBUG8"}, {"futex.pml", "-DWAITERS=1", "-DREQUEUE", "-DBUG9"}, {"futex.pml", "-DBUG10"},
 		{"hotplug.pml", "-DBUG1"}, {"hotplug.pml", "-DBUG4"}, {"hotplug.pml", "-DTHREADS=2", "-DBUG5"}, {"hotplug.pml", "-DTHREADS=2", "-DBUG8"},
 	})
 }
