@@ -107,12 +107,12 @@ func TestPriorityPreempts(t *testing.T) {
 	q.add(c, computes(200, 0, false))
 	run := q.next(c, q.idle, leaveIdle, 1)
 	for _, priority := range []uint32{2, 50, 99} {
-		_, better, _ := q.put(c, computes(priority, priority, false))
+		_, better := q.put(c, computes(priority, priority, false))
 		require.True(t, better)
 		run = q.takes(c, run, leaveReady, 1)
 		require.Equal(t, priority, run.ID)
 		for _, other := range []uint32{priority, priority - 1, 0} {
-			_, better, _ = q.put(c, computes(100+priority, other, true))
+			_, better = q.put(c, computes(100+priority, other, true))
 			require.False(t, better)
 		}
 		require.Nil(t, q.takes(c, run, leaveReady, 1))

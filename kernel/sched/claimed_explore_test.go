@@ -3,6 +3,7 @@
 package sched
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -166,5 +167,44 @@ func TestThreadBesideFoundIsFound(t *testing.T) {
 		return next
 	})
 	require.ErrorContains(t, r.Err, "waits forever")
+	t.Log(r)
+}
+
+// spares searches a CPU that looks in vain for threads at the queue of CPU 0, where a thread has waited before, while that CPU makes a
+// thread ready. spent is what the first CPU does with the queue.
+func spares(spent func(q *runQueue, c *percpu.CPU)) explore.Result {
+	return explore.Run(explore.Model{Preemptions: explore.Unbounded, Setup: func() ([]func(), func() error) {
+		m := newMachine(2)
+		q := m.queues[0]
+		q.running.Store(levelKernel)
+		q.spare.Store(1)
+		return []func(){
+				func() { q.put(m.cpus[0], ready(0)) },
+				func() {
+					if q.spare.Load() != 0 && q.pull(m.cpus[1], true) == nil {
+						spent(q, m.cpus[1])
+					}
+				},
+			}, func() error {
+				if q.count.Load() != 0 && q.spare.Load() == 0 {
+					return errors.New("no idle CPU looks at a queue in which a thread waits")
+				}
+				return nil
+			}
+	}})
+}
+
+// A queue in which a thread waits is not taken for an empty one.
+func TestThreadBesideLook(t *testing.T) {
+	r := spares((*runQueue).spent)
+	t.Log(r)
+	require.NoError(t, r.Err)
+	require.True(t, r.Complete)
+}
+
+// Negative control: a CPU that has looked in vain, and does not look again under the lock.
+func TestThreadBesideLookIsFound(t *testing.T) {
+	r := spares(func(q *runQueue, _ *percpu.CPU) { q.spare.Publish(0) })
+	require.ErrorContains(t, r.Err, "no idle CPU looks")
 	t.Log(r)
 }

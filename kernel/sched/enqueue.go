@@ -51,11 +51,11 @@ func giveIdle(c *percpu.CPU, last uint32, t *Thread) bool {
 // giveClaimed is give for an idle CPU that was taken out of the set. If that CPU has found another thread meanwhile, another idle CPU may come
 // and steal.
 func giveClaimed(c, to *percpu.CPU, t *Thread) (ok bool) {
-	ok, waits := bring(c, to, t)
-	if waits {
+	n, better := bring(c, to, t)
+	if n > 1 || n == 1 && !better {
 		offer(c, local(to))
 	}
-	return ok
+	return n != 0
 }
 
 // wakeIdle makes an idle CPU look at the queues, if there is one.
@@ -87,22 +87,21 @@ func claimMember(first uint32) (id uint32, ok bool) {
 // give puts t on a CPU's queue and, by kick, interrupts that CPU if it should switch, or if it does not
 // tick: the tick will make it switch. It reports false if that CPU takes no threads.
 func give(c, to *percpu.CPU, t *Thread) (ok bool) {
-	ok, _ = bring(c, to, t)
-	return ok
+	n, _ := bring(c, to, t)
+	return n != 0
 }
 
-// bring is give. waits is as put's.
-func bring(c, to *percpu.CPU, t *Thread) (ok, waits bool) {
+// bring is give. Its results are put's.
+func bring(c, to *percpu.CPU, t *Thread) (n uint32, better bool) {
 	q := local(to)
 	id, short := t.ID, t.isShort() // once it is in the queue, it may run, end and be freed
-	ok, better, waits := q.put(c, t)
-	if !ok {
-		return false, false
+	if n, better = q.put(c, t); n == 0 {
+		return 0, false
 	}
 	trace.Add(c, trace.Wake, uint64(id), uint64(to.ID))
 	if better {
 		kick(c, to)
-		return true, waits
+		return n, true
 	}
 	if q.ticking.Load() == 0 { // after the thread was put into the queue: see plan
 		wantTick(c, to)
@@ -110,5 +109,5 @@ func bring(c, to *percpu.CPU, t *Thread) (ok, waits bool) {
 	if short && q.looks.Load() == 0 { // as above
 		wantLook(c, to)
 	}
-	return true, waits
+	return n, false
 }

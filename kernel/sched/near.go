@@ -126,11 +126,12 @@ func steal(c *percpu.CPU) *Thread {
 
 // stealFrom is steal from one CPU.
 func stealFrom(c, v *percpu.CPU) *Thread {
-	if v.Sched == 0 || local(v).count.Load() == 0 { // registered and not started, or empty
+	if v.Sched == 0 || local(v).spare.Load() == 0 { // registered and not started, or without a thread for others
 		return nil
 	}
 	t := local(v).pull(c, true)
 	if t == nil {
+		local(v).spent(c)
 		return nil
 	}
 	local(c).did[stole]++

@@ -123,12 +123,12 @@ func byNumber(c *percpu.CPU) { c.APICID = c.ID }
 // A CPU without a thread finds each that waits in a small machine; in a large one those of its neighbours, those that
 // are not alone in their queue, and those that waited at a tick.
 func TestStealLooksAtLoadedQueues(t *testing.T) {
-	list := nearCPUs(t, 1+neighbours, byNumber)
+	list := busyCPUs(t, 1+neighbours)
 	local(list[neighbours]).put(list[neighbours], thread(1, ClassUser))
 	require.NotNil(t, steal(list[0]))
 	require.False(t, loaded.Has(neighbours))
 
-	list = nearCPUs(t, 64, byNumber)
+	list = busyCPUs(t, 64)
 	at := func(id uint32) *runQueue { return local(list[id]) }
 	at(neighbours).put(list[0], thread(1, ClassUser))
 	require.NotNil(t, steal(list[0]), "a neighbour")
@@ -144,4 +144,38 @@ func TestStealLooksAtLoadedQueues(t *testing.T) {
 	require.NotNil(t, steal(list[0]), "two wait")
 	require.NotNil(t, steal(list[0]), "the other one")
 	require.Nil(t, steal(list[0]))
+}
+
+// busyCPUs is nearCPUs with CPUs that run threads, all but the first.
+func busyCPUs(t *testing.T, n uint32) []*percpu.CPU {
+	list := nearCPUs(t, n, byNumber)
+	for _, c := range list[1:] {
+		local(c).running.Store(levelKernel)
+	}
+	return list
+}
+
+// The thread that an idle CPU is about to run is not taken away from it. Two are shared, and one that waits because its CPU has stolen another.
+func TestStealLeavesTheOnlyThread(t *testing.T) {
+	list := nearCPUs(t, 3, byNumber)
+	q := local(list[1])
+	q.put(list[0], thread(1, ClassUser))
+	require.Nil(t, steal(list[0]))
+	q.put(list[0], thread(2, ClassUser))
+	require.NotNil(t, steal(list[0]))
+	require.NotNil(t, q.next(list[1], q.idle, leaveIdle, counter()))
+	require.NotZero(t, q.spare.Load())
+	require.Nil(t, steal(list[0]))
+	require.Zero(t, q.spare.Load(), "the first CPU that looks in vain says so")
+
+	list = nearCPUs(t, 3, byNumber)
+	q = local(list[1])
+	local(list[2]).running.Store(levelKernel)
+	local(list[2]).put(list[2], thread(1, ClassUser))
+	q.put(list[0], thread(2, ClassUser))
+	idle.Set(0)
+	idle.Set(1)
+	require.EqualValues(t, 1, steal(list[1]).ID)
+	require.False(t, idle.Has(0), "it is woken up")
+	require.EqualValues(t, 2, steal(list[0]).ID)
 }

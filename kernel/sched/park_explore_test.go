@@ -217,7 +217,7 @@ func TestLookBeforeQueueIsFound(t *testing.T) {
 // A busy CPU makes threads ready that it has run before; the idle CPUs take them.
 // No thread waits while a CPU sleeps.
 func TestIdleTakesWork(t *testing.T) {
-	for _, m := range []struct{ cpus, threads, preemptions int }{{2, 1, explore.Unbounded}, {2, 2, explore.Bound(4, explore.Unbounded)}, {3, 2, explore.Bound(2, 3)}} {
+	for _, m := range []struct{ cpus, threads, preemptions int }{{2, 1, explore.Unbounded}, {2, 2, explore.Bound(3, explore.Unbounded)}, {3, 2, explore.Bound(2, 3)}} {
 		r := busy(m.cpus, m.threads, m.preemptions, 0, enqueue, look)
 		t.Log(r)
 		require.NoError(t, r.Err)

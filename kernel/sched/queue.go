@@ -49,10 +49,16 @@ type runQueue struct {
 	wants   atom.Uint64  // armed, if the CPUs share a timer; stored by this CPU, the boot CPU reads it
 	running atom.Uint32  // level of the thread that runs, or is about to; stored under mu, loaded anywhere
 
-	// What is above lies in the first 4096 bytes: beyond them the compiler tests a pointer before it uses it.
+	// Each is alone in its line.
+	_      [64]byte
+	spare  atom.Uint32 // 1: threads wait that another CPU may take, or did; see spared. Stored under mu, loaded anywhere
+	_      [64]byte
+	isFree atom.Uint32 // 1: the CPU is in the set of idle CPUs: see idleSet
+	_      [64]byte
+
+	// What is above lies in the first 4096 bytes: beyond them the compiler tests a pointer before it uses it, by a load from the line of mu.
 	timers timerQueue // this CPU alone, as late
 	late   late
-	isFree atom.Uint32             // 1: the CPU is in the set of idle CPUs: see idleSet. In no line that each switch writes
 	near   [nearnesses]percpu.Mask // the CPUs that share something with this one; set before the CPU is registered
 }
 
@@ -74,22 +80,22 @@ func (q *runQueue) init(idle *Thread) {
 	q.running.Store(levelIdle)
 }
 
-// put adds a thread that became ready. better says that the thread comes before the one that runs; waits, that this thread
-// or another one waits all the same, so that it should be offered to other CPUs. put reports
-// false if the queue's CPU is not online, or leaves. Both sides hold the lock, so no thread comes after leave
+// put adds a thread that became ready, and returns how many wait then. better says that the thread comes before the one that runs. n is
+// 0 if the queue's CPU is not online, or leaves: then the thread was not added. Both sides hold the lock, so no thread comes after leave
 // has emptied the queue.
 //
 // Locks: takes q.mu.
-func (q *runQueue) put(c *percpu.CPU, t *Thread) (ok, better, waits bool) {
+func (q *runQueue) put(c *percpu.CPU, t *Thread) (n uint32, better bool) {
 	q.mu.Lock(c)
 	f := &q.fair
-	if ok = !q.closed; ok {
+	ok := !q.closed
+	if ok {
 		t.takePolicy()
 	}
 	switch {
 	case !ok:
 		q.mu.Unlock(c)
-		return false, false, false
+		return 0, false
 	case t.level < levelFair:
 		q.rt.put(t, false)
 		better = t.level < q.running.Load()
@@ -102,13 +108,16 @@ func (q *runQueue) put(c *percpu.CPU, t *Thread) (ok, better, waits bool) {
 		better = q.putFair(c, t)
 	}
 	t.in.Publish(q.mark)
-	n := q.count.Load() + 1
+	n = q.count.Load() + 1
+	if (n > 1 || q.running.Load() != levelIdle) && q.spare.Load() == 0 {
+		q.spared()
+	}
 	q.count.Store(n)
 	q.mu.Unlock(c)
 	if n == 2 {
 		q.sayCrowded()
 	}
-	return true, better, n > 1 || !better
+	return n, better
 }
 
 // putFair is put for a thread of the fair class that may preempt the one that runs.
@@ -146,11 +155,14 @@ func (q *runQueue) glance(c *percpu.CPU) {
 // Locks: takes q.mu.
 func (q *runQueue) putBack(c *percpu.CPU, t *Thread, how leaving) (ok bool) {
 	q.mu.Lock(c)
-	ok = !q.closed
+	if q.closed {
+		if t.level == levelFair {
+			q.fair.part(&t.share)
+		}
+		q.mu.Unlock(c)
+		return false
+	}
 	switch {
-	case !ok && t.level == levelFair:
-		q.fair.part(&t.share)
-	case !ok:
 	case !t.isSettled():
 		q.putBackAnew(c, t)
 	case t.level == levelFair:
@@ -158,12 +170,33 @@ func (q *runQueue) putBack(c *percpu.CPU, t *Thread, how leaving) (ok bool) {
 	default:
 		q.rt.put(t, how != leaveYield)
 	}
-	if ok {
-		t.in.Publish(q.mark)
-		q.count.Store(q.count.Load() + 1)
+	t.in.Publish(q.mark)
+	if q.spare.Load() == 0 {
+		q.spared()
+	}
+	q.count.Store(q.count.Load() + 1)
+	q.mu.Unlock(c)
+	return true
+}
+
+// spared says that threads wait here which another CPU may take, as this one runs a thread, or has another one to run. A CPU that becomes
+// idle looks at spare of other CPUs, and at nothing else of theirs. A thread that wakes up on an idle CPU, as most do, runs there at
+// once. So the word does not change then, and CPUs whose threads sleep and wake up share no line. The CPU that runs the threads does not
+// clear the word. The first CPU that looks for threads here, and finds none, does: see spent.
+//
+// Locks: q.mu held; not asserted: the callers have just taken it. They store to q.count or q.running after that, which is a fence: a
+// waker that looks at the set of idle CPUs next has stored this word before.
+func (q *runQueue) spared() { q.spare.Publish(1) }
+
+// spent says that no thread waits here, if that is so.
+//
+// Locks: takes q.mu.
+func (q *runQueue) spent(c *percpu.CPU) {
+	q.mu.Lock(c)
+	if q.count.Load() == 0 {
+		q.spare.Publish(0)
 	}
 	q.mu.Unlock(c)
-	return ok
 }
 
 // putBackAnew is putBack for a thread whose policy was set after the switch from it began. It may come before the thread that was
@@ -377,8 +410,10 @@ func (q *runQueue) adopt(c *percpu.CPU, t *Thread) (waits bool) {
 	if t.level == levelFair {
 		q.fair.join(&t.share)
 	}
+	if waits = q.count.Load() > 0; waits {
+		q.spared()
+	}
 	q.choose(t)
-	waits = q.count.Load() > 0
 	q.mu.Unlock(c)
 	return waits
 }

@@ -242,6 +242,7 @@ var leaves = map[string]func(m *crew) []func(){
 	},
 	"a thread that parks, and a waker": func(m *crew) []func() {
 		x, waker := m.running(0, ClassKernel), m.running(1, ClassKernel)
+		other := m.queued(0) // CPU 0 runs it next, so the other CPU may take x
 		return []func(){
 			m.program(x, m.cpus[0], func(c *percpu.CPU) *percpu.CPU {
 				for !x.takeToken() {
@@ -253,6 +254,7 @@ var leaves = map[string]func(m *crew) []func(){
 				Unpark(c, x)
 				return c
 			}),
+			m.program(other, nil, func(c *percpu.CPU) *percpu.CPU { return c }),
 		}
 	},
 	"a thread that yields, and a CPU that becomes idle": func(m *crew) []func() {
