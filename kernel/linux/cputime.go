@@ -169,12 +169,13 @@ func (t *Task) dropTimers(c *percpu.CPU) (_ *percpu.CPU, last bool) {
 func (t *Task) dropSome(c *percpu.CPU) (more bool) {
 	t.proc.mu.AssertHeld(c)
 	for range timerBatch {
-		if tm := t.pending.firstTimer(c); tm != nil { // with the lock of the process no timer is freed
+		if tm := t.pending.firstTimer(c); tm != nil {
 			tm.mu.Lock(c)
 			if tm.set == &t.pending { // else another task has set it anew
 				tm.disarm(c)
 			}
 			tm.mu.Unlock(c)
+			unname(c)
 		} else if m := t.clock.timers.First(); m != nil {
 			tm := timerOfMember(m)
 			tm.mu.Lock(c)

@@ -1,6 +1,8 @@
 package linux
 
 import (
+	"unsafe"
+
 	"muster/kernel/atom"
 	"muster/kernel/lock"
 	"muster/kernel/percpu"
@@ -14,7 +16,7 @@ import (
 // What the locks protect:
 //
 //	a set of pending signals    its own lock, pendingSet.mu
-//	the timers in it            its lock; a task that takes one names it, or has Process.mu, and then takes the timer's lock
+//	the timers in it            its lock; a task that takes one names it, and then takes the timer's lock
 //	Task.mask                   the task alone, without a lock
 //	Task.awaited                the task alone, with the lock of its set
 //	Task.shown, the tree        Process.mu
@@ -141,22 +143,23 @@ func (s *pendingSet) unlist(tm *timer) {
 	tm.listed = false
 }
 
-// firstTimer returns a timer whose signal waits in s, nil for none.
+// firstTimer names a timer whose signal waits in s, and returns it; nil for none.
 //
 // Locks: takes s.mu.
 func (s *pendingSet) firstTimer(c *percpu.CPU) (tm *timer) {
 	s.mu.Lock(c)
 	if n := s.timers.First(); n != nil {
 		tm = timerOfSignal(n)
+		nameHeld(c, unsafe.Pointer(tm))
 	}
 	s.mu.Unlock(c)
 	return tm
 }
 
 // take takes one signal with a number that is pending. If it is a timer's, the result is the timer: the
-// caller lets go of the set, and has the timer delivered, with fired.
+// caller lets go of the set, and has the timer delivered, with fired. The timer is named while the set is locked, and so before
+// a deletion, which withdraws the signal under that lock, looks for CPUs that name it. The caller ends that by unname.
 //
-// Context: if the signal is a timer's, the caller has p.mu or names the timer.
 // Locks: s.mu held.
 func (s *pendingSet) take(c *percpu.CPU, p *Process, sig uint64) (in info, tm *timer, fired uint64) {
 	s.mu.AssertHeld(c)
@@ -165,7 +168,7 @@ func (s *pendingSet) take(c *percpu.CPU, p *Process, sig uint64) (in info, tm *t
 	switch {
 	case s.plain&b == 0:
 		tm = s.timer(sig)
-		tm.assertStays(c)
+		nameHeld(c, unsafe.Pointer(tm))
 		fired = tm.fired
 		s.unlist(tm)
 	case s.tkill&b != 0:

@@ -114,9 +114,8 @@ func programEnds(timed bool, code programCode) explore.Result {
 		m.p.status = 5
 		if timed {
 			m.tm = &timer{proc: m.p, refs: 2, armings: 1, at: clock.Never, sig: SIGABRT}
-			m.p.refs.Get(&m.cpus[0])
-			m.p.timers.byID.Insert(&m.tm.byID)
-			m.p.timers.count = 1
+			giveParts(m.p)
+			m.p.timers.add(&m.cpus[0], m.tm, false)
 		}
 		return []func(){
 				func() {
@@ -233,18 +232,20 @@ func TestProgramInForegroundIsFound(t *testing.T) {
 	fails(t, programEnds(false, code), "holds its lock|"+afterEnd)
 }
 
-// Negative control: an expiry that gives up the timer's reference to its process, and
-// then takes the process's lock.
+// Negative control: an expiry that gives up its reference to the timer, and then uses the process, which the timer
+// may not keep any more.
 func TestTimerWithoutItsProcessIsFound(t *testing.T) {
 	code := programShipped(func(m *program, c *percpu.CPU) {
 		p := m.tm.proc
-		p.put(c)
-		p.mu.Lock(c)
+		m.tm.mu.Lock(c)
 		m.tm.refs--
 		last := m.tm.refs == 0
+		m.tm.mu.Unlock(c)
+		p.mu.Lock(c)
 		p.mu.Unlock(c)
 		if last {
 			freeTimer(c, m.tm)
+			p.put(c)
 		}
 	})
 	fails(t, programEnds(true, code), "holds its lock|"+afterEnd)

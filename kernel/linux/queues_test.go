@@ -16,6 +16,7 @@ func newTestProcess(c *percpu.CPU, n int) (*Process, []*Task) {
 	p := &Process{ID: 1, futexes: &futexTable{}}
 	p.init(nil, false)
 	p.futexes.init()
+	giveParts(p)
 	var list []*Task
 	for i := range n {
 		x := &Task{proc: p, queue: &futexQueue{}}
@@ -29,6 +30,16 @@ func newTestProcess(c *percpu.CPU, n int) (*Process, []*Task) {
 		list = append(list, x)
 	}
 	return p, list
+}
+
+// testParts keeps the parts of tables of timers, which have their addresses alone.
+var testParts []*timerParts
+
+func giveParts(p *Process) {
+	ps := new(timerParts)
+	ps.init()
+	testParts = append(testParts, ps)
+	p.timers.parts.Store(uintptr(unsafe.Pointer(ps)))
 }
 
 // A mask stops neither SIGKILL nor SIGSTOP; what it held back comes when it goes.

@@ -7,8 +7,8 @@ import (
 	"muster/kernel/percpu"
 )
 
-// How a call finds a task or a timer of its process by its id. The trees of tasks and timers are guarded by the lock of the process, whose
-// line all callers would share, although they use different objects. So the process has tables, too, which are read
+// How a call finds a task or a timer of its process by its id. The trees of tasks and timers are guarded by locks, whose
+// lines all callers would share, although they use different objects. So the process has tables, too, which are read
 // without a lock, as descriptors are (fdread.go): a word of the CPU names the object that it is about to use, and an object that ends waits
 // until no CPU names it before its memory is freed. Objects whose ids have the same last bits share a place in the table. One of them
 // has it until it ends; the others are found in the tree, and the first that is found there takes a place that has become free.
@@ -16,12 +16,13 @@ import (
 // An object may end while it is named: it has left its process then, and says so under its own lock, or what is done to it has no effect
 // any more. That is as if it had ended before.
 
-// seenPlace is a place of a table that is read without a lock: an object's address, or 0; stored under Process.mu, loaded anywhere.
+// seenPlace is a place of a table that is read without a lock: an object's address, or 0; stored under the lock of the tree, loaded
+// anywhere.
 type seenPlace struct{ object atom.Uintptr }
 
 // show makes name find an object, if its place is free.
 //
-// Locks: Process.mu held; not asserted: the callers have just taken it.
+// Locks: that of the tree held; not asserted: the callers have just taken it.
 func (w *seenPlace) show(o unsafe.Pointer) {
 	if w.object.Load() == 0 {
 		w.object.Store(uintptr(o))
@@ -30,7 +31,7 @@ func (w *seenPlace) show(o unsafe.Pointer) {
 
 // hide makes name find an object no more.
 //
-// Locks: Process.mu held; not asserted: the callers have just taken it.
+// Locks: that of the tree held; not asserted: the callers have just taken it.
 func (w *seenPlace) hide(o unsafe.Pointer) {
 	if w.object.Load() == uintptr(o) {
 		w.object.Store(0) // a fence; pairs with the Store of Reading in name

@@ -58,6 +58,7 @@ func (t *Task) takeLocked(c *percpu.CPU, s *pendingSet, set uint64) (in info, ok
 	}
 	if tm != nil {
 		in, t.value = tm.deliver(c, fired), tm.value
+		unname(c)
 	}
 	return in, ready != 0
 }
@@ -92,14 +93,12 @@ func (t *Task) takeOwn(c *percpu.CPU, set uint64) (in info, ok bool) {
 	return in, ok
 }
 
-// takeTimer takes the signal of a timer on the machine's time that waits for t itself. The timer is named while the set is
-// locked, and so before a deletion, which withdraws the signal under that lock, looks for CPUs that name it.
+// takeTimer takes the signal of a timer on the machine's time that waits for t itself.
 //
 // Locks: t.pending.mu held; released. Takes the timer's.
 func (t *Task) takeTimer(c *percpu.CPU, sig uint64) info {
 	t.pending.mu.AssertHeld(c)
 	s := &t.pending
-	nameHeld(c, unsafe.Pointer(s.timer(sig)))
 	_, tm, fired := s.take(c, t.proc, sig)
 	s.mu.Unlock(c)
 	in := tm.deliver(c, fired)

@@ -5,7 +5,7 @@
 // Layer: core.
 // Context: interrupts off, on the calling thread's kernel stack. A handler that
 // blocks returns the CPU on which the thread goes on.
-// Locks: programs.mu, Process.mu, tasks.mu, timer.mu, pendingSet.mu, a futex bucket, File.mu, epoll.mu, taken in
+// Locks: programs.mu, Process.mu, tasks.mu, timerPart.mu, timer.mu, pendingSet.mu, a futex bucket, File.mu, epoll.mu, taken in
 // this order; lock/ranks.go has all. A task holds none while the core brings in a page for it.
 // References and lists follow the two rules of package refs.
 // Manual: the Linux manual pages, section 2, and $GOROOT/src/runtime/os_linux.go.

@@ -24,15 +24,15 @@ import (
 // package sched has one while the timer is armed there, which goes along to
 // TimerExpired.
 //
-// Each timer has a lock, under which all of it changes. The making and the deletion of a timer, a signal for the process, and all that
-// concerns timers on CPU time, hold the lock of the process, too: they search its tasks, its tables and its clocks of CPU time. To
-// set a timer on the machine's time, to look at it, its expiry if the signal is for one task, and the delivery of that signal need the
-// timer's lock alone. So tasks that have timers of their own share no cache line.
+// Each timer has a lock, under which all of it changes. A signal for the process, and all that
+// concerns timers on CPU time, hold the lock of the process, too: they search its tasks and its clocks of CPU time. To make a timer
+// on the machine's time, to set it, to look at it, to delete it, its expiry if the signal is for one task, and the delivery of that signal need the
+// timer's lock alone, and that of a part of the table. So tasks that have timers of their own share no cache line.
 //
 // A task that takes a timer's signal finds the timer by the set of pending signals, whose lock comes after the timer's.
 // It takes the signal out of the set first, and then locks the timer to make it go on. If the timer has been set anew
 // or deleted between the two, the timer stays as it was set: settings says so. The task compares it with fired as it was
-// in the set, because the timer may have expired again. Without the lock of the process the task names the timer
+// in the set, because the timer may have expired again. The task names the timer
 // (seen.go) before it lets go of the set, so that a deletion between the two does not free the timer.
 //
 // An expiry names the task that is to take the signal, also without that lock. The task may have left its process since. Its
@@ -44,11 +44,11 @@ type timer struct {
 	wall   sched.Timer // first; armed on a clock of the machine's time
 	byCPU  tree.Node   // in the due of cpu, Key is the time
 	signal tree.Node   // in set.timers, Key is the signal
-	byID   tree.Node   // in timerTable.byID, Key is the id
+	byID   tree.Node   // in timerPart.byID, Key is the id
 	member list.Node   // in the timers of cpu
 
 	mu   lock.Spin
-	proc *Process // has a reference
+	proc *Process // has a reference if the timer is dead
 	refs int
 
 	clock    timerClock
@@ -107,7 +107,6 @@ func newTimer(c *percpu.CPU, p *Process) *timer {
 	}
 	tm := (*timer)(timerCache.Alloc(c))
 	if tm != nil {
-		p.refs.Get(c) // from the current task, which is one of p's
 		tm.mu.Rank = lock.RankTimer
 		tm.proc, tm.refs, tm.at = p, 1, clock.Never
 		p.chargeFor(c, int(timerBytes))
@@ -117,7 +116,7 @@ func newTimer(c *percpu.CPU, p *Process) *timer {
 
 // free gives the memory of a timer without references back.
 //
-// Context: a task is current.
+// Context: a task of its process is current.
 func (tm *timer) free(c *percpu.CPU) {
 	tm.proc.chargeFor(c, -int(timerBytes))
 	tm.release(c)
@@ -125,10 +124,8 @@ func (tm *timer) free(c *percpu.CPU) {
 
 // release is free for a timer that counts no more.
 func (tm *timer) release(c *percpu.CPU) {
-	p := tm.proc
 	awaitReaders(c, uintptr(unsafe.Pointer(tm)))
 	freeTimer(c, tm)
-	p.put(c)
 }
 
 // now is the time on the timer's clock.
@@ -212,17 +209,21 @@ func TimerExpired(c *percpu.CPU, wall uintptr) {
 	default:
 		tm.fire(c, nil)
 	}
+	if to == nil { // while the timer has the queue's reference: if it ends meanwhile, it keeps p
+		tm.mu.Unlock(c)
+		p.mu.Unlock(c)
+		tm.mu.Lock(c)
+	}
 	tm.refs-- // the queue's
 	last := tm.refs == 0
 	tm.mu.Unlock(c)
-	if to == nil {
-		p.mu.Unlock(c)
-	} else {
+	if to != nil {
 		unname(c)
 	}
-	if last {
+	if last { // it is dead, and has a reference to p
 		p.held.Add(^uint64(timerBytes - 1)) // in an interrupt, which is of no task
 		tm.release(c)
+		p.put(c)
 	}
 }
 
@@ -272,10 +273,9 @@ func (tm *timer) fireTo(c *percpu.CPU, to *Task) {
 
 // deliver makes the timer go on whose signal a task has taken out of a set. fired is of that signal.
 //
-// Context: the caller has the lock of the process, for a timer on CPU time in any case, or names the timer: see assertStays.
+// Context: the caller names the timer, and for a timer on CPU time has the lock of the process.
 // Locks: takes tm.mu.
 func (tm *timer) deliver(c *percpu.CPU, fired uint64) info {
-	tm.assertStays(c)
 	tm.mu.Lock(c)
 	if tm.settings == fired { // else it was set anew
 		tm.set = nil
@@ -296,13 +296,6 @@ func (tm *timer) deliver(c *percpu.CPU, fired uint64) info {
 	}
 	tm.mu.Unlock(c)
 	return in
-}
-
-// assertStays panics in debug builds if the CPU neither names tm nor has the lock of its process, under which tm could not end.
-func (tm *timer) assertStays(c *percpu.CPU) {
-	if !names(c, unsafe.Pointer(tm)) {
-		tm.proc.mu.AssertHeld(c)
-	}
 }
 
 // following returns the first time after now, counted from at in intervals, and how
@@ -357,11 +350,12 @@ func (tm *timer) left(c *percpu.CPU) (left, every clock.Time) {
 }
 
 // end takes a timer out of everything but the table, and gives the table's reference
-// up. last says that the caller frees it, without the lock.
+// up. last says that the caller frees it, without the lock. Else a call of TimerExpired is to come, which uses the process: the timer
+// gets a reference to it.
 //
-// Locks: tm.proc.mu held; takes tm.mu.
+// Context: the caller has the lock of the process if the timer counts CPU time.
+// Locks: takes tm.mu.
 func (tm *timer) end(c *percpu.CPU) (last bool) {
-	tm.proc.mu.AssertHeld(c)
 	tm.mu.Lock(c)
 	tm.disarm(c)
 	tm.dead = true
@@ -370,7 +364,9 @@ func (tm *timer) end(c *percpu.CPU) (last bool) {
 		tm.cpu = nil
 	}
 	tm.refs--
-	last = tm.refs == 0
+	if last = tm.refs == 0; !last {
+		tm.proc.refs.Get(c) // from a task of the process
+	}
 	tm.mu.Unlock(c)
 	return last
 }

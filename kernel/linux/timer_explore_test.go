@@ -28,9 +28,7 @@ func deletions(end func(c *percpu.CPU, t *Task), remove func(c *percpu.CPU, t *T
 		m := newMasks()
 		x, y := m.tasks[0], m.tasks[1]
 		tm := &timer{proc: m.p, refs: 2, armings: 1, sig: SIGABRT, notify: notifyThread, target: y.ID}
-		m.p.refs.Get(&m.cpus[0])
-		m.p.timers.byID.Insert(&tm.byID)
-		m.p.timers.count = 1
+		m.p.timers.add(&m.cpus[0], tm, false)
 		var third percpu.CPU
 		third.Init(0)
 		return []func(){
@@ -94,17 +92,16 @@ func TestTimerInOpenSetIsFound(t *testing.T) {
 // its way.
 func TestLiveTimerIsFound(t *testing.T) {
 	r := deletions(nil, func(c *percpu.CPU, x *Task) {
-		p := x.proc
-		p.mu.Lock(c)
-		tm := p.timers.find(0)
-		p.timers.remove(tm)
+		tm := x.proc.timers.remove(c, 0)
 		tm.mu.Lock(c)
 		tm.disarm(c)
 		tm.at = 0
 		tm.refs--
 		last := tm.refs == 0
+		if !last {
+			tm.proc.refs.Get(c)
+		}
 		tm.mu.Unlock(c)
-		p.mu.Unlock(c)
 		if last {
 			tm.free(c)
 		}
@@ -117,12 +114,8 @@ func TestLiveTimerIsFound(t *testing.T) {
 // reference.
 func TestTimerFreedTwiceIsFound(t *testing.T) {
 	r := deletions(nil, func(c *percpu.CPU, x *Task) {
-		p := x.proc
-		p.mu.Lock(c)
-		tm := p.timers.find(0)
-		p.timers.remove(tm)
+		tm := x.proc.timers.remove(c, 0)
 		tm.end(c)
-		p.mu.Unlock(c)
 		tm.free(c)
 	})
 	require.Error(t, r.Err)
@@ -137,8 +130,7 @@ func setAnew(take takeCode, set func(c *percpu.CPU, p *Process) bool) explore.Re
 		m := newSent()
 		x := m.tasks[0]
 		tm := &timer{proc: m.p, refs: 2, armings: 1, sig: SIGABRT, notify: notifyThread, target: x.ID, interval: clock.Never - 1}
-		m.p.refs.Get(&m.cpus[0])
-		m.p.timers.add(tm)
+		m.p.timers.add(&m.cpus[0], tm, false)
 		x.mask.Store(bit(SIGABRT))
 		TimerExpired(&m.cpus[0], uintptr(unsafe.Pointer(tm)))
 		tm.notify = notifyNone // arm notes the time, and uses no queue of package sched, which other runs have used
@@ -210,8 +202,7 @@ func takenWhile(take takeCode, do func(c *percpu.CPU, x *Task, tm *timer), want 
 		m := newSent()
 		x := m.tasks[0]
 		tm := &timer{proc: m.p, refs: 2, armings: 1, sig: SIGABRT, notify: notifyThread, target: x.ID}
-		m.p.refs.Get(&m.cpus[0])
-		m.p.timers.add(tm)
+		m.p.timers.add(&m.cpus[0], tm, false)
 		TimerExpired(&m.cpus[1], uintptr(unsafe.Pointer(tm)))
 		return []func(){
 			func() { take(x, &m.cpus[0], bit(SIGABRT)) },
@@ -311,8 +302,7 @@ func used(use func(c *percpu.CPU, p *Process)) explore.Result {
 		stock.freed = map[unsafe.Pointer]bool{}
 		m := newSent()
 		tm := &timer{proc: m.p, refs: 1, sig: SIGABRT, at: clock.Never}
-		m.p.refs.Get(&m.cpus[0])
-		m.p.timers.add(tm)
+		m.p.timers.add(&m.cpus[0], tm, false)
 		return []func(){
 				func() {
 					m.tasks[0].deleteTimer(&m.cpus[0], 0)
@@ -339,14 +329,15 @@ func TestTimerUsedWhileDeleted(t *testing.T) {
 // Negative control: a use that names the timer, and does not look again whether it is still there.
 func TestTimerUsedUnseenIsFound(t *testing.T) {
 	fails(t, used(func(c *percpu.CPU, p *Process) {
-		if v := p.timers.place(0).object.Load(); v != 0 {
+		if v := p.timers.part(0).place(0).object.Load(); v != 0 {
 			tm := (*timer)(unsafe.Pointer(v))
 			c.Reading.Store(v)
 			tm.mu.Lock(c)
 			if tm.proc == nil {
 				panic("a timer is used after its end")
 			}
-			tm.unlock(c)
+			tm.mu.Unlock(c)
+			unname(c)
 		}
 	}), "used after its end")
 }

@@ -32,6 +32,45 @@ func TestFollowing(t *testing.T) {
 	}
 }
 
+// The ids of timers differ, a CPU whose part is full makes timers in others, and there is a largest number.
+func TestTimerParts(t *testing.T) {
+	c := &percpu.CPU{ID: partsOfTimers + 3}
+	p, _ := newTestProcess(c, 1)
+	list := make([]timer, maxTimers+1)
+	for i := range list[:maxTimers] {
+		value := uint64(1) << 40
+		list[i].value = value
+		id, e := p.timers.add(c, &list[i], i%2 == 0)
+		require.Zero(t, e)
+		if i < maxTimers/partsOfTimers {
+			require.EqualValues(t, i*partsOfTimers+3, id, "in its own part")
+		}
+		require.EqualValues(t, list[i].byID.Key, id)
+		if i%2 == 0 {
+			value = uint64(id)
+		}
+		require.Equal(t, value, list[i].value, "the id, if it is to be named by it")
+	}
+	_, e := p.timers.add(c, &list[maxTimers], false)
+	require.Equal(t, EAGAIN, e)
+	for i := range list[:maxTimers] {
+		require.Same(t, &list[i], p.timers.name(c, list[i].byID.Key))
+		unname(c)
+	}
+	require.Nil(t, p.timers.name(c, 1<<32-1))
+	require.Same(t, &list[7], p.timers.remove(c, list[7].byID.Key))
+	require.Nil(t, p.timers.remove(c, list[7].byID.Key), "twice")
+	require.Nil(t, p.timers.name(c, list[7].byID.Key))
+	require.Zero(t, c.Reading.Load())
+	id, e := p.timers.add(c, &list[maxTimers], false)
+	require.Zero(t, e)
+	require.NotEqualValues(t, list[7].byID.Key, id, "an id comes again late")
+	for range maxTimers {
+		require.NotNil(t, p.timers.any(c))
+	}
+	require.Nil(t, p.timers.any(c))
+}
+
 func TestSpanOf(t *testing.T) {
 	v, e := spanOf(2, 999999, 1e6)
 	require.Zero(t, e)

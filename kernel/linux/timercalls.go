@@ -40,24 +40,14 @@ func sysTimerCreate(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) 
 		return c, errno(EINVAL)
 	}
 	tm := newTimer(c, t.proc)
+	if tm != nil && !t.proc.makeParts(c) {
+		tm.free(c)
+		tm = nil
+	}
 	if tm == nil {
 		return c, errno(ENOMEM)
 	}
-	p := t.proc
-	p.mu.Lock(c)
-	e := tm.describe(c, t, id, &ev)
-	if e == 0 {
-		e = p.timers.add(tm)
-	}
-	n := uint32(tm.byID.Key)
-	if f.SI == 0 {
-		tm.value = uint64(n)
-	}
-	last := e != 0 && tm.end(c)
-	p.mu.Unlock(c)
-	if last {
-		tm.free(c)
-	}
+	n, e := t.createTimer(c, tm, id, &ev, f.SI == 0)
 	if e != 0 {
 		return c, errno(e)
 	}
@@ -68,19 +58,60 @@ func sysTimerCreate(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) 
 	return c, 0
 }
 
-// describe fills in a new timer: what it counts, and what it does.
+// createTimer completes a new timer, and puts it into the table; or it frees the timer. named says that the value is the id.
 //
-// Locks: t.proc.mu held.
+// Locks: takes p.mu if the timer counts CPU time, and the lock of a part.
+func (t *Task) createTimer(c *percpu.CPU, tm *timer, id clockID, ev *sigevent, named bool) (n uint32, e Errno) {
+	p := t.proc
+	if ev.notify == sigevThreadID && !p.hasTask(c, ev.thread) {
+		e = EINVAL
+	}
+	whole := id.kind == kindProcessCPU || id.kind == kindThreadCPU
+	if whole {
+		p.mu.Lock(c)
+	}
+	if e == 0 {
+		e = tm.describe(c, t, id, ev)
+	}
+	if e == 0 {
+		n, e = p.timers.add(c, tm, named)
+	}
+	last := e != 0 && tm.end(c)
+	if whole {
+		p.mu.Unlock(c)
+	}
+	if last {
+		tm.free(c)
+	}
+	return n, e
+}
+
+// hasTask reports whether a task of p has an id.
+//
+// Locks: takes p.mu, or none.
+func (p *Process) hasTask(c *percpu.CPU, id uint32) bool {
+	if p.seen.name(c, id) != nil {
+		unname(c)
+		return true
+	}
+	p.mu.Lock(c)
+	t := p.find(c, id)
+	if t != nil {
+		p.seen.show(t)
+	}
+	p.mu.Unlock(c)
+	return t != nil
+}
+
+// describe fills in a new timer: what it counts, and what it does. The thread for its signal is there, or was.
+//
+// Locks: for a timer on CPU time p.mu held; not asserted: createTimer, the only caller, has taken it.
 func (tm *timer) describe(c *percpu.CPU, t *Task, id clockID, ev *sigevent) Errno {
-	t.proc.mu.AssertHeld(c)
 	p := t.proc
 	switch ev.notify {
 	case sigevNone:
 		tm.notify = notifyNone
 	case sigevThreadID:
-		if p.find(c, ev.thread) == nil {
-			return EINVAL
-		}
 		tm.notify, tm.target = notifyThread, ev.thread
 	case sigevSignal, sigevThread:
 		tm.notify = notifyProcess
@@ -119,15 +150,18 @@ func sysTimerDelete(c *percpu.CPU, t *Task, f *cpu.Frame) (*percpu.CPU, uint64) 
 
 func (t *Task) deleteTimer(c *percpu.CPU, id uint64) uint64 {
 	p := t.proc
-	p.mu.Lock(c)
-	tm := p.timers.find(id)
+	tm := p.timers.remove(c, uintArg(id))
 	if tm == nil {
-		p.mu.Unlock(c)
 		return errno(EINVAL)
 	}
-	p.timers.remove(tm)
+	whole := tm.clock == timerCPU
+	if whole {
+		p.mu.Lock(c)
+	}
 	last := tm.end(c)
-	p.mu.Unlock(c)
+	if whole {
+		p.mu.Unlock(c)
+	}
 	if last {
 		tm.free(c)
 	}

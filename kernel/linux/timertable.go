@@ -3,25 +3,47 @@ package linux
 import (
 	"unsafe"
 
+	"muster/kernel/atom"
+	"muster/kernel/layout"
+	"muster/kernel/lock"
+	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/sched"
 	"muster/kernel/tree"
 )
 
-// timerTable is the timers of a process, guarded by its lock. The field seen is also read without it.
+// timerTable is the timers of a process. Those of timer_create are in parts, which are made with the first one; the rest is guarded by the
+// lock of the process.
 type timerTable struct {
-	seen     [timersSeen]seenPlace // *timer by the last bits of its id
-	byID     tree.Tree
-	count    uint32 // in byID
-	next     uint32 // id for the next timer
+	parts    atom.Uintptr // *timerParts, 0 for none; stored once, under the lock
 	cpu      cpuClock
 	virtual  cpuClock // CPU time outside the core alone
 	interval [3]*timer
 }
 
-// timersSeen is the number of timers that are found without the lock of the process: one of those whose ids have the
-// same last bits. It is a power of two.
-const timersSeen = 32
+// timerParts is the timers that timer_create has made: a page. A CPU makes timers in its own part, so tasks on different CPUs that make, use and
+// delete timers share no cache line.
+type timerParts [partsOfTimers]timerPart
+
+// timerPart is the timers whose ids have the same remainder by partsOfTimers.
+type timerPart struct {
+	mu    lock.Spin
+	next  uint32 // of the next timer: its id without the part
+	count uint32 // in byID
+	byID  tree.Tree
+	seen  [timersSeen]seenPlace // by the last bits of the ids without the part; stored under mu
+	_     [partBytes - unsafe.Sizeof(lock.Spin{}) - 8 - unsafe.Sizeof(tree.Tree{}) - 8*timersSeen]byte
+}
+
+const (
+	partsOfTimers = 16
+	partBytes     = layout.PageSize / partsOfTimers
+	// timersSeen is the number of timers of a part that are found without its lock: one of those whose ids have the same last
+	// bits. It is a power of two.
+	timersSeen = 16
+)
+
+var _ [layout.PageSize]byte = [unsafe.Sizeof(timerParts{})]byte{}
 
 // maxTimers is the largest number of timers of a process: as many as it can have
 // threads with a profiling timer each.
@@ -37,117 +59,203 @@ func (tt *timerTable) init(u *sched.Usage) {
 	tt.virtual.user = true
 }
 
-// add gives a complete timer its id: from here on calls find it.
+func (ps *timerParts) init() {
+	for i := range ps {
+		ps[i].mu.Rank = lock.RankTimerPart
+	}
+}
+
+// load returns the parts, nil if there is no timer yet.
+func (tt *timerTable) load() *timerParts { return (*timerParts)(unsafe.Pointer(tt.parts.Load())) }
+
+// makeParts makes the parts of a process's table, if it has none; false when memory is exhausted.
 //
-// Locks: Process.mu held; not asserted: the callers have just taken it.
-func (tt *timerTable) add(tm *timer) Errno {
-	if tt.count == maxTimers {
-		return EAGAIN
+// Locks: takes p.mu.
+func (p *Process) makeParts(c *percpu.CPU) bool {
+	if p.timers.load() != nil {
+		return true
 	}
+	if !p.mayGrow(c) {
+		return false
+	}
+	frame, ok := mem.AllocZeroed(c)
+	if !ok {
+		return false
+	}
+	ps := (*timerParts)(unsafe.Pointer(mem.Direct(frame)))
+	ps.init()
+	p.mu.Lock(c)
+	first := p.timers.load() == nil
+	if first {
+		p.timers.parts.Store(uintptr(unsafe.Pointer(ps))) // complete; pairs with the Load in load
+	}
+	p.mu.Unlock(c)
+	if first {
+		p.chargeFor(c, layout.PageSize)
+	} else {
+		mem.FreeFrame(c, frame)
+	}
+	return true
+}
+
+// freeParts frees the parts, which have no timers.
+//
+// Context: a task of p is current, and no other task uses the table.
+func (p *Process) freeParts(c *percpu.CPU) {
+	if ps := p.timers.load(); ps != nil {
+		p.timers.parts.Store(0)
+		freePage(c, uintptr(unsafe.Pointer(ps)))
+	}
+}
+
+// add gives a complete timer its id: from here on calls find it, and may end it. The timer is made in the part of the CPU, or the next
+// one that is not full. If named is set, the id is the timer's value, too.
+//
+// Locks: takes that of a part.
+func (tt *timerTable) add(c *percpu.CPU, tm *timer, named bool) (id uint32, e Errno) {
+	ps := tt.load()
+	for i := range uint32(partsOfTimers) {
+		n := (c.ID + i) % partsOfTimers
+		if id, ok := ps[n].add(c, tm, n, named); ok {
+			return id, 0
+		}
+	}
+	return 0, EAGAIN
+}
+
+// add is timerTable.add in one part, which has a number.
+//
+// Locks: takes pt.mu.
+func (pt *timerPart) add(c *percpu.CPU, tm *timer, part uint32, named bool) (id uint32, ok bool) {
+	pt.mu.Lock(c)
 	for range idTries {
-		n := tt.byID.AtLeast(uint64(tt.next))
-		free := n == nil || n.Key != uint64(tt.next)
-		if free {
-			tm.byID.Key = uint64(tt.next)
-			tt.byID.Insert(&tm.byID)
-			tt.count++
-			tt.show(tm)
+		if pt.count == maxTimers/partsOfTimers {
+			break
 		}
-		tt.next = (tt.next + 1) & (1<<31 - 1)
-		if free {
-			return 0
+		id = pt.next*partsOfTimers + part
+		pt.next = (pt.next + 1) % (1 << 31 / partsOfTimers)
+		if pt.find(uint64(id)) != nil {
+			continue
 		}
+		tm.byID.Key = uint64(id)
+		if named {
+			tm.value = uint64(id)
+		}
+		pt.byID.Insert(&tm.byID)
+		pt.count++
+		pt.place(uint64(id)).show(unsafe.Pointer(tm))
+		ok = true
+		break
 	}
-	return EAGAIN
+	pt.mu.Unlock(c)
+	return id, ok
 }
 
 // place returns the place of a timer in seen.
-func (tt *timerTable) place(id uint64) *seenPlace { return &tt.seen[id%timersSeen] }
+func (pt *timerPart) place(id uint64) *seenPlace { return &pt.seen[id/partsOfTimers%timersSeen] }
 
-// show makes lock find a timer.
+// find returns the timer with an id, nil for none.
 //
-// Locks: Process.mu held; not asserted: the callers have just taken it.
-func (tt *timerTable) show(tm *timer) { tt.place(tm.byID.Key).show(unsafe.Pointer(tm)) }
-
-// remove takes a timer out of the table: from here on no call finds it.
-//
-// Locks: Process.mu held; not asserted: the callers have just taken it.
-func (tt *timerTable) remove(tm *timer) {
-	tt.byID.Remove(&tm.byID)
-	tt.count--
-	tt.place(tm.byID.Key).hide(unsafe.Pointer(tm))
-}
-
-// lock returns the timer with an id, locked, for a call that changes nothing outside it: unlock ends that. If the result is
-// nil, such a call goes by the lock of the process. A word of the CPU names the timer until then (seen.go): the timer's own lock could
-// not keep its memory.
-//
-// Locks: takes the timer's, which the caller has afterwards.
-func (tt *timerTable) lock(c *percpu.CPU, id uint64) *timer {
-	id &= 1<<32 - 1
-	tm := (*timer)(tt.place(id).name(c))
-	if tm == nil {
-		return nil
+// Locks: pt.mu held; not asserted: the callers have just taken it.
+func (pt *timerPart) find(id uint64) *timer {
+	if n := pt.byID.AtLeast(id); n != nil && n.Key == id {
+		return timerOfID(n)
 	}
-	if tm.byID.Key == id && tm.clock != timerCPU {
-		tm.mu.Lock(c)
-		if !tm.dead {
-			return tm
-		}
-		tm.mu.Unlock(c)
-	}
-	unname(c)
 	return nil
 }
 
-// unlock ends what lock began.
-//
-// Locks: tm.mu held; released.
-func (tm *timer) unlock(c *percpu.CPU) {
-	tm.mu.AssertHeld(c)
-	tm.mu.Unlock(c)
-	unname(c)
+// part returns the part of an id, nil if there is none.
+func (tt *timerTable) part(id uint64) *timerPart {
+	ps := tt.load()
+	if ps == nil {
+		return nil
+	}
+	return &ps[id%partsOfTimers]
 }
 
-// useTimer locks the timer with an id and returns it, nil if there is none. whole says that the caller has the lock of the process,
-// too. doneWith ends the use.
+// remove takes the timer with an id out of the table: from here on no call finds it, and the caller has the table's reference. nil
+// if there is none.
+//
+// Locks: takes that of a part.
+func (tt *timerTable) remove(c *percpu.CPU, id uint64) *timer {
+	pt := tt.part(id)
+	if pt == nil {
+		return nil
+	}
+	pt.mu.Lock(c)
+	tm := pt.find(id)
+	if tm != nil {
+		pt.drop(tm)
+	}
+	pt.mu.Unlock(c)
+	return tm
+}
+
+// drop takes a timer out of a part.
+//
+// Locks: pt.mu held; not asserted: the callers have just taken it.
+func (pt *timerPart) drop(tm *timer) {
+	pt.byID.Remove(&tm.byID)
+	pt.count--
+	pt.place(tm.byID.Key).hide(unsafe.Pointer(tm))
+}
+
+// name returns the timer with an id, and keeps its memory until unname (seen.go); nil if there is none. The timer may have ended.
+//
+// Locks: takes that of a part, or none.
+func (tt *timerTable) name(c *percpu.CPU, id uint64) *timer {
+	pt := tt.part(id)
+	if pt == nil {
+		return nil
+	}
+	w := pt.place(id)
+	if tm := (*timer)(w.name(c)); tm != nil {
+		if tm.byID.Key == id {
+			return tm
+		}
+		unname(c)
+	}
+	pt.mu.Lock(c)
+	tm := pt.find(id)
+	if tm != nil {
+		w.show(unsafe.Pointer(tm))
+		nameHeld(c, unsafe.Pointer(tm)) // remove waits for the lock
+	}
+	pt.mu.Unlock(c)
+	return tm
+}
+
+// useTimer locks the timer with an id and returns it, nil if there is none. A word of the CPU names the timer until doneWith: the timer's own
+// lock could not keep its memory. whole says that the caller has the lock of the process, too, which timers on CPU time need.
 //
 // Locks: takes p.mu if it must, and the timer's, which the caller has afterwards.
 func (p *Process) useTimer(c *percpu.CPU, id uint64) (tm *timer, whole bool) {
-	if tm = p.timers.lock(c, id); tm != nil {
-		return tm, false
+	if tm = p.timers.name(c, uintArg(id)); tm == nil {
+		return nil, false
 	}
-	p.mu.Lock(c)
-	if tm = p.timers.find(id); tm != nil {
-		p.timers.show(tm)
-		tm.mu.Lock(c)
+	if whole = tm.clock == timerCPU; whole {
+		p.mu.Lock(c)
 	}
-	return tm, true
+	tm.mu.Lock(c)
+	if tm.dead {
+		p.doneWith(c, tm, whole)
+		return nil, false
+	}
+	return tm, whole
 }
 
 // doneWith ends the use of a timer, or of none.
 //
 // Locks: none; releases those of useTimer.
 func (p *Process) doneWith(c *percpu.CPU, tm *timer, whole bool) {
-	switch {
-	case !whole:
-		tm.unlock(c)
+	if tm == nil {
 		return
-	case tm != nil:
-		tm.mu.Unlock(c)
 	}
-	p.mu.Unlock(c)
-}
-
-// find returns the timer with an id, nil for none.
-//
-// Locks: Process.mu held; not asserted: the callers have just taken it.
-func (tt *timerTable) find(id uint64) *timer {
-	id &= 1<<32 - 1
-	if n := tt.byID.AtLeast(id); n != nil && n.Key == id {
-		return timerOfID(n)
+	tm.mu.Unlock(c)
+	if whole {
+		p.mu.Unlock(c)
 	}
-	return nil
+	unname(c)
 }
 
 // deleteTimers ends all timers of a process, one in each step.
@@ -155,9 +263,10 @@ func (p *Process) deleteTimers(c *percpu.CPU) *percpu.CPU {
 	tt := &p.timers
 	for {
 		p.mu.Lock(c)
-		tm := tt.any()
+		tm := tt.any(c)
 		if tm == nil {
 			p.mu.Unlock(c)
+			p.freeParts(c)
 			return c
 		}
 		last := tm.end(c)
@@ -171,12 +280,21 @@ func (p *Process) deleteTimers(c *percpu.CPU) *percpu.CPU {
 
 // any takes a timer out of the table, nil if there is none.
 //
-// Locks: Process.mu held; not asserted: the callers have just taken it.
-func (tt *timerTable) any() *timer {
-	if n := tt.byID.First(); n != nil {
-		tm := timerOfID(n)
-		tt.remove(tm)
-		return tm
+// Locks: Process.mu held; not asserted: the callers have just taken it. Takes those of the parts.
+func (tt *timerTable) any(c *percpu.CPU) *timer {
+	if ps := tt.load(); ps != nil {
+		for i := range ps {
+			pt := &ps[i]
+			pt.mu.Lock(c)
+			n := pt.byID.First()
+			if n != nil {
+				pt.drop(timerOfID(n))
+			}
+			pt.mu.Unlock(c)
+			if n != nil {
+				return timerOfID(n)
+			}
+		}
 	}
 	for i, tm := range tt.interval {
 		if tm != nil {

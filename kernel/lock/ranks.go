@@ -10,6 +10,7 @@ const (
 	RankPrograms  Rank = iota + 1 // linux.programs.mu: ends a program; linux.foreground.mu: posts signals
 	RankProcess                   // linux.Process.mu; wakes threads, posts signals
 	RankTasks                     // linux.tasks.mu: the tree of thread ids
+	RankTimerPart                 // linux.timerPart.mu: a part of a process's timers
 	RankTimer                     // linux.timer.mu: arms timers, changes sets of pending signals
 	RankSignals                   // linux.pendingSet.mu: the signals that wait for a task or a process
 	RankFutexMove                 // linux.futexTable.moves: a task between two buckets
@@ -34,7 +35,7 @@ const (
 
 // rankNames are the names of the classes of locks, one for each rank.
 var rankNames = [Ranks]string{
-	RankPrograms: "programs", RankProcess: "process", RankTasks: "tasks", RankTimer: "timer", RankSignals: "signals", RankFutexMove: "futex-move", RankFutex: "futex",
+	RankPrograms: "programs", RankProcess: "process", RankTasks: "tasks", RankTimerPart: "timer-part", RankTimer: "timer", RankSignals: "signals", RankFutexMove: "futex-move", RankFutex: "futex",
 	RankMutex: "mutex", RankFile: "file", RankEpoll: "epoll", RankSpace: "space", RankTimers: "timers", RankThread: "thread", RankRunQueue: "run-queue",
 	RankAccount: "account", RankPerCPU: "per-cpu", RankCache: "cache", RankMap: "map", RankFrames: "frames", RankIOAPIC: "interrupt-lines", RankRandom: "random",
 	RankConsole: "console",
