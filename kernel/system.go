@@ -268,6 +268,7 @@ func (s *system) Memory() shell.Memory {
 		Nodes: nodeList(), Caches: caches,
 		Total: m.TotalPages * layout.PageSize, Free: m.FreePages * layout.PageSize, Reserve: m.ReservePages * layout.PageSize,
 		Kernel: m.KernelPages * layout.PageSize, HeapAlloc: r.HeapAlloc, HeapSys: r.HeapSys, GCs: r.NumGC, Faults: m.Faults,
+		Zeroed: shell.Zeroed{Bytes: m.ZeroPages * layout.PageSize, Most: m.ZeroMost * layout.PageSize, Cleared: m.ZeroCleared, Used: m.ZeroUsed},
 		Stacks: m.StacksMade, StackHigh: high, StackSize: m.StackSize, Goroutines: runtime.NumGoroutine(),
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"muster/kernel/shell"
 )
 
 // The answers to system calls about memory are those of the Linux that runs this test.
@@ -189,6 +191,30 @@ func TestBombsAreBounded(t *testing.T) {
 			}
 			r := counted(t, "--mem", "512", "--app", exe, act, n).lacks("PANIC")
 			require.Equal(t, status, r.status)
+		})
+	}
+}
+
+// Idle CPUs clear pages, which programs use; the debug kernel looks at each that it takes. All bytes of a program's pages are zeros
+// when it touches them first, though the frames had its old contents. With zeropool=off no page is cleared ahead of time.
+func TestPagesOfZeros(t *testing.T) {
+	exe := build(t, "build", "./testdata/ahead")
+	for _, how := range []string{"on", "off"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			r := boot(t, "--kernel", root+"/build/kernel-debug.elf", "--cpus", "2", "--mem", "512", "--qemu", "-initrd "+exe, "--append", "loglevel=5 zeropool="+how,
+				"--run", "app ahead / ahead; mem; mem -json").ok().lacks("PANIC")
+			require.Len(t, regexp.MustCompile(`ahead: 200 pages .*, old bytes 0\n`).FindAllString(r.log, -1), 2)
+			z := decode[shell.Memory](r, "mem -json").Zeroed
+			if how == "off" {
+				require.Equal(t, shell.Zeroed{}, z)
+				return
+			}
+			r.matches(`cleared ahead +\d+ of 2048 KiB, \d+ pages of \d+ used`)
+			require.EqualValues(t, 2<<20, z.Most)
+			require.LessOrEqual(t, z.Bytes, z.Most)
+			require.Greater(t, z.Used, uint64(500), "of 3600 pages that the programs touched")
+			require.GreaterOrEqual(t, z.Cleared, z.Used+z.Bytes/4096)
 		})
 	}
 }

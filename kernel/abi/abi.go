@@ -388,6 +388,8 @@ type Mem struct {
 	StackHigh                           uint64 // deepest use of the kernel stacks that are free now, in bytes
 	StackSize                           uint64
 	Faults                              uint64 // of the kernel's Go runtime
+	ZeroPages, ZeroMost                 uint64 // pages that idle CPUs have cleared ahead of time; how many all CPUs may have
+	ZeroCleared, ZeroUsed               uint64 // pages cleared so since the boot; of them, those that were allocated
 }
 
 // NodeStart says that the memory from a frame on is of a NUMA node, up to the frame of the next NodeStart.

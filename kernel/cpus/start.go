@@ -46,6 +46,7 @@ func SetLimit(c *percpu.CPU, _ *linux.Task, n uint32) (*percpu.CPU, uint64) {
 	Online.Set(0)
 	sched.InitIdle(masks+percpu.MaskBytes(n), n)
 	sched.InitNear(masks+3*percpu.MaskBytes(n), n)
+	mem.GiveBack(c) // of many CPUs, each may keep less
 	mem.SetMaxCPUs(n)
 	initIndex(c, n)
 	addToIndex(c)

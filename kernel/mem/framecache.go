@@ -54,6 +54,10 @@ type frameCache struct {
 	size   uint32
 	away   magazine // frames of other nodes
 	spare  [maxSpares + 1]magazine
+
+	zero     magazine // frames that are zeros: zeroed.go
+	cleared  uint64   // frames that the CPU has cleared ahead
+	returned uint64   // of those, how many went back to the pool
 }
 
 func cacheOf(c *percpu.CPU) *frameCache { return ptr[frameCache](frames.caches.On(c.ID)) }
@@ -220,7 +224,7 @@ func (k *frameCache) unload(c *percpu.CPU) {
 //
 // Locks: takes zone.mu of one zone after another, if there are any.
 func (k *frameCache) give(c *percpu.CPU) {
-	if k.n+k.spared+k.away.n == 0 {
+	if k.n+k.spared+k.away.n+k.zero.n == 0 {
 		return
 	}
 	putMagazine(c, magazine{k.first, k.n})
@@ -228,7 +232,9 @@ func (k *frameCache) give(c *percpu.CPU) {
 		putMagazine(c, k.spare[i])
 	}
 	putMagazine(c, k.away)
-	k.first, k.n, k.spares, k.spared, k.away = frameNone, 0, 0, 0, magazine{}
+	k.returned += uint64(k.zero.n)
+	putMagazine(c, k.zero)
+	k.first, k.n, k.spares, k.spared, k.away, k.zero = frameNone, 0, 0, 0, magazine{}, magazine{}
 	beginCaching()
 }
 

@@ -34,7 +34,8 @@ type machine struct {
 	words []uint32
 	fresh [1]freshRAM
 	plan  *plan
-	pages []bool // of the frame table: those that have memory
+	pages []bool  // of the frame table: those that have memory
+	bytes uintptr // memory of the first frame
 }
 
 // newMachine makes an allocator of so many frames. None was ever used.
@@ -47,17 +48,26 @@ func newMachine(t *testing.T, total, reserve uint32) *machine {
 		m.cpus[i].Init(uint32(i))
 	}
 	noMemory(t)
+	m.bytes = m.memory(t)
+	m.begin(reserve)
+	return m
+}
+
+// begin is the beginning: no memory was ever used.
+func (m *machine) begin(reserve uint32) {
+	clear(m.words)
+	frames, pool, nodes, bootZone = framesZero, poolZero, nodesZero, zone{}
+	initZones()
 	frames.table = uintptr(unsafe.Pointer(&m.words[0])) - uintptr(m.first)*4
-	frames.total, frames.reserve = uint64(total), uint64(reserve)
-	frames.memory = m.memory(t) - uintptr(m.first)<<layout.PageShift
-	pool.regions, pool.count = []region{{start: m.first, end: m.first + total, table: m.first + total, tableEnd: m.first + total}}, 1
-	bootZone.fresh, bootZone.total = uintptr(unsafe.Pointer(&m.fresh)), uint64(total)
-	bootZone.addFresh(freshRAM{m.first, m.first + total})
+	frames.total, frames.reserve = uint64(m.total), uint64(reserve)
+	frames.memory = m.bytes - uintptr(m.first)<<layout.PageShift
+	pool.regions, pool.count = []region{{start: m.first, end: m.first + m.total, table: m.first + m.total, tableEnd: m.first + m.total}}, 1
+	bootZone.fresh, bootZone.total = uintptr(unsafe.Pointer(&m.fresh)), uint64(m.total)
+	bootZone.addFresh(freshRAM{m.first, m.first + m.total})
 	clear(hostCaches[:])
 	frames.caches = PerCPU(unsafe.Pointer(&hostCaches))
 	sizeCaches(uint32(len(m.cpus)))
 	beginCaching()
-	return m
 }
 
 // hostWords returns the words of frames. They are not in the garbage collector's memory: the address of frame 0's word is far below
@@ -141,6 +151,7 @@ func (m *machine) walk(t *testing.T) (n uint64) {
 		k := cacheOf(c)
 		list(k.first, uint64(k.n))
 		list(k.away.first, uint64(k.away.n))
+		list(k.zero.first, uint64(k.zero.n))
 		spared := uint64(0)
 		for _, s := range k.spare[:k.spares] {
 			list(s.first, uint64(s.n))
@@ -197,8 +208,11 @@ func (m *machine) walkZone(t *testing.T, z *zone, mark func(uint32), list func(u
 	}
 }
 
-// user is AllocUser without the clearing, since the frames have no memory.
+// user is AllocUser without the clearing, which takes long for many frames.
 func user(c *percpu.CPU) (PhysAddr, bool) {
+	if k := cacheOf(c); k.zero.n != 0 {
+		return k.popZero(c), true
+	}
 	if cacheOf(c).first == frameNone && !Plenty(c) {
 		return 0, false
 	}
@@ -214,6 +228,7 @@ func TestFramesAgainstModel(t *testing.T) {
 		total, reserve := 500+r.Uint32N(60000), uint32(0)
 		reserve = total / (3 + r.Uint32N(5))
 		m := newMachine(t, total, reserve)
+		sizeAhead(uint32(len(m.cpus)))
 		used := map[PhysAddr]bool{}
 		var list []PhysAddr
 		for step := range 2000 {
@@ -254,6 +269,13 @@ func TestFramesAgainstModel(t *testing.T) {
 					}
 				}
 				gone.release(c)
+			case what < 98: // an idle CPU
+				for range n {
+					if !ClearAhead(c) {
+						break
+					}
+				}
+				require.LessOrEqual(t, cacheOf(c).zero.n, frames.ahead)
 			default:
 				GiveBack(c)
 				require.Zero(t, cached(c.ID))

@@ -66,7 +66,7 @@ func makeRegion(start, end uint32) region {
 
 // blockNode is where a free block has its place in a list: its first bytes.
 func blockNode(n uint32) *list.Node {
-	return ptr[list.Node](frames.memory + uintptr(n)<<layout.PageShift)
+	return ptr[list.Node](memoryOf(n))
 }
 
 // blockOf is the inverse of blockNode.

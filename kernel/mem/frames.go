@@ -28,6 +28,8 @@ var frames struct {
 	order   uint        // half of them are a block of this order
 	caches  PerCPU      // frameCache
 	nodes   uint32      // how many zones there are
+	ahead   uint32      // pages of zeros that a CPU makes at most, see ClearAhead
+	noAhead bool        // by the option zeropool=off
 	total   uint64      // frames under management
 	reserve uint64      // of the free ones in the pool, not for ring 3
 	_       [64]byte
@@ -61,12 +63,17 @@ func popCached(c *percpu.CPU) uint32 {
 	k := cacheOf(c)
 	n := k.first
 	if n != frameNone {
-		w := frameWord(n)
-		k.first = *w
-		k.n--
-		*w = frameUsed
+		k.popFirst()
 	}
 	return n
+}
+
+// popFirst takes k.first, which is a frame.
+func (k *frameCache) popFirst() {
+	w := frameWord(k.first)
+	k.first = *w
+	k.n--
+	*w = frameUsed
 }
 
 // FreeFrame takes back a page from AllocFrame.
@@ -106,9 +113,12 @@ func AllocZeroed(c *percpu.CPU) (p PhysAddr, ok bool) {
 }
 
 func allocZeroed(c *percpu.CPU) (p PhysAddr, ok bool) {
+	if k := cacheOf(c); k.zero.n != 0 {
+		return k.popZero(c), true
+	}
 	p, ok = allocFrame(c)
 	if ok {
-		clearPage(Direct(p))
+		clearPage(frames.memory + uintptr(p))
 	}
 	return p, ok
 }
@@ -118,17 +128,20 @@ func allocZeroed(c *percpu.CPU) (p PhysAddr, ok bool) {
 //
 // Locks: as AllocFrame.
 func AllocUser(c *percpu.CPU) (p PhysAddr, ok bool) {
-	n := popCached(c)
-	if n == frameNone {
-		if !Plenty(c) { // page faults are many: those from a cache do not fail on request
-			return 0, false
-		}
-		if n = allocSlow(c); n == frameNone {
-			return 0, false
-		}
+	k := cacheOf(c)
+	if k.zero.n != 0 {
+		return k.popZero(c), true
+	}
+	n := k.first
+	if n != frameNone {
+		k.popFirst()
+	} else if !Plenty(c) { // page faults are many: those from a cache do not fail on request
+		return 0, false
+	} else if n = allocSlow(c); n == frameNone {
+		return 0, false
 	}
 	p = PhysAddr(n) << layout.PageShift
-	clearPage(Direct(p))
+	clearPage(frames.memory + uintptr(p))
 	return p, true
 }
 

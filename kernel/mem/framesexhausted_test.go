@@ -17,7 +17,8 @@ import (
 )
 
 // Four CPUs at once: programs take all that they can get, the kernel takes the reserve, and
-// all comes back. So it is with one node and with more than one.
+// all comes back. Each is idle now and then, and clears pages. So it is with one
+// node and with more than one.
 func TestFramesExhausted(t *testing.T) {
 	for _, nodes := range []int{1, 2, 3, 5} {
 		t.Run(strconv.Itoa(nodes), func(t *testing.T) { exhaust(t, nodes) })
@@ -29,6 +30,7 @@ func exhaust(t *testing.T, nodes int) {
 	t.Cleanup(func() { upcall.To.SpinPoll = nil })
 	const total, reserve = 20000, 4000
 	m := newMachine(t, total, reserve)
+	sizeAhead(uint32(len(m.cpus)))
 	if nodes > 1 {
 		m.divide(t, randomPlan(rand.New(rand.NewPCG(4, uint64(nodes))), m, nodes))
 	}
@@ -51,6 +53,8 @@ func exhaust(t *testing.T, nodes int) {
 				if n%7 == 6 {
 					FreeFrame(c, taken[i][0])
 					taken[i] = taken[i][1:]
+				}
+				for idle := n%50 == 49; idle; idle = ClearAhead(c) {
 				}
 			}
 		})

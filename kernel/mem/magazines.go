@@ -1,7 +1,6 @@
 package mem
 
 import (
-	"muster/kernel/layout"
 	"muster/kernel/percpu"
 )
 
@@ -47,7 +46,7 @@ func (z *zone) unkeep(c *percpu.CPU) (m magazine) {
 }
 
 func keptAt(n uint32) *keptMagazine {
-	return ptr[keptMagazine](frames.memory + uintptr(n)<<layout.PageShift)
+	return ptr[keptMagazine](memoryOf(n))
 }
 
 // split returns the first n frames of a magazine that has more, and keeps the others. Each time that a CPU takes a

@@ -16,7 +16,8 @@ import (
 // is one of about this time.
 func cached(id uint32) uint64 {
 	k := ptr[frameCache](frames.caches.On(id))
-	return uint64(atomic.LoadUint32(&k.n)) + uint64(atomic.LoadUint32(&k.spared)) + uint64(atomic.LoadUint32(&k.away.n))
+	return uint64(atomic.LoadUint32(&k.n)) + uint64(atomic.LoadUint32(&k.spared)) + uint64(atomic.LoadUint32(&k.away.n)) +
+		uint64(atomic.LoadUint32(&k.zero.n))
 }
 
 // keeper is what a higher layer keeps for each CPU besides.

@@ -98,6 +98,7 @@ func SetMaxCPUs(n uint32) {
 	maxCPUs = n
 	frames.reserve = reserveFor(frames.total, n)
 	sizeCaches(n)
+	sizeAhead(n)
 	maskCache.Init(percpu.MaskBytes(n))
 }
 

@@ -50,7 +50,7 @@ type Options struct {
 
 // names are the words that take a value.
 var names = []string{"maxcpus", "run", "loglevel", "tick", "deadline-scale", "mitigations", "smp", "fault", "irq", "ipi", "callshare", "stretch",
-	"stdio", "control", "stderr", "keys", "ps2", "status", "app", "copies", "rounds", "arg", "env", "timer", "nohz", "placement", "tsc", "crlf", "console", "trace"}
+	"stdio", "control", "stderr", "keys", "ps2", "status", "app", "copies", "rounds", "arg", "env", "timer", "nohz", "placement", "zeropool", "tsc", "crlf", "console", "trace"}
 
 // Default is the settings of an empty command line.
 func Default() Options {
@@ -161,6 +161,9 @@ func Parse(line string) (o Options, problems []string) {
 		case word == "placement=near" || word == "placement=pack": // for the core
 		case name == "placement":
 			complain("%s: not near or pack, using the default", word)
+		case word == "zeropool=on" || word == "zeropool=off": // for the core
+		case name == "zeropool":
+			complain("%s: not on or off, using the default", word)
 		case word == "tsc=auto" || word == "tsc=reliable" || word == "tsc=off": // for the core
 		case name == "tsc":
 			complain("%s: not auto, reliable or off, using the default", word)

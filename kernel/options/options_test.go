@@ -72,6 +72,9 @@ func TestParse(t *testing.T) {
 		"placement": {line: "placement=pack placement=near placement=pakc", want: Default(), problems: []string{
 			"placement=pakc: not near or pack, using the default",
 		}},
+		"pages of zeros": {line: "zeropool=on zeropool=off zeropool=no", want: Default(), problems: []string{
+			"zeropool=no: not on or off, using the default",
+		}},
 		"mistyped": {line: "nhz=off tcs=off timer deadlinescale=3 maxcpu", want: Default(), problems: []string{
 			`nhz=off: unknown word, nearest is "nohz", ignored`, `tcs=off: unknown word, nearest is "tsc", ignored`, "timer: needs a value, as in timer=, ignored",
 			`deadlinescale=3: unknown word, nearest is "deadline-scale", ignored`, `maxcpu: unknown word, nearest is "maxcpus", ignored`,

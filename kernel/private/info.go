@@ -125,12 +125,14 @@ func backtrace(c *percpu.CPU, t *linux.Task, cpu int, trace uintptr) (*percpu.CP
 
 func memInfo(c *percpu.CPU, t *linux.Task, info uintptr) (*percpu.CPU, uint64) {
 	c, high := sched.StackHigh(c)
-	mem.Recall(c) // a slab of which CPUs have objects that are free is no free memory yet
+	ahead := mem.ReadAhead() // before the CPUs give it back
+	mem.Recall(c)            // a slab of which CPUs have objects that are free is no free memory yet
 	s := mem.ReadStats(c)
 	out := abi.Mem{
 		TotalPages: s.Total, FreePages: s.Free, ReservePages: s.Reserve,
 		KernelPages: mem.Kernel.Charged(), Faults: mem.Kernel.Faults(),
 		StacksMade: sched.StacksMade(), StackHigh: high, StackSize: sched.StackSize,
+		ZeroPages: ahead.Pages, ZeroMost: ahead.Most, ZeroCleared: ahead.Cleared, ZeroUsed: ahead.Used,
 	}
 	return c, copyOut(c, t, info, &out, 0)
 }

@@ -40,7 +40,7 @@ func Open(c *percpu.CPU) { local(c).setClosed(c, false) }
 // InitIdle gives the set of idle CPUs zeroed memory for n CPUs.
 func InitIdle(memory uintptr, n uint32) { idle.Init(memory, n) }
 
-// Idle runs threads, and halts while there are none. It returns when the CPU has to go
+// Idle runs threads. While there are none, it clears pages ahead of time, and halts when there are enough. It returns when the CPU has to go
 // offline, and has left its threads and timers to other CPUs.
 //
 // Context: on the idle thread's stack, interrupts off.
@@ -67,7 +67,7 @@ func Idle(c *percpu.CPU) {
 	}
 }
 
-// halt waits for an interrupt, and reports whether there is still no thread to look for.
+// halt waits for an interrupt, or clears a page and lets interrupts in. It reports whether there is still no thread to look for.
 // From its look on, this CPU is in the set of idle CPUs. A waker that has a thread for it
 // takes it out of the set first, and a thread that waits in another queue is that CPU's to
 // offer, at its next tick. So while this CPU is in the set, a look would find nothing.
@@ -79,6 +79,11 @@ func Idle(c *percpu.CPU) {
 func (q *runQueue) halt(c *percpu.CPU) (again bool) {
 	console.Resume(c) // the interrupts keep no thread waiting
 	q.retick(c)
+	if clearAhead(c) { // a page at a time: an interrupt waits no longer than that
+		window(c)
+		q.sendKicks(c)
+		return q.stays(c)
+	}
 	halted(c)
 	q.sendKicks(c)
 	q.wakes[q.reason(c.WokenBy)]++

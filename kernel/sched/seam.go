@@ -4,6 +4,7 @@ package sched
 
 import (
 	"muster/kernel/cpu"
+	"muster/kernel/mem"
 	"muster/kernel/percpu"
 	"muster/kernel/trap"
 )
@@ -25,6 +26,9 @@ func switchTo(_ *percpu.CPU, prev, next *Thread) *percpu.CPU {
 
 // halted halts until an interrupt has been handled.
 func halted(c *percpu.CPU) { trap.Wait(c) }
+
+// clearAhead clears a page for later, and reports whether one was needed.
+func clearAhead(c *percpu.CPU) bool { return mem.ClearAhead(c) }
 
 // window opens a window for interrupts.
 func window(c *percpu.CPU) { trap.Window(c) }

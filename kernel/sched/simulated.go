@@ -26,6 +26,17 @@ func switchTo(c *percpu.CPU, prev, next *Thread) *percpu.CPU { return switched(c
 // What a test of this package does in a window, nil for nothing, and while an idle CPU halts.
 var opened, waited func(c *percpu.CPU)
 
+// dirty is how many pages an idle CPU of a test clears before it halts.
+var dirty int
+
+func clearAhead(*percpu.CPU) bool {
+	if dirty == 0 {
+		return false
+	}
+	dirty--
+	return true
+}
+
 func window(c *percpu.CPU) {
 	if opened != nil {
 		opened(c)

@@ -206,6 +206,7 @@ func mem(_ context.Context, s *Shell, a args) error {
 	}
 	fmt.Fprintf(w, "kernel stacks\t%d of %d KiB, deepest use %d bytes\t\n", m.Stacks, m.StackSize>>10, m.StackHigh)
 	fmt.Fprintf(w, "goroutines\t%d\t\ncollections\t%d\t\npage faults\t%d\t\n", m.Goroutines, m.GCs, m.Faults)
+	fmt.Fprintf(w, "cleared ahead\t%d of %d KiB, %d pages of %d used\t\n", m.Zeroed.Bytes>>10, m.Zeroed.Most>>10, m.Zeroed.Used, m.Zeroed.Cleared)
 	w.Flush()
 	return s.printParts(m)
 }

@@ -185,9 +185,18 @@ type Memory struct {
 	StackHigh  uint64 `json:"kernel_stack_high"` // deepest use seen
 	StackSize  uint64 `json:"kernel_stack_size"`
 	Goroutines int    `json:"goroutines"`
+	Zeroed     Zeroed `json:"zeroed"`
 
 	Nodes  []NodeMemory  `json:"nodes"` // one, if the firmware names none
 	Caches []ObjectCache `json:"caches"`
+}
+
+// Zeroed is the free pages that idle CPUs have cleared ahead of time.
+type Zeroed struct {
+	Bytes   uint64 `json:"bytes"`   // of them, before all CPUs gave back what they had
+	Most    uint64 `json:"most"`    // bytes, for all CPUs together; 0 by zeropool=off
+	Cleared uint64 `json:"cleared"` // pages, since the boot
+	Used    uint64 `json:"used"`    // of them, pages that were allocated
 }
 
 // NodeMemory is the memory of a node.

@@ -162,6 +162,9 @@ func readOptions(c *percpu.CPU) {
 	if n, ok := cmdline.Value(line, "nohz", word[:]); ok && string(word[:n]) == "off" {
 		sched.KeepTicking(sched.ByOption, true)
 	}
+	if n, ok := cmdline.Value(line, "zeropool", word[:]); ok && string(word[:n]) == "off" {
+		mem.LeaveZeroing()
+	}
 	if n, ok := cmdline.Value(line, "crlf", word[:]); ok && string(word[:n]) == "off" {
 		console.OmitReturns()
 	}

@@ -59,6 +59,7 @@ const (
 	exploreLazy    = "-tags explore -run TestLazyCPU ./kernel/mem"
 	hostPosted     = "-run TestPosted ./kernel/mem"
 	exploreSpace   = "-tags explore -run TestSpaceIs|TestEnter ./kernel/mem"
+	exploreAhead   = "-tags explore -run Pages ./kernel/sched"
 	explorePool    = "-tags explore -run TestPoolWaits ./kernel/mem"
 	exploreFile    = "-tags explore -run TestCollectAgainst|TestCloseBoth|TestNestedClose ./kernel/linux"
 	exploreTask    = "-tags explore -run TestTaskIs|TestOneTask ./kernel/linux"
@@ -522,6 +523,23 @@ var mutants = []mutant{
 		"\t\t\ts.unlist(tm)\n\t\t\tif s.plain", "\t\t\tif s.plain", exploreTimer},
 	{"a stack comes back before it is left", "kernel/sched/switch.go",
 		"\tc = switchTo(c, prev, next)\n\tfinish(c)\n", "\tfinish(c)\n\tq.how = leaveIdle\n\tc = switchTo(c, prev, next)\n", exploreStack},
+	{"a page cleared ahead that is not cleared", "kernel/mem/zeroed.go",
+		"\tclearPage(memoryOf(n))\n", "", hostMem},
+	{"pages of zeros without an end", "kernel/mem/zeroed.go",
+		"k.zero.n >= frames.ahead || ", "", hostMem},
+	{"pages are cleared while memory is scarce", "kernel/mem/zeroed.go",
+		" || pool.unused.Load() < pool.enough {", " {", hostMem},
+	{"pages of zeros stay with their CPU", "kernel/mem/framecache.go",
+		"\tputMagazine(c, k.zero)\n", "", hostMem},
+	{"pages of zeros are not recalled", "kernel/mem/recall.go",
+		" +\n\t\tuint64(atomic.LoadUint32(&k.zero.n))", "", hostMem},
+	{"a store to a free page, unnoticed", "kernel/mem/zeroed.go",
+		"\t\tcheckZero(c, n)\n", "", debugMem},
+	{"no interrupt between two pages", "kernel/sched/idle.go",
+		"\t\twindow(c)\n", "", exploreAhead},
+	{"pages before a thread", "kernel/sched/idle.go",
+		"\t\tq.sendKicks(c)\n\t\treturn q.stays(c)\n", "\t\tq.sendKicks(c)\n\t\treturn true\n", exploreAhead},
+
 	{"a stack's frames are free before the flush", "kernel/mem/pool.go",
 		"\tKernel.flush(c)\n\tgone.release(c)\n", "\tgone.release(c)\n\tKernel.flush(c)\n", explorePool},
 	{"a stack's memory without a flush", "kernel/mem/pool.go",
