@@ -4,7 +4,7 @@
  *
  * CPU 0 wakes one or two threads, and runs another one all the time. CPU 1 ran the first one last, CPU 0 the second
  * one. CPU 1 goes offline and may come back, at any time, on request of a thread elsewhere. CPU 2 is idle. A thread that
- * runs parks at once. No CPU ticks but one that halts while its pending word is set (nohz.go). A CPU that is
+ * runs parks at once, so none is offered to other CPUs. No CPU ticks but one that halts while its pending word is set (nohz.go). A CPU that is
  * offline takes no interrupts, and CPUs may send it some.
  *
  * atom.Store is an XCHG, and a locked instruction waits until its CPU's store buffer is empty. count in remove is a plain
@@ -243,7 +243,17 @@ restart:
 		takeFrom(me, me);
 		stealFrom(me, (me + 1) % CPUS); stealFrom(me, (me + 2) % CPUS);
 		if
-		:: found && isFree[me] -> d_step { EMPTY(me) -> isFree[me] = 0 }
+		:: found ->
+			d_step { EMPTY(me) -> ok = isFree[me]; isFree[me] = 0 };
+			if
+			:: !ok ->        /* wakeIdle */
+				claim(me);
+				if
+				:: id != CPUS -> kick(me, id)
+				:: else
+				fi
+			:: else
+			fi
 		:: else
 		fi;
 #endif
