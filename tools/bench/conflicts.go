@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 )
 
 // cost is one row that tools/conflicts prints with -json.
@@ -77,19 +78,29 @@ func (b *book) conflicts() error {
 	return nil
 }
 
-// locked counts locked instructions.
+// locked counts instructions, and locked ones. Boots differ: a thread may wait in the futex bucket of an operation by chance, for example.
 func (b *book) locked() error {
-	rows, err := costsOf("-count")
-	if err != nil {
-		return err
+	instructions, locked := map[string][]float64{}, map[string][]float64{}
+	var rows []cost
+	for range b.boots {
+		var err error
+		if rows, err = costsOf("-count"); err != nil {
+			return err
+		}
+		for _, r := range rows {
+			instructions[r.Name] = append(instructions[r.Name], r.Instructions)
+			locked[r.Name] = append(locked[r.Name], r.Locked)
+		}
 	}
 	b.line("## Locked instructions, in a program in ring 3\n")
 	b.line("What the kernel executes for an operation: instructions, and those of them that lock a cache line or the bus (the prefix LOCK, and XCHG with memory),")
-	b.line("one CPU. `--icount` counts a locked instruction as one; hardware takes several times as long for it as for another one:\n")
+	b.line("one CPU, median of %d boots (lowest to highest). `--icount` counts a locked instruction as one; hardware takes several times as long for it as", b.boots)
+	b.line("for another one:\n")
 	b.line("    go run ./tools/conflicts -count\n")
-	b.line("| operation | instructions | locked |\n|---|---:|---:|")
+	b.line("| operation | instructions | range | locked |\n|---|---:|---|---:|")
 	for _, r := range rows {
-		b.line("| %s | %.0f | %.1f |", r.Name, r.Instructions, r.Locked)
+		n := instructions[r.Name]
+		b.line("| %s | %.0f | %.0f to %.0f | %.1f |", r.Name, median(n), slices.Min(n), slices.Max(n), median(locked[r.Name]))
 	}
 	b.line("")
 	return nil

@@ -10,7 +10,7 @@ import (
 )
 
 // printCounts prints what the kernel executes for an operation on one CPU, and where its locked
-// instructions are, or with functions where all are.
+// instructions are.
 func printCounts(w io.Writer, windows []*window, names *symbols) error {
 	fmt.Fprintf(w, "| operation | instructions | locked |\n|---|---:|---:|\n")
 	for _, x := range windows {

@@ -10,8 +10,8 @@
 // Its status is 0 if no pair has more shared lines than FILE allows it, 1 if one has, or if a
 // control has none, and 2 if the machine did not do its work.
 //
-// With -count it counts instructions and locked instructions of operations instead, on one CPU, and with
-// -functions says in which functions of the kernel they are, and in which functions of the program the others are.
+// With -count it counts instructions and locked instructions of operations instead, on one CPU. With -functions, too, it
+// says in which functions and files of the kernel and of the program the instructions are.
 //
 // Layer: host tool.
 // Chapter: docs/12-shell-and-tests.md.
@@ -51,7 +51,7 @@ func main() {
 	flag.IntVar(&o.cpus, "cpus", 4, "CPUs of the machine")
 	flag.BoolVar(&o.places, "places", false, "name the places in the code of allowed lines, too")
 	flag.BoolVar(&o.count, "count", false, "count instructions of operations on one CPU")
-	flag.BoolVar(&o.functions, "functions", false, "with -count, the instructions by function")
+	flag.BoolVar(&o.functions, "functions", false, "with -count, the instructions of the kernel and of the program by function and by file")
 	flag.BoolVar(&o.json, "json", false, "print one JSON document for a program, without a verdict")
 	to := flag.String("o", "", "write the report to a `file`")
 	flag.Parse()
@@ -78,6 +78,9 @@ func main() {
 var errConflicts = errors.New("operations that commute share cache lines, or a control shares none")
 
 func (o *options) run(w io.Writer) error {
+	if o.functions && (!o.count || o.json) {
+		return errors.New("-functions goes with -count, and not with -json")
+	}
 	allowed, err := readAllowed(o.allow)
 	if err != nil {
 		return err

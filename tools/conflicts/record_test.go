@@ -56,6 +56,13 @@ func TestSides(t *testing.T) {
 	require.Len(t, program, 2)
 }
 
+// A list of functions is of instructions, and has no JSON: other options are refused before a machine boots.
+func TestFunctionsNeedCount(t *testing.T) {
+	for _, o := range []options{{functions: true}, {functions: true, count: true, json: true}} {
+		require.EqualError(t, o.run(nil), "-functions goes with -count, and not with -json")
+	}
+}
+
 // A file that the plugin has not written is no measurement.
 func TestParseErrors(t *testing.T) {
 	for text, want := range map[string]string{
