@@ -46,7 +46,7 @@ func SetLimit(c *percpu.CPU, _ *linux.Task, n uint32) (*percpu.CPU, uint64) {
 	Online.Set(0)
 	sched.InitIdle(masks+percpu.MaskBytes(n), n)
 	sched.InitNear(masks+3*percpu.MaskBytes(n), n)
-	mem.GiveBack(c) // of many CPUs, each may keep less
+	mem.GiveBack(c) // SetMaxCPUs lowers each CPU's limits, and the boot CPU may have more than the new ones
 	mem.SetMaxCPUs(n)
 	initIndex(c, n)
 	addToIndex(c)

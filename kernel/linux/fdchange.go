@@ -4,8 +4,8 @@ import (
 	"muster/kernel/percpu"
 )
 
-// How a slot of the descriptor table changes that has a certain number: by dup2, close, and fcntl. The lock of the table would be a
-// line that all CPUs write, although they change different descriptors. So the slot alone changes, by a compare-and-swap: the CPU that takes
+// How dup2, close and fcntl change the slot of a descriptor whose number they have. The lock of the table would be a
+// line that all CPUs write, although they change different descriptors. So these calls change the slot alone, by a compare-and-swap: the CPU that takes
 // a file out of it has the reference that the slot had.
 //
 // The swap fails if another CPU changes the same slot. After some tries the CPU takes the lock and closes the gate. Each other
@@ -63,7 +63,7 @@ func (ft *fileTable) change(c *percpu.CPU, s *slotWord, how slotChange, f *File,
 	return old, ok
 }
 
-// shut makes changes of slots wait, but one at most of each other CPU. open ends that.
+// shut makes other CPUs wait before they change a slot, until open. A CPU that has looked at the gate before may change one slot.
 //
 // Locks: takes ft.mu, which the caller has afterwards.
 func (ft *fileTable) shut(c *percpu.CPU) {

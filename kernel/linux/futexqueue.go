@@ -76,7 +76,8 @@ func newFutexTable(c *percpu.CPU) *futexTable {
 
 func newFutexQueue(c *percpu.CPU) *futexQueue { return (*futexQueue)(futexQueueCache.Alloc(c)) }
 
-// bucket returns the bucket of an address. The compiler keeps what follows from an index as two values, and adds them at each use.
+// bucket returns the bucket of an address. It computes a pointer: of an index expression the compiler keeps base and offset apart, and
+// adds them at each use.
 func (ft *futexTable) bucket(addr uintptr) *futexBucket {
 	h := uint64(addr>>2) * 0x9e3779b97f4a7c15
 	return (*futexBucket)(unsafe.Add(unsafe.Pointer(&ft.buckets), uintptr(h>>32%futexBuckets)*unsafe.Sizeof(futexBucket{})))

@@ -25,7 +25,7 @@ var (
 // Context: boot CPU.
 func UseSMAP() { smap = true }
 
-// These are values, so that arguments and results are in registers. mem_amd64.s sets them.
+// These are func values, because assembly that is called through one gets its arguments in registers. mem_amd64.s sets them.
 var (
 	load64  func(src uintptr) (v uint64, ok bool)
 	store64 func(dst uintptr, v uint64) (ok bool)

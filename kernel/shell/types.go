@@ -199,7 +199,8 @@ type Zeroed struct {
 	Used    uint64 `json:"used"`    // of them, pages that were allocated
 }
 
-// NodeMemory is the memory of a node.
+// NodeMemory is the memory of a node. Its free memory is without the pages that CPUs have of their own, as idle CPUs have
+// soon after they gave back what they had.
 type NodeMemory struct {
 	Total  uint64             `json:"total"`
 	Free   uint64             `json:"free"`

@@ -144,7 +144,8 @@ func Add(c *percpu.CPU, k Kind, a, b uint64) {
 	}
 }
 
-// AddAt is Add for code that has just read the counter, since no earlier record of this CPU.
+// AddAt is Add with a counter value that the caller has read after the last record of this CPU, so that the values of records
+// do not decrease.
 func AddAt(c *percpu.CPU, k Kind, a, b, tsc uint64) {
 	if c.TraceKinds&(1<<k) != 0 {
 		putAt(c, uint64(k)<<headKind, a, b, tsc)

@@ -269,5 +269,8 @@ func main() {
 		order()
 	case "hogs":
 		hogs(number(2), number(3), time.Duration(number(4))*time.Second)
+	default:
+		fmt.Println("torture: no such act:", act)
+		os.Exit(2)
 	}
 }
