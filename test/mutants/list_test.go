@@ -282,7 +282,7 @@ var mutants = []mutant{
 	{"a thread left at a busy CPU", "kernel/sched/enqueue.go",
 		"\tif id, ok := claim(last); ok {\n\t\tkick(c, percpu.Get(id))", "\tif id, ok := claim(last); ok && id == last {\n\t\tkick(c, percpu.Get(id))", exploreSched},
 	{"a thread left beside one that came before it", "kernel/sched/enqueue.go",
-		"n > 1 || n == 1 && !better", "n > 1", exploreClaim},
+		"n > 1 || n == 1 && !better", "n > 1 || n == 0 && !better", exploreClaim},
 	{"the second thread of two is not offered", "kernel/sched/enqueue.go",
 		"n > 1 || n == 1 && !better", "n == 1 && !better", exploreClaim},
 	{"a thread left beside a stolen one", "kernel/sched/near.go",
