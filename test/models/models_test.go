@@ -1,6 +1,6 @@
 // Package models checks protocols of several CPUs with the model checker spin: all interleavings of one boot CPU and one
 // other that is started twice, and of two callers and one target, all losses of SIPIs and IPIs included. The models of the
-// spinlock, of TLB flushes, futexes and wake-ups during hotplug have the CPUs' store buffers.
+// spinlock, of TLB flushes, futexes, idle CPUs and wake-ups during hotplug have the CPUs' store buffers.
 //
 // Layer: host.
 // Chapter: docs/08-starting-cpus.md, docs/06-interrupts.md, docs/02-black-box.md, docs/05-memory.md, docs/09-scheduler.md,
@@ -67,6 +67,7 @@ func TestModels(t *testing.T) {
 	correct(t, [][]string{
 		{"handshake.pml"}, {"call.pml"}, {"call.pml", "-DQUIET"}, {"spin.pml"}, {"spin.pml", "-DSTOPS"},
 		{"tlb.pml"}, {"futex.pml"}, {"futex.pml", "-DWAITERS=1", "-DREQUEUE"}, {"hotplug.pml"},
+		{"idle.pml"}, {"idle.pml", "-DLAST=0"},
 	})
 }
 
@@ -91,5 +92,6 @@ func TestBrokenModels(t *testing.T) {
 		{"futex.pml", "-DBUG1"}, {"futex.pml", "-DBUG2"}, {"futex.pml", "-DBUG3"}, {"futex.pml", "-DBUG4"}, {"futex.pml", "-DBUG5"},
 		{"futex.pml", "-DBUG6"}, {"futex.pml", "-DBUG7"}, {"futex.pml", "-DBUG8"}, {"futex.pml", "-DWAITERS=1", "-DREQUEUE", "-DBUG9"}, {"futex.pml", "-DBUG10"},
 		{"hotplug.pml", "-DBUG1"}, {"hotplug.pml", "-DBUG4"}, {"hotplug.pml", "-DTHREADS=2", "-DBUG5"}, {"hotplug.pml", "-DTHREADS=2", "-DBUG8"},
+		{"idle.pml", "-DBUG1"}, {"idle.pml", "-DLAST=0", "-DBUG3"}, {"idle.pml", "-DBUG4"}, {"idle.pml", "-DBUG6"}, {"idle.pml", "-DBUG8"},
 	})
 }

@@ -6,7 +6,8 @@ import "testing"
 
 // The models with more of what takes its time: up to nine million states.
 func TestSoakModels(t *testing.T) {
-	correct(t, [][]string{{"tlb.pml", "-DROUNDS=2", "-DTRIPS=2"}, {"futex.pml", "-DREQUEUE"}, {"hotplug.pml", "-DTHREADS=2"}})
+	correct(t, [][]string{{"tlb.pml", "-DROUNDS=2", "-DTRIPS=2"}, {"futex.pml", "-DREQUEUE"}, {"hotplug.pml", "-DTHREADS=2"},
+		{"idle.pml", "-DTHREADS=2"}, {"idle.pml", "-DTHREADS=2", "-DLAST=0"}})
 }
 
 // Negative controls that are found late.
@@ -14,5 +15,6 @@ func TestSoakBrokenModels(t *testing.T) {
 	broken(t, [][]string{
 		{"tlb.pml", "-DBUG6"}, {"tlb.pml", "-DBUG8"}, {"tlb.pml", "-DBUG9"}, {"tlb.pml", "-DBUG10"},
 		{"hotplug.pml", "-DBUG2"}, {"hotplug.pml", "-DTHREADS=2", "-DBUG3"}, {"hotplug.pml", "-DBUG6"}, {"hotplug.pml", "-DTHREADS=2", "-DBUG7"},
+		{"idle.pml", "-DBUG2"}, {"idle.pml", "-DBUG5"}, {"idle.pml", "-DBUG7"}, {"idle.pml", "-DBUG9"},
 	})
 }
