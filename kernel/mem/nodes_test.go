@@ -254,6 +254,9 @@ func TestCachesHaveOwnFrames(t *testing.T) {
 	}
 	first, own = take(a, 20*wordsPerPage+1000) // more than node 0 has
 	require.InDelta(t, 20*wordsPerPage, own, float64(cached(b.ID)), "all of node 0")
+	frames.ahead = 500
+	require.Equal(t, 500, clearAll(b))
+	require.Zero(t, clearAll(a), "pages of node 1 are not cleared ahead")
 	for _, f := range first[:5000] {
 		FreeFrame(a, f)
 	}

@@ -37,8 +37,8 @@ func sizeAhead(cpus uint32) {
 	}
 }
 
-// ClearAhead clears one free frame, for a page that c allocates later. It reports false if c has enough of them, or
-// memory is scarce.
+// ClearAhead clears one free frame, for a page that c allocates later. It reports false if c has enough of them, if
+// memory is scarce, or if c's node has no free frame.
 //
 // Context: on c, which has nothing else to do; no lock held.
 // Locks: takes zone.mu of one zone after another, if the CPU's cache is empty.
@@ -51,6 +51,9 @@ func ClearAhead(c *percpu.CPU) bool {
 		return false
 	}
 	n := k.first
+	if frames.nodes > 1 && !k.isNear(c, n) {
+		return false // it would be used when the CPU's node has frames again
+	}
 	clearPage(memoryOf(n))
 	w := frameWord(n)
 	k.first, *w = *w, k.zero.first

@@ -525,6 +525,8 @@ var mutants = []mutant{
 		"\tc = switchTo(c, prev, next)\n\tfinish(c)\n", "\tfinish(c)\n\tq.how = leaveIdle\n\tc = switchTo(c, prev, next)\n", exploreStack},
 	{"a page cleared ahead that is not cleared", "kernel/mem/zeroed.go",
 		"\tclearPage(memoryOf(n))\n", "", hostMem},
+	{"pages of another node are cleared ahead", "kernel/mem/zeroed.go",
+		"frames.nodes > 1 && ", "false && ", hostMem},
 	{"pages of zeros without an end", "kernel/mem/zeroed.go",
 		"k.zero.n >= frames.ahead || ", "", hostMem},
 	{"pages are cleared while memory is scarce", "kernel/mem/zeroed.go",
