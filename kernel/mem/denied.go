@@ -38,9 +38,10 @@ func Deny(every, after uint64, say func(c *percpu.CPU, name string)) {
 }
 
 // denied decides whether an allocation on c fails. An idle CPU, or one that runs the kernel's own
-// threads, has no program's space, or is lazy.
+// threads, has no program's space, or is lazy. A copy that tries once more with c.Urgent set has no error to return: a signal's
+// frame that it does not write ends the program.
 func (s *site) denied(c *percpu.CPU) bool {
-	if !lock.Checked || denial.every == 0 || c.Space == 0 || c.Lazy.Load() != 0 {
+	if !lock.Checked || denial.every == 0 || c.Space == 0 || c.Lazy.Load() != 0 || c.Urgent != 0 {
 		return false
 	}
 	n := ptr[Space](c.Space).asked.Add(1)
