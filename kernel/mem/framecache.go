@@ -55,9 +55,10 @@ type frameCache struct {
 	away   magazine // frames of other nodes
 	spare  [maxSpares + 1]magazine
 
-	zero     magazine // frames that are zeros: zeroed.go
-	cleared  uint64   // frames that the CPU has cleared ahead
-	returned uint64   // of those, how many went back to the pool
+	zero     magazine    // frames that are zeros: zeroed.go
+	cleared  uint64      // frames that the CPU has cleared ahead
+	returned uint64      // of those, how many went back to the pool
+	clears   atom.Uint32 // 1: in ClearAhead; stored by the CPU
 }
 
 func cacheOf(c *percpu.CPU) *frameCache { return ptr[frameCache](frames.caches.On(c.ID)) }

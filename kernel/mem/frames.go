@@ -30,6 +30,7 @@ var frames struct {
 	nodes   uint32      // how many zones there are
 	ahead   uint32      // pages of zeros that a CPU makes at most, see ClearAhead
 	noAhead bool        // by the option zeropool=off
+	counts  atom.Uint32 // calls of Count that have not ended: idle CPUs clear no page
 	total   uint64      // frames under management
 	reserve uint64      // of the free ones in the pool, not for ring 3
 	_       [64]byte

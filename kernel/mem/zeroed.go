@@ -16,6 +16,8 @@ import (
 // page only while the pool has so much that the caches of all CPUs could be filled. That look is a hint. What keeps the
 // reserve in the pool is loadFrames, which looks again with the zone locked.
 //
+// While free memory is counted no CPU clears a page: a frame on its way from the pool to a list would be counted twice, or not at all. See Count.
+//
 // The links of the list lie in the frame table, so the pages themselves stay zeros until they are taken. In a debug build
 // the allocation reads the whole page: a store to a free frame is found there.
 
@@ -47,6 +49,16 @@ func ClearAhead(c *percpu.CPU) bool {
 	if k.zero.n >= frames.ahead || frames.caching.Load() == 0 || pool.unused.Load() < pool.enough {
 		return false
 	}
+	k.clears.Store(1) // a fence; pairs with the Add in Count
+	ok := frames.counts.Load() == 0 && k.clearOne(c)
+	k.clears.Publish(0)
+	return ok
+}
+
+// clearOne is ClearAhead if c may clear a page.
+//
+// Locks: as ClearAhead.
+func (k *frameCache) clearOne(c *percpu.CPU) bool {
 	if k.first == frameNone && !k.load(c) {
 		return false
 	}

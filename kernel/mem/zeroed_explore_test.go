@@ -121,3 +121,76 @@ func TestClearingThatKeepsPagesIsFound(t *testing.T) {
 		require.ErrorContains(t, r.Err, "out of reach")
 	}
 }
+
+// counted searches a CPU that counts free memory, while the other CPU is idle and clears pages. has is which CPUs the count interrupts, and
+// clear what the idle CPU does. It clears one page, so that the plain numbers
+// of its cache follow from where it is.
+func counted(t *testing.T, has func(id uint32) bool, clear func(c *percpu.CPU) bool) explore.Result {
+	const total = 200
+	m := newMachine(t, total, 0)
+	return explore.Run(explore.Model{Preemptions: 3, Setup: func() ([]func(), func() error) {
+		m.begin(0)
+		pool.enough, frames.ahead = 72, 4
+		frames.caching.Store(1)
+		a, b := m.cpus[0], m.cpus[1]
+		var sent, done atom.Uint32
+		interrupt := func() {
+			if sent.Load() == 1 {
+				cacheOf(b).give(b)
+				sent.Store(2)
+			}
+		}
+		var free atom.Uint64
+		return []func(){
+				func() { // Count, with a machine's IPIs
+					frames.counts.Add(1)
+					if has(b.ID) {
+						sent.Store(1)
+						for sent.Load() == 1 {
+							atom.Pause()
+						}
+					}
+					unused := pool.unused.Load()
+					free.Store(unused + cached(a.ID) + cached(b.ID))
+					frames.counts.Add(^uint32(0))
+					done.Store(1)
+				},
+				func() {
+					clear(b)
+					for done.Load() == 0 {
+						interrupt()
+						atom.Pause()
+					}
+				},
+			}, func() error {
+				if n := free.Load(); n != total {
+					return fmt.Errorf("counted %d free frames of %d", n, total)
+				}
+				return nil
+			}
+	}})
+}
+
+// The count of free memory is right beside an idle CPU that clears pages.
+func TestCountBesideClearing(t *testing.T) {
+	r := counted(t, has, ClearAhead)
+	t.Log(r)
+	require.NoError(t, r.Err)
+	require.True(t, r.Complete)
+}
+
+// Negative controls: the count interrupts only CPUs that have frames, or the idle CPU does not look whether there is a count.
+func TestCountBesideClearingIsFound(t *testing.T) {
+	r := counted(t, func(id uint32) bool { return cached(id) != 0 }, ClearAhead)
+	t.Log(r)
+	require.ErrorContains(t, r.Err, "counted")
+	r = counted(t, has, func(c *percpu.CPU) bool {
+		k := cacheOf(c)
+		k.clears.Store(1)
+		ok := k.clearOne(c)
+		k.clears.Publish(0)
+		return ok
+	})
+	t.Log(r)
+	require.ErrorContains(t, r.Err, "counted")
+}

@@ -126,8 +126,7 @@ func backtrace(c *percpu.CPU, t *linux.Task, cpu int, trace uintptr) (*percpu.CP
 func memInfo(c *percpu.CPU, t *linux.Task, info uintptr) (*percpu.CPU, uint64) {
 	c, high := sched.StackHigh(c)
 	ahead := mem.ReadAhead() // before the CPUs give it back
-	mem.Recall(c)            // a slab of which CPUs have objects that are free is no free memory yet
-	s := mem.ReadStats(c)
+	s := mem.Count(c)        // a slab of which CPUs have objects that are free is no free memory yet
 	out := abi.Mem{
 		TotalPages: s.Total, FreePages: s.Free, ReservePages: s.Reserve,
 		KernelPages: mem.Kernel.Charged(), Faults: mem.Kernel.Faults(),

@@ -59,6 +59,7 @@ const (
 	exploreLazy    = "-tags explore -run TestLazyCPU ./kernel/mem"
 	hostPosted     = "-run TestPosted ./kernel/mem"
 	exploreSpace   = "-tags explore -run TestSpaceIs|TestEnter ./kernel/mem"
+	exploreCount   = "-tags explore -run TestCountBeside ./kernel/mem"
 	exploreAhead   = "-tags explore -run Pages ./kernel/sched"
 	explorePool    = "-tags explore -run TestPoolWaits ./kernel/mem"
 	exploreFile    = "-tags explore -run TestCollectAgainst|TestCloseBoth|TestNestedClose ./kernel/linux"
@@ -525,6 +526,10 @@ var mutants = []mutant{
 		"\tc = switchTo(c, prev, next)\n\tfinish(c)\n", "\tfinish(c)\n\tq.how = leaveIdle\n\tc = switchTo(c, prev, next)\n", exploreStack},
 	{"a page cleared ahead that is not cleared", "kernel/mem/zeroed.go",
 		"\tclearPage(memoryOf(n))\n", "", hostMem},
+	{"pages are cleared while memory is counted", "kernel/mem/zeroed.go",
+		"frames.counts.Load() == 0 && ", "", exploreCount},
+	{"a count does not wait for a CPU that clears", "kernel/mem/recall.go",
+		"clears(id) || ", "", exploreCount},
 	{"pages of another node are cleared ahead", "kernel/mem/zeroed.go",
 		"frames.nodes > 1 && ", "false && ", hostMem},
 	{"pages of zeros without an end", "kernel/mem/zeroed.go",
