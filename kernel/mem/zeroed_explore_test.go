@@ -23,7 +23,23 @@ type clearing struct {
 var clearingShipped = clearing{
 	clear: ClearAhead,
 	give:  func(c *percpu.CPU) { cacheOf(c).give(c) },
-	has:   func(id uint32) bool { return cached(id) != 0 },
+	has:   has,
+}
+
+// beginAhead is begin for CPUs that clear up to four pages. It returns two of the CPUs.
+func (m *machine) beginAhead() (a, b *percpu.CPU) {
+	m.begin(0)
+	pool.enough, frames.ahead = 72, 4
+	frames.caching.Store(1)
+	return m.cpus[0], m.cpus[1]
+}
+
+// serve gives back what a CPU has, if another CPU has sent a request: sent is 1 then, and 2 when it is done.
+func serve(sent *atom.Uint32, give func()) {
+	if sent.Load() == 1 {
+		give()
+		sent.Store(2)
+	}
 }
 
 // exhausts searches a CPU that takes all memory, recalls what the other CPU has, and takes that too, while the other CPU is idle and
@@ -32,17 +48,9 @@ func exhausts(t *testing.T, code clearing) explore.Result {
 	const total = 80
 	m := newMachine(t, total, 0)
 	return explore.Run(explore.Model{Preemptions: 2, Setup: func() ([]func(), func() error) {
-		m.begin(0)
-		pool.enough, frames.ahead = 72, 4
-		frames.caching.Store(1)
-		a, b := m.cpus[0], m.cpus[1]
+		a, b := m.beginAhead()
 		var sent, done atom.Uint32
-		interrupt := func() {
-			if sent.Load() == 1 {
-				code.give(b)
-				sent.Store(2)
-			}
-		}
+		interrupt := func() { serve(&sent, func() { code.give(b) }) }
 		got := uint32(0)
 		take := func() {
 			for _, ok := AllocFrame(a); ok; _, ok = AllocFrame(a) {
@@ -129,17 +137,9 @@ func counted(t *testing.T, has func(id uint32) bool, clear func(c *percpu.CPU) b
 	const total = 200
 	m := newMachine(t, total, 0)
 	return explore.Run(explore.Model{Preemptions: 3, Setup: func() ([]func(), func() error) {
-		m.begin(0)
-		pool.enough, frames.ahead = 72, 4
-		frames.caching.Store(1)
-		a, b := m.cpus[0], m.cpus[1]
+		a, b := m.beginAhead()
 		var sent, done atom.Uint32
-		interrupt := func() {
-			if sent.Load() == 1 {
-				cacheOf(b).give(b)
-				sent.Store(2)
-			}
-		}
+		interrupt := func() { serve(&sent, func() { cacheOf(b).give(b) }) }
 		var free atom.Uint64
 		return []func(){
 				func() { // Count, with a machine's IPIs

@@ -144,8 +144,8 @@ func Add(c *percpu.CPU, k Kind, a, b uint64) {
 	}
 }
 
-// AddAt is Add with a counter value that the caller has read after the last record of this CPU, so that the values of records
-// do not decrease.
+// AddAt is Add with a counter value that the caller has read after the last record of this CPU. An exception, or a flush while the
+// caller waited for a lock, may have been recorded since: then that record has the later value, though it comes first.
 func AddAt(c *percpu.CPU, k Kind, a, b, tsc uint64) {
 	if c.TraceKinds&(1<<k) != 0 {
 		putAt(c, uint64(k)<<headKind, a, b, tsc)
